@@ -1,0 +1,134 @@
+/**
+ * Encodes the event-stream format: from what is to be said to its bytes, and
+ * nothing else. Decoding is left to the clients.
+ *
+ * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream}
+ * @module
+ */
+
+const LF = 10;
+const CR = 13;
+const encoder = new TextEncoder();
+const DATA = encoder.encode("data: ");
+
+/** One block of an event stream. */
+export interface StreamEvent {
+  /** The event's ID: what a client sends back as its last event ID. */
+  id?: string;
+  /** The event type. Without it a client dispatches a `message`. */
+  type?: string;
+  /**
+   * The event's data, as text or as text in UTF-8. Each of its lines becomes a
+   * `data:` line, and a client reads every line break as LF. Without data
+   * nothing is dispatched, but a client still takes the `id`.
+   */
+  data?: string | Uint8Array;
+}
+
+/**
+ * Encodes one event, with the blank line that ends it.
+ *
+ * @param event What to encode.
+ * @returns The event's bytes.
+ * @throws {TypeError} If `id` or `type` holds a line break, which would start
+ *   another field, or `id` holds U+0000, with which a client ignores the ID.
+ *
+ * @example
+ * ```ts
+ * import { equal } from "node:assert/strict";
+ *
+ * const bytes = encodeEvent({ id: "a-1", type: "events", data: '{"name":"Luke"}' });
+ * equal(
+ *   new TextDecoder().decode(bytes),
+ *   'id: a-1\nevent: events\ndata: {"name":"Luke"}\n\n',
+ * );
+ * ```
+ */
+export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
+  let fields = "";
+  if (id !== undefined) fields += `id: ${oneLine("id", id)}\n`;
+  if (type !== undefined) fields += `event: ${oneLine("type", type)}\n`;
+  if (data === undefined) return encoder.encode(`${fields}\n`);
+  const lines = splitLines(typeof data === "string" ? encoder.encode(data) : data);
+  const head = encoder.encode(fields);
+  let length = head.length + 1;
+  for (const line of lines) length += DATA.length + line.length + 1;
+  const bytes = new Uint8Array(length);
+  bytes.set(head);
+  let offset = head.length;
+  for (const line of lines) {
+    bytes.set(DATA, offset);
+    bytes.set(line, offset += DATA.length);
+    bytes[offset += line.length] = LF;
+    offset++;
+  }
+  bytes[offset] = LF;
+  return bytes;
+}
+
+/**
+ * Encodes a comment, which clients pass over: it keeps a connection alive. An
+ * `id` beside it moves a client's last event ID without dispatching anything.
+ *
+ * @param text The comment, on one line.
+ * @param id The position that the stream has reached.
+ * @returns The comment's bytes.
+ * @throws {TypeError} If `text` or `id` holds a line break, or `id` U+0000.
+ *
+ * @example
+ * ```ts
+ * import { equal } from "node:assert/strict";
+ *
+ * equal(new TextDecoder().decode(encodeComment("keepalive")), ":keepalive\n\n");
+ * ```
+ */
+export function encodeComment(text: string, id?: string): Uint8Array {
+  const position = id === undefined ? "" : `id: ${oneLine("id", id)}\n`;
+  return encoder.encode(`:${oneLine("comment", text)}\n${position}\n`);
+}
+
+/**
+ * Encodes the reconnection time: how long a client waits before it connects
+ * again.
+ *
+ * @param ms The time in whole milliseconds, 0 or more.
+ * @returns The field's bytes.
+ * @throws {RangeError} If `ms` is negative or not whole, which a client ignores.
+ *
+ * @example
+ * ```ts
+ * import { equal } from "node:assert/strict";
+ *
+ * equal(new TextDecoder().decode(encodeRetry(2000)), "retry: 2000\n\n");
+ * ```
+ */
+export function encodeRetry(ms: number): Uint8Array {
+  if (!Number.isSafeInteger(ms) || ms < 0) {
+    throw new RangeError(`Cannot encode reconnection time: expected whole milliseconds, got ${ms}`);
+  }
+  return encoder.encode(`retry: ${ms}\n\n`);
+}
+
+function oneLine(field: string, text: string): string {
+  if (/[\r\n]/.test(text)) {
+    throw new TypeError(`Cannot encode ${field}: it holds a line break`);
+  }
+  if (field === "id" && text.includes("\0")) {
+    throw new TypeError("Cannot encode id: it holds U+0000, with which clients ignore it");
+  }
+  return text;
+}
+
+function splitLines(data: Uint8Array): Uint8Array[] {
+  if (!data.includes(LF) && !data.includes(CR)) return [data];
+  const lines = [];
+  let start = 0;
+  for (let i = 0; i < data.length; i++) {
+    if (data[i] !== LF && data[i] !== CR) continue;
+    lines.push(data.subarray(start, i));
+    if (data[i] === CR && data[i + 1] === LF) i++;
+    start = i + 1;
+  }
+  lines.push(data.subarray(start));
+  return lines;
+}

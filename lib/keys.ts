@@ -1,0 +1,34 @@
+/**
+ * The keys of the log in Deno KV, each built in one place.
+ *
+ * @module
+ */
+
+/** The key of a pipeline's {@linkcode Head}. */
+export function headKey(pipeline: string): Deno.KvKey {
+  return ["head", pipeline];
+}
+
+/**
+ * The key of the segment whose last event has `sequence`. Segments are kept
+ * under their last sequence, so that the one that holds an event is the first
+ * at or after the event's own, and those wholly below an event are those before.
+ */
+export function segmentKey(pipeline: string, sequence: number): Deno.KvKey {
+  return ["log", pipeline, sequence];
+}
+
+/** The segments of a pipeline that hold or follow the event of `sequence`. */
+export function segmentsFrom(pipeline: string, sequence: number): Deno.KvListSelector {
+  return { prefix: ["log", pipeline], start: segmentKey(pipeline, sequence) };
+}
+
+/** The segments of a pipeline that lie wholly below the event of `sequence`. */
+export function segmentsBelow(pipeline: string, sequence: number): Deno.KvListSelector {
+  return { prefix: ["log", pipeline], end: segmentKey(pipeline, sequence) };
+}
+
+/** The key of what was answered to an idempotency key, by the key's SHA-256. */
+export function onceKey(pipeline: string, hash: Uint8Array): Deno.KvKey {
+  return ["once", pipeline, hash];
+}

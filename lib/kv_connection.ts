@@ -1,0 +1,129 @@
+/**
+ * A connection to Deno KV that always answers: each call has a deadline, and a
+ * remote connection that missed one is replaced.
+ *
+ * @module
+ */
+
+import { type Clock, within } from "./clock.ts";
+import { RunnelError } from "./errors.ts";
+
+/** What is used of `Deno.Kv`, so that a test can put itself in between. */
+export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
+
+/** How a {@linkcode KvConnection} is set up. */
+export interface KvConnectionOptions {
+  /** Opens the store. */
+  open: () => Promise<Kv>;
+  /** Whose time deadlines are measured in. */
+  clock: Clock;
+  /** How long a call may take, in milliseconds. */
+  timeoutMs: number;
+  /**
+   * Whether a connection that missed a deadline is replaced by a new one: for a
+   * remote store, whose client never replaces a connection that froze. Not for
+   * `:memory:`, where another connection is another database.
+   */
+  replace: boolean;
+}
+
+/** The one way to the store. */
+export class KvConnection implements Disposable {
+  readonly #options: KvConnectionOptions;
+  /** Connections that were replaced, and the timers that will close them. */
+  readonly #replaced = new Map<Promise<Kv>, Disposable>();
+  #kv: Promise<Kv> | null;
+  #closed = false;
+
+  private constructor(options: KvConnectionOptions, kv: Kv) {
+    this.#options = options;
+    this.#kv = Promise.resolve(kv);
+  }
+
+  /**
+   * Opens the store.
+   *
+   * @param options How.
+   * @throws Whatever opening throws.
+   *
+   * @example
+   * ```ts
+   * import { systemClock } from "./clock.ts";
+   *
+   * using connection = await KvConnection.open({
+   *   open: () => Deno.openKv(":memory:"),
+   *   clock: systemClock,
+   *   timeoutMs: 3000,
+   *   replace: false,
+   * });
+   * await connection.call((kv) => kv.get(["head", "p_aBcDeF"]));
+   * ```
+   */
+  static async open(options: KvConnectionOptions): Promise<KvConnection> {
+    return new KvConnection(options, await options.open());
+  }
+
+  /**
+   * Makes one call. Past the deadline its outcome is unknown: the store may
+   * still carry it out.
+   *
+   * @param use The call.
+   * @param ms How long it may take, in milliseconds; the connection's own deadline if that is sooner.
+   * @throws {RunnelError} `log-unavailable` past the deadline.
+   * @throws Whatever `use` throws.
+   */
+  async call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
+    const timeoutMs = Math.max(0, Math.min(ms, this.#options.timeoutMs));
+    const kv = this.#kv ??= this.#options.open();
+    return await within(this.#options.clock, timeoutMs, this.#use(kv, use), () => {
+      if (this.#options.replace) this.#retire(kv);
+      return new RunnelError(
+        "log-unavailable",
+        `Cannot reach the log: it did not answer within ${timeoutMs} ms. Try again`,
+      );
+    });
+  }
+
+  async #use<T>(kv: Promise<Kv>, use: (kv: Kv) => Promise<T>): Promise<T> {
+    let opened: Kv;
+    try {
+      opened = await kv;
+    } catch (error) {
+      // The next call opens the store anew.
+      if (this.#kv === kv) this.#kv = null;
+      throw error;
+    }
+    return await use(opened);
+  }
+
+  #retire(kv: Promise<Kv>): void {
+    if (this.#kv !== kv || this.#closed) return;
+    this.#kv = null;
+    // By then every call on it has met its own deadline.
+    const timer = this.#options.clock.after(this.#options.timeoutMs, () => this.#end(kv));
+    this.#replaced.set(kv, timer);
+  }
+
+  #end(kv: Promise<Kv>): void {
+    this.#replaced.get(kv)?.[Symbol.dispose]();
+    this.#replaced.delete(kv);
+    // A store that never opened needs no closing, and whoever waited for it
+    // has met its failure.
+    kv.then((kv) => kv.close(), () => {});
+  }
+
+  /** Closes the store. Calls under way fail, later ones too. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const kv of this.#replaced.keys()) this.#end(kv);
+    if (this.#kv) this.#end(this.#kv);
+    this.#kv = Promise.reject(new RunnelError("draining", "Cannot reach the log: it was closed"));
+    this.#kv.catch(() => {});
+  }
+
+  /** Calls {@linkcode KvConnection.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The routes as OpenAPI describes them, from the schemas that validate.
+ *
+ * @module
+ */
+
+import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
+import { MAX_CHANNELS, MAX_EVENTS } from "../event.ts";
+import { channelSchema, eventSchema, idempotencyKeySchema, pipelineSchema } from "./schemas.ts";
+
+/** A route, with its path as the router takes it. */
+export type Route = RouteConfig & { getRoutingPath(): string };
+
+/** The routes' names. */
+export type RouteName =
+  | "ingest"
+  | "ingestRaw"
+  | "stream"
+  | "history"
+  | "clear"
+  | "start"
+  | "healthy"
+  | "ready"
+  | "openapi";
+
+/** What names a pipeline in a path. */
+export const pipelineParams: z.ZodObject<{ pipeline: z.ZodString }> = z.object({
+  pipeline: pipelineSchema,
+});
+
+/**
+ * What a subscriber may ask for in the query.
+ *
+ * @param history The most events of the history.
+ */
+export function subscriptionQuery(history: number): z.ZodObject<{
+  channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
+  history: z.ZodOptional<z.ZodString>;
+  lastEventId: z.ZodOptional<z.ZodString>;
+}> {
+  return z.object({
+    channel: z.array(channelSchema)
+      .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
+      .optional(),
+    history: z.string()
+      .regex(/^\d{1,3}$/, `expected a whole number from 0 to ${history}`)
+      .refine((text) => Number(text) <= history, `expected a whole number from 0 to ${history}`)
+      .optional(),
+    lastEventId: z.string().optional(),
+  });
+}
+
+const publishHeaders = z.object({ "Idempotency-Key": idempotencyKeySchema.optional() });
+
+const accepted = z.object({
+  events: z.array(z.object({ pipeline: z.string(), id: z.string() })),
+});
+
+const history = z.object({
+  pipeline: z.string(),
+  events: z.array(z.object({
+    id: z.string(),
+    channel: z.string(),
+    time: z.iso.datetime(),
+    payload: z.unknown(),
+  })),
+});
+
+const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  detail: z.string(),
+});
+
+function json(schema: z.ZodType, description: string) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+function text(description: string) {
+  return { description, content: { "text/plain": { schema: z.string() } } };
+}
+
+const refusals = {
+  "4XX": {
+    description: "The request was refused; nothing changed",
+    content: { "application/problem+json": { schema: problem } },
+  },
+  503: {
+    description: "A failure that passes: try again after Retry-After seconds",
+    content: { "application/problem+json": { schema: problem } },
+  },
+};
+
+/**
+ * All routes.
+ *
+ * @param maxHistory The most events of the history.
+ */
+export function createRoutes(maxHistory: number): Record<RouteName, Route> {
+  const query = subscriptionQuery(maxHistory);
+  return {
+    ingest: createRoute({
+      method: "post",
+      path: "/ingest",
+      summary: "Publish events to one pipeline, all or none",
+      request: {
+        headers: publishHeaders,
+        body: {
+          content: {
+            "application/json": {
+              schema: z.union([eventSchema, z.array(eventSchema).min(1).max(MAX_EVENTS)]),
+            },
+            "application/x-ndjson": { schema: z.string() },
+          },
+        },
+      },
+      responses: { 202: json(accepted, "The events are durable"), ...refusals },
+    }),
+    ingestRaw: createRoute({
+      method: "post",
+      path: "/ingest/{pipeline}/{channel}",
+      summary: "Publish the body itself as the payload of one event",
+      request: {
+        headers: publishHeaders,
+        params: pipelineParams.extend({ channel: channelSchema }),
+        body: {
+          content: { "application/json": { schema: z.unknown() }, "*/*": { schema: z.string() } },
+        },
+      },
+      responses: { 202: json(accepted, "The event is durable"), ...refusals },
+    }),
+    stream: createRoute({
+      method: "get",
+      path: "/pipelines/{pipeline}/sse",
+      summary: "The event stream: the history, then every new event",
+      request: {
+        headers: z.object({ "Last-Event-ID": z.string().optional() }),
+        params: pipelineParams,
+        query,
+      },
+      responses: {
+        200: {
+          description: "The event stream",
+          content: { "text/event-stream": { schema: z.string() } },
+        },
+        ...refusals,
+      },
+    }),
+    history: createRoute({
+      method: "get",
+      path: "/pipelines/{pipeline}/events",
+      summary: "The history with times, newest last",
+      request: { params: pipelineParams, query: query.omit({ lastEventId: true }) },
+      responses: { 200: json(history, "The history"), ...refusals },
+    }),
+    clear: createRoute({
+      method: "delete",
+      path: "/pipelines/{pipeline}/events",
+      summary: "Clear the history",
+      request: { params: pipelineParams },
+      responses: { 204: { description: "The history is empty" }, ...refusals },
+    }),
+    start: createRoute({
+      method: "get",
+      path: "/",
+      summary: "What this is and how to begin",
+      responses: { 200: text("A short guide") },
+    }),
+    healthy: createRoute({
+      method: "get",
+      path: "/healthz",
+      summary: "Whether the process answers",
+      responses: { 200: text("It does") },
+    }),
+    ready: createRoute({
+      method: "get",
+      path: "/readyz",
+      summary: "Whether the log answers and new work is taken",
+      responses: { 200: text("It does"), ...refusals },
+    }),
+    openapi: createRoute({
+      method: "get",
+      path: "/openapi.json",
+      summary: "This description",
+      responses: { 200: json(z.unknown(), "An OpenAPI document") },
+    }),
+  };
+}

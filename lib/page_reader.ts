@@ -1,0 +1,74 @@
+/**
+ * Reads pages of the log for subscribers that are behind the tail: few at a
+ * time, and one for all that ask for the same.
+ *
+ * @module
+ */
+
+import type { EventLog, Page } from "./event_log.ts";
+import { EventRun, MAX_CHUNK_BYTES } from "./event_run.ts";
+
+/** How many pages are read at once. */
+const MAX_READS = 4;
+
+/** A page of the log, encoded. */
+export interface EncodedPage extends Omit<Page, "events"> {
+  /** The events, ready to be sent. */
+  run: EventRun;
+}
+
+/** Reads pages for all pipelines of an isolate. */
+export class PageReader {
+  readonly #log: Pick<EventLog, "readAfter">;
+  readonly #reads = new Map<string, Promise<EncodedPage | null>>();
+  readonly #queue: (() => void)[] = [];
+  #active = 0;
+
+  /**
+   * Makes a reader with nothing to do.
+   *
+   * @param log What is read.
+   */
+  constructor(log: Pick<EventLog, "readAfter">) {
+    this.#log = log;
+  }
+
+  /**
+   * Reads what follows a sequence.
+   *
+   * @param pipeline Whose log.
+   * @param sequence After which event.
+   * @returns The page, or `null` if there is no log of that pipeline.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  read(pipeline: string, sequence: number): Promise<EncodedPage | null> {
+    const key = `${pipeline} ${sequence}`;
+    let read = this.#reads.get(key);
+    if (!read) {
+      read = this.#readInTurn(pipeline, sequence).finally(() => this.#reads.delete(key));
+      this.#reads.set(key, read);
+    }
+    return read;
+  }
+
+  async #readInTurn(pipeline: string, sequence: number): Promise<EncodedPage | null> {
+    if (this.#active === MAX_READS) {
+      await new Promise<void>((resolve) => this.#queue.push(resolve));
+    } else {
+      this.#active++;
+    }
+    try {
+      const page = await this.#log.readAfter(pipeline, sequence, MAX_CHUNK_BYTES);
+      if (!page) return null;
+      const { events, ...rest } = page;
+      const run = new EventRun(page.epoch, page.after);
+      run.append(events);
+      return { ...rest, run };
+    } finally {
+      // The place is handed on, so that nobody slips in between.
+      const next = this.#queue.shift();
+      if (next) next();
+      else this.#active--;
+    }
+  }
+}

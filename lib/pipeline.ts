@@ -1,0 +1,252 @@
+/**
+ * One pipeline that has subscribers here: keeps its tail contiguous, whatever
+ * arrives in whatever order, and wakes its subscribers.
+ *
+ * @module
+ */
+
+import type { ChannelFilter } from "./channel_filter.ts";
+import type { Clock } from "./clock.ts";
+import { parseEventId } from "./event.ts";
+import type { EventLog } from "./event_log.ts";
+import { EventRun, MAX_CHUNK_BYTES, type RunLimits } from "./event_run.ts";
+import type { Commit } from "./log_writer.ts";
+import type { EncodedPage, PageReader } from "./page_reader.ts";
+import { readSegmentHeader, unpackSegment } from "./segment.ts";
+import { Subscriber, type SubscriberOptions, type SubscriberSource } from "./subscriber.ts";
+
+/** Commits that may arrive while the tail is being repaired; beyond, the log is asked again. */
+const MAX_EARLY_COMMITS = 256;
+
+/** How long to wait before a repair that failed is tried again, in milliseconds. */
+const REPAIR_PAUSE_MS = 1000;
+
+/** What a {@linkcode Pipeline} works with. */
+export interface PipelineOptions {
+  /** The log. */
+  log: Pick<EventLog, "open" | "readAfter">;
+  /** Reads pages for those behind the tail. */
+  pages: PageReader;
+  /** Whose time it is. */
+  clock: Clock;
+  /** What the tail keeps. */
+  limits: RunLimits;
+  /** Hears of trouble that nobody else is told of. */
+  report: (trouble: string, cause: unknown) => void;
+}
+
+/** How a subscriber comes to a pipeline. */
+export interface Arrival extends Omit<SubscriberOptions, "source" | "resume" | "report"> {
+  /** The last event ID that it brings, in whatever form. */
+  lastEventId: string | undefined;
+  /** How many events of the history it gets if it brings no ID of this log. */
+  history: number;
+  /** Which channels it gets. */
+  filter: ChannelFilter;
+}
+
+/** A pipeline that is live in this isolate. */
+export class Pipeline implements SubscriberSource, Disposable {
+  readonly #id: string;
+  readonly #options: PipelineOptions;
+  readonly #subscribers = new Set<Subscriber>();
+  #tail: EventRun | null = null;
+  #repairing: Promise<void> | null = null;
+  /** Commits that do not follow the tail yet. */
+  #early: Commit[] = [];
+  #retry: Disposable | null = null;
+  #closed = false;
+
+  /**
+   * Makes a pipeline that reads the log when its first subscriber comes.
+   *
+   * @param id The pipeline's ID.
+   * @param options What it works with.
+   */
+  constructor(id: string, options: PipelineOptions) {
+    this.#id = id;
+    this.#options = options;
+  }
+
+  /** The subscribers. */
+  get subscribers(): ReadonlySet<Subscriber> {
+    return this.#subscribers;
+  }
+
+  /** The newest events: there once the first subscriber is. */
+  get tail(): EventRun {
+    return this.#tail!;
+  }
+
+  /** The bytes of the tail. */
+  get tailBytes(): number {
+    return this.#tail?.bytes ?? 0;
+  }
+
+  /**
+   * Takes a commit, from this isolate or another: the next one is delivered, a
+   * repetition dropped, and where something is missing the log is read.
+   *
+   * @param commit What was added to the pipeline's log.
+   */
+  receive(commit: Commit): void {
+    if (!this.#repairing && this.#tail && this.#append(commit)) return this.#wake();
+    this.#early.push(commit);
+    if (this.#early.length > MAX_EARLY_COMMITS) this.#early.shift();
+    if (!this.#repairing) this.#repairSoon();
+  }
+
+  /** Adds what a commit has beyond the tail. Whether nothing is missing before it. */
+  #append({ epoch, segments }: Commit): boolean {
+    const tail = this.tail;
+    if (epoch !== tail.epoch) return false;
+    for (const segment of segments) {
+      const { first, last } = readSegmentHeader(segment);
+      if (last <= tail.last) continue;
+      if (first > tail.last + 1) return false;
+      tail.append(unpackSegment(segment).filter((event) => event.sequence > tail.last));
+    }
+    tail.trim(this.#options.limits);
+    return true;
+  }
+
+  /**
+   * Forgets the events below a sequence, which were cleared.
+   *
+   * @param epoch Which log was cleared.
+   * @param oldest The sequence of the oldest event that stays.
+   */
+  clearBelow(epoch: string, oldest: number): void {
+    if (this.#tail?.epoch === epoch) this.#tail.dropBelow(oldest);
+  }
+
+  /**
+   * Gives up events to save memory: who needs them reads the log.
+   *
+   * @param bytes How many bytes may stay.
+   */
+  shrink(bytes: number): void {
+    this.#tail?.trim({ events: 0, bytes });
+  }
+
+  /**
+   * Adds a subscriber.
+   *
+   * @param arrival How it comes.
+   * @returns The subscriber, its stream ready to be read.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async subscribe({ lastEventId, ...arrival }: Arrival): Promise<Subscriber> {
+    if (!this.#tail) await this.repair();
+    const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
+    const subscriber = new Subscriber({
+      ...arrival,
+      source: this,
+      resume,
+      report: this.#options.report,
+      onGone: (subscriber) => {
+        this.#subscribers.delete(subscriber);
+        arrival.onGone(subscriber);
+      },
+    });
+    this.#subscribers.add(subscriber);
+    return subscriber;
+  }
+
+  async #resume(lastEventId: string): Promise<number | "unknown"> {
+    const position = parseEventId(lastEventId);
+    if (!position) return "unknown";
+    const isKnown = () => position.epoch === this.tail.epoch && position.sequence <= this.tail.last;
+    // A tail that lags must not call a good position foreign.
+    if (!isKnown()) await this.repair();
+    return isKnown() ? position.sequence : "unknown";
+  }
+
+  /**
+   * Reads what follows a sequence from the log.
+   *
+   * @param sequence After which event.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async page(sequence: number): Promise<EncodedPage | null> {
+    const page = await this.#options.pages.read(this.#id, sequence);
+    const { epoch, last } = this.tail;
+    if (page?.epoch !== epoch || page.sequence > last) await this.repair();
+    return page;
+  }
+
+  /**
+   * Brings the tail up to the log's head, by a strong read.
+   *
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  repair(): Promise<void> {
+    return this.#repairing ??= this.#repair();
+  }
+
+  async #repair(): Promise<void> {
+    try {
+      do {
+        await this.#catchUp();
+      } while (!this.#appendEarly());
+    } finally {
+      // In the same turn as the last look at the early commits: the next one
+      // goes straight to the tail.
+      this.#repairing = null;
+    }
+    this.#wake();
+  }
+
+  async #catchUp(): Promise<void> {
+    const { log, limits } = this.#options;
+    const head = await log.open(this.#id);
+    let tail = this.#tail;
+    if (!tail || tail.epoch !== head.epoch || tail.last > head.sequence) {
+      tail = new EventRun(head.epoch, Math.max(0, head.sequence - limits.events));
+    } else if (head.sequence - tail.last > limits.events) {
+      // What lies between is read by those alone who need it.
+      tail = new EventRun(head.epoch, head.sequence - limits.events);
+    }
+    while (tail.last < head.sequence) {
+      const page = await log.readAfter(this.#id, tail.last, MAX_CHUNK_BYTES);
+      if (page?.epoch !== tail.epoch) break;
+      if (page.missed > 0) tail = new EventRun(page.epoch, page.after);
+      tail.append(page.events);
+      tail.trim(limits);
+    }
+    this.#tail = tail;
+  }
+
+  /** Adds the commits that arrived during a repair. Whether nothing is missing before them. */
+  #appendEarly(): boolean {
+    const early = this.#early.splice(0).filter(({ epoch }) => epoch === this.tail.epoch);
+    early.sort((a, b) =>
+      readSegmentHeader(a.segments[0]!).first - readSegmentHeader(b.segments[0]!).first
+    );
+    while (early.length > 0 && this.#append(early[0]!)) early.shift();
+    this.#early.unshift(...early);
+    return early.length === 0;
+  }
+
+  #repairSoon(): void {
+    if (this.#retry || this.#closed) return;
+    this.repair().catch((error) => {
+      this.#options.report(`Cannot repair the tail of ${this.#id}`, error);
+      this.#retry ??= this.#options.clock.after(REPAIR_PAUSE_MS, () => {
+        this.#retry = null;
+        this.#repairSoon();
+      });
+    });
+  }
+
+  #wake(): void {
+    for (const subscriber of this.#subscribers) subscriber.wake();
+  }
+
+  /** Ends what the pipeline has under way. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#retry?.[Symbol.dispose]();
+    this.#retry = null;
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The program: reads the settings, opens the log, serves, and drains on a
+ * signal.
+ *
+ * @module
+ */
+
+import { readConfig, SETTING_NAMES } from "./lib/config.ts";
+import { RunnelError } from "./lib/errors.ts";
+import { createService, type Service } from "./lib/service.ts";
+import { prepareStorage } from "./lib/storage.ts";
+
+/** A platform kills 5 seconds after its signal; by then all this is over. */
+const PUBLISHES_MS = 2500;
+const SHUTDOWN_MS = 4000;
+const EXIT_MS = 4500;
+
+async function start(): Promise<void> {
+  const config = readConfig(
+    Object.fromEntries(SETTING_NAMES.map((name) => [name, Deno.env.get(name)])),
+  );
+  const storage = await prepareStorage(config.kv);
+  const service = await createService({ config, open: storage.open, remote: storage.remote });
+  const server = serve(service, config.host, config.port);
+  let draining = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      // Ctrl-C under `deno task` arrives twice.
+      if (!draining) drain(service, server);
+      draining = true;
+    });
+  }
+}
+
+function serve(service: Service, hostname: string, port: number): Deno.HttpServer {
+  try {
+    return Deno.serve({
+      hostname,
+      port,
+      onListen: ({ hostname, port }) => {
+        console.log(`Runnel listens on http://${hostname}:${port}/`);
+      },
+    }, service.fetch);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
+    throw new RunnelError(
+      "invalid-setting",
+      `Cannot start: port ${port} is in use. Stop what uses it, or set PORT to another`,
+      { cause },
+    );
+  }
+}
+
+async function drain({ hub, log }: Service, server: Deno.HttpServer): Promise<void> {
+  setTimeout(() => Deno.exit(0), EXIT_MS);
+  await hub.drain(PUBLISHES_MS);
+  // A client that does not read would hold the server for ever.
+  const shutdown = new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS - PUBLISHES_MS));
+  await Promise.race([server.shutdown(), shutdown]);
+  await log.close();
+  Deno.exit(0);
+}
+
+if (import.meta.main) {
+  try {
+    await start();
+  } catch (error) {
+    if (!(error instanceof RunnelError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}
