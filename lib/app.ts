@@ -9,8 +9,9 @@ import type { Context } from "hono";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { z } from "zod";
+import manifest from "../deno.json" with { type: "json" };
 import type { Config } from "./config.ts";
-import { RunnelError } from "./errors.ts";
+import { RunnelError, type RunnelErrorType } from "./errors.ts";
 import { formatEventId, type NewEvent } from "./event.ts";
 import { encodeRetry } from "./event_stream.ts";
 import { guide } from "./guide.ts";
@@ -31,6 +32,9 @@ const STREAM_HEADERS = {
   "Cache-Control": "no-cache, no-transform",
   "X-Accel-Buffering": "no",
 };
+
+/** Failures that the operator is told of, beside those that are not foreseen. */
+const OUTAGES: readonly RunnelErrorType[] = ["log-unavailable", "outcome-unknown"];
 
 /** What the routes work with. */
 export interface AppOptions {
@@ -114,6 +118,7 @@ export function createApp(
     } catch (error) {
       const isEventSource = c.req.header("Accept")?.includes("text/event-stream");
       if (!isEventSource || !(error instanceof RunnelError) || !isPassing(error)) throw error;
+      reportOutage(c, error);
       // An EventSource never comes back from an error status, but does from
       // the end of a stream.
       const retryMs = Math.round(config.retryMs * (1 + Math.random()));
@@ -156,17 +161,20 @@ export function createApp(
     problem(new RunnelError("not-found", "Nothing is here. GET / says what there is"))
   );
   app.onError((error, c) => {
-    const known = error instanceof RunnelError ? error : null;
-    if (!known || known.cause !== undefined && isPassing(known)) {
-      report(`Cannot ${c.req.method} ${c.req.path}`, known?.cause ?? error);
-    }
-    return problem(known);
+    reportOutage(c, error);
+    return problem(error instanceof RunnelError ? error : null);
   });
 
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
-    info: { title: "Runnel", version: "0.1.0" },
+    info: { title: "Runnel", version: manifest.version },
   });
+
+  /** Tells the operator of what is no client's fault. */
+  function reportOutage(c: Context, error: Error): void {
+    if (error instanceof RunnelError && !OUTAGES.includes(error.type)) return;
+    report(`Cannot ${c.req.method} ${c.req.path}`, error);
+  }
 
   function on(
     route: Route,

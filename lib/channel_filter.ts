@@ -17,7 +17,7 @@ export class ChannelFilter {
    *
    * @example
    * ```ts
-   * import { equal } from "node:assert/strict";
+   * import { strictEqual as equal } from "node:assert/strict";
    *
    * equal(new ChannelFilter(["orders"]).keeps("names"), false);
    * equal(new ChannelFilter([]).keeps("names"), true);

@@ -76,7 +76,7 @@ const MiB = 1024 * 1024;
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const config = readConfig({ PORT: "8080" });
  * equal(config.port, 8080);
@@ -95,7 +95,7 @@ export function readConfig(settings: Settings): Config {
   return Object.freeze<Config>({
     port: integer("PORT", 8000, 0, 65_535),
     host: settings.HOST || "127.0.0.1",
-    kv: settings.RUNNEL_KV || (onDeploy ? undefined : ".data/runnel.sqlite"),
+    kv: store(settings.RUNNEL_KV) ?? (onDeploy ? undefined : ".data/runnel.sqlite"),
     history,
     retention: integer("RUNNEL_RETENTION", 1000, history, 1_000_000),
     // Deno Deploy may stop an instance 5 seconds after its last byte.
@@ -110,11 +110,18 @@ export function readConfig(settings: Settings): Config {
   });
 }
 
+function store(text: string | undefined): string | undefined {
+  const scheme = /^(\w+):\/\//.exec(text ?? "")?.[1];
+  if (scheme === undefined || /^https?$/.test(scheme)) return text || undefined;
+  throw invalid("RUNNEL_KV", text!, "a file's path, :memory: or an http or https URL");
+}
+
 function origins(text: string): "*" | readonly string[] {
   if (text === "*") return "*";
   const list = text.split(",").map((origin) => origin.trim());
   for (const origin of list) {
-    if (origin !== "null" && (!URL.canParse(origin) || new URL(origin).origin !== origin)) {
+    const isOrigin = URL.canParse(origin) && new URL(origin).origin === origin;
+    if (origin !== "null" && (!isOrigin || origin.includes("*"))) {
       throw invalid(
         "RUNNEL_ALLOW_ORIGINS",
         text,

@@ -45,7 +45,7 @@ export type RunnelErrorType =
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const error = new RunnelError("too-large", "Cannot read body: it exceeds 524288 bytes");
  * equal(error.type, "too-large");

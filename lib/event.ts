@@ -53,7 +53,7 @@ export function mintEpoch(): string {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * equal(formatEventId({ epoch: "AAECAwQFBgc", sequence: 7 }), "AAECAwQFBgc-7");
  * ```
@@ -67,7 +67,7 @@ export function formatEventId({ epoch, sequence }: Position): string {
  *
  * @example
  * ```ts
- * import { deepEqual, equal } from "node:assert/strict";
+ * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
  *
  * deepEqual(parseEventId("AAECAwQFBgc-7"), { epoch: "AAECAwQFBgc", sequence: 7 });
  * equal(parseEventId("7"), null);

@@ -13,6 +13,7 @@ import { digestOnce } from "./idempotency.ts";
 import { headKey, segmentsBelow, segmentsFrom } from "./keys.ts";
 import type { Kv, KvConnection } from "./kv_connection.ts";
 import { type Commit, LogWriter, type Receipt } from "./log_writer.ts";
+import type { Report } from "./report.ts";
 import { EVENT_OVERHEAD_BYTES, unpackSegment } from "./segment.ts";
 
 /** What a request costs in memory while it waits, beside its bytes. */
@@ -67,7 +68,7 @@ export interface EventLogOptions {
   /** How many bytes of events may wait for their commits, in all pipelines together. */
   maxWaitingBytes: number;
   /** Hears of trouble that no caller is told of. */
-  report: (trouble: string, cause: unknown) => void;
+  report: Report;
 }
 
 /** The log. */
@@ -212,13 +213,12 @@ export class EventLog {
       if (found > after + 1) {
         this.#options.report(
           `The log of ${pipeline} has no events ${after + 1} to ${found - 1}`,
-          undefined,
         );
       }
       return {
         epoch: head.epoch,
         sequence: Math.max(head.sequence, events.at(-1)?.sequence ?? 0),
-        after: found - 1,
+        after: Math.max(after, found - 1),
         missed: Math.max(0, found - 1 - sequence),
         reason: head.oldest === head.cleared ? "cleared" : "evicted",
         events,
@@ -341,7 +341,7 @@ export class EventLog {
     try {
       return await this.#options.kv.call(use, ms);
     } catch (cause) {
-      if (cause instanceof RunnelError) throw cause;
+      if (cause instanceof RunnelError && cause.type !== "storage-unusable") throw cause;
       throw new RunnelError("log-unavailable", "Cannot reach the log. Try again", { cause });
     }
   }

@@ -47,7 +47,7 @@ export interface RunLimits {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  * import { ChannelFilter } from "./channel_filter.ts";
  *
  * const run = new EventRun("AAECAwQFBgc", 6);

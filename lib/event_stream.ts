@@ -35,7 +35,7 @@ export interface StreamEvent {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const bytes = encodeEvent({ id: "a-1", type: "events", data: '{"name":"Luke"}' });
  * equal(
@@ -77,7 +77,7 @@ export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * equal(new TextDecoder().decode(encodeComment("keepalive")), ":keepalive\n\n");
  * ```
@@ -97,7 +97,7 @@ export function encodeComment(text: string, id?: string): Uint8Array {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * equal(new TextDecoder().decode(encodeRetry(2000)), "retry: 2000\n\n");
  * ```

@@ -47,7 +47,7 @@ const GRAIN = 8;
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * equal(newHead("AAECAwQFBgc", 0).oldest, 1);
  * ```
@@ -67,7 +67,7 @@ export function newHead(epoch: string, time: number): Head {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const head = newHead("AAECAwQFBgc", 0);
  * const next = advanceHead(head, { count: 3, bytes: 120, time: 5 }, { events: 1000, ms: 60_000, bytes: 2 ** 25 });
@@ -110,7 +110,7 @@ export function advanceHead(
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const head = { ...newHead("AAECAwQFBgc", 0), sequence: 9 };
  * equal(clearHead(head).oldest, 10);

@@ -15,6 +15,7 @@ import type { Commit, Receipt } from "./log_writer.ts";
 import { PageReader } from "./page_reader.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { PipelineChannels, PipelineMessage } from "./pipeline_channel.ts";
+import type { Report } from "./report.ts";
 
 /** What a pipeline's tail keeps beyond its history, in bytes. */
 const TAIL_BYTES = 2 * 1024 * 1024;
@@ -42,7 +43,7 @@ export interface HubOptions {
   /** How many bytes the tails of all pipelines may take together. */
   maxTailBytes: number;
   /** Hears of trouble that nobody else is told of. */
-  report: (trouble: string, cause: unknown) => void;
+  report: Report;
 }
 
 /** What a subscriber asks for. */
@@ -208,6 +209,7 @@ export class Hub {
           clock,
           pages: this.#pages,
           limits: { events: history, bytes: TAIL_BYTES },
+          onGrowth: (bytes) => this.#grow(bytes),
           report,
         }),
         arriving: 0,

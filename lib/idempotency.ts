@@ -42,7 +42,7 @@ export interface OnceRecord {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const event = { channel: "events", payload: new TextEncoder().encode("1") };
  * const [one, two] = [await digestOnce("k", [event]), await digestOnce("k", [event])];

@@ -12,11 +12,15 @@ import type { EventLog } from "./event_log.ts";
 import { EventRun, MAX_CHUNK_BYTES, type RunLimits } from "./event_run.ts";
 import type { Commit } from "./log_writer.ts";
 import type { EncodedPage, PageReader } from "./page_reader.ts";
+import type { Report } from "./report.ts";
 import { readSegmentHeader, unpackSegment } from "./segment.ts";
 import { Subscriber, type SubscriberOptions, type SubscriberSource } from "./subscriber.ts";
 
 /** Commits that may arrive while the tail is being repaired; beyond, the log is asked again. */
 const MAX_EARLY_COMMITS = 256;
+
+/** How often the log is read for what is missing before a commit: it has it, unless it was replaced. */
+const REPAIR_TRIES = 5;
 
 /** How long to wait before a repair that failed is tried again, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;
@@ -31,8 +35,10 @@ export interface PipelineOptions {
   clock: Clock;
   /** What the tail keeps. */
   limits: RunLimits;
+  /** Hears how many bytes the tail took in from the log. */
+  onGrowth: (bytes: number) => void;
   /** Hears of trouble that nobody else is told of. */
-  report: (trouble: string, cause: unknown) => void;
+  report: Report;
 }
 
 /** How a subscriber comes to a pipeline. */
@@ -55,6 +61,8 @@ export class Pipeline implements SubscriberSource, Disposable {
   /** Commits that do not follow the tail yet. */
   #early: Commit[] = [];
   #retry: Disposable | null = null;
+  /** The last clear: events below it may still come, late or from a read that began before. */
+  #cleared: { epoch: string; oldest: number } | null = null;
   #closed = false;
 
   /**
@@ -107,6 +115,7 @@ export class Pipeline implements SubscriberSource, Disposable {
       tail.append(unpackSegment(segment).filter((event) => event.sequence > tail.last));
     }
     tail.trim(this.#options.limits);
+    this.#dropCleared();
     return true;
   }
 
@@ -117,7 +126,15 @@ export class Pipeline implements SubscriberSource, Disposable {
    * @param oldest The sequence of the oldest event that stays.
    */
   clearBelow(epoch: string, oldest: number): void {
-    if (this.#tail?.epoch === epoch) this.#tail.dropBelow(oldest);
+    if (this.#cleared?.epoch === epoch && this.#cleared.oldest >= oldest) return;
+    this.#cleared = { epoch, oldest };
+    this.#dropCleared();
+  }
+
+  #dropCleared(): void {
+    if (this.#tail && this.#tail.epoch === this.#cleared?.epoch) {
+      this.#tail.dropBelow(this.#cleared.oldest);
+    }
   }
 
   /**
@@ -158,7 +175,11 @@ export class Pipeline implements SubscriberSource, Disposable {
     if (!position) return "unknown";
     const isKnown = () => position.epoch === this.tail.epoch && position.sequence <= this.tail.last;
     // A tail that lags must not call a good position foreign.
-    if (!isKnown()) await this.repair();
+    if (!isKnown()) {
+      // One that is under way may have read the head before the position was there.
+      await this.#repairing?.catch(() => {});
+      await this.repair();
+    }
     return isKnown() ? position.sequence : "unknown";
   }
 
@@ -169,9 +190,12 @@ export class Pipeline implements SubscriberSource, Disposable {
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async page(sequence: number): Promise<EncodedPage | null> {
+    const before = this.tail.last;
     const page = await this.#options.pages.read(this.#id, sequence);
     const { epoch, last } = this.tail;
-    if (page?.epoch !== epoch || page.sequence > last) await this.repair();
+    // Ahead of the tail, or behind where it was: the log was replaced.
+    const isOff = page?.epoch !== epoch || page.sequence > last || page.sequence < before;
+    if (isOff) await this.repair();
     return page;
   }
 
@@ -186,9 +210,13 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   async #repair(): Promise<void> {
     try {
-      do {
+      for (let tries = 0; tries < REPAIR_TRIES; tries++) {
         await this.#catchUp();
-      } while (!this.#appendEarly());
+        if (this.#appendEarly()) break;
+      }
+    } catch (error) {
+      this.#repairLater();
+      throw error;
     } finally {
       // In the same turn as the last look at the early commits: the next one
       // goes straight to the tail.
@@ -199,6 +227,7 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   async #catchUp(): Promise<void> {
     const { log, limits } = this.#options;
+    const bytes = this.tailBytes;
     const head = await log.open(this.#id);
     let tail = this.#tail;
     if (!tail || tail.epoch !== head.epoch || tail.last > head.sequence) {
@@ -215,6 +244,9 @@ export class Pipeline implements SubscriberSource, Disposable {
       tail.trim(limits);
     }
     this.#tail = tail;
+    this.clearBelow(head.epoch, head.cleared);
+    this.#dropCleared();
+    this.#options.onGrowth(Math.max(0, tail.bytes - bytes));
   }
 
   /** Adds the commits that arrived during a repair. Whether nothing is missing before them. */
@@ -232,10 +264,15 @@ export class Pipeline implements SubscriberSource, Disposable {
     if (this.#retry || this.#closed) return;
     this.repair().catch((error) => {
       this.#options.report(`Cannot repair the tail of ${this.#id}`, error);
-      this.#retry ??= this.#options.clock.after(REPAIR_PAUSE_MS, () => {
-        this.#retry = null;
-        this.#repairSoon();
-      });
+    });
+  }
+
+  /** Commits that wait are delivered even if nothing more comes. */
+  #repairLater(): void {
+    if (this.#closed || this.#early.length === 0) return;
+    this.#retry ??= this.#options.clock.after(REPAIR_PAUSE_MS, () => {
+      this.#retry = null;
+      this.#repairSoon();
     });
   }
 

@@ -8,6 +8,7 @@
  */
 
 import type { Commit } from "./log_writer.ts";
+import type { Report } from "./report.ts";
 
 /** Channels that are kept open only to post on. */
 const MAX_UNHEARD_CHANNELS = 1000;
@@ -31,7 +32,7 @@ interface Open {
 /** The pipeline channels of an isolate. */
 export class PipelineChannels implements Disposable {
   readonly #Channel: ChannelConstructor;
-  readonly #report: (trouble: string, cause: unknown) => void;
+  readonly #report: Report;
   readonly #open = new Map<string, Open>();
   /**
    * An isolate that closed its last channel cannot rely on the next one, which
@@ -39,6 +40,7 @@ export class PipelineChannels implements Disposable {
    */
   readonly #anchor: InstanceType<ChannelConstructor>;
   #failures = 0;
+  #closed = false;
 
   /**
    * Opens the way to the other isolates.
@@ -48,7 +50,7 @@ export class PipelineChannels implements Disposable {
    *
    * @example
    * ```ts
-   * import { equal } from "node:assert/strict";
+   * import { strictEqual as equal } from "node:assert/strict";
    *
    * using here = new PipelineChannels(BroadcastChannel, console.error);
    * using there = new PipelineChannels(BroadcastChannel, console.error);
@@ -57,7 +59,7 @@ export class PipelineChannels implements Disposable {
    * equal((await heard as { oldest: number }).oldest, 7);
    * ```
    */
-  constructor(Channel: ChannelConstructor, report: (trouble: string, cause: unknown) => void) {
+  constructor(Channel: ChannelConstructor, report: Report) {
     this.#Channel = Channel;
     this.#report = report;
     this.#anchor = new Channel("runnel");
@@ -94,6 +96,8 @@ export class PipelineChannels implements Disposable {
    * @param message What they are told.
    */
   post(pipeline: string, message: PipelineMessage): void {
+    // A commit that comes after the end would open a channel that nobody closes.
+    if (this.#closed) return;
     this.#attempt(pipeline, () => this.#channel(pipeline).channel.postMessage(message));
   }
 
@@ -130,6 +134,7 @@ export class PipelineChannels implements Disposable {
 
   /** Closes all channels. */
   [Symbol.dispose](): void {
+    this.#closed = true;
     for (const [pipeline, open] of this.#open) this.#close(pipeline, open);
     this.#attempt("all pipelines", () => this.#anchor.close());
   }

@@ -10,7 +10,11 @@ import type { RunnelError, RunnelErrorType } from "./errors.ts";
 /** After how many seconds a client may try again what failed in passing. */
 const RETRY_AFTER_SECONDS = 1;
 
-const INTERNAL = { status: 500, title: "Internal error" };
+const INTERNAL = {
+  status: 500,
+  title: "Internal error",
+  detail: "The request failed for a reason that the operator can find in the log",
+};
 
 const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string }>> = {
   "malformed-request": { status: 400, title: "Malformed request" },
@@ -43,7 +47,7 @@ export function isPassing(error: RunnelError): boolean {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  * import { RunnelError } from "./errors.ts";
  *
  * const response = problem(new RunnelError("too-large", "Cannot read body: it exceeds 9 bytes"));
@@ -52,11 +56,10 @@ export function isPassing(error: RunnelError): boolean {
  * ```
  */
 export function problem(error: RunnelError | null, headers: HeadersInit = {}): Response {
-  const type = error?.type ?? "internal";
-  const { status, title } = (error && PROBLEMS[error.type]) ?? INTERNAL;
-  const detail = error && status !== 500
-    ? error.message
-    : "The request failed for a reason that the operator can find in the log";
+  const known = error && PROBLEMS[error.type];
+  const { status, title } = known ?? INTERNAL;
+  const type = known ? error.type : "internal";
+  const detail = known ? error.message : INTERNAL.detail;
   const response = new Response(
     JSON.stringify({ type: `urn:runnel:problem:${type}`, title, status, detail }),
     { status, headers },

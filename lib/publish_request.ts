@@ -40,7 +40,7 @@ const encoder = new TextEncoder();
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const body = '{"pipeline":"p_aBcDeF","channel":"events","payload":{"n":1.0}}';
  * const { events } = readPublishRequest("application/json", new TextEncoder().encode(body));
@@ -128,7 +128,7 @@ function validate(values: readonly unknown[]): { pipeline: string; channel: stri
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const body = new TextEncoder().encode("hello");
  * const event = readRawEvent("events", "text/plain", body);

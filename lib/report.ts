@@ -21,7 +21,7 @@ export type Report = (trouble: string, cause?: unknown) => void;
  *
  * @example
  * ```ts
- * import { deepEqual } from "node:assert/strict";
+ * import { deepStrictEqual as deepEqual } from "node:assert/strict";
  * import { systemClock } from "./clock.ts";
  *
  * const lines: string[] = [];
@@ -41,12 +41,25 @@ export function createReport(clock: Clock, write: (line: string) => void): Repor
       lines = 0;
     }
     if (++lines > MAX_LINES_A_SECOND) return;
-    write(cause === undefined ? trouble : `${trouble}: ${describe(cause)}`);
+    write(cause === undefined ? trouble : `${trouble}: ${describeCause(cause)}`);
   };
 }
 
-function describe(cause: unknown): string {
+/**
+ * A failure and what caused it, on one line.
+ *
+ * @param cause The failure.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * const error = new Error("no answer", { cause: new TypeError("closed") });
+ * equal(describeCause(error), "Error: no answer (TypeError: closed)");
+ * ```
+ */
+export function describeCause(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const text = `${cause.name}: ${cause.message}`;
-  return cause.cause === undefined ? text : `${text} (${describe(cause.cause)})`;
+  return cause.cause === undefined ? text : `${text} (${describeCause(cause.cause)})`;
 }

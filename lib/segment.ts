@@ -20,7 +20,8 @@ export const EVENT_OVERHEAD_BYTES = 6;
 const VERSION = 1;
 const HEADER_BYTES = 29;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A channel may begin with U+FEFF, which is no byte order mark there.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What a segment says of itself before its events. */
 export interface SegmentHeader {
@@ -53,7 +54,7 @@ export interface CommitStamp {
  *
  * @example
  * ```ts
- * import { deepEqual } from "node:assert/strict";
+ * import { deepStrictEqual as deepEqual } from "node:assert/strict";
  *
  * const event = { channel: "events", payload: new TextEncoder().encode("1") };
  * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event]);
@@ -116,7 +117,7 @@ function pack(
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const event = { channel: "events", payload: new TextEncoder().encode("1") };
  * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event, event]);
@@ -142,7 +143,7 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeader {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  *
  * const event = { channel: "events", payload: new TextEncoder().encode("1") };
  * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event]);

@@ -55,7 +55,7 @@ export interface Service {
  *
  * @example
  * ```ts
- * import { equal } from "node:assert/strict";
+ * import { strictEqual as equal } from "node:assert/strict";
  * import { readConfig } from "./config.ts";
  *
  * const service = await createService({

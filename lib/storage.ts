@@ -73,15 +73,20 @@ async function explained<T>(where: string, use: () => Promise<T>): Promise<T> {
 function explain(where: string, error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
     const name = /"([^"]+)"/.exec(error.message)?.[1] ?? where;
-    const command = /^https?:/.test(where)
-      ? "deno run -P --allow-net main.ts"
-      : `deno run -P --allow-read=${folderOf(where)} --allow-write=${folderOf(where)} main.ts`;
+    const folder = quote(folderOf(where));
     return `Cannot start: no permission for ${name}. Use a file in .data, or start with: ` +
-      `RUNNEL_KV=${where} ${command}`;
+      `RUNNEL_KV=${
+        quote(where)
+      } deno run -P --allow-read=${folder} --allow-write=${folder} main.ts`;
   }
   const reason = error instanceof Error ? error.message : String(error);
   return `Cannot start: RUNNEL_KV is ${where}, which cannot be opened (${reason}). Name a file ` +
     "in a folder that can be written to, :memory:, or the URL of a KV Connect server";
+}
+
+/** A text as one word of a shell's command. */
+function quote(text: string): string {
+  return /^[\w./:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function folderOf(path: string): string {

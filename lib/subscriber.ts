@@ -12,6 +12,7 @@ import type { MissedReason } from "./event_log.ts";
 import type { EventRun } from "./event_run.ts";
 import { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";
 import type { EncodedPage } from "./page_reader.ts";
+import type { Report } from "./report.ts";
 
 /** Keep-alives that a subscriber may leave unread before its stream is closed. */
 const MAX_UNREAD_KEEP_ALIVES = 2;
@@ -44,7 +45,7 @@ export interface SubscriberOptions {
   /** Hears that it is gone, for whatever reason. */
   onGone: (subscriber: Subscriber) => void;
   /** Hears that the log could not be read for it. */
-  report: (trouble: string, cause: unknown) => void;
+  report: Report;
 }
 
 /** One subscriber. */
@@ -112,8 +113,8 @@ export class Subscriber {
    * @param now The time in milliseconds since the Unix epoch.
    */
   keepAlive(now: number): void {
-    if (now >= this.#options.endsAt) return this.end();
-    if (this.#wanted) {
+    if (now >= this.#options.endsAt) this.end();
+    if (this.#wanted && !this.#gone) {
       this.#enqueue(encodeComment("keepalive", this.#moved()));
     } else if (++this.#unread === MAX_UNREAD_KEEP_ALIVES) {
       this.#close();
@@ -186,6 +187,7 @@ export class Subscriber {
     if (this.#live || this.#cursor < this.#seam) return null;
     this.#page = null;
     this.#live = true;
+    this.#atStart = false;
     return this.#notice("runnel.live", { replayed: this.#replayed });
   }
 

@@ -20,7 +20,9 @@ export const pipelineSchema: z.ZodString = z.string().regex(
  */
 export const channelSchema: z.ZodString = z.string()
   .min(1, "expected 1 to 128 characters")
+  // zod counts a surrogate pair as one.
   .max(128, "expected 1 to 128 characters")
+  .refine((text) => text.length <= 128, "expected 1 to 128 characters")
   .refine(
     (text) => text.isWellFormed() && !/\p{Cc}/u.test(text),
     "expected well-formed text without control characters",

@@ -19,7 +19,7 @@ export type SaidEvent = Extract<Said, { kind: "event" }>;
 export class StreamReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #said: Said[] = [];
-  readonly #decoder = new TextDecoder();
+  readonly #decoder: TextDecoder;
   /** All that was read, as text. */
   text = "";
   readonly #parser = createParser({
@@ -29,8 +29,12 @@ export class StreamReader {
     onRetry: (ms) => this.#said.push({ kind: "retry", ms }),
   });
 
-  /** @param source A body, or the answer that has it. */
-  constructor(source: ReadableStream<Uint8Array> | Response) {
+  /**
+   * @param source A body, or the answer that has it.
+   * @param decoder Makes text of its bytes.
+   */
+  constructor(source: ReadableStream<Uint8Array> | Response, decoder = new TextDecoder()) {
+    this.#decoder = decoder;
     this.#reader = (source instanceof Response ? source.body! : source).getReader();
   }
 

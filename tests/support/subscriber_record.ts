@@ -6,7 +6,7 @@
  * @module
  */
 
-import { equal, fail, ok } from "node:assert/strict";
+import { fail, ok, strictEqual as equal } from "node:assert/strict";
 import { parseEventId } from "../../lib/event.ts";
 import type { SaidEvent } from "./stream_reader.ts";
 

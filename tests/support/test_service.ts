@@ -8,6 +8,7 @@
 import { readConfig, type Settings } from "../../lib/config.ts";
 import type { Kv } from "../../lib/kv_connection.ts";
 import type { PipelineChannels } from "../../lib/pipeline_channel.ts";
+import { describeCause } from "../../lib/report.ts";
 import { createService, type Service } from "../../lib/service.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { StreamReader } from "./stream_reader.ts";
@@ -51,7 +52,7 @@ export async function createTestService({
     channels,
     clock,
     random,
-    report: (trouble, cause) => reports.push(`${trouble}: ${cause}`),
+    report: (trouble, cause) => reports.push(`${trouble}: ${describeCause(cause)}`),
   });
   return {
     ...service,

@@ -1,0 +1,278 @@
+import {
+  deepStrictEqual as deepEqual,
+  notStrictEqual as notEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import { settled } from "./support/fake_clock.ts";
+import { testEventLog } from "./support/event_log_contract.ts";
+import {
+  hangs,
+  holds,
+  locked,
+  passes,
+  passesAfter,
+  standsAndRefuses,
+  throws,
+} from "./support/faulty_kv.ts";
+import {
+  createTestLog,
+  fileStore,
+  memoryStore,
+  readTexts,
+  storedSegments,
+  type TestLog,
+  textEvent,
+  TIMEOUT_MS,
+  trimBelow,
+  until,
+} from "./support/test_log.ts";
+
+testEventLog("memory", memoryStore);
+testEventLog("a file", fileStore);
+
+Deno.test("EventLog on a fresh store has epochs that tell it from the lost one", async () => {
+  await using one = await createTestLog();
+  await using other = await createTestLog();
+  const [a, b] = [one, other].map(({ log }) => log.append("p_a", [textEvent("1")]));
+  notEqual((await a!).epoch, (await b!).epoch);
+});
+
+// Reading while others write
+
+/** A log of segments of one event each. */
+async function logOf(test: TestLog, count: number): Promise<void> {
+  for (let i = 1; i <= count; i++) await test.log.append("p_a", [textEvent(`${i}`)]);
+}
+
+Deno.test("EventLog.readAfter() ends a page where a trim ran in between", async () => {
+  await using test = await createTestLog();
+  await logOf(test, 150);
+  // The first 64 are there already; the next page of the list finds 101.
+  const trims = passesAfter(() => trimBelow(test.kv.inner, "p_a", 101));
+  test.kv.script("next", ...Array(64).fill(passes), trims);
+  const page = (await test.log.readAfter("p_a", 0, Infinity))!;
+  deepEqual(
+    page.events.map(({ sequence }) => sequence),
+    Array.from({ length: 64 }, (_, i) => i + 1),
+  );
+  deepEqual([page.after, page.missed, page.sequence], [0, 0, 150]);
+  const next = (await test.log.readAfter("p_a", 64, Infinity))!;
+  deepEqual([next.after, next.missed, next.events.length], [100, 36, 50]);
+});
+
+Deno.test("EventLog.readAfter() reads the head anew where a trim ran before the list", async () => {
+  await using test = await createTestLog();
+  await logOf(test, 150);
+  test.kv.script("next", passesAfter(() => trimBelow(test.kv.inner, "p_a", 101)));
+  const page = (await test.log.readAfter("p_a", 10, Infinity))!;
+  deepEqual([page.after, page.missed, page.reason], [100, 90, "evicted"]);
+  deepEqual([page.events[0]!.sequence, page.events.length], [101, 50]);
+  deepEqual(test.reports, []);
+});
+
+Deno.test("EventLog.readAfter() reports a hole that no trim explains, and passes over it", async () => {
+  await using test = await createTestLog();
+  await logOf(test, 5);
+  await test.kv.inner.atomic().delete(["log", "p_a", 2]).delete(["log", "p_a", 3]).commit();
+  const page = (await test.log.readAfter("p_a", 1, Infinity))!;
+  deepEqual([page.after, page.missed, page.events.length], [3, 2, 2]);
+  deepEqual(test.reports, ["The log of p_a has no events 2 to 3"]);
+});
+
+Deno.test("EventLog.readAfter() takes along what was appended since it read the head", async () => {
+  await using test = await createTestLog();
+  await logOf(test, 2);
+  test.kv.script("next", passesAfter(() => test.log.append("p_a", [textEvent("3")])));
+  const page = (await test.log.readAfter("p_a", 2, Infinity))!;
+  deepEqual([page.sequence, page.after, page.events.length], [3, 2, 1]);
+});
+
+const reads: [string, (test: TestLog) => Promise<unknown>][] = [
+  ["readAfter", ({ log }) => log.readAfter("p_a", 0, Infinity)],
+  ["head", ({ log }) => log.head("p_a")],
+  ["open", ({ log }) => log.open("p_a")],
+  ["clear", ({ log }) => log.clear("p_a")],
+  ["ping", ({ log }) => log.ping(TIMEOUT_MS)],
+];
+for (const [name, read] of reads) {
+  Deno.test(`EventLog.${name}() is refused at its deadline`, async () => {
+    await using test = await createTestLog();
+    test.kv.script("get", hangs);
+    const refused = rejects(read(test), { type: "log-unavailable" });
+    test.clock.advance(TIMEOUT_MS);
+    await refused;
+    equal(test.clock.liveTimers, 0);
+  });
+
+  Deno.test(`EventLog.${name}() says nothing of the store's own failure`, async () => {
+    await using test = await createTestLog();
+    const cause = new Error("secret");
+    test.kv.script("get", throws(() => cause));
+    await rejects(read(test), {
+      type: "log-unavailable",
+      message: "Cannot reach the log. Try again",
+      cause,
+    });
+  });
+}
+
+Deno.test("EventLog.ping() has a deadline of its own", async () => {
+  await using test = await createTestLog();
+  test.kv.script("get", hangs);
+  const refused = rejects(test.log.ping(500), { type: "log-unavailable" });
+  test.clock.advance(500);
+  await refused;
+});
+
+// Heads that are written beside the appends
+
+for (const [name, fault] of [["refused", standsAndRefuses], ["locked", throws(locked)]] as const) {
+  Deno.test(`EventLog.open() mints one epoch though its commit is ${name}`, async () => {
+    await using test = await createTestLog();
+    test.kv.script("commit", fault);
+    const { epoch } = await test.drive(test.log.open("p_a"));
+    equal((await test.log.head("p_a"))!.epoch, epoch);
+    equal(test.kv.commits, 1);
+  });
+
+  Deno.test(`EventLog.clear() clears once though its commit is ${name}`, async () => {
+    await using test = await createTestLog();
+    await logOf(test, 3);
+    test.kv.script("commit", fault);
+    deepEqual((await test.drive(test.log.clear("p_a")))!.oldest, 4);
+    await until(() => test.log.pending.sweeps === 0);
+    deepEqual(await storedSegments(test.kv, "p_a"), []);
+  });
+}
+
+// Sweeps
+
+Deno.test("EventLog.clear() deletes its segments though a sweep is under way", async () => {
+  await using test = await createTestLog();
+  await logOf(test, 3);
+  const sweep = holds("answer");
+  test.kv.script("commit", passes, sweep.fault);
+  await test.log.clear("p_a");
+  await sweep.met;
+  await test.drive(test.log.append("p_a", [textEvent("4")]));
+  await test.log.clear("p_a");
+  sweep.release();
+  await until(() => test.log.pending.sweeps === 0);
+  deepEqual(await storedSegments(test.kv, "p_a"), []);
+});
+
+Deno.test("EventLog.clear() deletes what a failed sweep of the last clear left", async () => {
+  await using test = await createTestLog();
+  await logOf(test, 3);
+  test.kv.script("next", throws());
+  await test.log.clear("p_a");
+  await until(() => test.log.pending.sweeps === 0);
+  await test.log.clear("p_a");
+  await until(() => test.log.pending.sweeps === 0);
+  deepEqual(await storedSegments(test.kv, "p_a"), []);
+});
+
+// What waits
+
+Deno.test("EventLog.append() refuses what would wait beyond its bytes, and stores none of it", async () => {
+  await using test = await createTestLog({ maxWaitingBytes: 10_000 });
+  const first = holds("call");
+  test.kv.script("commit", first.fault);
+  const texts = Array.from({ length: 12 }, (_, i) => `${i}`.padEnd(1000, "."));
+  const answers = Promise.allSettled(
+    texts.map((text) => test.log.append("p_a", [textEvent(text)])),
+  );
+  await first.met;
+  ok(test.log.pending.waitingBytes <= 10_000);
+  first.release();
+  const accepted = texts.filter((_, i) => i < 6);
+  deepEqual(
+    (await answers).map((answer) => answer.status === "rejected" ? answer.reason.type : "stored"),
+    texts.map((text) => accepted.includes(text) ? "stored" : "overloaded"),
+  );
+  deepEqual(await readTexts(test.log, "p_a"), accepted);
+  equal(test.log.pending.waitingBytes, 0);
+});
+
+Deno.test("EventLog.append() counts nothing as waiting once it was refused", async () => {
+  await using test = await createTestLog();
+  test.kv.script("get", throws());
+  await rejects(test.log.append("p_a", [textEvent("1")]), { type: "log-unavailable" });
+  test.kv.script("commit", hangs);
+  const unknown = test.log.append("p_a", [textEvent("2")], "k");
+  await until(() => test.kv.calls.commit === 1);
+  ok(test.log.pending.waitingBytes > 0);
+  test.clock.advance(TIMEOUT_MS);
+  await rejects(unknown, { type: "outcome-unknown" });
+  equal(test.log.pending.waitingBytes, 0);
+});
+
+Deno.test("EventLog forgets writers that are idle, and what they knew was not needed", async () => {
+  await using test = await createTestLog();
+  await test.log.append("p_a", [textEvent("1")], "k");
+  for (let i = 0; i < 1100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  const reads = test.kv.calls.get;
+  deepEqual((await test.log.append("p_a", [textEvent("2")])).first, 2);
+  equal(test.kv.calls.get, reads + 1);
+  equal((await test.log.append("p_a", [textEvent("1")], "k")).replayed, true);
+});
+
+Deno.test("EventLog forgets no writer that has a commit under way", async () => {
+  await using test = await createTestLog();
+  const commit = holds("call");
+  test.kv.script("commit", commit.fault);
+  const first = test.log.append("p_a", [textEvent("1")]);
+  await commit.met;
+  for (let i = 0; i < 1100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  const commits = test.kv.calls.commit;
+  const second = test.log.append("p_a", [textEvent("2")]);
+  await settled();
+  equal(test.kv.calls.commit, commits);
+  commit.release();
+  deepEqual((await Promise.all([first, second])).map(({ first }) => first), [1, 2]);
+});
+
+// The end
+
+Deno.test("EventLog.close() hears what is under way to its end and refuses what waits", async () => {
+  await using test = await createTestLog();
+  const first = holds("call");
+  test.kv.script("commit", first.fault);
+  const answer = test.log.append("p_a", [textEvent("1")]);
+  await first.met;
+  const waiting = rejects(test.log.append("p_a", [textEvent("2")]), { type: "draining" });
+  const closed = test.log.close();
+  await waiting;
+  equal(test.kv.closed, false);
+  first.release();
+  equal((await answer).first, 1);
+  await closed;
+  equal(test.kv.closed, true);
+  equal(test.clock.liveTimers, 0);
+});
+
+for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
+  Deno.test(`EventLog.append()${name} after close() is refused`, async () => {
+    await using test = await createTestLog();
+    await test.log.append("p_a", [textEvent("1")]);
+    await test.log.close();
+    for (const pipeline of ["p_a", "p_b"]) {
+      await rejects(test.log.append(pipeline, [textEvent("2")], key), { type: "draining" });
+    }
+  });
+
+  Deno.test(`EventLog.append()${name} while it closes is stored or refused`, async () => {
+    await using test = await createTestLog();
+    await test.log.append("p_a", [textEvent("1")]);
+    const answers = Promise.allSettled(
+      ["p_a", "p_b"].map((pipeline) => test.log.append(pipeline, [textEvent("2")], key)),
+    );
+    await test.log.close();
+    for (const answer of await answers) {
+      ok(answer.status === "fulfilled" || answer.reason.type === "draining", `${answer}`);
+    }
+    equal(test.clock.liveTimers, 0);
+  });
+}

@@ -1,0 +1,47 @@
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import fc from "fast-check";
+import { formatEventId, mintEpoch, parseEventId } from "../lib/event.ts";
+
+const EPOCH = "AAECAwQF-_g";
+
+Deno.test("parseEventId() reads what formatEventId() wrote", () => {
+  const position = fc.record({
+    epoch: fc.uint8Array({ minLength: 8, maxLength: 8 })
+      .map((bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true })),
+    sequence: fc.maxSafeNat().map((sequence) => sequence % 10 ** 15),
+  }, { noNullPrototype: true });
+  fc.assert(fc.property(position, (position) => {
+    deepEqual(parseEventId(formatEventId(position)), position);
+  }));
+});
+
+const foreign: [name: string, text: string][] = [
+  ["an empty text", ""],
+  ["a number", "7"],
+  ["an epoch alone", EPOCH],
+  ["no sequence", `${EPOCH}-`],
+  ["a negative sequence", `${EPOCH}--1`],
+  ["a leading zero", `${EPOCH}-07`],
+  ["a fraction", `${EPOCH}-7.5`],
+  ["an exponent", `${EPOCH}-1e3`],
+  ["a sequence past what a number holds", `${EPOCH}-${2 ** 53}`],
+  ["a short epoch", "AAECAwQF-_-7"],
+  ["a long epoch", `A${EPOCH}-7`],
+  ["an epoch in another alphabet", "AAECAwQF+/g-7"],
+  ["space around", ` ${EPOCH}-7`],
+  ["a line break after", `${EPOCH}-7\n`],
+  ["digits of another script", `${EPOCH}-٧`],
+];
+
+for (const [name, text] of foreign) {
+  Deno.test(`parseEventId() takes ${name} for no event ID`, () => equal(parseEventId(text), null));
+}
+
+Deno.test("mintEpoch() never makes the same twice, and event IDs take what it makes", () => {
+  const epochs = Array.from({ length: 1000 }, mintEpoch);
+  equal(new Set(epochs).size, epochs.length);
+  for (const epoch of epochs) {
+    match(epoch, /^[A-Za-z0-9_-]{11}$/);
+    deepEqual(parseEventId(`${epoch}-0`), { epoch, sequence: 0 });
+  }
+});

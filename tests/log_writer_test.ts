@@ -1,0 +1,670 @@
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import fc from "fast-check";
+import { wait } from "../lib/clock.ts";
+import { RunnelError } from "../lib/errors.ts";
+import { digestOnce } from "../lib/idempotency.ts";
+import { KvConnection } from "../lib/kv_connection.ts";
+import { LogWriter } from "../lib/log_writer.ts";
+import { FakeClock, settled } from "./support/fake_clock.ts";
+import {
+  type Fault,
+  FaultyKv,
+  hangs,
+  holds,
+  type KvCall,
+  locked,
+  passes,
+  passesAfter,
+  refuses,
+  standsAndHangs,
+  standsAndRefuses,
+  standsAndThrows,
+  throws,
+} from "./support/faulty_kv.ts";
+import {
+  createTestLog,
+  drive,
+  heardTexts,
+  memoryStore,
+  readTexts,
+  type TestLog,
+  textEvent,
+  TIMEOUT_MS,
+  until,
+} from "./support/test_log.ts";
+
+const unavailable = { type: "log-unavailable" };
+const unknown = { type: "outcome-unknown" };
+
+/** A log with one event, "0", whose writer knows the head. */
+async function createWrittenLog(): Promise<TestLog> {
+  const test = await createTestLog();
+  await test.log.append("p_a", [textEvent("0")]);
+  return test;
+}
+
+/** Appends a text. */
+function append({ log }: TestLog, text: string, key?: string) {
+  return log.append("p_a", [textEvent(text)], key);
+}
+
+/**
+ * A log whose writer was given a commit that is held, and then keyed requests in
+ * the order named, all at once: their digests are made before.
+ */
+async function createBusyWriter(ahead: string, texts: string[], options: { stored?: string } = {}) {
+  const [clock, kv] = [new FakeClock(), new FaultyKv(await Deno.openKv(":memory:"))];
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(kv),
+    clock,
+    timeoutMs: TIMEOUT_MS,
+    replace: false,
+  });
+  const writer = new LogWriter("p_a", {
+    kv: connection,
+    clock,
+    random: Math.random,
+    retention: { events: 1000, ms: 60_000, bytes: 1e6 },
+    timeoutMs: TIMEOUT_MS,
+    onCommit: () => {},
+    onTrim: () => {},
+  });
+  const send = async (text: string, key?: string) => {
+    const events = [textEvent(text)];
+    const once = key === undefined ? undefined : await digestOnce(key, events);
+    return () => writer.append(events, 100, once);
+  };
+  if (options.stored) await (await send(options.stored, "k"))();
+  const requests = await Promise.all(texts.map((text) => send(text, "k")));
+  const commit = holds("call");
+  kv.script("commit", commit.fault);
+  const first = (await send(ahead))();
+  await commit.met;
+  const answers = requests.map((request) => request());
+  // A test may look at some of them only, or later.
+  for (const answer of [first, ...answers]) answer.catch(() => {});
+  return {
+    clock,
+    kv,
+    commit,
+    writer,
+    /** What is answered to the commit that is held. */
+    first,
+    /** What is answered to the requests. */
+    answers,
+    send,
+    async [Symbol.asyncDispose]() {
+      await writer.close();
+      connection.close();
+    },
+  };
+}
+
+/** Answers once the time that an append may take has passed, and not a millisecond before. */
+async function atDeadline(test: TestLog, answer: Promise<unknown>): Promise<unknown> {
+  let error: unknown;
+  const refused = answer.then(() => ok(false, "accepted"), (reason) => error = reason);
+  await until(() => test.clock.liveTimers > 0 && test.kv.busy === 0);
+  await settled();
+  test.clock.advance(TIMEOUT_MS - 1);
+  await settled();
+  equal(error, undefined);
+  test.clock.advance(1);
+  await refused;
+  return error;
+}
+
+/** A commit that is held at the deadline, and is the last that the store was given. */
+async function leaveUnknown(test: TestLog, text: string, what: "call" | "answer", key?: string) {
+  const commit = holds(what);
+  test.kv.script("commit", commit.fault);
+  const answer = append(test, text, key);
+  // The deadline comes before anybody awaits the answer.
+  answer.catch(() => {});
+  await commit.met;
+  test.clock.advance(TIMEOUT_MS);
+  await rejects(answer, unknown);
+  return commit;
+}
+
+/** Resolves once the writers are at rest, with nothing left to do. */
+async function atRest(test: TestLog): Promise<void> {
+  do await settled(); while (test.kv.busy > 0 || test.clock.liveTimers > 0);
+}
+
+const keys = [["without a key", undefined], ["with a key", "k"]] as const;
+
+// A commit whose answer is bad
+
+const badAnswers: [string, Fault[]][] = [
+  ["is refused", [refuses]],
+  ["is refused again and again", Array(5).fill(refuses)],
+  ["throws that the file is locked", [throws(locked), throws(locked)]],
+  ["throws anything", [throws()]],
+  ["stands and is refused", [standsAndRefuses]],
+  ["stands and throws that the file is locked", [standsAndThrows(locked)]],
+  ["stands and throws anything", [standsAndThrows()]],
+  ["is refused, then stands and is refused", [refuses, standsAndRefuses]],
+  ["throws, then stands and throws", [throws(), standsAndThrows()]],
+];
+for (const [name, faults] of badAnswers) {
+  for (const [keyName, key] of keys) {
+    Deno.test(`LogWriter stores an event ${keyName} once if its commit ${name}`, async () => {
+      for (const create of [createTestLog, createWrittenLog]) {
+        await using test = await create();
+        const { sequence: before } = await test.log.head("p_a") ?? { sequence: 0 };
+        test.kv.script("commit", ...faults);
+        const receipt = await test.drive(append(test, "1", key));
+        deepEqual([receipt.first, receipt.count, receipt.replayed], [before + 1, 1, false]);
+        await append(test, "2");
+        deepEqual((await readTexts(test.log, "p_a")).slice(before), ["1", "2"]);
+        deepEqual(heardTexts(test.heard).slice(before), ["1", "2"]);
+        if (key) equal((await append(test, "1", key)).first, receipt.first);
+        equal(test.clock.liveTimers, 0);
+      }
+    });
+  }
+}
+
+Deno.test("LogWriter tells its own commit from one that another made in its place", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  await append(other, "1");
+  const receipt = await test.drive(append(test, "2"));
+  equal(receipt.first, 3);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1", "2"]);
+  deepEqual(heardTexts(test.heard), ["0", "2"]);
+});
+
+Deno.test("LogWriter finds its commit though others went on from there", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  test.kv.script("commit", async (carryOut) => {
+    await carryOut();
+    await append(other, "2");
+    return { ok: false };
+  });
+  equal((await drive([test, other], append(test, "1"))).first, 2);
+  equal((await append(test, "3")).first, 4);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1", "2", "3"]);
+});
+
+for (const [keyName, key] of keys) {
+  Deno.test(`LogWriter repeats no commit ${keyName} whose proof was cleared away`, async () => {
+    await using store = await memoryStore();
+    await using test = await createTestLog(store);
+    await using other = await createTestLog(store);
+    await append(test, "0");
+    test.kv.script("commit", async (carryOut) => {
+      await carryOut();
+      await other.log.clear("p_a");
+      await until(() => other.log.pending.sweeps === 0);
+      return { ok: false };
+    });
+    const answer = drive([test, other], append(test, "1", key));
+    if (key) equal((await answer).first, 2);
+    else await rejects(answer, unknown);
+    equal((await test.log.head("p_a"))!.sequence, 2);
+    equal((await test.drive(append(test, "2"))).first, 3);
+  });
+}
+
+Deno.test("LogWriter gives up where other writers are faster until its deadline", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  let more = 0;
+  test.kv.fallback = (call) =>
+    call === "commit" ? passesAfter(() => append(other, `other ${++more}`)) : passes;
+  const from = test.clock.now();
+  await rejects(drive([test, other], append(test, "1")), unavailable);
+  ok(test.clock.now() - from <= TIMEOUT_MS + 60);
+  ok(more > 10);
+  equal((await readTexts(test.log, "p_a")).includes("1"), false);
+});
+
+Deno.test("LogWriter from two isolates accepts every event once, whatever goes wrong", async () => {
+  await using store = await memoryStore();
+  await using one = await createTestLog({ ...store, timeoutMs: 60_000 });
+  await using two = await createTestLog({ ...store, timeoutMs: 60_000 });
+  const faults = [passes, standsAndRefuses, standsAndThrows(), refuses, throws(locked)];
+  const stored: string[] = [];
+  let turn = 0;
+  for (const { kv } of [one, two]) {
+    kv.fallback = (call) => call === "commit" ? faults[turn++ % faults.length]! : passes;
+  }
+  const work = [one, two].flatMap((test, side) =>
+    Array.from({ length: 5 }, async (_, caller) => {
+      for (let i = 0; i < 10; i++) {
+        const text = `${side}:${caller}:${i}`;
+        stored[(await append(test, text)).first - 1] = text;
+      }
+    })
+  );
+  await drive([one, two], Promise.all(work));
+  deepEqual(await readTexts(one.log, "p_a"), stored);
+  equal(stored.filter(Boolean).length, 100);
+  deepEqual([...heardTexts(one.heard), ...heardTexts(two.heard)].sort(), stored.toSorted());
+});
+
+// A commit that is not answered in time
+
+const noAnswers: [string, Fault, stands: boolean][] = [
+  ["that never comes", hangs, false],
+  ["that stands", standsAndHangs, true],
+];
+for (const [name, fault, stands] of noAnswers) {
+  for (const [keyName, key] of keys) {
+    Deno.test(`LogWriter calls a commit ${name} ${keyName} unknown at the deadline`, async () => {
+      await using test = await createWrittenLog();
+      test.kv.script("commit", fault);
+      const error = await atDeadline(test, append(test, "1", key));
+      ok(error instanceof RunnelError);
+      equal(error.type, "outcome-unknown");
+      const receipt = await test.drive(append(test, key ? "1" : "2", key));
+      deepEqual([receipt.first, receipt.replayed], [stands && !key ? 3 : 2, stands && !!key]);
+      const texts = ["0", ...(stands || key ? ["1"] : []), ...(key ? [] : ["2"])];
+      deepEqual(await readTexts(test.log, "p_a"), texts);
+      deepEqual(heardTexts(test.heard), texts);
+      equal(test.clock.liveTimers, 0);
+    });
+  }
+}
+
+Deno.test("LogWriter settles a commit of unknown outcome by itself, after a pause", async () => {
+  for (const fault of [hangs, standsAndHangs]) {
+    await using test = await createWrittenLog();
+    test.kv.script("commit", fault);
+    await atDeadline(test, append(test, "1"));
+    const reads = test.kv.calls.getMany;
+    test.clock.advance(999);
+    await settled();
+    equal(test.kv.calls.getMany, reads);
+    test.clock.advance(1);
+    await atRest(test);
+    deepEqual(heardTexts(test.heard), await readTexts(test.log, "p_a"));
+    equal(test.heard.length, fault === hangs ? 1 : 2);
+  }
+});
+
+Deno.test("LogWriter delivers a commit of unknown outcome before what is appended next", async () => {
+  await using test = await createWrittenLog();
+  const commit = await leaveUnknown(test, "1", "answer");
+  const [next, other] = [append(test, "2"), append(test, "3")];
+  deepEqual((await Promise.all([next, other])).map(({ first }) => first), [3, 4]);
+  deepEqual(heardTexts(test.heard), ["0", "1", "2", "3"]);
+  commit.release();
+  await settled();
+  deepEqual(heardTexts(test.heard), ["0", "1", "2", "3"]);
+});
+
+for (const create of [createTestLog, createWrittenLog]) {
+  const name = create === createTestLog ? "the first commit" : "a commit";
+  Deno.test(`LogWriter lets ${name} that it gave up never come late`, async () => {
+    await using test = await create();
+    const before = await readTexts(test.log, "p_a");
+    const commit = await leaveUnknown(test, "given up", "call");
+    test.clock.advance(1000);
+    await atRest(test);
+    commit.release();
+    deepEqual(await commit.done, { ok: false });
+    deepEqual(await readTexts(test.log, "p_a"), before);
+    await append(test, "next");
+    deepEqual(await readTexts(test.log, "p_a"), [...before, "next"]);
+    deepEqual(heardTexts(test.heard), [...before, "next"]);
+  });
+}
+
+Deno.test("LogWriter delivers a commit that comes just before it is given up", async () => {
+  await using test = await createWrittenLog();
+  const late = await leaveUnknown(test, "1", "call");
+  // Its token was looked for and not found; it comes before the head is written anew.
+  test.kv.script("commit", passesAfter(() => (late.release(), late.done)));
+  equal((await append(test, "2")).first, 3);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1", "2"]);
+  deepEqual(heardTexts(test.heard), ["0", "1", "2"]);
+});
+
+Deno.test("LogWriter delivers a commit that comes before it is repeated", async () => {
+  await using test = await createWrittenLog();
+  const late = holds("call");
+  test.kv.script(
+    "commit",
+    // Answered negatively, it still comes, while the same is sent again.
+    (carryOut) => (void late.fault(carryOut), refuses(carryOut)),
+    passesAfter(() => (late.release(), late.done)),
+  );
+  equal((await test.drive(append(test, "1"))).first, 2);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+  deepEqual(heardTexts(test.heard), ["0", "1"]);
+});
+
+const fences: [string, Fault][] = [
+  ["stands and is refused", standsAndRefuses],
+  ["stands and is not answered", standsAndHangs],
+  ["stands and throws", standsAndThrows()],
+  ["is not answered", hangs],
+  ["is refused", refuses],
+  ["throws that the file is locked", throws(locked)],
+];
+for (const [name, fence] of fences) {
+  Deno.test(`LogWriter rules a commit out though what does so ${name}`, async () => {
+    await using test = await createWrittenLog();
+    const commit = await leaveUnknown(test, "given up", "call");
+    test.kv.script("commit", fence);
+    await test.drive(atRest(test));
+    commit.release();
+    deepEqual(await commit.done, { ok: false });
+    await append(test, "1");
+    deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+    deepEqual(heardTexts(test.heard), ["0", "1"]);
+  });
+}
+
+Deno.test("LogWriter keeps a commit in doubt for as long as the log does not answer", async () => {
+  await using test = await createWrittenLog();
+  const commit = await leaveUnknown(test, "1", "call", "k");
+  for (let i = 0; i < 5; i++) {
+    test.kv.script("getMany", i % 2 ? hangs : throws());
+    await rejects(test.drive(append(test, `refused ${i}`)), unavailable);
+  }
+  commit.release();
+  equal((await commit.done as Deno.KvCommitResult).ok, true);
+  const receipt = await test.drive(append(test, "1", "k"));
+  deepEqual([receipt.first, receipt.replayed], [2, true]);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+  deepEqual(heardTexts(test.heard), ["0", "1"]);
+});
+
+Deno.test("LogWriter in doubt sees that another writer ruled its commit out", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  const commit = await leaveUnknown(test, "1", "call", "k");
+  equal((await append(other, "1", "k")).first, 2);
+  commit.release();
+  deepEqual(await commit.done, { ok: false });
+  const receipt = await test.drive(append(test, "1", "k"));
+  deepEqual([receipt.first, receipt.replayed], [2, true]);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+  deepEqual(heardTexts(test.heard), ["0"]);
+});
+
+Deno.test("LogWriter in doubt replays a key that another writer found stored", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  await leaveUnknown(test, "1", "answer", "k");
+  const receipts = await Promise.all([
+    append(other, "1", "k"),
+    test.drive(append(test, "1", "k")),
+  ]);
+  for (const { first, replayed } of receipts) deepEqual([first, replayed], [2, true]);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+});
+
+// Requests that wait
+
+Deno.test("LogWriter refuses what waits for a commit of unknown outcome, and stores none", async () => {
+  for (const what of ["call", "answer"] as const) {
+    await using test = await createWrittenLog();
+    const commit = holds(what);
+    test.kv.script("commit", commit.fault);
+    const first = rejects(append(test, "1"), unknown);
+    await commit.met;
+    const waiting = ["2", "3", "4"].map((text) => rejects(append(test, text), unavailable));
+    test.clock.advance(TIMEOUT_MS);
+    await Promise.all([first, ...waiting]);
+    commit.release();
+    await test.drive(append(test, "5"));
+    const texts = await readTexts(test.log, "p_a");
+    deepEqual(texts.filter((text) => text !== "1"), ["0", "5"]);
+    deepEqual(heardTexts(test.heard), texts);
+  }
+});
+
+const unread: [string, KvCall, key?: string][] = [
+  ["the head", "get"],
+  ["the head", "get", "k"],
+  ["the keys", "getMany", "k"],
+];
+for (const [name, call, key] of unread) {
+  for (const [faultName, fault] of [["throws", throws()], ["hangs", hangs]] as const) {
+    const what = `reading ${name} ${key ? "with" : "without"} a key ${faultName}`;
+    Deno.test(`LogWriter refuses an event and does not store it if ${what}`, async () => {
+      await using test = await createTestLog();
+      test.kv.script(call, fault);
+      const refused = rejects(append(test, "1", key), unavailable);
+      await until(() => test.kv.calls[call] === 1);
+      test.clock.advance(TIMEOUT_MS);
+      await refused;
+      deepEqual(await readTexts(test.log, "p_a"), []);
+      deepEqual((await append(test, "2", key)).replayed, false);
+      deepEqual(await readTexts(test.log, "p_a"), ["2"]);
+      equal(test.clock.liveTimers, 0);
+    });
+  }
+}
+
+Deno.test("LogWriter answers all who share a key alike, also if it refuses them", async () => {
+  await using test = await createBusyWriter("0", ["1", "1", "1"]);
+  const refused = test.answers.map((answer) => rejects(answer, unavailable));
+  const first = rejects(test.first, unknown);
+  test.clock.advance(TIMEOUT_MS);
+  await Promise.all([first, ...refused]);
+  const again = await Promise.all(["1", "1", "1"].map((text) => test.send(text, "k")));
+  const receipts = await Promise.all(again.map((request) => request()));
+  deepEqual(receipts.map(({ first, replayed }) => [first, replayed]), [
+    [1, false],
+    [1, true],
+    [1, true],
+  ]);
+});
+
+Deno.test("LogWriter answers all who share a key of unknown outcome alike", async () => {
+  await using test = await createBusyWriter("0", ["1", "1", "1"]);
+  const commit = holds("call");
+  test.kv.script("commit", commit.fault);
+  const refused = test.answers.map((answer) => rejects(answer, unknown));
+  test.commit.release();
+  equal((await test.first).first, 1);
+  await commit.met;
+  test.clock.advance(TIMEOUT_MS);
+  await Promise.all(refused);
+  equal((await (await test.send("1", "k"))()).first, 2);
+});
+
+Deno.test("LogWriter lets the record decide whose a key is, not who waits with it", async () => {
+  await using test = await createBusyWriter("2", ["other", "1"], { stored: "1" });
+  const refused = rejects(test.answers[0]!, { type: "key-reused" });
+  test.commit.release();
+  const { first, replayed } = await test.answers[1]!;
+  deepEqual([first, replayed], [1, true]);
+  await refused;
+  equal((await test.first).first, 2);
+});
+
+Deno.test("LogWriter gives a key to other events if the first were refused", async () => {
+  await using test = await createBusyWriter("0", ["1", "2"]);
+  const refused = [
+    rejects(test.first, unknown),
+    rejects(test.answers[0]!, unavailable),
+  ];
+  test.clock.advance(TIMEOUT_MS);
+  await Promise.all(refused);
+  const { first, replayed } = await test.answers[1]!;
+  deepEqual([first, replayed], [1, false]);
+});
+
+Deno.test("LogWriter keeps what it was asked first in front, batch after batch", async () => {
+  await using test = await createTestLog();
+  const texts = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(50_000, "."));
+  const receipts = await Promise.all(texts.map((text) => append(test, text)));
+  deepEqual(receipts.map(({ first }) => first), texts.map((_, i) => i + 1));
+  deepEqual(await readTexts(test.log, "p_a"), texts);
+  equal(test.kv.commits, 1 + Math.ceil(39 / 12));
+});
+
+// The end
+
+Deno.test("LogWriter in doubt ends at once when it is closed", async () => {
+  await using test = await createWrittenLog();
+  await leaveUnknown(test, "1", "call");
+  equal(test.clock.liveTimers, 1);
+  await test.log.close();
+  equal(test.clock.liveTimers, 0);
+});
+
+Deno.test("LogWriter that closes refuses whoever waits for another's key", async () => {
+  await using test = await createBusyWriter("0", ["1", "2"]);
+  const refused = test.answers.map((answer) => rejects(answer, { type: "draining" }));
+  const closed = test.writer.close();
+  await Promise.all(refused);
+  test.commit.release();
+  equal((await test.first).first, 1);
+  await closed;
+});
+
+Deno.test("LogWriter that closes answers a commit under way at its deadline", async () => {
+  await using test = await createWrittenLog();
+  test.kv.script("commit", hangs);
+  const answer = append(test, "1");
+  await until(() => test.kv.calls.commit === 2);
+  const closed = test.log.close();
+  await atDeadline(test, answer);
+  await closed;
+  equal(test.clock.liveTimers, 0);
+});
+
+// Anything that can go wrong, in any order
+
+const commitFaults: Record<string, () => Fault> = {
+  passes: () => passes,
+  hangs: () => hangs,
+  standsAndHangs: () => standsAndHangs,
+  refuses: () => refuses,
+  standsAndRefuses: () => standsAndRefuses,
+  locked: () => throws(locked),
+  standsAndThrows: () => standsAndThrows(),
+};
+const readFaults: Record<string, () => Fault> = {
+  passes: () => passes,
+  hangs: () => hangs,
+  throws: () => throws(),
+};
+
+const anyFaults = (names: string[], maxLength: number) =>
+  fc.array(fc.oneof({ arbitrary: fc.constant("passes"), weight: 3 }, fc.constantFrom(...names)), {
+    maxLength,
+  });
+
+/** What one caller does: a few appends, one after the other, to one of two logs. */
+const anyCaller = fc.record({
+  side: fc.constantFrom(0, 1),
+  appends: fc.array(fc.record({ size: fc.constantFrom(1, 1, 3, 60), keyed: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 4,
+  }),
+});
+
+Deno.test("LogWriter keeps its word whatever the store does", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyCaller, { minLength: 1, maxLength: 6 }),
+      // `late` is a commit that comes after any number of further calls.
+      anyFaults([...Object.keys(commitFaults), "late"], 12),
+      anyFaults(Object.keys(readFaults), 6),
+      anyFaults(Object.keys(readFaults), 10),
+      async (callers, commits, heads, records) => {
+        await using store = await memoryStore();
+        const options = { ...store, timeoutMs: 600, maxWaitingBytes: 40_000, random: () => 0.5 };
+        await using one = await createTestLog(options);
+        await using two = await createTestLog({ ...options, clock: one.clock });
+        const logs = [one, two];
+        const late: (() => void)[] = [];
+        const faultOf = (name: string): Fault => {
+          if (name !== "late") return (commitFaults[name] ?? readFaults[name])!();
+          const held = holds("call");
+          late.push(held.release);
+          return held.fault;
+        };
+        commits.forEach((name, i) => logs[i % 2]!.kv.script("commit", faultOf(name)));
+        heads.forEach((name, i) => logs[i % 2]!.kv.script("get", faultOf(name)));
+        records.forEach((name, i) => logs[i % 2]!.kv.script("getMany", faultOf(name)));
+
+        /** What was answered, by the text of a request's events. */
+        const answers = new Map<string, string>();
+        const work = callers.map(async ({ side, appends }, caller) => {
+          for (const [i, { size, keyed }] of appends.entries()) {
+            const text = `${caller}:${i}`;
+            const events = Array.from(
+              { length: size },
+              (_, n) => textEvent(`${text}:${n}`.padEnd(n * 10)),
+            );
+            for (let tries = 0; !answers.has(text) || (keyed && tries < 50); tries++) {
+              // A retry may go to the other isolate.
+              const { log } = logs[(side + tries) % 2]!;
+              try {
+                const receipt = await log.append("p_a", events, keyed ? text : undefined);
+                answers.set(text, `${receipt.first}`);
+                break;
+              } catch (error) {
+                if (!(error instanceof RunnelError)) throw error;
+                answers.set(text, error.type);
+                late.shift()?.();
+                await wait(one.clock, 100);
+              }
+            }
+          }
+        });
+        await drive([one, two], Promise.all(work));
+        for (const release of late) release();
+        await drive(logs, Promise.all([atRest(one), atRest(two)]));
+
+        await using reader = await createTestLog(store);
+        const page = await reader.log.readAfter("p_a", 0, Infinity);
+        const stored = new Map<string, number[]>();
+        for (const { sequence, payload } of page?.events ?? []) {
+          const [caller, i, n] = new TextDecoder().decode(payload).split(":").map(Number);
+          const request = `${caller}:${i}`;
+          const places = stored.get(request) ?? [];
+          // A request is whole, together and in order, and there once.
+          equal(places.length, n);
+          if (n! > 0) equal(sequence, places.at(-1)! + 1);
+          stored.set(request, [...places, sequence]);
+        }
+        callers.forEach(({ appends }, caller) => {
+          let last = 0;
+          appends.forEach(({ size, keyed }, i) => {
+            const places = stored.get(`${caller}:${i}`) ?? [];
+            const answer = answers.get(`${caller}:${i}`)!;
+            if (places.length > 0) equal(places.length, size);
+            if (/^\d+$/.test(answer)) equal(places[0], Number(answer));
+            else if (keyed) ok(false, `not stored after 50 tries: ${answer}`);
+            else if (answer !== "outcome-unknown") deepEqual(places, []);
+            if (places.length === 0) return;
+            ok(places[0]! > last);
+            last = places.at(-1)!;
+          });
+        });
+        equal(page?.sequence ?? 0, page?.events.length ?? 0);
+        const heard = [one, two].flatMap(({ heard }) => heardTexts(heard));
+        equal(new Set(heard).size, heard.length);
+        deepEqual(one.log.pending.waitingBytes + two.log.pending.waitingBytes, 0);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});

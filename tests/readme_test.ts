@@ -1,0 +1,114 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { readConfig, SETTING_NAMES } from "../lib/config.ts";
+import { MAX_CHANNELS, MAX_EVENTS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from "../lib/event.ts";
+import { MAX_BODY_BYTES } from "../lib/request_body.ts";
+import denoJson from "../deno.json" with { type: "json" };
+import { DataFolder, Program } from "./support/program.ts";
+
+const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+const ADDRESS = "http://localhost:8000";
+
+/** The samples of a language, as they stand in the README. */
+function samples(language: string): string[] {
+  const fences = README.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"));
+  return [...fences].map(([, sample]) => sample!);
+}
+
+/** What differs from run to run, made equal. */
+function normal(text: string): string {
+  return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1").replace(/^retry: \d+$/m, "retry: MS");
+}
+
+/** Runs a command until it ends or has printed as much as is expected. */
+async function run(command: string, expected: string, cwd?: string): Promise<string> {
+  const child = new Deno.Command("bash", {
+    args: ["-c", `exec ${command}`],
+    stdout: "piped",
+    stderr: "null",
+    ...(cwd === undefined ? {} : { cwd }),
+  }).spawn();
+  let printed = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    printed += text;
+    if (normal(printed).length >= normal(expected).length) break;
+  }
+  try {
+    child.kill("SIGTERM");
+  } catch (error) {
+    // It has ended by itself.
+    if (!(error instanceof TypeError)) throw error;
+  }
+  await child.status;
+  return printed;
+}
+
+Deno.test("README's first two commands name tasks that are there", () => {
+  const [commands] = samples("sh");
+  const tasks = [...commands!.matchAll(/^npx -y deno@2\.9 task (\w+)$/gm)].map(([, task]) => task);
+  deepEqual(tasks, ["start", "test"]);
+  for (const task of tasks) ok(denoJson.tasks[task as "start" | "test"]);
+});
+
+Deno.test("README's session prints what it shows", async () => {
+  await using folder = new DataFolder();
+  await using program = await Program.start({ RUNNEL_KV: folder.kv });
+  const [session] = samples("console");
+  const steps = session!.split(/^\$ /m).slice(1);
+  equal(steps.length, 3);
+  for (const step of steps) {
+    const [, command, expected] = /^(.*?[^\\])\n(.*)$/s.exec(step)!;
+    const printed = await run(command!.replaceAll(ADDRESS, program.url), expected!);
+    equal(normal(printed).trimEnd(), normal(expected!).trimEnd());
+  }
+});
+
+Deno.test("README's Node script receives an event", async () => {
+  const [script] = samples("js");
+  await using folder = new DataFolder();
+  await using program = await Program.start({ RUNNEL_KV: folder.kv });
+  const cwd = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${cwd}/receive.mjs`, script!.replaceAll(ADDRESS, program.url));
+    match(README, /After `npm install eventsource`/);
+    const install = await new Deno.Command("npm", { args: ["install", "eventsource"], cwd })
+      .output();
+    ok(install.success, new TextDecoder().decode(install.stderr));
+    await fetch(`${program.url}/ingest/p_aBcDeF/events`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: '{"name":"Luke Skywalker"}',
+    }).then((response) => response.body?.cancel());
+    const expected = "New event: EPOCH-1 { name: 'Luke Skywalker' }\n";
+    equal(normal(await run("node receive.mjs", expected, cwd)), expected);
+  } finally {
+    await Deno.remove(cwd, { recursive: true });
+  }
+});
+
+/** The rows of the table under a heading, as their cells. */
+function rows(heading: string): string[][] {
+  const [section] = README.split(`\n## ${heading}\n`)[1]!.split("\n## ");
+  const lines = section!.split("\n").filter((line) => line.startsWith("|")).slice(2);
+  return lines.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+}
+
+Deno.test("README names every setting with its default, and no other", () => {
+  const settings = rows("Settings").map((cells) => cells.map((cell) => cell.replaceAll("`", "")));
+  // What Deno Deploy sets is not a setting of the user's.
+  deepEqual(
+    settings.map(([name]) => name),
+    SETTING_NAMES.filter((name) => name !== "DENO_DEPLOYMENT_ID"),
+  );
+  for (const [name, value] of settings) deepEqual(readConfig({ [name!]: value }), readConfig({}));
+});
+
+Deno.test("README's limits are those of the code", () => {
+  const limits = Object.fromEntries(rows("Limits"));
+  equal(limits["Body of a request"], `${MAX_BODY_BYTES / 1024} KiB, not compressed`);
+  equal(limits["Events of a request"], MAX_EVENTS.toLocaleString("en"));
+  equal(
+    limits["Payload"],
+    `${MAX_PAYLOAD_BYTES / 1024} KiB as JSON in UTF-8, ${MAX_PAYLOAD_DEPTH} levels deep`,
+  );
+  equal(limits["Channels that a stream names"], String(MAX_CHANNELS));
+});

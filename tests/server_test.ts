@@ -1,0 +1,203 @@
+import { equal, match, ok } from "node:assert/strict";
+import { eventually } from "./support/eventually.ts";
+import { assertIdle } from "./support/idle.ts";
+import { type LocalServer, readRaw, sendRaw, serveLocally } from "./support/local_server.ts";
+import { StreamReader } from "./support/stream_reader.ts";
+import { createTestService, jsonPost, type TestService } from "./support/test_service.ts";
+
+const KEEP_ALIVE_MS = 1500;
+const MiB = 1024 * 1024;
+
+interface Parts extends AsyncDisposable {
+  service: TestService;
+  server: LocalServer;
+}
+
+async function start(): Promise<Parts> {
+  const stack = new AsyncDisposableStack();
+  const settings = { RUNNEL_KEEPALIVE_MS: String(KEEP_ALIVE_MS), RUNNEL_HISTORY: "400" };
+  const service = stack.use(await createTestService({ settings }));
+  const server = stack.use(serveLocally(service.fetch));
+  return { service, server, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Publishes `count` events of 60 KB in requests of 8. */
+async function publishMuch(service: TestService, pipeline: string, count: number): Promise<void> {
+  const payload = "x".repeat(60_000);
+  for (let sent = 0; sent < count; sent += 8) {
+    const events = Array(8).fill({ pipeline, channel: "events", payload });
+    equal((await service.fetch(jsonPost("/ingest", events))).status, 202);
+  }
+}
+
+function get(path: string, headers = ""): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
+}
+
+// A client leaves
+
+const departures: {
+  when: string;
+  stay: (service: TestService, connection: Deno.TcpConn) => Promise<unknown>;
+}[] = [
+  {
+    when: "whose stream is idle",
+    stay: (_, connection) => readRaw(connection, (text) => text.includes("runnel.live")),
+  },
+  {
+    when: "that gets events",
+    stay: async (service, connection) => {
+      await readRaw(connection, (text) => text.includes("runnel.live"));
+      await service.publish("p_a", "events", 1);
+      await readRaw(connection, (text) => text.includes("data: 1"));
+    },
+  },
+  {
+    when: "that has read only a part of its replay",
+    stay: (_, connection) => readRaw(connection, (text) => text.includes("id: ")),
+  },
+];
+
+for (const { when, stay } of departures) {
+  Deno.test(`a server frees the subscriber of a client ${when} as soon as it leaves`, async () => {
+    await using parts = await start();
+    const { service, server } = parts;
+    if (when.includes("replay")) await publishMuch(service, "p_a", 200);
+    const connection = await sendRaw(server.port, get("/pipelines/p_a/sse"));
+    await stay(service, connection);
+    equal(service.hub.stats.subscribers, 1);
+    connection.close();
+    // The clock stands still: no keep-alive finds out.
+    await eventually("the subscriber is gone", () => service.hub.stats.subscribers === 0);
+    await assertIdle(service);
+  });
+}
+
+// A client does not read
+
+Deno.test("a stalled reader is closed with little queued for it, while others are served", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const stalled = await sendRaw(server.port, get("/pipelines/p_a/sse"));
+  const healthy = new StreamReader(await fetch(`${server.url}/pipelines/p_a/sse`));
+  await eventually("both are in", () => service.hub.stats.subscribers === 2);
+  const published = 40 * MiB;
+  const reading = readPayloads(healthy, published);
+  for (let sent = 0; sent < published; sent += 8 * 60_000) await publishMuch(service, "p_a", 8);
+  ok(await reading >= published);
+  ok(service.hub.stats.tailBytes < 26 * MiB);
+
+  let keepAlives = 0;
+  await eventually("the stalled reader is closed", () => {
+    if (service.hub.stats.subscribers === 1) return true;
+    service.clock.advance(KEEP_ALIVE_MS);
+    keepAlives++;
+    return false;
+  });
+  ok(keepAlives >= 2);
+  await service.publish("p_a", "events", "still here");
+  await healthy.until("events");
+  await healthy.cancel();
+
+  // What it reads now is all that had been queued for it, in the kernel too.
+  const queued = await readRaw(stalled, (text) => text.endsWith("\r\n0\r\n\r\n"));
+  stalled.close();
+  ok(queued.length < published / 2, `${queued.length} bytes were queued`);
+  match(queued, /\r\n0\r\n\r\n$/);
+  await eventually("both are gone", () => service.hub.stats.subscribers === 0);
+});
+
+async function readPayloads(stream: StreamReader, atLeast: number): Promise<number> {
+  let bytes = 0;
+  while (bytes < atLeast) bytes += (await stream.event())!.data.length;
+  return bytes;
+}
+
+// Bodies
+
+/** A request line and headers with the beginning of a body that is good JSON already. */
+function beginPost(header: string, body: string): string {
+  return `POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n` +
+    `${header}\r\n\r\n${body}`;
+}
+
+const EVENT = '{"pipeline":"p_a","channel":"events","payload":1}\n';
+const CHUNK = `${EVENT.length.toString(16)}\r\n${EVENT}\r\n`;
+
+for (
+  const [how, request] of [
+    ["of an announced length", beginPost("Content-Length: 1000", EVENT)],
+    ["in chunks", beginPost("Transfer-Encoding: chunked", CHUNK)],
+  ] as const
+) {
+  Deno.test(`a server stores nothing of an upload ${how} that breaks off`, async () => {
+    await using parts = await start();
+    const { service, server } = parts;
+    const connection = await sendRaw(server.port, request);
+    await eventually("the request is there", () => server.handling === 1);
+    connection.close();
+    await eventually("the request is over", () => server.handling === 0);
+    equal(await service.log.head("p_a"), null);
+    await assertIdle(service);
+  });
+}
+
+Deno.test("a server refuses a body over the limit with 413, its length announced or not", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const body = new Uint8Array(600 * 1024).fill(32);
+  const bodies = { announced: body, chunked: new Blob([body]).stream() };
+  for (const [how, body] of Object.entries(bodies)) {
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch(`${server.url}/ingest`, { method: "POST", headers, body });
+    equal(response.status, 413, how);
+    equal((await response.json()).type, "urn:runnel:problem:too-large");
+  }
+  equal(await service.log.head("p_a"), null);
+});
+
+for (
+  const [how, request] of [
+    ["as soon as it is announced", beginPost(`Content-Length: ${2 ** 30}`, "")],
+    [
+      "without a length as soon as it is there",
+      beginPost("Transfer-Encoding: chunked", `80001\r\n${" ".repeat(512 * 1024 + 1)}\r\n`),
+    ],
+  ] as const
+) {
+  Deno.test(`a server refuses a body over the limit ${how}`, async () => {
+    await using parts = await start();
+    const connection = await sendRaw(parts.server.port, request);
+    match(await readRaw(connection, (text) => text.includes("\r\n\r\n")), /^HTTP\/1.1 413 /);
+    connection.close();
+  });
+}
+
+// Headers
+
+Deno.test("a server answers HEAD on a stream without a subscriber", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const response = await fetch(`${server.url}/pipelines/p_a/sse`, { method: "HEAD" });
+  equal(response.status, 200);
+  equal(response.headers.get("Content-Type"), "text/event-stream");
+  equal(await response.text(), "");
+  await assertIdle(service);
+});
+
+Deno.test("a server neither compresses a stream nor holds it back", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const connection = await sendRaw(
+    server.port,
+    get("/pipelines/p_a/sse", "Accept-Encoding: gzip, br\r\n"),
+  );
+  const head = await readRaw(connection, (text) => text.includes("runnel.live"));
+  match(head, /^HTTP\/1.1 200 /);
+  ok(!/^content-encoding:/im.test(head));
+  // Too little to fill any buffer, and nothing follows.
+  await service.publish("p_a", "events", "small");
+  await readRaw(connection, (text) => text.includes('data: "small"\n\n'));
+  connection.close();
+  await eventually("the subscriber is gone", () => service.hub.stats.subscribers === 0);
+});

@@ -1,0 +1,28 @@
+/**
+ * Texts that break what was only tried with plain ones.
+ *
+ * @module
+ */
+
+import fc from "fast-check";
+
+/** Any text, made of what formats trip over far more often than chance would. */
+export const awkwardText: fc.Arbitrary<string> = textOfParts([
+  ..."\r\n\0 :\t\x85\u2028\u2029\ufeffé€",
+  "\r\n",
+  "😀",
+  "\ud800",
+  "\udc00",
+  "data: x",
+  "\nid: 1",
+  "\n\n",
+]);
+
+/** The same without line breaks and NUL: what an ID, a type or a comment may be. */
+export const awkwardLine: fc.Arbitrary<string> = awkwardText
+  .map((text) => text.replace(/[\r\n\0]/g, ""));
+
+function textOfParts(parts: string[]): fc.Arbitrary<string> {
+  const part = fc.oneof(fc.constantFrom(...parts), fc.string({ unit: "binary", maxLength: 4 }));
+  return fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
+}

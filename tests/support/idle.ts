@@ -1,0 +1,17 @@
+/**
+ * Whether a service holds on to nothing.
+ *
+ * @module
+ */
+
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { settled } from "./fake_clock.ts";
+import type { TestService } from "./test_service.ts";
+
+/** Asserts that nobody and nothing is registered: no stream, no publish, no timer. */
+export async function assertIdle({ hub, log, clock }: TestService): Promise<void> {
+  await settled();
+  deepEqual(hub.stats, { pipelines: 0, subscribers: 0, publishing: 0, tailBytes: 0 });
+  deepEqual(log.pending, { waitingBytes: 0, sweeps: 0 });
+  equal(clock.liveTimers, 0);
+}
