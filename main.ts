@@ -42,12 +42,11 @@ function serve(service: Service, hostname: string, port: number): Deno.HttpServe
       },
     }, service.fetch);
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
-    throw new RunnelError(
-      "invalid-setting",
-      `Cannot start: port ${port} is in use. Stop what uses it, or set PORT to another`,
-      { cause },
-    );
+    const message = cause instanceof Deno.errors.AddrInUse
+      ? `port ${port} is in use. Stop what uses it, or set PORT to another`
+      : `HOST is "${hostname}" and PORT ${port}, which cannot be listened on. ` +
+        "Set HOST to an address of this machine, or PORT to another port";
+    throw new RunnelError("invalid-setting", `Cannot start: ${message}`, { cause });
   }
 }
 

@@ -131,6 +131,7 @@ export class EventLog {
     this.#waitingBytes += bytes;
     try {
       const once = key === undefined ? undefined : await digestOnce(key, events);
+      if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
       return await this.#writer(pipeline).append(events, bytes, once);
     } finally {
       this.#waitingBytes -= bytes;
@@ -255,9 +256,11 @@ export class EventLog {
   async clear(pipeline: string): Promise<Head | null> {
     while (true) {
       const entry = await this.#readHead(pipeline);
-      if (entry.value === null || entry.value.oldest > entry.value.sequence) return entry.value;
-      const head = clearHead(entry.value);
-      if (!await this.#swapHead(entry, head)) continue;
+      if (entry.value === null) return null;
+      const isClear = entry.value.oldest > entry.value.sequence;
+      const head = isClear ? entry.value : clearHead(entry.value);
+      if (!isClear && !await this.#swapHead(entry, head)) continue;
+      // Also where it was clear: the sweep of then may have failed.
       this.#sweep(pipeline, head.oldest);
       return head;
     }
@@ -273,8 +276,11 @@ export class EventLog {
   async #sweepNow(pipeline: string): Promise<void> {
     try {
       let deleted = SWEEP_SIZE;
-      while (deleted === SWEEP_SIZE && !this.#closed) {
-        const selector = segmentsBelow(pipeline, this.#sweeps.get(pipeline)!);
+      let below = 0;
+      // Another trim may come while this one is swept.
+      while ((deleted === SWEEP_SIZE || below < this.#sweeps.get(pipeline)!) && !this.#closed) {
+        below = this.#sweeps.get(pipeline)!;
+        const selector = segmentsBelow(pipeline, below);
         deleted = await this.#call(async (kv) => {
           const operation = kv.atomic();
           let count = 0;

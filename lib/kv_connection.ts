@@ -73,6 +73,7 @@ export class KvConnection implements Disposable {
    * @throws Whatever `use` throws.
    */
   async call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
+    if (this.#closed) throw closed();
     const timeoutMs = Math.max(0, Math.min(ms, this.#options.timeoutMs));
     const kv = this.#kv ??= this.#options.open();
     return await within(this.#options.clock, timeoutMs, this.#use(kv, use), () => {
@@ -118,12 +119,15 @@ export class KvConnection implements Disposable {
     this.#closed = true;
     for (const kv of this.#replaced.keys()) this.#end(kv);
     if (this.#kv) this.#end(this.#kv);
-    this.#kv = Promise.reject(new RunnelError("draining", "Cannot reach the log: it was closed"));
-    this.#kv.catch(() => {});
+    this.#kv = null;
   }
 
   /** Calls {@linkcode KvConnection.close}. */
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function closed(): RunnelError {
+  return new RunnelError("draining", "Cannot reach the log: it was closed");
 }

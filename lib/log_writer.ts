@@ -139,11 +139,14 @@ export class LogWriter {
    *   known.
    */
   async append(events: readonly NewEvent[], bytes: number, once?: Once): Promise<Receipt> {
-    const twin = once && this.#byKey.get(once.key.toHex());
-    if (twin) {
-      if (twin.once?.fingerprint !== once.fingerprint) throw keyReused();
-      return { ...await twin.answer.promise, replayed: true };
+    for (let twin; once && (twin = this.#byKey.get(once.key.toHex()));) {
+      if (twin.once?.fingerprint === once.fingerprint) {
+        return { ...await twin.answer.promise, replayed: true };
+      }
+      // Whose the key is, is known once the other was stored or refused.
+      await twin.answer.promise.catch(() => {});
     }
+    if (this.#closed) throw draining();
     const waiting: Waiting = { events, bytes, once, answer: Promise.withResolvers() };
     if (once) this.#byKey.set(once.key.toHex(), waiting);
     this.#queue.push(waiting);
@@ -159,7 +162,7 @@ export class LogWriter {
   /** Stops: what waits is refused, what is under way is heard to its end. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#refuse(this.#queue.splice(0), new RunnelError("draining", "Cannot publish: closing"));
+    this.#refuse(this.#queue.splice(0), draining());
     this.#wake();
     await this.#running;
   }
@@ -193,14 +196,13 @@ export class LogWriter {
   async #commit(batch: Waiting[]): Promise<void> {
     const { clock, random, timeoutMs } = this.#options;
     const until = clock.now() + timeoutMs;
-    let requests = batch;
     let plan: Plan | null = null;
     for (let tries = 0;; tries++) {
       this.#known ??= await this.#readHead(until);
       // A head that did not change admits no other commit between ours and
       // its repetition, so the same plan, token and all, is tried again.
       if (plan === null || plan.base.versionstamp !== this.#known.versionstamp) {
-        requests = await this.#answerRepeats(requests, until);
+        const requests = await this.#answerRepeats(plan?.requests ?? batch, until);
         if (requests.length === 0) return;
         plan = this.#plan(this.#known, requests);
       }
@@ -317,6 +319,11 @@ export class LogWriter {
     const stands = segment.value !== null &&
       readSegmentHeader(segment.value).token === plan.token;
     this.#known = this.#knownFrom(head);
+    // Where the segment would be trimmed by now, only a key can tell.
+    if (!stands && head.value && head.value.oldest > Number(plan.firstKey.at(-1))) {
+      this.#refuse(plan.requests.filter(({ once }) => !once), outcomeUnknown());
+      plan.requests = plan.requests.filter(({ once }) => once);
+    }
     if (stands || head.versionstamp !== plan.base.versionstamp) this.#unsettled = null;
     return stands;
   }
@@ -357,12 +364,7 @@ export class LogWriter {
     this.#known = null;
     this.#refuse(
       unknown,
-      new RunnelError(
-        "outcome-unknown",
-        "Cannot confirm the publish: the log did not answer in time, and the events may have been " +
-          "stored. Publish them again with the same Idempotency-Key, and they are stored once",
-        { cause },
-      ),
+      outcomeUnknown(cause),
     );
     this.#refuse(
       [...batch, ...this.#queue.splice(0)],
@@ -389,6 +391,19 @@ export class LogWriter {
   #call<T>(until: number, use: (kv: Kv) => Promise<T>): Promise<T> {
     return this.#options.kv.call(use, until - this.#options.clock.now());
   }
+}
+
+function draining(): RunnelError {
+  return new RunnelError("draining", "Cannot publish: closing");
+}
+
+function outcomeUnknown(cause?: unknown): RunnelError {
+  return new RunnelError(
+    "outcome-unknown",
+    "Cannot confirm the publish: the log did not answer in time, and the events may have been " +
+      "stored. Publish them again with the same Idempotency-Key, and they are stored once",
+    { cause },
+  );
 }
 
 function keyReused(): RunnelError {

@@ -63,7 +63,7 @@ Deno.test("README's session prints what it shows", async () => {
 });
 
 Deno.test("README's Node script receives an event", async () => {
-  const [script] = samples("js");
+  const [script] = samples("js ignore");
   await using folder = new DataFolder();
   await using program = await Program.start({ RUNNEL_KV: folder.kv });
   const cwd = await Deno.makeTempDir();
