@@ -74,14 +74,14 @@ export class KvConnection implements Disposable {
    */
   async call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
     if (this.#closed) throw closed();
-    const timeoutMs = Math.max(0, Math.min(ms, this.#options.timeoutMs));
+    const { clock, replace } = this.#options;
+    const timeoutMs = Math.min(ms, this.#options.timeoutMs);
+    if (timeoutMs <= 0) throw late(0);
     const kv = this.#kv ??= this.#options.open();
-    return await within(this.#options.clock, timeoutMs, this.#use(kv, use), () => {
-      if (this.#options.replace) this.#retire(kv);
-      return new RunnelError(
-        "log-unavailable",
-        `Cannot reach the log: it did not answer within ${timeoutMs} ms. Try again`,
-      );
+    return await within(clock, timeoutMs, this.#use(kv, use), () => {
+      // A deadline much shorter than its own says nothing of a connection.
+      if (replace && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
+      return late(timeoutMs);
     });
   }
 
@@ -108,9 +108,9 @@ export class KvConnection implements Disposable {
   #end(kv: Promise<Kv>): void {
     this.#replaced.get(kv)?.[Symbol.dispose]();
     this.#replaced.delete(kv);
-    // A store that never opened needs no closing, and whoever waited for it
-    // has met its failure.
-    kv.then((kv) => kv.close(), () => {});
+    // A store that never opened needs no closing, and one that cannot be closed
+    // is of no further use either way.
+    kv.then((kv) => kv.close()).catch(() => {});
   }
 
   /** Closes the store. Calls under way fail, later ones too. */
@@ -126,6 +126,13 @@ export class KvConnection implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function late(ms: number): RunnelError {
+  return new RunnelError(
+    "log-unavailable",
+    `Cannot reach the log: it did not answer within ${ms} ms. Try again`,
+  );
 }
 
 function closed(): RunnelError {

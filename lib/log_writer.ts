@@ -64,7 +64,7 @@ export interface LogWriterOptions {
   random: () => number;
   /** What the log keeps. */
   retention: Retention;
-  /** How long a request may wait for its commit to be made, in milliseconds. */
+  /** How long a request may wait for its turn, and its commit may take then, in milliseconds. */
   timeoutMs: number;
   /** Hears of each commit, before its requests are answered. */
   onCommit: (commit: Commit) => void;
@@ -77,6 +77,8 @@ interface Waiting {
   events: readonly NewEvent[];
   bytes: number;
   once: Once | undefined;
+  /** When it has waited long enough for the commit before its own, in milliseconds of the clock. */
+  until: number;
   answer: PromiseWithResolvers<Receipt>;
 }
 
@@ -147,7 +149,8 @@ export class LogWriter {
       await twin.answer.promise.catch(() => {});
     }
     if (this.#closed) throw draining();
-    const waiting: Waiting = { events, bytes, once, answer: Promise.withResolvers() };
+    const until = this.#options.clock.now() + this.#options.timeoutMs;
+    const waiting: Waiting = { events, bytes, once, until, answer: Promise.withResolvers() };
     if (once) this.#byKey.set(once.key.toHex(), waiting);
     this.#queue.push(waiting);
     this.#wake();
@@ -183,6 +186,15 @@ export class LogWriter {
   }
 
   #takeBatch(): Waiting[] {
+    const now = this.#options.clock.now();
+    const inTime = this.#queue.findIndex(({ until }) => until >= now);
+    this.#refuse(
+      this.#queue.splice(0, inTime < 0 ? this.#queue.length : inTime),
+      new RunnelError(
+        "overloaded",
+        "Cannot publish: the log is slower than its publishers. Nothing was stored; try again",
+      ),
+    );
     let bytes = 0;
     let count = 0;
     for (const waiting of this.#queue) {
@@ -332,6 +344,7 @@ export class LogWriter {
   async #settleForGood(plan: Plan): Promise<void> {
     const until = this.#options.clock.now() + this.#options.timeoutMs;
     while (this.#unsettled) {
+      if (this.#options.clock.now() >= until) throw new Error("The log refuses every commit");
       if (await this.#settle(plan, until)) return this.#committed(plan);
       if (!this.#unsettled) return;
       // Writing the head anew makes the check of the late commit fail.
@@ -362,10 +375,7 @@ export class LogWriter {
   #fail(batch: Waiting[], cause: unknown): void {
     const unknown = this.#unsettled?.requests ?? [];
     this.#known = null;
-    this.#refuse(
-      unknown,
-      outcomeUnknown(cause),
-    );
+    this.#refuse(unknown, outcomeUnknown(cause));
     this.#refuse(
       [...batch, ...this.#queue.splice(0)],
       new RunnelError(

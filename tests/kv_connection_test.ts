@@ -63,7 +63,6 @@ for (
     ["its own deadline", undefined, TIMEOUT_MS],
     ["the caller's deadline if sooner", 10, 10],
     ["its own deadline if sooner than the caller's", 10_000, TIMEOUT_MS],
-    ["no time where the caller's has passed", -5, 0],
   ] as const
 ) {
   Deno.test(`KvConnection.call() waits for ${name}`, async () => {
@@ -79,6 +78,24 @@ for (
     equal(test.clock.liveTimers, 0);
   });
 }
+
+Deno.test("KvConnection.call() makes no call where the caller's time has passed", async () => {
+  await using test = await createTestConnection(true);
+  await rejects(test.get(0), late);
+  await rejects(test.get(-5), late);
+  await test.get();
+  deepEqual(test.stores.map(({ calls }) => calls.get), [1]);
+});
+
+Deno.test("KvConnection keeps a connection that missed a much shorter deadline of its caller", async () => {
+  await using test = await createTestConnection(true);
+  test.stores[0]!.script("get", hangs);
+  const refused = rejects(test.get(10), late);
+  test.clock.advance(10);
+  await refused;
+  await test.get();
+  equal(test.stores.length, 1);
+});
 
 Deno.test("KvConnection replaces a connection that missed a deadline", async () => {
   await using test = await createTestConnection(true);

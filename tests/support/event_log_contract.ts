@@ -404,10 +404,12 @@ export function testEventLog(storeName: string, createStore: () => Promise<Share
     const [a, b] = [await logs.open(), await logs.open()];
     const receipts: number[] = [];
     const work = Promise.all([
-      ...[a, b].flatMap(({ log }) =>
+      ...[a, b].flatMap(({ log }, side) =>
         Array.from({ length: 5 }, async (_, i) => {
           for (let n = 0; n < 4; n++) {
-            receipts.push((await log.append("p_a", [textEvent(`${i}`)])).first);
+            // With a key: a clear may take away what tells that an append stood.
+            const key = `${side}:${i}:${n}`;
+            receipts.push((await log.append("p_a", [textEvent(key)], key)).first);
           }
         })
       ),
