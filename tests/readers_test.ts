@@ -1,6 +1,6 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { EventSource as NpmEventSource } from "eventsource";
-import { type Browser, chromium } from "playwright-core";
+import { launchChromium, testInChromium } from "./support/chromium.ts";
 import { eventually } from "./support/eventually.ts";
 import { type LocalServer, serveLocally } from "./support/local_server.ts";
 import { createTestService, type TestService } from "./support/test_service.ts";
@@ -113,30 +113,11 @@ function listen(source: EventSource | NpmEventSource, types: readonly string[]):
   };
 }
 
-const CHROMIUM = "/usr/bin/chromium";
-const hasChromium = await Deno.stat(CHROMIUM).then(() => true, () => false);
-
-function launch(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-}
-
 /** Opens HTML as a page from a file; what it hands to `receive()` is received. */
 async function openFile(html: string, before = ""): Promise<Reader> {
   const stack = new AsyncDisposableStack();
   try {
-    const browser = stack.adopt(await launch(), (browser) => browser.close());
+    const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
     const file = stack.adopt(await Deno.makeTempFile({ suffix: ".html" }), Deno.remove);
     await Deno.writeTextFile(file, html);
     const page = await browser.newPage();
@@ -213,12 +194,8 @@ const readers: {
 
 /** Registers a test that needs a reader. */
 function test(name: string, inBrowser: boolean, fn: () => Promise<void>): void {
-  const isMissing = inBrowser && !hasChromium;
-  Deno.test({
-    name: name + (isMissing ? " (needs: apt-get install -y chromium)" : ""),
-    ignore: isMissing,
-    fn,
-  });
+  if (inBrowser) testInChromium(name, fn);
+  else Deno.test(name, fn);
 }
 
 // What they read
@@ -284,7 +261,7 @@ for (const { name, inBrowser, open } of readers) {
 test("a stream opened as a page in Chromium shows its text as it comes", true, async () => {
   await using station = await Station.open();
   await station.publish("events", { name: "Luke Skywalker" });
-  const browser = await launch();
+  const browser = await launchChromium();
   try {
     const page = await browser.newPage();
     await page.goto(station.url, { waitUntil: "commit" });

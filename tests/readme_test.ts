@@ -3,6 +3,7 @@ import { readConfig, SETTING_NAMES } from "../lib/config.ts";
 import { MAX_CHANNELS, MAX_EVENTS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from "../lib/event.ts";
 import { MAX_BODY_BYTES } from "../lib/request_body.ts";
 import denoJson from "../deno.json" with { type: "json" };
+import { launchChromium, testInChromium } from "./support/chromium.ts";
 import { DataFolder, Program } from "./support/program.ts";
 
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
@@ -83,6 +84,23 @@ Deno.test("README's Node script receives an event", async () => {
   } finally {
     await Deno.remove(cwd, { recursive: true });
   }
+});
+
+testInChromium("README's page receives an event", async () => {
+  const [page] = samples("html");
+  await using folder = new DataFolder();
+  await using program = await Program.start({ RUNNEL_KV: folder.kv });
+  await using stack = new AsyncDisposableStack();
+  const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
+  const file = stack.adopt(await Deno.makeTempFile({ suffix: ".html" }), Deno.remove);
+  await Deno.writeTextFile(file, page!.replaceAll(ADDRESS, program.url));
+  const tab = await browser.newPage();
+  const said = tab.waitForEvent("console");
+  await tab.goto(`file://${file}`);
+  const [publish] = samples("console")[0]!.split(/^\$ /m).slice(1);
+  const [, command, answer] = /^(.*?[^\\])\n(.*)$/s.exec(publish!)!;
+  await run(command!.replaceAll(ADDRESS, program.url), answer!);
+  equal((await said).text(), 'New event from the event stream:  {"name":"Luke Skywalker"}');
 });
 
 /** The rows of the table under a heading, as their cells. */

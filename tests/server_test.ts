@@ -1,4 +1,4 @@
-import { equal, match, ok } from "node:assert/strict";
+import { match, ok, strictEqual as equal } from "node:assert/strict";
 import { eventually } from "./support/eventually.ts";
 import { assertIdle } from "./support/idle.ts";
 import { type LocalServer, readRaw, sendRaw, serveLocally } from "./support/local_server.ts";

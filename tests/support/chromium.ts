@@ -1,0 +1,36 @@
+/**
+ * The system's Chromium, for tests that need a real browser.
+ *
+ * @module
+ */
+
+import { type Browser, chromium } from "playwright-core";
+
+const CHROMIUM = "/usr/bin/chromium";
+const isThere = await Deno.stat(CHROMIUM).then(() => true, () => false);
+
+/** Starts the browser. */
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/** Registers a test that is ignored, with the line that helps, where there is no Chromium. */
+export function testInChromium(name: string, fn: () => Promise<void>): void {
+  Deno.test({
+    name: name + (isThere ? "" : " (needs: apt-get install -y chromium)"),
+    ignore: !isThere,
+    fn,
+  });
+}
