@@ -5,7 +5,7 @@
  * @module
  */
 
-import { readConfig, SETTING_NAMES } from "./lib/config.ts";
+import { FUTURE_SETTING_NAMES, readConfig, SETTING_NAMES } from "./lib/config.ts";
 import { RunnelError } from "./lib/errors.ts";
 import { createService, type Service } from "./lib/service.ts";
 import { prepareStorage } from "./lib/storage.ts";
@@ -16,9 +16,8 @@ const SHUTDOWN_MS = 4000;
 const EXIT_MS = 4500;
 
 async function start(): Promise<void> {
-  const config = readConfig(
-    Object.fromEntries(SETTING_NAMES.map((name) => [name, Deno.env.get(name)])),
-  );
+  const names = [...SETTING_NAMES, ...FUTURE_SETTING_NAMES];
+  const config = readConfig(Object.fromEntries(names.map((name) => [name, Deno.env.get(name)])));
   const storage = await prepareStorage(config.kv);
   const service = await createService({ config, open: storage.open, remote: storage.remote });
   const server = serve(service, config.host, config.port);
@@ -26,7 +25,7 @@ async function start(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       // Ctrl-C under `deno task` arrives twice.
-      if (!draining) drain(service, server);
+      if (!draining) drain(service, server).finally(() => Deno.exit(0));
       draining = true;
     });
   }
@@ -57,7 +56,6 @@ async function drain({ hub, log }: Service, server: Deno.HttpServer): Promise<vo
   const shutdown = new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS - PUBLISHES_MS));
   await Promise.race([server.shutdown(), shutdown]);
   await log.close();
-  Deno.exit(0);
 }
 
 if (import.meta.main) {

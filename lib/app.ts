@@ -10,6 +10,7 @@ import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { z } from "zod";
 import manifest from "../deno.json" with { type: "json" };
+import { ChannelFilter } from "./channel_filter.ts";
 import type { Config } from "./config.ts";
 import { RunnelError, type RunnelErrorType } from "./errors.ts";
 import { formatEventId, type NewEvent } from "./event.ts";
@@ -23,6 +24,8 @@ import { readBody } from "./request_body.ts";
 import { createRoutes, pipelineParams, type Route, subscriptionQuery } from "./openapi/routes.ts";
 import { idempotencyKeySchema } from "./openapi/schemas.ts";
 
+type AppContext = Context<{ Bindings: RequestInfo }>;
+
 /** How long the log may take to show that it is there, in milliseconds. */
 const READY_TIMEOUT_MS = 1000;
 
@@ -35,6 +38,12 @@ const STREAM_HEADERS = {
 
 /** Failures that the operator is told of, beside those that are not foreseen. */
 const OUTAGES: readonly RunnelErrorType[] = ["log-unavailable", "outcome-unknown"];
+
+/** What is known of a request beside itself: part of `Deno.ServeHandlerInfo`. */
+export interface RequestInfo {
+  /** Settles when the answer was sent or cannot be any more. */
+  completed?: Promise<unknown> | undefined;
+}
 
 /** What the routes work with. */
 export interface AppOptions {
@@ -53,8 +62,8 @@ export interface AppOptions {
  */
 export function createApp(
   { hub, config, report }: AppOptions,
-): (request: Request) => Promise<Response> {
-  const app = new OpenAPIHono();
+): (request: Request, info?: RequestInfo) => Promise<Response> {
+  const app = new OpenAPIHono<{ Bindings: RequestInfo }>();
   const routes = createRoutes(config.history);
   const query = subscriptionQuery(config.history);
 
@@ -89,7 +98,7 @@ export function createApp(
     return await publish(c, pipeline, [readRawEvent(channelOf(c), contentType(c), body)]);
   });
 
-  async function publish(c: Context, pipeline: string, events: NewEvent[]): Promise<Response> {
+  async function publish(c: AppContext, pipeline: string, events: NewEvent[]): Promise<Response> {
     const header = c.req.header("Idempotency-Key");
     const key = header === undefined
       ? undefined
@@ -113,6 +122,7 @@ export function createApp(
         lastEventId: c.req.header("Last-Event-ID") || lastEventId || undefined,
         history,
         channels: channel,
+        completed: c.env.completed,
       });
       return new Response(stream, { headers: STREAM_HEADERS });
     } catch (error) {
@@ -130,17 +140,19 @@ export function createApp(
     const { pipeline } = check(pipelineParams, c.req.param());
     const { channel, history } = readQuery(c);
     const { epoch, events } = await hub.history(pipeline, history ?? config.history);
-    const decoder = new TextDecoder();
+    const filter = new ChannelFilter(channel ?? []);
     // The payloads are JSON text already, and stay as they were sent.
-    const items = events
-      .filter((event) => !channel?.length || channel.includes(event.channel))
-      .map(({ sequence, channel, time, payload }) => {
-        const id = formatEventId({ epoch, sequence });
-        const rest = JSON.stringify({ id, channel, time: new Date(time) });
-        return `${rest.slice(0, -1)},"payload":${decoder.decode(payload)}}`;
-      });
-    const body = `{"pipeline":${JSON.stringify(pipeline)},"events":[${items.join(",")}]}`;
-    return c.body(body, 200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+    const parts: (string | Uint8Array)[] = [];
+    for (const { sequence, channel, time, payload } of events) {
+      if (!filter.keeps(channel)) continue;
+      const id = formatEventId({ epoch, sequence });
+      const rest = JSON.stringify({ id, channel, time: new Date(time) });
+      parts.push(parts.length > 0 ? "," : "", `${rest.slice(0, -1)},"payload":`, payload, "}");
+    }
+    const body = new Blob([`{"pipeline":"${pipeline}","events":[`, ...parts, "]}"] as BlobPart[]);
+    return new Response(body, {
+      headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
+    });
   });
 
   on(routes.clear, async (c) => {
@@ -171,20 +183,20 @@ export function createApp(
   });
 
   /** Tells the operator of what is no client's fault. */
-  function reportOutage(c: Context, error: Error): void {
+  function reportOutage(c: AppContext, error: Error): void {
     if (error instanceof RunnelError && !OUTAGES.includes(error.type)) return;
     report(`Cannot ${c.req.method} ${c.req.path}`, error);
   }
 
   function on(
     route: Route,
-    handler: (c: Context) => Response | Promise<Response>,
+    handler: (c: AppContext) => Response | Promise<Response>,
   ): void {
     app.openAPIRegistry.registerPath(route);
     app.on(route.method.toUpperCase(), route.getRoutingPath(), handler);
   }
 
-  function readQuery(c: Context) {
+  function readQuery(c: AppContext) {
     const { history, ...rest } = check(query, {
       ...c.req.query(),
       channel: c.req.queries("channel"),
@@ -192,15 +204,15 @@ export function createApp(
     return { ...rest, history: history === undefined ? undefined : Number(history) };
   }
 
-  return async (request) => await app.fetch(request);
+  return async (request, info) => await app.fetch(request, { completed: info?.completed });
 }
 
-function contentType(c: Context): string | null {
+function contentType(c: AppContext): string | null {
   return c.req.header("Content-Type") ?? null;
 }
 
-/** The channel in a path: hono leaves what is not well encoded as it is. */
-function channelOf(c: Context): string {
+/** The channel in a path. Hono would hand on a broken escape as it is; it is refused here. */
+function channelOf(c: AppContext): string {
   try {
     return decodeURIComponent(new URL(c.req.url).pathname.split("/")[3]!);
   } catch (cause) {

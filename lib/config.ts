@@ -58,8 +58,22 @@ export const SETTING_NAMES = [
   "DENO_DEPLOYMENT_ID",
 ] as const;
 
+/**
+ * Settings of the design that are yet to come. Who sets one relies on it, so it
+ * is refused rather than passed over.
+ */
+export const FUTURE_SETTING_NAMES = [
+  "RUNNEL_ISOLATES",
+  "RUNNEL_PUBLISH_TOKENS",
+  "RUNNEL_TOKEN_SECRET",
+  "RUNNEL_JWKS_URL",
+  "RUNNEL_SUBSCRIBE",
+] as const;
+
 /** The name of a setting. */
-export type SettingName = typeof SETTING_NAMES[number];
+export type SettingName =
+  | typeof SETTING_NAMES[number]
+  | typeof FUTURE_SETTING_NAMES[number];
 
 /** Settings as they are found: text, or nothing for the default. */
 export type Settings = Partial<Record<SettingName, string | undefined>>;
@@ -84,6 +98,13 @@ const MiB = 1024 * 1024;
  * ```
  */
 export function readConfig(settings: Settings): Config {
+  for (const name of FUTURE_SETTING_NAMES) {
+    if (!settings[name]) continue;
+    throw new RunnelError(
+      "invalid-setting",
+      `Cannot start: ${name} is set, but this version does not have it yet. Unset it`,
+    );
+  }
   const integer = (name: SettingName, fallback: number, min: number, max: number): number => {
     const text = settings[name] || String(fallback);
     const value = /^\d+$/.test(text) ? Number(text) : NaN;

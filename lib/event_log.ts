@@ -14,7 +14,7 @@ import { headKey, segmentsBelow, segmentsFrom } from "./keys.ts";
 import type { Kv, KvConnection } from "./kv_connection.ts";
 import { type Commit, LogWriter, type Receipt } from "./log_writer.ts";
 import type { Report } from "./report.ts";
-import { EVENT_OVERHEAD_BYTES, unpackSegment } from "./segment.ts";
+import { EVENT_OVERHEAD_BYTES, readSegmentHeader, unpackSegment } from "./segment.ts";
 
 /** What a request costs in memory while it waits, beside its bytes. */
 const REQUEST_OVERHEAD_BYTES = 512;
@@ -22,14 +22,20 @@ const REQUEST_OVERHEAD_BYTES = 512;
 /** Writers that are kept, with the heads that they know, though nothing waits. */
 const MAX_IDLE_WRITERS = 1000;
 
-/** How long a pipeline that nobody wrote to keeps its epoch, in milliseconds. */
-const UNWRITTEN_LIFETIME_MS = 24 * 60 * 60 * 1000;
+/**
+ * How long a pipeline that nobody wrote to keeps its epoch, in milliseconds. Its
+ * subscribers come back within 29 hours at the latest, and renew it.
+ */
+const UNWRITTEN_LIFETIME_MS = 72 * 60 * 60 * 1000;
 
 /** Segments deleted in one commit: Deno KV takes 1,000 changes, and this takes turns. */
 const SWEEP_SIZE = 200;
 
 /** Segments fetched at once: Deno KV's own choice, 100, would be 6 MiB at worst. */
 const READ_SIZE = 64;
+
+/** Events of a page, at most: tiny ones grow many times over when they are encoded. */
+const MAX_PAGE_EVENTS = 1000;
 
 /** How often a page is read anew when the log is trimmed under its reader. */
 const READ_TRIES = 5;
@@ -41,7 +47,7 @@ export type MissedReason = "evicted" | "cleared";
 export interface Page {
   /** Which log of the pipeline they are from. */
   epoch: string;
-  /** The sequence of the pipeline's newest event when the page was read, at least. */
+  /** The sequence of the newest event that was known when the page was read. */
   sequence: number;
   /** The sequence after which `events` begin: as asked, or later if events are gone. */
   after: number;
@@ -99,7 +105,7 @@ export class EventLog {
   /**
    * Sets who hears of each commit made here, before its publishers do.
    *
-   * @param onCommit Must not throw.
+   * @param onCommit Who hears.
    */
   listen(onCommit: (commit: Commit) => void): void {
     this.#onCommit = onCommit;
@@ -149,12 +155,21 @@ export class EventLog {
         random,
         retention,
         timeoutMs,
-        onCommit: (commit) => this.#onCommit(commit),
+        onCommit: (commit) => this.#deliver(commit),
         onTrim: (pipeline, oldest) => this.#sweep(pipeline, oldest),
       });
       this.#writers.set(pipeline, writer);
     }
     return writer;
+  }
+
+  /** What goes wrong with delivery is no failure of the commit, which stands. */
+  #deliver(commit: Commit): void {
+    try {
+      this.#onCommit(commit);
+    } catch (error) {
+      this.#options.report(`Cannot deliver a commit of ${commit.pipeline}`, error);
+    }
   }
 
   #forgetIdleWriters(): void {
@@ -178,7 +193,8 @@ export class EventLog {
   /**
    * The head of a pipeline that is about to have a subscriber. A pipeline that
    * nobody wrote to is given its epoch here, so that the very first subscriber
-   * has a position to come back to; unwritten, it is forgotten after a day.
+   * has a position to come back to; if nobody asks for it any more, it is
+   * forgotten after three days.
    *
    * @param pipeline Whose.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
@@ -229,17 +245,21 @@ export class EventLog {
 
   /** The contiguous events that are there; the pages of a list are not one snapshot. */
   async #list(pipeline: string, after: number, maxBytes: number): Promise<AcceptedEvent[]> {
+    const until = this.#options.clock.now() + this.#options.timeoutMs;
     return await this.#call(async (kv) => {
       const events: AcceptedEvent[] = [];
       let bytes = 0;
       const selector = segmentsFrom(pipeline, after + 1);
       for await (const { value } of kv.list<Uint8Array>(selector, { batchSize: READ_SIZE })) {
-        const segment = unpackSegment(value);
+        const { first } = readSegmentHeader(value);
         const previous = events.at(-1)?.sequence;
-        if (previous !== undefined && segment[0]!.sequence !== previous + 1) break;
-        events.push(...segment.filter((event) => event.sequence > after));
+        if (previous !== undefined && first !== previous + 1) break;
+        const wanted = unpackSegment(value).filter(({ sequence }) => sequence > after);
+        events.push(...wanted.slice(0, MAX_PAGE_EVENTS - events.length));
         bytes += value.length;
-        if (bytes >= maxBytes) break;
+        if (bytes >= maxBytes || events.length === MAX_PAGE_EVENTS) break;
+        // Nobody waits for the rest any more.
+        if (this.#options.clock.now() > until) break;
       }
       return events;
     });

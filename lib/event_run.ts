@@ -12,8 +12,11 @@ import { encodeEvent } from "./event_stream.ts";
 /** How many bytes a subscriber is given at once, at most, but one event at least. */
 export const MAX_CHUNK_BYTES: number = 256 * 1024;
 
-/** Chunks that a run remembers until it changes, for subscribers at the same place. */
-const MAX_SHARED_CHUNKS = 16;
+/** The bytes of chunks that a run remembers until it changes, for subscribers at the same place. */
+const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
+
+/** What an event costs in memory beside its bytes: measured at 535 bytes, mostly for the buffer. */
+const EVENT_OVERHEAD_BYTES = 512;
 
 /** An event as it goes out. */
 interface EncodedEvent {
@@ -64,6 +67,7 @@ export class EventRun {
   #bytes = 0;
   /** Chunks made since the last change, by place and filter. */
   readonly #shared = new Map<string, Chunk>();
+  #sharedBytes = 0;
 
   /**
    * Makes an empty run.
@@ -86,7 +90,7 @@ export class EventRun {
     return this.#last + 1 - this.#events.length;
   }
 
-  /** The bytes of the events that are here. */
+  /** The memory that the events take, in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -105,10 +109,26 @@ export class EventRun {
       const id = formatEventId({ epoch: this.epoch, sequence });
       const bytes = encodeEvent({ id, type: channel, data: payload });
       this.#events.push({ sequence, channel, bytes });
-      this.#bytes += bytes.length;
+      this.#bytes += memoryOf(bytes);
       this.#last = sequence;
     }
-    this.#shared.clear();
+    this.#forgetShared();
+  }
+
+  /**
+   * Adds the events of another run, which follow.
+   *
+   * @param run Of the same log.
+   * @throws {RangeError} If the first does not follow {@linkcode EventRun.last}.
+   */
+  appendRun(run: EventRun): void {
+    if (run.first !== this.#last + 1) {
+      throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${run.first}`);
+    }
+    for (const event of run.#events) this.#events.push(event);
+    this.#bytes += run.#bytes;
+    this.#last = run.#last;
+    this.#forgetShared();
   }
 
   /**
@@ -117,10 +137,11 @@ export class EventRun {
    * @param limits What stays at least.
    */
   trim(limits: RunLimits): void {
+    this.#forgetShared();
     let bytes = this.#bytes;
     let spare = 0;
     while (this.#events.length - spare > limits.events) {
-      bytes -= this.#events[spare]!.bytes.length;
+      bytes -= memoryOf(this.#events[spare]!.bytes);
       if (bytes < limits.bytes) break;
       spare++;
     }
@@ -134,9 +155,9 @@ export class EventRun {
    */
   dropBelow(oldest: number): void {
     if (oldest <= this.first) return;
-    this.#shared.clear();
+    this.#forgetShared();
     for (const { bytes } of this.#events.splice(0, oldest - this.first)) {
-      this.#bytes -= bytes.length;
+      this.#bytes -= memoryOf(bytes);
     }
   }
 
@@ -150,15 +171,21 @@ export class EventRun {
    */
   after(cursor: number, until: number, filter: ChannelFilter): Chunk {
     const key = `${cursor} ${until} ${filter.key}`;
-    let chunk = this.#shared.get(key);
-    if (!chunk) {
-      chunk = this.#join(cursor, until, filter);
-      if (this.#shared.size === MAX_SHARED_CHUNKS) {
-        this.#shared.delete(this.#shared.keys().next().value!);
-      }
+    const shared = this.#shared.get(key);
+    if (shared) return shared;
+    const chunk = this.#join(cursor, until, filter);
+    // A chunk of one event is that event's own bytes.
+    if (chunk.count !== 1) {
+      this.#sharedBytes += chunk.bytes.length;
+      if (this.#sharedBytes > MAX_SHARED_BYTES) this.#forgetShared();
       this.#shared.set(key, chunk);
     }
     return chunk;
+  }
+
+  #forgetShared(): void {
+    this.#shared.clear();
+    this.#sharedBytes = 0;
   }
 
   #join(cursor: number, until: number, filter: ChannelFilter): Chunk {
@@ -178,6 +205,10 @@ export class EventRun {
     }
     return { bytes: concat(parts, length), count: parts.length, sent, cursor };
   }
+}
+
+function memoryOf(bytes: Uint8Array): number {
+  return bytes.length + EVENT_OVERHEAD_BYTES;
 }
 
 function concat(parts: Uint8Array[], length: number): Uint8Array {

@@ -16,9 +16,14 @@ import { PageReader } from "./page_reader.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { PipelineChannels, PipelineMessage } from "./pipeline_channel.ts";
 import type { Report } from "./report.ts";
+import { Turns } from "./turns.ts";
 
 /** What a pipeline's tail keeps beyond its history, in bytes. */
 const TAIL_BYTES = 2 * 1024 * 1024;
+
+/** How many histories are read at once, and how many wait for that. */
+const MAX_HISTORY_READS = 2;
+const MAX_WAITING_HISTORIES = 32;
 
 /** What a {@linkcode Hub} works with. */
 export interface HubOptions {
@@ -54,6 +59,11 @@ export interface Subscription {
   history?: number | undefined;
   /** The channels that it wants; all without any. */
   channels?: readonly string[] | undefined;
+  /**
+   * Settles when its connection is over, which may be long after its stream was
+   * closed: the runtime keeps the connection of a client that does not read.
+   */
+  completed?: Promise<unknown> | undefined;
 }
 
 /** A pipeline with what holds it here. */
@@ -72,7 +82,9 @@ export class Hub {
   readonly #keepAlive: KeepAlive;
   /** Publishes under way, as what ends their waiting. */
   readonly #publishing = new Set<(error: RunnelError) => void>();
-  #arriving = 0;
+  readonly #histories = new Turns(MAX_HISTORY_READS, MAX_WAITING_HISTORIES);
+  /** Subscribers that are here or on their way, and connections that outlive theirs. */
+  #places = 0;
   /** Bytes that the tails took in since they were last counted. */
   #growth = 0;
   #draining = false;
@@ -91,10 +103,17 @@ export class Hub {
   }
 
   /** What is held here now. */
-  get stats(): { pipelines: number; subscribers: number; publishing: number; tailBytes: number } {
+  get stats(): {
+    pipelines: number;
+    subscribers: number;
+    places: number;
+    publishing: number;
+    tailBytes: number;
+  } {
     return {
       pipelines: this.#live.size,
       subscribers: this.#keepAlive.size,
+      places: this.#places,
       publishing: this.#publishing.size,
       tailBytes: this.#live.values().reduce((sum, { pipeline }) => sum + pipeline.tailBytes, 0),
     };
@@ -130,20 +149,14 @@ export class Hub {
 
   #onCommit(commit: Commit): void {
     const { pipeline, ...message } = commit;
+    this.#live.get(pipeline)?.pipeline.receive(commit);
     this.#options.channels?.post(pipeline, message);
-    this.#receive(commit);
-  }
-
-  #receive(commit: Commit): void {
-    const live = this.#live.get(commit.pipeline);
-    if (!live) return;
-    live.pipeline.receive(commit);
-    this.#grow(commit.segments.reduce((sum, segment) => sum + segment.length, 0));
   }
 
   #onMessage(pipeline: string, message: PipelineMessage): void {
-    if ("segments" in message) this.#receive({ pipeline, ...message });
-    else this.#live.get(pipeline)?.pipeline.clearBelow(message.epoch, message.oldest);
+    const live = this.#live.get(pipeline);
+    if ("segments" in message) live?.pipeline.receive({ pipeline, ...message });
+    else live?.pipeline.clearBelow(message.epoch, message.oldest);
   }
 
   /** Counts the tails now and then, and shrinks them all where they are too much. */
@@ -171,10 +184,10 @@ export class Hub {
     subscription: Subscription = {},
   ): Promise<ReadableStream<Uint8Array>> {
     this.#refuseWhileDraining();
-    const { clock, random, history, retryMs, maxStreamAgeMs, maxSubscribers } = this.#options;
-    if (this.#keepAlive.size + this.#arriving >= maxSubscribers) {
-      throw new RunnelError("overloaded", "Cannot subscribe: this instance is full. Try again");
-    }
+    const { clock, random, history, retryMs, maxStreamAgeMs } = this.#options;
+    const leavePlace = this.#takePlace();
+    const { completed } = subscription;
+    completed?.then(leavePlace, leavePlace);
     const live = this.#enter(pipeline);
     try {
       const subscriber = await live.pipeline.subscribe({
@@ -186,17 +199,33 @@ export class Hub {
         onGone: (subscriber) => {
           this.#keepAlive.delete(subscriber);
           this.#leaveIfUnused(pipeline, live);
+          if (!completed) leavePlace();
         },
       });
       this.#keepAlive.add(subscriber);
       // It began to drain while the log was read.
       if (this.#draining) subscriber.end();
       return subscriber.body;
+    } catch (error) {
+      leavePlace();
+      throw error;
     } finally {
       live.arriving--;
-      this.#arriving--;
       this.#leaveIfUnused(pipeline, live);
     }
+  }
+
+  /** Takes a place, and returns what gives it back, once. */
+  #takePlace(): () => void {
+    if (this.#places >= this.#options.maxSubscribers) {
+      throw new RunnelError("overloaded", "Cannot subscribe: this instance is full. Try again");
+    }
+    this.#places++;
+    let isTaken = true;
+    return () => {
+      if (isTaken) this.#places--;
+      isTaken = false;
+    };
   }
 
   #enter(id: string): Live {
@@ -219,7 +248,6 @@ export class Hub {
       this.#live.set(id, live);
     }
     live.arriving++;
-    this.#arriving++;
     return live;
   }
 
@@ -236,9 +264,17 @@ export class Hub {
    *
    * @param pipeline Whose.
    * @param count How many at most.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer,
+   *   `overloaded` if too many ask.
    */
   async history(
+    pipeline: string,
+    count: number,
+  ): Promise<{ epoch: string; events: AcceptedEvent[] }> {
+    return await this.#histories.run(() => this.#readHistory(pipeline, count));
+  }
+
+  async #readHistory(
     pipeline: string,
     count: number,
   ): Promise<{ epoch: string; events: AcceptedEvent[] }> {

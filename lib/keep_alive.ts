@@ -41,8 +41,13 @@ export class KeepAlive {
    * @param subscriber Who is to be kept alive from now on.
    */
   add(subscriber: Subscriber): void {
-    // The slot whose turn was last: its next is a whole period away.
-    const slot = this.#slots[(this.#next + SLOTS - 1) % SLOTS]!;
+    let slot = this.#slots[(this.#next + SLOTS - 1) % SLOTS]!;
+    // The one with the fewest, so that a herd is spread out; of those the one
+    // whose turn is furthest away.
+    for (let i = SLOTS - 2; i >= 0; i--) {
+      const earlier = this.#slots[(this.#next + i) % SLOTS]!;
+      if (earlier.size < slot.size) slot = earlier;
+    }
     slot.add(subscriber);
     this.#slotOf.set(subscriber, slot);
     this.#timer ??= this.#clock.every(this.#ms / SLOTS, () => this.#turn());

@@ -7,6 +7,7 @@
 
 import type { EventLog, Page } from "./event_log.ts";
 import { EventRun, MAX_CHUNK_BYTES } from "./event_run.ts";
+import { Turns } from "./turns.ts";
 
 /** How many pages are read at once. */
 const MAX_READS = 4;
@@ -20,10 +21,8 @@ export interface EncodedPage extends Omit<Page, "events"> {
 /** Reads pages for all pipelines of an isolate. */
 export class PageReader {
   readonly #log: Pick<EventLog, "readAfter">;
+  readonly #turns = new Turns(MAX_READS);
   readonly #reads = new Map<string, Promise<EncodedPage | null>>();
-  readonly #queue: (() => void)[] = [];
-  #active = 0;
-
   /**
    * Makes a reader with nothing to do.
    *
@@ -45,30 +44,20 @@ export class PageReader {
     const key = `${pipeline} ${sequence}`;
     let read = this.#reads.get(key);
     if (!read) {
-      read = this.#readInTurn(pipeline, sequence).finally(() => this.#reads.delete(key));
+      read = this.#read(pipeline, sequence).finally(() => this.#reads.delete(key));
       this.#reads.set(key, read);
     }
     return read;
   }
 
-  async #readInTurn(pipeline: string, sequence: number): Promise<EncodedPage | null> {
-    if (this.#active === MAX_READS) {
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
-    } else {
-      this.#active++;
-    }
-    try {
-      const page = await this.#log.readAfter(pipeline, sequence, MAX_CHUNK_BYTES);
-      if (!page) return null;
-      const { events, ...rest } = page;
-      const run = new EventRun(page.epoch, page.after);
-      run.append(events);
-      return { ...rest, run };
-    } finally {
-      // The place is handed on, so that nobody slips in between.
-      const next = this.#queue.shift();
-      if (next) next();
-      else this.#active--;
-    }
+  async #read(pipeline: string, sequence: number): Promise<EncodedPage | null> {
+    const page = await this.#turns.run(() =>
+      this.#log.readAfter(pipeline, sequence, MAX_CHUNK_BYTES)
+    );
+    if (!page) return null;
+    const { events, ...rest } = page;
+    const run = new EventRun(page.epoch, page.after);
+    run.append(events);
+    return { ...rest, run };
   }
 }

@@ -5,19 +5,18 @@
  * @module
  */
 
-import type { ChannelFilter } from "./channel_filter.ts";
 import type { Clock } from "./clock.ts";
 import { parseEventId } from "./event.ts";
 import type { EventLog } from "./event_log.ts";
-import { EventRun, MAX_CHUNK_BYTES, type RunLimits } from "./event_run.ts";
+import { EventRun, type RunLimits } from "./event_run.ts";
 import type { Commit } from "./log_writer.ts";
 import type { EncodedPage, PageReader } from "./page_reader.ts";
 import type { Report } from "./report.ts";
 import { readSegmentHeader, unpackSegment } from "./segment.ts";
 import { Subscriber, type SubscriberOptions, type SubscriberSource } from "./subscriber.ts";
 
-/** Commits that may arrive while the tail is being repaired; beyond, the log is asked again. */
-const MAX_EARLY_COMMITS = 256;
+/** Bytes of commits that may wait for a repair of the tail; beyond, the log is asked again. */
+const MAX_EARLY_BYTES = 2 * 1024 * 1024;
 
 /** How often the log is read for what is missing before a commit: it has it, unless it was replaced. */
 const REPAIR_TRIES = 5;
@@ -28,14 +27,14 @@ const REPAIR_PAUSE_MS = 1000;
 /** What a {@linkcode Pipeline} works with. */
 export interface PipelineOptions {
   /** The log. */
-  log: Pick<EventLog, "open" | "readAfter">;
-  /** Reads pages for those behind the tail. */
+  log: Pick<EventLog, "open">;
+  /** Reads what is missing. */
   pages: PageReader;
   /** Whose time it is. */
   clock: Clock;
   /** What the tail keeps. */
   limits: RunLimits;
-  /** Hears how many bytes the tail took in from the log. */
+  /** Hears how many bytes the tail took in. */
   onGrowth: (bytes: number) => void;
   /** Hears of trouble that nobody else is told of. */
   report: Report;
@@ -45,10 +44,6 @@ export interface PipelineOptions {
 export interface Arrival extends Omit<SubscriberOptions, "source" | "resume" | "report"> {
   /** The last event ID that it brings, in whatever form. */
   lastEventId: string | undefined;
-  /** How many events of the history it gets if it brings no ID of this log. */
-  history: number;
-  /** Which channels it gets. */
-  filter: ChannelFilter;
 }
 
 /** A pipeline that is live in this isolate. */
@@ -100,20 +95,22 @@ export class Pipeline implements SubscriberSource, Disposable {
   receive(commit: Commit): void {
     if (!this.#repairing && this.#tail && this.#append(commit)) return this.#wake();
     this.#early.push(commit);
-    if (this.#early.length > MAX_EARLY_COMMITS) this.#early.shift();
-    if (!this.#repairing) this.#repairSoon();
+    while (sizeOf(this.#early) > MAX_EARLY_BYTES) this.#early.shift();
+    if (!this.#repairing) this.#repairAside();
   }
 
   /** Adds what a commit has beyond the tail. Whether nothing is missing before it. */
   #append({ epoch, segments }: Commit): boolean {
     const tail = this.tail;
     if (epoch !== tail.epoch) return false;
+    const before = tail.bytes;
     for (const segment of segments) {
       const { first, last } = readSegmentHeader(segment);
       if (last <= tail.last) continue;
       if (first > tail.last + 1) return false;
       tail.append(unpackSegment(segment).filter((event) => event.sequence > tail.last));
     }
+    this.#options.onGrowth(tail.bytes - before);
     tail.trim(this.#options.limits);
     this.#dropCleared();
     return true;
@@ -154,7 +151,8 @@ export class Pipeline implements SubscriberSource, Disposable {
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async subscribe({ lastEventId, ...arrival }: Arrival): Promise<Subscriber> {
-    if (!this.#tail) await this.repair();
+    // A pipeline that nobody wrote to has an epoch that has to be renewed.
+    if (!this.#tail || this.#tail.last === 0) await this.repair();
     const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
     const subscriber = new Subscriber({
       ...arrival,
@@ -226,7 +224,7 @@ export class Pipeline implements SubscriberSource, Disposable {
   }
 
   async #catchUp(): Promise<void> {
-    const { log, limits } = this.#options;
+    const { log, pages, limits } = this.#options;
     const bytes = this.tailBytes;
     const head = await log.open(this.#id);
     let tail = this.#tail;
@@ -237,10 +235,10 @@ export class Pipeline implements SubscriberSource, Disposable {
       tail = new EventRun(head.epoch, head.sequence - limits.events);
     }
     while (tail.last < head.sequence) {
-      const page = await log.readAfter(this.#id, tail.last, MAX_CHUNK_BYTES);
+      const page = await pages.read(this.#id, tail.last);
       if (page?.epoch !== tail.epoch) break;
       if (page.missed > 0) tail = new EventRun(page.epoch, page.after);
-      tail.append(page.events);
+      tail.appendRun(page.run);
       tail.trim(limits);
     }
     this.#tail = tail;
@@ -260,7 +258,8 @@ export class Pipeline implements SubscriberSource, Disposable {
     return early.length === 0;
   }
 
-  #repairSoon(): void {
+  /** Repairs while nobody waits for it. */
+  #repairAside(): void {
     if (this.#retry || this.#closed) return;
     this.repair().catch((error) => {
       this.#options.report(`Cannot repair the tail of ${this.#id}`, error);
@@ -272,7 +271,7 @@ export class Pipeline implements SubscriberSource, Disposable {
     if (this.#closed || this.#early.length === 0) return;
     this.#retry ??= this.#options.clock.after(REPAIR_PAUSE_MS, () => {
       this.#retry = null;
-      this.#repairSoon();
+      this.#repairAside();
     });
   }
 
@@ -286,4 +285,12 @@ export class Pipeline implements SubscriberSource, Disposable {
     this.#retry?.[Symbol.dispose]();
     this.#retry = null;
   }
+}
+
+function sizeOf(commits: readonly Commit[]): number {
+  let bytes = 0;
+  for (const { segments } of commits) {
+    for (const segment of segments) bytes += segment.length;
+  }
+  return bytes;
 }

@@ -65,6 +65,22 @@ export class PipelineChannels implements Disposable {
     this.#anchor = new Channel("runnel");
   }
 
+  /**
+   * Opens the way to the other isolates, where the runtime has one: Deno 2.5
+   * has no `BroadcastChannel` without a flag.
+   *
+   * @param report Hears of posts that failed, which publishers never do.
+   *
+   * @example
+   * ```ts
+   * using channels = PipelineChannels.detect(console.error);
+   * channels?.post("p_aBcDeF", { epoch: "AAECAwQFBgc", oldest: 7 });
+   * ```
+   */
+  static detect(report: Report): PipelineChannels | null {
+    return "BroadcastChannel" in globalThis ? new PipelineChannels(BroadcastChannel, report) : null;
+  }
+
   /** How many channels are open, how many of them are listened to, and how many calls failed. */
   get stats(): { open: number; heard: number; failures: number } {
     const heard = this.#open.values().filter((open) => open.heard);
@@ -78,13 +94,15 @@ export class PipelineChannels implements Disposable {
    * @param onMessage Hears what other isolates say.
    */
   join(pipeline: string, onMessage: (message: PipelineMessage) => void): Disposable {
-    const open = this.#channel(pipeline);
-    open.heard = true;
-    open.channel.onmessage = ({ data }) => onMessage(data);
+    let open: Open | undefined;
+    this.#attempt(pipeline, () => {
+      open = this.#channel(pipeline);
+      open.heard = true;
+      open.channel.onmessage = ({ data }) => onMessage(data);
+    });
     return {
       [Symbol.dispose]: () => {
-        if (this.#open.get(pipeline) !== open) return;
-        this.#close(pipeline, open);
+        if (open && this.#open.get(pipeline) === open) this.#close(pipeline, open);
       },
     };
   }

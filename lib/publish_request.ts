@@ -142,10 +142,10 @@ export function readRawEvent(
 ): NewEvent {
   const { success, error } = channelSchema.safeParse(channel);
   if (!success) throw invalidEvent(0, `channel: ${error.issues[0]!.message}`);
-  const text = decode(body);
   if (!/^application\/(json|.*\+json)$/.test(mediaType(contentType))) {
-    return { channel, payload: encodePayload(text, 0) };
+    return { channel, payload: encodePayload(decode(body, { ignoreBOM: true }), 0) };
   }
+  const text = decode(body);
   const value = parseJson(text, "The body");
   checkDepth(value, 0);
   return { channel, payload: encodePayload(withExactNumbers(text, value), 0) };
@@ -155,9 +155,10 @@ function mediaType(contentType: string | null): string {
   return (contentType ?? "").split(";")[0]!.trim().toLowerCase();
 }
 
-function decode(body: Uint8Array): string {
+/** A byte order mark is none of JSON, but part of a text. */
+function decode(body: Uint8Array, options: { ignoreBOM?: boolean } = {}): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+    return new TextDecoder("utf-8", { fatal: true, ...options }).decode(body);
   } catch (cause) {
     throw new RunnelError("malformed-request", "Cannot publish: the body is not UTF-8", { cause });
   }

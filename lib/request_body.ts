@@ -37,24 +37,29 @@ export async function readBody(
       "Cannot read body: it has a Content-Encoding. Send it without one",
     );
   }
+  const announced = request.headers.get("content-length");
   // Refused before it is sent, where the sender waits for that.
-  if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge(maxBytes);
-  // Parts are copied, not kept: one of a single byte may hold a buffer of 64 KiB.
-  const buffer = new ArrayBuffer(0, { maxByteLength: maxBytes });
-  const bytes = new Uint8Array(buffer);
-  let length = 0;
+  if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
   try {
-    for await (const part of request.body ?? []) {
-      const start = length;
-      length += part.length;
-      if (length > maxBytes) break;
-      buffer.resize(length);
-      bytes.set(part, start);
-    }
+    const bytes = announced === null ? await readParts(request, maxBytes) : await request.bytes();
+    if (bytes.length <= maxBytes) return bytes;
   } catch (cause) {
     throw new RunnelError("malformed-request", "Cannot read body: it broke off", { cause });
   }
-  if (length > maxBytes) throw tooLarge(maxBytes);
+  throw tooLarge(maxBytes);
+}
+
+/** Reads a body whose length nobody knows, until it is too long. */
+async function readParts(request: Request, maxBytes: number): Promise<Uint8Array> {
+  // Parts are copied, not kept: one of a single byte may hold a buffer of 64 KiB.
+  const buffer = new ArrayBuffer(0, { maxByteLength: maxBytes + 1 });
+  const bytes = new Uint8Array(buffer);
+  for await (const part of request.body ?? []) {
+    const start = buffer.byteLength;
+    buffer.resize(Math.min(start + part.length, maxBytes + 1));
+    bytes.set(part.subarray(0, buffer.byteLength - start), start);
+    if (buffer.byteLength > maxBytes) break;
+  }
   return bytes.slice();
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createApp } from "./app.ts";
+import { createApp, type RequestInfo } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { EventLog } from "./event_log.ts";
@@ -40,7 +40,7 @@ export interface ServiceOptions {
 /** A service that runs. */
 export interface Service {
   /** Answers a request. */
-  fetch: (request: Request) => Promise<Response>;
+  fetch: (request: Request, info?: RequestInfo) => Promise<Response>;
   /** The pipelines. */
   hub: Hub;
   /** The log. */

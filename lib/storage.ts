@@ -37,7 +37,11 @@ export async function prepareStorage(kv: string | undefined): Promise<Storage> {
   return {
     open: () => explained(kv ?? "the platform's store", () => Deno.openKv(kv)),
     remote,
-    [Symbol.dispose]: () => lock?.close(),
+    [Symbol.dispose]: () => {
+      // Closing alone leaves it locked for as long as a child that was just forked has it.
+      lock?.unlockSync?.();
+      lock?.close();
+    },
   };
 }
 

@@ -115,7 +115,7 @@ export class Subscriber {
   keepAlive(now: number): void {
     if (now >= this.#options.endsAt) this.end();
     if (this.#wanted && !this.#gone) {
-      this.#enqueue(encodeComment("keepalive", this.#moved()));
+      this.#enqueue(encodeComment("keepalive", this.#takeMove()));
     } else if (++this.#unread === MAX_UNREAD_KEEP_ALIVES) {
       this.#close();
     }
@@ -149,7 +149,7 @@ export class Subscriber {
     const bytes = this.#next();
     if (bytes) return this.#enqueue(bytes);
     if (this.#endAfter === null) return;
-    const position = this.#moved();
+    const position = this.#takeMove();
     if (position !== undefined) this.#enqueue(encodeEvent({ id: position }));
     this.#close();
   }
@@ -179,6 +179,8 @@ export class Subscriber {
       const { bytes, count, sent, cursor } = run.after(this.#cursor, until, this.#options.filter);
       this.#cursor = cursor;
       this.#atStart = false;
+      // Not kept for as long as the next read may take.
+      if (this.#page && cursor >= this.#page.run.last) this.#page = null;
       if (count === 0) continue;
       this.#sent = sent;
       if (!this.#live) this.#replayed += count;
@@ -224,8 +226,7 @@ export class Subscriber {
   }
 
   #prefix(bytes: Uint8Array): void {
-    const parts = this.#preface ? [this.#preface, bytes] : [bytes];
-    this.#preface = parts.length === 1 ? bytes : new Uint8Array([...parts[0]!, ...bytes]);
+    this.#preface = this.#preface ? new Uint8Array([...this.#preface, ...bytes]) : bytes;
   }
 
   #gap(missed: number | null, reason: MissedReason | "unknown"): Uint8Array {
@@ -239,7 +240,7 @@ export class Subscriber {
   }
 
   /** The position that the client has to be told of, if the cursor moved without an ID. */
-  #moved(): string | undefined {
+  #takeMove(): string | undefined {
     if (this.#sent === this.#cursor) return undefined;
     this.#sent = this.#cursor;
     return this.#position();

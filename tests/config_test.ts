@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
-import { type Config, readConfig, type SettingName } from "../lib/config.ts";
+import { type Config, FUTURE_SETTING_NAMES, readConfig, type SettingName } from "../lib/config.ts";
 
 const MiB = 1024 * 1024;
 
@@ -70,6 +70,15 @@ for (const { name, key, fallback, min, max } of numbers) {
     for (const text of [...words, ...bounds]) {
       refuses(name, text, `a whole number from ${min} to ${max}`);
     }
+  });
+}
+
+for (const name of FUTURE_SETTING_NAMES) {
+  Deno.test(`readConfig() refuses ${name}, which it does not have yet, when it is set`, () => {
+    throws(() => readConfig({ [name]: "1" }), {
+      type: "invalid-setting",
+      message: `Cannot start: ${name} is set, but this version does not have it yet. Unset it`,
+    });
   });
 }
 

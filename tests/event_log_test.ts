@@ -276,3 +276,22 @@ for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
     equal(test.clock.liveTimers, 0);
   });
 }
+
+Deno.test("EventLog.append() answers for what stands though its delivery fails, and says so", async () => {
+  await using test = await createTestLog();
+  test.log.listen(() => {
+    throw new Error("no delivery");
+  });
+  equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
+  deepEqual(test.reports, ["Cannot deliver a commit of p_a"]);
+  deepEqual(await readTexts(test.log, "p_a"), ["1"]);
+});
+
+Deno.test("EventLog.readAfter() gives a thousand events at most, however small", async () => {
+  await using test = await createTestLog();
+  for (let i = 0; i < 3; i++) {
+    await test.log.append("p_a", Array.from({ length: 700 }, () => textEvent("1")));
+  }
+  const page = await test.log.readAfter("p_a", 5, Infinity);
+  deepEqual([page!.after, page!.events.length, page!.events.at(-1)!.sequence], [5, 1000, 1005]);
+});

@@ -40,6 +40,11 @@ function sizeOfOne(run: EventRun): number {
   return run.after(run.last - 1, run.last, ALL).bytes.length;
 }
 
+/** What one event counts for, its overhead included. */
+function memoryOfOne(run: EventRun): number {
+  return run.bytes / (run.last + 1 - run.first);
+}
+
 Deno.test("EventRun.append() encodes events as they go out", () => {
   const run = new EventRun(EPOCH, 6);
   run.append([{ sequence: 7, time: 0, channel: "orders", payload: utf8('{"n":1.0}') }]);
@@ -180,7 +185,7 @@ const trims: [
 for (const [name, limits, left] of trims) {
   Deno.test(`EventRun.trim() leaves what its limits ask for: ${name}`, () => {
     const run = runOf(101, 109);
-    const one = sizeOfOne(run);
+    const one = memoryOfOne(run);
     run.trim(limits(one));
     deepEqual([run.first, run.last, run.bytes], [110 - left, 109, left * one]);
   });
@@ -188,7 +193,7 @@ for (const [name, limits, left] of trims) {
 
 Deno.test("EventRun.dropBelow() gives up what lies below, and nothing shared outlives it", () => {
   const run = runOf(1, 9);
-  const one = sizeOfOne(run);
+  const one = memoryOfOne(run);
   const chunk = run.after(6, 9, ALL);
   run.dropBelow(6);
   deepEqual([run.first, run.last, run.bytes], [6, 9, 4 * one]);

@@ -441,6 +441,7 @@ const raw: [type: string | null, body: string, payload: string][] = [
   ["text/plain", "1.0", '"1.0"'],
   ["text/plain; charset=utf-8", 'a"b\\c\r\n\0', '"a\\"b\\\\c\\r\\n\\u0000"'],
   ["text/plain", "", '""'],
+  ["text/plain", "\ufeffa", '"\ufeffa"'],
   ["application/x-www-form-urlencoded", "a=1&b=2", '"a=1&b=2"'],
   ["text/html", "\u2028😀", '"\u2028😀"'],
   ["application/x-ndjson", "1\n2", '"1\\n2"'],

@@ -1,4 +1,5 @@
 import { match, ok, strictEqual as equal } from "node:assert/strict";
+import type { Settings } from "../lib/config.ts";
 import { eventually } from "./support/eventually.ts";
 import { assertIdle } from "./support/idle.ts";
 import { type LocalServer, readRaw, sendRaw, serveLocally } from "./support/local_server.ts";
@@ -13,9 +14,9 @@ interface Parts extends AsyncDisposable {
   server: LocalServer;
 }
 
-async function start(): Promise<Parts> {
+async function start(more: Settings = {}): Promise<Parts> {
   const stack = new AsyncDisposableStack();
-  const settings = { RUNNEL_KEEPALIVE_MS: String(KEEP_ALIVE_MS), RUNNEL_HISTORY: "400" };
+  const settings = { RUNNEL_KEEPALIVE_MS: String(KEEP_ALIVE_MS), RUNNEL_HISTORY: "400", ...more };
   const service = stack.use(await createTestService({ settings }));
   const server = stack.use(serveLocally(service.fetch));
   return { service, server, [Symbol.asyncDispose]: () => stack.disposeAsync() };
@@ -74,6 +75,24 @@ for (const { when, stay } of departures) {
 }
 
 // A client does not read
+
+Deno.test("a stalled reader keeps its place until its connection is over", async () => {
+  await using parts = await start({ RUNNEL_MAX_SUBSCRIBERS: "1" });
+  const { service, server } = parts;
+  await publishMuch(service, "p_a", 160);
+  const stalled = await sendRaw(server.port, get("/pipelines/p_a/sse"));
+  await eventually("it stalls", () => service.hub.stats.subscribers === 1 && server.handling === 0);
+  await eventually("its stream is closed", () => {
+    service.clock.advance(KEEP_ALIVE_MS);
+    return service.hub.stats.subscribers === 0;
+  });
+  equal(service.hub.stats.places, 1);
+  const refused = await fetch(`${server.url}/pipelines/p_a/sse`);
+  equal(refused.status, 503);
+  await refused.body?.cancel();
+  stalled.close();
+  await eventually("its place is free", () => service.hub.stats.places === 0);
+});
 
 Deno.test("a stalled reader is closed with little queued for it, while others are served", async () => {
   await using parts = await start();

@@ -16,17 +16,17 @@ export interface LocalServer extends AsyncDisposable {
 
 /** Serves until disposed; then connections are cut, as by a crash. */
 export function serveLocally(
-  fetch: (request: Request) => Promise<Response>,
+  fetch: (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>,
   port: number = 0,
 ): LocalServer {
   const controller = new AbortController();
   let handling = 0;
   const server = Deno.serve(
     { hostname: "127.0.0.1", port, signal: controller.signal, onListen: () => {} },
-    async (request) => {
+    async (request, info) => {
       handling++;
       try {
-        return await fetch(request);
+        return await fetch(request, info);
       } finally {
         handling--;
       }
