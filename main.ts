@@ -19,7 +19,8 @@ async function start(): Promise<void> {
   const names = [...SETTING_NAMES, ...FUTURE_SETTING_NAMES];
   const config = readConfig(Object.fromEntries(names.map((name) => [name, Deno.env.get(name)])));
   const storage = await prepareStorage(config.kv);
-  const service = await createService({ config, open: storage.open, remote: storage.remote });
+  const { open, remote } = storage;
+  const service = await createService({ config, open, watch: remote ? open : null });
   const server = serve(service, config.host, config.port);
   let draining = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

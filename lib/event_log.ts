@@ -63,6 +63,8 @@ export interface Page {
 export interface EventLogOptions {
   /** The store. */
   kv: KvConnection;
+  /** Whether others write to the store, too. */
+  shared: boolean;
   /** Whose time it is. */
   clock: Clock;
   /** A number from 0 up to 1, for jitter. */
@@ -148,9 +150,10 @@ export class EventLog {
     let writer = this.#writers.get(pipeline);
     if (!writer) {
       this.#forgetIdleWriters();
-      const { kv, clock, random, retention, timeoutMs } = this.#options;
+      const { kv, shared, clock, random, retention, timeoutMs } = this.#options;
       writer = new LogWriter(pipeline, {
         kv,
+        shared,
         clock,
         random,
         retention,
@@ -188,6 +191,26 @@ export class EventLog {
    */
   async head(pipeline: string): Promise<Head | null> {
     return (await this.#readHead(pipeline)).value;
+  }
+
+  /**
+   * The heads of some pipelines, by one strong read.
+   *
+   * @param pipelines Whose: ten at most, the limit of Deno KV.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async heads(pipelines: readonly string[]): Promise<(Head | null)[]> {
+    const entries = await this.#call((kv) => kv.getMany<Head[]>(pipelines.map(headKey)));
+    return entries.map(({ value }) => value);
+  }
+
+  /**
+   * Resolves when the commit of a pipeline that is under way here, if any, is over.
+   *
+   * @param pipeline Whose.
+   */
+  async committed(pipeline: string): Promise<void> {
+    await this.#writers.get(pipeline)?.committed();
   }
 
   /**

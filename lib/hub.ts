@@ -10,11 +10,14 @@ import type { Clock } from "./clock.ts";
 import { RunnelError } from "./errors.ts";
 import type { AcceptedEvent, NewEvent } from "./event.ts";
 import type { EventLog } from "./event_log.ts";
+import type { Head } from "./head.ts";
+import type { HeadWatches } from "./head_watch.ts";
 import { KeepAlive } from "./keep_alive.ts";
 import type { Commit, Receipt } from "./log_writer.ts";
 import { PageReader } from "./page_reader.ts";
-import { Pipeline } from "./pipeline.ts";
+import { Pipeline, type RepairCause } from "./pipeline.ts";
 import type { PipelineChannels, PipelineMessage } from "./pipeline_channel.ts";
+import { Reconcile } from "./reconcile.ts";
 import type { Report } from "./report.ts";
 import { Turns } from "./turns.ts";
 
@@ -31,6 +34,10 @@ export interface HubOptions {
   log: EventLog;
   /** The way to other isolates, if there are any. */
   channels: PipelineChannels | null;
+  /** The way to hear of other processes, if there are any. The hub listens to it. */
+  watches: HeadWatches | null;
+  /** After how long each pipeline is compared with the log, in milliseconds; `null` for never. */
+  reconcileMs: number | null;
   /** Whose time it is. */
   clock: Clock;
   /** A number from 0 up to 1, for jitter. */
@@ -87,6 +94,9 @@ export class Hub {
   #places = 0;
   /** Bytes that the tails took in since they were last counted. */
   #growth = 0;
+  readonly #reconcile: Reconcile | null;
+  /** Repairs of pipelines that are live no more. */
+  readonly #pastRepairs: Record<RepairCause, number> = { gap: 0, watch: 0, reconcile: 0 };
   #draining = false;
   #onIdle = () => {};
 
@@ -100,6 +110,39 @@ export class Hub {
     this.#pages = new PageReader(options.log);
     this.#keepAlive = new KeepAlive(options.clock, options.keepAliveMs);
     options.log.listen((commit) => this.#onCommit(commit));
+    options.watches?.listen((pipeline, head) => this.#compare(pipeline, head, "watch"));
+    const { log, clock, report, reconcileMs } = options;
+    this.#reconcile = reconcileMs === null ? null : new Reconcile({
+      clock,
+      report,
+      periodMs: reconcileMs,
+      pipelines: () => this.#live.keys(),
+      heads: (pipelines) => log.heads(pipelines),
+      onHead: (pipeline, head) => this.#compare(pipeline, head, "reconcile"),
+    });
+  }
+
+  async #compare(pipeline: string, head: Head | null, cause: RepairCause): Promise<void> {
+    const { watches, report } = this.#options;
+    try {
+      const wasBehind = await this.#live.get(pipeline)?.pipeline.compare(head, cause);
+      // Its watch should have told before.
+      if (wasBehind && cause === "reconcile") watches?.renew(pipeline);
+    } catch (error) {
+      report(`Cannot repair the tail of ${pipeline}`, error);
+    }
+  }
+
+  /** How often tails had to be repaired, by how that was learned. */
+  get repairs(): Record<RepairCause, number> {
+    const sum = { ...this.#pastRepairs };
+    for (const { pipeline } of this.#live.values()) addRepairs(sum, pipeline.repairs);
+    return sum;
+  }
+
+  /** How many events each live pipeline was behind the log when that was last compared. */
+  get behind(): Map<string, number> {
+    return new Map(this.#live.entries().map(([id, { pipeline }]) => [id, pipeline.behind]));
   }
 
   /** What is held here now. */
@@ -231,13 +274,14 @@ export class Hub {
   #enter(id: string): Live {
     let live = this.#live.get(id);
     if (!live) {
-      const { log, clock, channels, history, report } = this.#options;
+      const { log, clock, channels, watches, history, report } = this.#options;
       live = {
         pipeline: new Pipeline(id, {
           log,
           clock,
           pages: this.#pages,
           limits: { events: history, bytes: TAIL_BYTES },
+          committed: () => log.committed(id),
           onGrowth: (bytes) => this.#grow(bytes),
           report,
         }),
@@ -246,6 +290,7 @@ export class Hub {
         channel: channels?.join(id, (message) => this.#onMessage(id, message)) ?? null,
       };
       this.#live.set(id, live);
+      watches?.add(id);
     }
     live.arriving++;
     return live;
@@ -255,6 +300,8 @@ export class Hub {
     if (live.arriving > 0 || live.pipeline.subscribers.size > 0) return;
     if (this.#live.get(id) !== live) return;
     this.#live.delete(id);
+    addRepairs(this.#pastRepairs, live.pipeline.repairs);
+    this.#options.watches?.delete(id);
     live.channel?.[Symbol.dispose]();
     live.pipeline[Symbol.dispose]();
   }
@@ -345,6 +392,17 @@ export class Hub {
     for (const { pipeline } of this.#live.values()) {
       for (const subscriber of pipeline.subscribers) subscriber.end();
     }
+    this.#reconcile?.[Symbol.dispose]();
     this.#options.channels?.[Symbol.dispose]();
+    await this.#options.watches?.close();
   }
+}
+
+function addRepairs(
+  sum: Record<RepairCause, number>,
+  repairs: Readonly<Record<RepairCause, number>>,
+): void {
+  sum.gap += repairs.gap;
+  sum.watch += repairs.watch;
+  sum.reconcile += repairs.reconcile;
 }

@@ -29,6 +29,12 @@ const MAX_COMMIT_REQUESTS = 400;
 /** Deno KV reads at most this many keys in one call. */
 const MAX_READ_KEYS = 10;
 
+/** Commits one after the other before a writer of a shared store yields to others. */
+const MAX_STREAK = 8;
+
+/** How long a writer yields at most, in milliseconds; twice that with jitter. */
+const MAX_YIELD_MS = 500;
+
 /** How long to wait before a commit of unknown outcome is asked for again, in milliseconds. */
 const SETTLE_PAUSE_MS = 1000;
 
@@ -58,6 +64,8 @@ export interface Commit {
 export interface LogWriterOptions {
   /** The store. */
   kv: KvConnection;
+  /** Whether others write to the store, too, who are to have their turns. */
+  shared: boolean;
   /** Whose time it is. */
   clock: Clock;
   /** A number from 0 up to 1, for jitter. */
@@ -110,6 +118,8 @@ export class LogWriter {
   /** A commit that was tried and neither confirmed nor ruled out. */
   #unsettled: Plan | null = null;
   #running: Promise<void> | null = null;
+  /** The commit under way, failed or not. */
+  #committing: Promise<unknown> = Promise.resolve();
   #closed = false;
   #wake = () => {};
 
@@ -127,6 +137,11 @@ export class LogWriter {
   /** Whether nothing waits, nothing is under way and nothing is in doubt. */
   get idle(): boolean {
     return this.#running === null;
+  }
+
+  /** Resolves when the commit that is under way, if any, is over. */
+  async committed(): Promise<void> {
+    await this.#committing;
   }
 
   /**
@@ -171,18 +186,34 @@ export class LogWriter {
   }
 
   async #run(): Promise<void> {
+    let streak = 0;
     while (!this.#closed && (this.#unsettled || this.#queue.length > 0)) {
       const batch: Waiting[] = [];
       try {
         if (this.#unsettled) await this.#settleForGood(this.#unsettled);
         batch.push(...this.#takeBatch());
-        await this.#commit(batch);
+        const started = this.#options.clock.now();
+        const commit = this.#commit(batch);
+        this.#committing = commit.catch(() => {});
+        await commit;
+        if (this.#options.shared && ++streak % MAX_STREAK === 0) await this.#yield(started);
       } catch (cause) {
         this.#fail(batch, cause);
         if (this.#unsettled) await this.#pause();
       }
     }
     this.#running = null;
+  }
+
+  /**
+   * Lets others have their turn: who knows the head commits faster than whoever
+   * has to read it first, and would win every time. A read and a commit of
+   * theirs take about twice as long as the commit that was just made.
+   */
+  async #yield(started: number): Promise<void> {
+    const { clock, random } = this.#options;
+    const ms = Math.min(3 * (clock.now() - started) + 1, MAX_YIELD_MS);
+    await wait(clock, ms * (1 + random()));
   }
 
   #takeBatch(): Waiting[] {

@@ -9,6 +9,7 @@ import type { Clock } from "./clock.ts";
 import { parseEventId } from "./event.ts";
 import type { EventLog } from "./event_log.ts";
 import { EventRun, type RunLimits } from "./event_run.ts";
+import type { Head } from "./head.ts";
 import type { Commit } from "./log_writer.ts";
 import type { EncodedPage, PageReader } from "./page_reader.ts";
 import type { Report } from "./report.ts";
@@ -34,6 +35,8 @@ export interface PipelineOptions {
   clock: Clock;
   /** What the tail keeps. */
   limits: RunLimits;
+  /** Resolves when the commit of this pipeline that is under way here, if any, is over. */
+  committed: () => Promise<void>;
   /** Hears how many bytes the tail took in. */
   onGrowth: (bytes: number) => void;
   /** Hears of trouble that nobody else is told of. */
@@ -45,6 +48,9 @@ export interface Arrival extends Omit<SubscriberOptions, "source" | "resume" | "
   /** The last event ID that it brings, in whatever form. */
   lastEventId: string | undefined;
 }
+
+/** How a pipeline learned that it was behind its log. */
+export type RepairCause = "gap" | "watch" | "reconcile";
 
 /** A pipeline that is live in this isolate. */
 export class Pipeline implements SubscriberSource, Disposable {
@@ -59,6 +65,10 @@ export class Pipeline implements SubscriberSource, Disposable {
   /** The last clear: events below it may still come, late or from a read that began before. */
   #cleared: { epoch: string; oldest: number } | null = null;
   #closed = false;
+  /** How many events the tail was behind its log when that was last compared. */
+  behind = 0;
+  /** How often the tail was repaired, by how that was learned. */
+  readonly repairs: Record<RepairCause, number> = { gap: 0, watch: 0, reconcile: 0 };
 
   /**
    * Makes a pipeline that reads the log when its first subscriber comes.
@@ -96,7 +106,34 @@ export class Pipeline implements SubscriberSource, Disposable {
     if (!this.#repairing && this.#tail && this.#append(commit)) return this.#wake();
     this.#early.push(commit);
     while (sizeOf(this.#early) > MAX_EARLY_BYTES) this.#early.shift();
-    if (!this.#repairing) this.#repairAside();
+    if (this.#repairing) return;
+    this.repairs.gap++;
+    this.#repairAside();
+  }
+
+  /**
+   * Compares the tail with the log's head, and repairs it if it is behind.
+   *
+   * @param head The head as it was read; `null` if there is none.
+   * @param cause Why it was read.
+   * @returns Whether the tail had to be repaired.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async compare(head: Head | null, cause: RepairCause): Promise<boolean> {
+    const isBehind = () =>
+      head ? head.epoch !== this.tail.epoch || head.sequence > this.tail.last : this.tail.last > 0;
+    // While it is repaired it is brought up to the head in any case.
+    if (!this.#tail || this.#repairing) return false;
+    this.behind = head ? Math.max(0, head.sequence - this.tail.last) : 0;
+    // What is being committed here is delivered by that.
+    if (isBehind()) await this.#options.committed();
+    if (!isBehind()) {
+      if (head) this.clearBelow(head.epoch, head.cleared);
+      return false;
+    }
+    this.repairs[cause]++;
+    await this.repair();
+    return true;
   }
 
   /** Adds what a commit has beyond the tail. Whether nothing is missing before it. */

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { EventLog } from "./event_log.ts";
 import { Hub } from "./hub.ts";
+import { HeadWatches, type WatchKv } from "./head_watch.ts";
 import { type Kv, KvConnection } from "./kv_connection.ts";
 import type { PipelineChannels } from "./pipeline_channel.ts";
 import { createReport, type Report } from "./report.ts";
@@ -19,14 +20,20 @@ const RETENTION_MS = 60_000;
 /** The bytes that a log keeps at most. */
 const RETENTION_BYTES = 32 * 1024 * 1024;
 
+/** After how long each live pipeline is compared with a log that others write to, in milliseconds. */
+const RECONCILE_MS = 60_000;
+
 /** What a service is made of. */
 export interface ServiceOptions {
   /** The settings. */
   config: Config;
   /** Opens the store of the log. */
   open: () => Promise<Kv>;
-  /** Whether the store is reached over a network. */
-  remote?: boolean;
+  /**
+   * Opens the store to watch it: for a store that is reached over a network, and
+   * that other processes write to as well.
+   */
+  watch?: (() => Promise<WatchKv>) | null;
   /** The way to other isolates, if there are any. */
   channels?: PipelineChannels | null;
   /** Whose time it is: the machine's by default. */
@@ -71,7 +78,7 @@ export interface Service {
 export async function createService({
   config,
   open,
-  remote = false,
+  watch = null,
   channels = null,
   clock = systemClock,
   random = Math.random,
@@ -81,10 +88,11 @@ export async function createService({
     open,
     clock,
     timeoutMs: config.kvTimeoutMs,
-    replace: remote,
+    replace: watch !== null,
   });
   const log = new EventLog({
     kv,
+    shared: watch !== null,
     clock,
     random,
     report,
@@ -95,6 +103,8 @@ export async function createService({
   const hub = new Hub({
     log,
     channels,
+    watches: watch && new HeadWatches({ open: watch, clock, random, report }),
+    reconcileMs: watch && RECONCILE_MS,
     clock,
     random,
     report,

@@ -6,13 +6,14 @@
  */
 
 import { RunnelError } from "./errors.ts";
+import type { WatchKv } from "./head_watch.ts";
 import type { Kv } from "./kv_connection.ts";
 
 /** A store that is ready to be opened. Disposing it lets others have it. */
 export interface Storage extends Disposable {
   /** Opens the store. */
-  open: () => Promise<Kv>;
-  /** Whether it is reached over a network, so that a connection may freeze. */
+  open: () => Promise<Kv & WatchKv>;
+  /** Whether it is reached over a network: others write to it, and a connection may freeze. */
   remote: boolean;
 }
 

@@ -78,6 +78,7 @@ async function createBusyWriter(ahead: string, texts: string[], options: { store
   });
   const writer = new LogWriter("p_a", {
     kv: connection,
+    shared: false,
     clock,
     random: Math.random,
     retention: { events: 1000, ms: 60_000, bytes: 1e6 },

@@ -64,6 +64,7 @@ export async function createTestLog({
       timeoutMs,
       replace: false,
     }),
+    shared: false,
     clock,
     random,
     retention: { events: 1000, ms: 60_000, bytes: 32 * 1024 * 1024, ...retention },

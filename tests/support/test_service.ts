@@ -9,7 +9,7 @@ import { readConfig, type Settings } from "../../lib/config.ts";
 import type { Kv } from "../../lib/kv_connection.ts";
 import type { PipelineChannels } from "../../lib/pipeline_channel.ts";
 import { describeCause } from "../../lib/report.ts";
-import { createService, type Service } from "../../lib/service.ts";
+import { createService, type Service, type ServiceOptions } from "../../lib/service.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { StreamReader } from "./stream_reader.ts";
 
@@ -18,7 +18,7 @@ export interface TestServiceOptions {
   settings?: Settings;
   /** Opens the store: one in memory by default. */
   open?: () => Promise<Kv>;
-  remote?: boolean;
+  watch?: ServiceOptions["watch"];
   channels?: PipelineChannels | null;
   clock?: FakeClock;
   random?: () => number;
@@ -39,7 +39,7 @@ export interface TestService extends Service, AsyncDisposable {
 export async function createTestService({
   settings = {},
   open = () => Deno.openKv(":memory:"),
-  remote = false,
+  watch = null,
   channels = null,
   clock = new FakeClock(),
   random = () => 0.5,
@@ -48,7 +48,7 @@ export async function createTestService({
   const service = await createService({
     config: readConfig(settings),
     open,
-    remote,
+    watch,
     channels,
     clock,
     random,
