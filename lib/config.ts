@@ -18,6 +18,8 @@ export interface Config {
    * server; `undefined` for the platform's own store on Deno Deploy.
    */
   readonly kv: string | undefined;
+  /** How many isolates of the process serve. */
+  readonly isolates: number;
   /** How many events a fresh subscriber gets. */
   readonly history: number;
   /** How many events the log keeps at least. */
@@ -45,6 +47,7 @@ export const SETTING_NAMES = [
   "PORT",
   "HOST",
   "RUNNEL_KV",
+  "RUNNEL_ISOLATES",
   "RUNNEL_HISTORY",
   "RUNNEL_RETENTION",
   "RUNNEL_KEEPALIVE_MS",
@@ -63,7 +66,6 @@ export const SETTING_NAMES = [
  * is refused rather than passed over.
  */
 export const FUTURE_SETTING_NAMES = [
-  "RUNNEL_ISOLATES",
   "RUNNEL_PUBLISH_TOKENS",
   "RUNNEL_TOKEN_SECRET",
   "RUNNEL_JWKS_URL",
@@ -113,10 +115,19 @@ export function readConfig(settings: Settings): Config {
   };
   const onDeploy = Boolean(settings.DENO_DEPLOYMENT_ID);
   const history = integer("RUNNEL_HISTORY", 100, 0, 400);
+  const isolates = integer("RUNNEL_ISOLATES", 1, 1, 64);
+  if (isolates > 1 && settings.RUNNEL_KV === ":memory:") {
+    throw new RunnelError(
+      "invalid-setting",
+      `Cannot start: RUNNEL_ISOLATES is "${isolates}" while RUNNEL_KV is ":memory:", which ` +
+        "is another database in every isolate. Set RUNNEL_KV to a file, or RUNNEL_ISOLATES to 1",
+    );
+  }
   return Object.freeze<Config>({
     port: integer("PORT", 8000, 0, 65_535),
     host: settings.HOST || "127.0.0.1",
     kv: store(settings.RUNNEL_KV) ?? (onDeploy ? undefined : ".data/runnel.sqlite"),
+    isolates,
     history,
     retention: integer("RUNNEL_RETENTION", 1000, history, 1_000_000),
     // Deno Deploy may stop an instance 5 seconds after its last byte.

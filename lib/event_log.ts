@@ -79,6 +79,30 @@ export interface EventLogOptions {
   report: Report;
 }
 
+/** What is used of a log, whether it is this isolate's own or another's. */
+export type Log = Pick<EventLog, keyof EventLog>;
+
+/**
+ * What a request costs in memory while it waits, in bytes.
+ *
+ * @param events The request's events.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(requestBytes([{ channel: "a", payload: new Uint8Array(7) }]), 528);
+ * ```
+ */
+export function requestBytes(events: readonly NewEvent[]): number {
+  let bytes = REQUEST_OVERHEAD_BYTES;
+  for (const { channel, payload } of events) {
+    // A UTF-16 unit is three bytes of UTF-8 at most.
+    bytes += EVENT_OVERHEAD_BYTES + channel.length * 3 + payload.length;
+  }
+  return bytes;
+}
+
 /** The log. */
 export class EventLog {
   readonly #options: EventLogOptions;
@@ -125,11 +149,7 @@ export class EventLog {
    *   came with other events within 24 hours.
    */
   async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
-    let bytes = REQUEST_OVERHEAD_BYTES;
-    for (const { channel, payload } of events) {
-      // A UTF-16 unit is three bytes of UTF-8 at most.
-      bytes += EVENT_OVERHEAD_BYTES + channel.length * 3 + payload.length;
-    }
+    const bytes = requestBytes(events);
     if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) {
       throw new RunnelError(
         "overloaded",

@@ -9,7 +9,7 @@ import { ChannelFilter } from "./channel_filter.ts";
 import type { Clock } from "./clock.ts";
 import { RunnelError } from "./errors.ts";
 import type { AcceptedEvent, NewEvent } from "./event.ts";
-import type { EventLog } from "./event_log.ts";
+import type { Log } from "./event_log.ts";
 import type { Head } from "./head.ts";
 import type { HeadWatches } from "./head_watch.ts";
 import { KeepAlive } from "./keep_alive.ts";
@@ -28,10 +28,13 @@ const TAIL_BYTES = 2 * 1024 * 1024;
 const MAX_HISTORY_READS = 2;
 const MAX_WAITING_HISTORIES = 32;
 
+/** How long streams that end may wait for the last events of other isolates, in milliseconds. */
+const CATCH_UP_MS = 300;
+
 /** What a {@linkcode Hub} works with. */
 export interface HubOptions {
   /** The log. The hub listens to it. */
-  log: EventLog;
+  log: Log;
   /** The way to other isolates, if there are any. */
   channels: PipelineChannels | null;
   /** The way to hear of other processes, if there are any. The hub listens to it. */
@@ -94,7 +97,8 @@ export class Hub {
   #places = 0;
   /** Bytes that the tails took in since they were last counted. */
   #growth = 0;
-  readonly #reconcile: Reconcile | null;
+  /** Runs while there are pipelines. */
+  #reconcile: Reconcile | null = null;
   /** Repairs of pipelines that are live no more. */
   readonly #pastRepairs: Record<RepairCause, number> = { gap: 0, watch: 0, reconcile: 0 };
   #draining = false;
@@ -111,8 +115,12 @@ export class Hub {
     this.#keepAlive = new KeepAlive(options.clock, options.keepAliveMs);
     options.log.listen((commit) => this.#onCommit(commit));
     options.watches?.listen((pipeline, head) => this.#compare(pipeline, head, "watch"));
-    const { log, clock, report, reconcileMs } = options;
-    this.#reconcile = reconcileMs === null ? null : new Reconcile({
+  }
+
+  #startReconcile(): Reconcile | null {
+    const { log, clock, report, reconcileMs } = this.#options;
+    if (reconcileMs === null) return null;
+    return new Reconcile({
       clock,
       report,
       periodMs: reconcileMs,
@@ -178,7 +186,11 @@ export class Hub {
     this.#publishing.add(reject);
     this.#options.log.append(pipeline, events, key).then(resolve, reject);
     try {
-      return await promise;
+      const receipt = await promise;
+      // Another isolate may have made the commit, and its word may be lost.
+      const { epoch, first, count } = receipt;
+      this.#live.get(pipeline)?.pipeline.expect(epoch, first + count - 1);
+      return receipt;
     } finally {
       this.#publishing.delete(reject);
       if (this.#publishing.size === 0) this.#onIdle();
@@ -291,6 +303,7 @@ export class Hub {
       };
       this.#live.set(id, live);
       watches?.add(id);
+      this.#reconcile ??= this.#startReconcile();
     }
     live.arriving++;
     return live;
@@ -304,6 +317,12 @@ export class Hub {
     this.#options.watches?.delete(id);
     live.channel?.[Symbol.dispose]();
     live.pipeline[Symbol.dispose]();
+    if (this.#live.size === 0) this.#stopReconcile();
+  }
+
+  #stopReconcile(): void {
+    this.#reconcile?.[Symbol.dispose]();
+    this.#reconcile = null;
   }
 
   /**
@@ -371,8 +390,12 @@ export class Hub {
    * for.
    *
    * @param ms How long publishes are waited for, in milliseconds.
+   * @param others Resolves once no other isolate publishes any more either.
    */
-  async drain(ms: number): Promise<void> {
+  async drain(
+    ms: number,
+    others?: () => Promise<unknown>,
+  ): Promise<void> {
     this.#draining = true;
     if (this.#publishing.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -389,12 +412,24 @@ export class Hub {
         ),
       );
     }
+    if (others) {
+      await others();
+      await this.#catchUp();
+    }
     for (const { pipeline } of this.#live.values()) {
       for (const subscriber of pipeline.subscribers) subscriber.end();
     }
-    this.#reconcile?.[Symbol.dispose]();
+    this.#stopReconcile();
     this.#options.channels?.[Symbol.dispose]();
     await this.#options.watches?.close();
+  }
+
+  /** Reads what other isolates published last, whose word may still be on its way. */
+  async #catchUp(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = this.#options.clock.after(CATCH_UP_MS, resolve);
+    const repairs = this.#live.values().map(({ pipeline }) => pipeline.repair());
+    await Promise.race([promise, Promise.allSettled(repairs)]);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { parseEventId } from "./event.ts";
+import { parseEventId, type Position } from "./event.ts";
 import type { EventLog } from "./event_log.ts";
 import { EventRun, type RunLimits } from "./event_run.ts";
 import type { Head } from "./head.ts";
@@ -24,6 +24,9 @@ const REPAIR_TRIES = 5;
 
 /** How long to wait before a repair that failed is tried again, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;
+
+/** How long the word of another isolate's commit may take before the log is read, in milliseconds. */
+const WORD_MS = 20;
 
 /** What a {@linkcode Pipeline} works with. */
 export interface PipelineOptions {
@@ -62,6 +65,9 @@ export class Pipeline implements SubscriberSource, Disposable {
   /** Commits that do not follow the tail yet. */
   #early: Commit[] = [];
   #retry: Disposable | null = null;
+  /** The newest event that is known to be in the log, while it may come by itself. */
+  #expected: Position | null = null;
+  #wordTimer: Disposable | null = null;
   /** The last clear: events below it may still come, late or from a read that began before. */
   #cleared: { epoch: string; oldest: number } | null = null;
   #closed = false;
@@ -136,6 +142,28 @@ export class Pipeline implements SubscriberSource, Disposable {
     return true;
   }
 
+  /**
+   * Makes sure that an event which is in the log comes: soon by itself, or else
+   * from there.
+   *
+   * @param epoch Which log it is in.
+   * @param sequence Its sequence.
+   */
+  expect(epoch: string, sequence: number): void {
+    if (this.#has({ epoch, sequence }) || this.#closed) return;
+    if (sequence > (this.#expected?.sequence ?? 0)) this.#expected = { epoch, sequence };
+    this.#wordTimer ??= this.#options.clock.after(WORD_MS, () => {
+      this.#wordTimer = null;
+      const expected = this.#expected!;
+      this.#expected = null;
+      if (!this.#has(expected)) this.#repairAside();
+    });
+  }
+
+  #has({ epoch, sequence }: Position): boolean {
+    return this.#tail?.epoch === epoch && sequence <= this.#tail.last;
+  }
+
   /** Adds what a commit has beyond the tail. Whether nothing is missing before it. */
   #append({ epoch, segments }: Commit): boolean {
     const tail = this.tail;
@@ -208,7 +236,7 @@ export class Pipeline implements SubscriberSource, Disposable {
   async #resume(lastEventId: string): Promise<number | "unknown"> {
     const position = parseEventId(lastEventId);
     if (!position) return "unknown";
-    const isKnown = () => position.epoch === this.tail.epoch && position.sequence <= this.tail.last;
+    const isKnown = () => this.#has(position);
     // A tail that lags must not call a good position foreign.
     if (!isKnown()) {
       // One that is under way may have read the head before the position was there.
@@ -321,6 +349,8 @@ export class Pipeline implements SubscriberSource, Disposable {
     this.#closed = true;
     this.#retry?.[Symbol.dispose]();
     this.#retry = null;
+    this.#wordTimer?.[Symbol.dispose]();
+    this.#wordTimer = null;
   }
 }
 

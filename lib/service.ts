@@ -7,7 +7,7 @@
 import { createApp, type RequestInfo } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
-import { EventLog } from "./event_log.ts";
+import { EventLog, type Log } from "./event_log.ts";
 import { Hub } from "./hub.ts";
 import { HeadWatches, type WatchKv } from "./head_watch.ts";
 import { type Kv, KvConnection } from "./kv_connection.ts";
@@ -20,22 +20,20 @@ const RETENTION_MS = 60_000;
 /** The bytes that a log keeps at most. */
 const RETENTION_BYTES = 32 * 1024 * 1024;
 
-/** After how long each live pipeline is compared with a log that others write to, in milliseconds. */
-const RECONCILE_MS = 60_000;
+/** How long a live pipeline may be behind a log that other processes write to, in milliseconds. */
+const PROCESSES_RECONCILE_MS = 60_000;
 
-/** What a service is made of. */
-export interface ServiceOptions {
+/** How long one may be behind a log that other isolates write to, in milliseconds. */
+const ISOLATES_RECONCILE_MS = 15_000;
+
+/** What a log is made of. */
+export interface LogOptions {
   /** The settings. */
   config: Config;
   /** Opens the store of the log. */
   open: () => Promise<Kv>;
-  /**
-   * Opens the store to watch it: for a store that is reached over a network, and
-   * that other processes write to as well.
-   */
-  watch?: (() => Promise<WatchKv>) | null;
-  /** The way to other isolates, if there are any. */
-  channels?: PipelineChannels | null;
+  /** Whether the store is reached over a network, and other processes write to it as well. */
+  remote?: boolean;
   /** Whose time it is: the machine's by default. */
   clock?: Clock;
   /** A number from 0 up to 1, for jitter: `Math.random` by default. */
@@ -44,6 +42,17 @@ export interface ServiceOptions {
   report?: Report;
 }
 
+/** What a service is made of beside its log. */
+export interface ServiceParts extends Omit<LogOptions, "open" | "remote"> {
+  /** The way to other isolates, if there are any. */
+  channels?: PipelineChannels | null;
+  /** Opens the store to watch it, if other processes write to it. */
+  watch?: (() => Promise<WatchKv>) | null;
+}
+
+/** What a service is made of. */
+export interface ServiceOptions extends LogOptions, ServiceParts {}
+
 /** A service that runs. */
 export interface Service {
   /** Answers a request. */
@@ -51,7 +60,7 @@ export interface Service {
   /** The pipelines. */
   hub: Hub;
   /** The log. */
-  log: EventLog;
+  log: Log;
 }
 
 /**
@@ -75,24 +84,42 @@ export interface Service {
  * await service.log.close();
  * ```
  */
-export async function createService({
+export async function createService(options: ServiceOptions): Promise<Service> {
+  return createServiceOn(await openLog(options), options);
+}
+
+/**
+ * Opens the log alone.
+ *
+ * @param options What the log is made of.
+ * @throws Whatever opening the store throws.
+ *
+ * @example
+ * ```ts
+ * import { readConfig } from "./config.ts";
+ *
+ * const log = await openLog({ config: readConfig({}), open: () => Deno.openKv(":memory:") });
+ * await log.ping(1000);
+ * await log.close();
+ * ```
+ */
+export async function openLog({
   config,
   open,
-  watch = null,
-  channels = null,
+  remote = false,
   clock = systemClock,
   random = Math.random,
   report = createReport(clock, console.error),
-}: ServiceOptions): Promise<Service> {
+}: LogOptions): Promise<EventLog> {
   const kv = await KvConnection.open({
     open,
     clock,
     timeoutMs: config.kvTimeoutMs,
-    replace: watch !== null,
+    replace: remote,
   });
-  const log = new EventLog({
+  return new EventLog({
     kv,
-    shared: watch !== null,
+    shared: remote,
     clock,
     random,
     report,
@@ -100,11 +127,39 @@ export async function createService({
     timeoutMs: config.kvTimeoutMs,
     maxWaitingBytes: config.maxWaitingBytes,
   });
+}
+
+/**
+ * Puts the parts together on a log that is there.
+ *
+ * @param log The log. The service listens to it.
+ * @param parts What else the service is made of.
+ *
+ * @example
+ * ```ts
+ * import { readConfig } from "./config.ts";
+ *
+ * const config = readConfig({});
+ * const log = await openLog({ config, open: () => Deno.openKv(":memory:") });
+ * const service = createServiceOn(log, { config });
+ * await service.hub.ready(1000);
+ * await log.close();
+ * ```
+ */
+export function createServiceOn(log: Log, {
+  config,
+  channels = null,
+  watch = null,
+  clock = systemClock,
+  random = Math.random,
+  report = createReport(clock, console.error),
+}: ServiceParts): Service {
+  const isolatesMs = channels && ISOLATES_RECONCILE_MS;
   const hub = new Hub({
     log,
     channels,
     watches: watch && new HeadWatches({ open: watch, clock, random, report }),
-    reconcileMs: watch && RECONCILE_MS,
+    reconcileMs: watch ? PROCESSES_RECONCILE_MS : isolatesMs,
     clock,
     random,
     report,

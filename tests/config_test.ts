@@ -13,6 +13,7 @@ interface WholeNumber {
 
 const numbers: WholeNumber[] = [
   { name: "PORT", key: "port", fallback: 8000, min: 0, max: 65_535 },
+  { name: "RUNNEL_ISOLATES", key: "isolates", fallback: 1, min: 1, max: 64 },
   { name: "RUNNEL_HISTORY", key: "history", fallback: 100, min: 0, max: 400 },
   { name: "RUNNEL_RETENTION", key: "retention", fallback: 1000, min: 100, max: 1_000_000 },
   { name: "RUNNEL_KEEPALIVE_MS", key: "keepAliveMs", fallback: 15_000, min: 100, max: 600_000 },
@@ -160,4 +161,14 @@ Deno.test("readConfig() gives settings that nobody can change", () => {
   const config = readConfig({ RUNNEL_ALLOW_ORIGINS: "https://a.test" });
   ok(Object.isFrozen(config));
   ok(Object.isFrozen(config.allowOrigins));
+});
+
+Deno.test("readConfig() refuses several isolates in memory, and says why", () => {
+  throws(() => readConfig({ RUNNEL_ISOLATES: "2", RUNNEL_KV: ":memory:" }), {
+    type: "invalid-setting",
+    message:
+      'Cannot start: RUNNEL_ISOLATES is "2" while RUNNEL_KV is ":memory:", which is another ' +
+      "database in every isolate. Set RUNNEL_KV to a file, or RUNNEL_ISOLATES to 1",
+  });
+  equal(readConfig({ RUNNEL_ISOLATES: "1", RUNNEL_KV: ":memory:" }).isolates, 1);
 });

@@ -260,11 +260,11 @@ Deno.test("Pipeline.receive() reads what is missing from the log, and tries agai
   kept[2]!();
   for (let tries = 1; tries <= 2; tries++) {
     await settled();
-    equal(hubs.clock.liveTimers, 2, "a keep-alive and another try");
+    equal(hubs.clock.liveTimers, 3, "a keep-alive, a comparison and another try");
     hubs.clock.advance(1000);
   }
   deepEqual(await next, [3, 4, 5]);
-  equal(hubs.clock.liveTimers, 1);
+  equal(hubs.clock.liveTimers, 2);
   await stream.cancel();
   await assertIdle(there);
 });

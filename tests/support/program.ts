@@ -68,13 +68,18 @@ export class Program implements AsyncDisposable {
     await using program = new Program(settings, START);
     const code = await program.exit();
     await program.#collected;
-    const lines = program.#stderr.trimEnd().split("\n");
+    const lines = program.errors.trimEnd().split("\n");
     return { code, lines: lines.filter((line) => !SAID_BY_DENO.test(line)) };
   }
 
   /** Its address, as it says itself. */
   get url(): string {
     return /listens on (http:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
+  }
+
+  /** What it said on standard error so far. */
+  get errors(): string {
+    return this.#stderr;
   }
 
   /** Waits for its end and returns its exit code. */

@@ -49,6 +49,7 @@ export async function createTestService({
     config: readConfig(settings),
     open,
     watch,
+    remote: watch !== null,
     channels,
     clock,
     random,

@@ -1,0 +1,162 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { eventually } from "./support/eventually.ts";
+import { DataFolder, Program } from "./support/program.ts";
+import { StreamReader } from "./support/stream_reader.ts";
+
+/** What a platform gives a process after its signal. */
+const DRAIN_MS = 5000;
+
+/** So many connections do not all fall to one isolate. */
+const STREAMS = 40;
+
+const ISOLATES = { RUNNEL_ISOLATES: "3" };
+
+/** A connection of its own for each request: the system gives each to an isolate. */
+async function request(url: string, init: RequestInit = {}): Promise<Response> {
+  using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+  const response = await fetch(url, { ...init, client });
+  const body = await response.text();
+  return new Response(body || null, response);
+}
+
+async function publish(
+  { url }: Program,
+  payload: unknown,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; id: string; replayed: boolean }> {
+  const response = await request(`${url}/ingest/p_a/events`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(payload),
+  });
+  const answer = await response.json();
+  const id = response.status === 202 ? answer.events[0].id : "";
+  return { status: response.status, id, replayed: response.headers.has("Idempotency-Replayed") };
+}
+
+async function subscribeMany({ url }: Program): Promise<StreamReader[]> {
+  const streams = await Promise.all(
+    Array.from(
+      { length: STREAMS },
+      async () => new StreamReader(await fetch(`${url}/pipelines/p_a/sse`)),
+    ),
+  );
+  for (const stream of streams) equal((await stream.until("runnel.live")).length, 1);
+  return streams;
+}
+
+Deno.test("startIsolates() gives every subscriber of every isolate every event, once and in order", async () => {
+  await using folder = new DataFolder();
+  await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
+  const streams = await subscribeMany(program);
+  const payloads = Array.from({ length: 200 }, (_, index) => index);
+  const answers = await Promise.all(payloads.map((payload) => publish(program, payload)));
+  const expected = new Map(answers.map(({ id }, payload) => [id, String(payload)]));
+  equal(expected.size, payloads.length);
+  for (const stream of streams) {
+    const events = await stream.events(payloads.length);
+    const sequences = events.map(({ id }) => Number(id!.split("-").at(-1)));
+    deepEqual(sequences, payloads.map((payload) => payload + 1));
+    for (const { id, data } of events) equal(data, expected.get(id!));
+  }
+  await Promise.all(streams.map((stream) => stream.cancel()));
+});
+
+Deno.test("startIsolates() clears a pipeline for every isolate", async () => {
+  await using folder = new DataFolder();
+  await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
+  const streams = await subscribeMany(program);
+  await publish(program, 1);
+  for (const stream of streams) await stream.event();
+  equal((await request(`${program.url}/pipelines/p_a/events`, { method: "DELETE" })).status, 204);
+  await eventually("no isolate has it in its history", async () => {
+    const fresh = await Promise.all(Array.from({ length: STREAMS }, async () => {
+      const stream = new StreamReader(await fetch(`${program.url}/pipelines/p_a/sse`));
+      const { length } = await stream.until("runnel.live");
+      await stream.cancel();
+      return length;
+    }));
+    return fresh.every((length) => length === 1);
+  });
+  await Promise.all(streams.map((stream) => stream.cancel()));
+});
+
+Deno.test("startIsolates() stores one event for a key that comes twenty times at once", async () => {
+  await using folder = new DataFolder();
+  await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
+  const headers = { "Idempotency-Key": "key" };
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => publish(program, "once", headers)),
+  );
+  deepEqual([...new Set(answers.map(({ status }) => status))], [202]);
+  equal(new Set(answers.map(({ id }) => id)).size, 1);
+  equal(answers.filter(({ replayed }) => !replayed).length, 1);
+  const { events } = await (await request(`${program.url}/pipelines/p_a/events`)).json();
+  equal(events.length, 1);
+});
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`startIsolates() on ${signal} ends all streams with all that was accepted, and the process`, async () => {
+    await using folder = new DataFolder();
+    await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
+    const streams = await subscribeMany(program);
+    const accepted = new Set<string>();
+    const publisher = async () => {
+      try {
+        for (let answer; (answer = await publish(program, 1)).status === 202;) {
+          accepted.add(answer.id);
+        }
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+      }
+    };
+    const publishers = Array.from({ length: 8 }, publisher);
+    await eventually("the burst is under way", () => accepted.size > 100);
+    const since = performance.now();
+    program.kill(signal);
+    // A stream that is cut instead of ended rejects here.
+    const received = await Promise.all(streams.map((stream) => stream.events(Infinity)));
+    equal(await program.exit(), 0);
+    ok(performance.now() - since < DRAIN_MS);
+    await Promise.all(publishers);
+    for (const events of received) {
+      const sequences = events.map(({ id }) => Number(id!.split("-").at(-1)));
+      deepEqual(sequences, Array.from(sequences, (_, index) => index + 1));
+      const ids = new Set(events.map(({ id }) => id!));
+      equal(accepted.difference(ids).size, 0);
+    }
+  });
+}
+
+Deno.test("startIsolates() refuses a port that is taken, though isolates may share it", async () => {
+  await using folder = new DataFolder();
+  await using other = new DataFolder();
+  await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
+  const PORT = new URL(program.url).port;
+  const { code, lines } = await Program.refuse({ ...ISOLATES, RUNNEL_KV: other.kv, PORT });
+  deepEqual(lines, [
+    `Cannot start: port ${PORT} is in use. Stop what uses it, or set PORT to another`,
+  ]);
+  equal(code, 1);
+});
+
+for (
+  const [way, line] of [
+    ["throws", "An isolate failed: Error: out of luck"],
+    ["rejects", "An isolate failed: Error: out of luck"],
+    ["exits", "An isolate ended"],
+  ] as const
+) {
+  Deno.test(`startIsolates() takes the process down where an isolate ${way}, and says so`, async () => {
+    await using folder = new DataFolder();
+    await using program = await Program.start(
+      { RUNNEL_KV: folder.kv, RUNNEL_BREAK: way },
+      [Deno.execPath(), "run", "-A", "tests/support/broken_program.ts"],
+    );
+    // A commit is told to the isolates, and these do not take it well.
+    await request(`${program.url}/ingest/p_break/events`, { method: "POST", body: "1" })
+      .catch(() => {});
+    equal(await program.exit(), 1);
+    match(program.errors, new RegExp(`^${line}$`, "m"));
+  });
+}
