@@ -41,9 +41,10 @@ export class KvConnection implements Disposable {
   }
 
   /**
-   * Opens the store.
+   * Opens the store. A remote one has to answer in time.
    *
    * @param options How.
+   * @throws {RunnelError} `log-unavailable` past the deadline.
    * @throws Whatever opening throws.
    *
    * @example
@@ -60,7 +61,9 @@ export class KvConnection implements Disposable {
    * ```
    */
   static async open(options: KvConnectionOptions): Promise<KvConnection> {
-    return new KvConnection(options, await options.open());
+    const { open, clock, timeoutMs, replace } = options;
+    const opened = replace ? within(clock, timeoutMs, open(), () => late(timeoutMs)) : open();
+    return new KvConnection(options, await opened);
   }
 
   /**

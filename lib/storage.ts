@@ -32,7 +32,7 @@ export interface Storage extends Disposable {
  * ```
  */
 export async function prepareStorage(kv: string | undefined): Promise<Storage> {
-  const remote = kv === undefined || /^https?:\/\//.test(kv);
+  const remote = kv === undefined || isUrl(kv);
   const inFile = !remote && kv !== ":memory:";
   const lock = inFile ? await explained(kv, () => lockFile(kv)) : null;
   return {
@@ -85,8 +85,14 @@ function explain(where: string, error: unknown): string {
       } deno run -P --allow-read=${folder} --allow-write=${folder} main.ts`;
   }
   const reason = error instanceof Error ? error.message : String(error);
-  return `Cannot start: RUNNEL_KV is ${where}, which cannot be opened (${reason}). Name a file ` +
-    "in a folder that can be written to, :memory:, or the URL of a KV Connect server";
+  const advice = isUrl(where)
+    ? "Start the KV server there, and set DENO_KV_ACCESS_TOKEN to its access token"
+    : "Name a file in a folder that can be written to, :memory:, or the URL of a KV Connect server";
+  return `Cannot start: RUNNEL_KV is ${where}, which cannot be opened (${reason}). ${advice}`;
+}
+
+function isUrl(kv: string): boolean {
+  return /^https?:\/\//.test(kv);
 }
 
 /** A text as one word of a shell's command. */

@@ -5,6 +5,7 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
+import { denoKvStore, testWithDenokv } from "./support/denokv.ts";
 import { settled } from "./support/fake_clock.ts";
 import { testEventLog } from "./support/event_log_contract.ts";
 import {
@@ -31,6 +32,7 @@ import {
 
 testEventLog("memory", memoryStore);
 testEventLog("a file", fileStore);
+testEventLog("denokv", denoKvStore, testWithDenokv);
 
 Deno.test("EventLog on a fresh store has epochs that tell it from the lost one", async () => {
   await using one = await createTestLog();

@@ -50,6 +50,18 @@ Deno.test("KvConnection.open() throws what opening throws", async () => {
   await rejects(KvConnection.open(options), /no such host/);
 });
 
+Deno.test("KvConnection.open() is refused by a remote store that does not answer in time", async () => {
+  const clock = new FakeClock();
+  const open = () => new Promise<never>(() => {});
+  const refused = rejects(
+    KvConnection.open({ open, clock, timeoutMs: TIMEOUT_MS, replace: true }),
+    late,
+  );
+  clock.advance(TIMEOUT_MS);
+  await refused;
+  equal(clock.liveTimers, 0);
+});
+
 Deno.test("KvConnection.call() answers as the store does and leaves no timer", async () => {
   await using test = await createTestConnection(true);
   equal((await test.get()).value, null);

@@ -5,6 +5,7 @@
  */
 
 import { type Browser, chromium } from "playwright-core";
+import { testThatNeeds } from "./needs.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 const isThere = await Deno.stat(CHROMIUM).then(() => true, () => false);
@@ -28,9 +29,5 @@ export function launchChromium(): Promise<Browser> {
 
 /** Registers a test that is ignored, with the line that helps, where there is no Chromium. */
 export function testInChromium(name: string, fn: () => Promise<void>): void {
-  Deno.test({
-    name: name + (isThere ? "" : " (needs: apt-get install -y chromium)"),
-    ignore: !isThere,
-    fn,
-  });
+  testThatNeeds([{ isThere, install: "apt-get install -y chromium" }], name, fn);
 }

@@ -39,9 +39,13 @@ interface Logs extends AsyncDisposable {
 }
 
 /** Registers the suite for a store. */
-export function testEventLog(storeName: string, createStore: () => Promise<SharedStore>): void {
+export function testEventLog(
+  storeName: string,
+  createStore: () => Promise<SharedStore>,
+  register: (name: string, fn: () => Promise<void>) => void = Deno.test,
+): void {
   function test(name: string, run: (logs: Logs) => Promise<void>): void {
-    Deno.test(`EventLog on ${storeName}: ${name}`, async () => {
+    register(`EventLog on ${storeName}: ${name}`, async () => {
       await using store = await createStore();
       const clock = new FakeClock();
       await using opened = new AsyncDisposableStack();

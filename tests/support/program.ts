@@ -11,7 +11,9 @@ import { eventually } from "./eventually.ts";
 const ROOT = new URL("../../", import.meta.url);
 
 /** What `deno task start` runs, without the task runner, which is signalled in its own way. */
-const START = denoJson.tasks.start.split(" ").with(0, Deno.execPath());
+export function startCommand(deno: string = Deno.execPath()): string[] {
+  return denoJson.tasks.start.split(" ").with(0, deno);
+}
 
 /** What Deno says by itself, at its first start or at each. */
 const SAID_BY_DENO = /^(Warning Permissions in the config file|Download |Initialize )/;
@@ -50,7 +52,7 @@ export class Program implements AsyncDisposable {
   /** Starts it and waits until it listens. */
   static async start(
     settings: Environment,
-    command: readonly string[] = START,
+    command: readonly string[] = startCommand(),
   ): Promise<Program> {
     const program = new Program(settings, command);
     try {
@@ -65,7 +67,7 @@ export class Program implements AsyncDisposable {
 
   /** Runs it to its end and returns its exit code and the lines of its own on standard error. */
   static async refuse(settings: Environment): Promise<{ code: number; lines: string[] }> {
-    await using program = new Program(settings, START);
+    await using program = new Program(settings, startCommand());
     const code = await program.exit();
     await program.#collected;
     const lines = program.errors.trimEnd().split("\n");
