@@ -282,3 +282,26 @@ for (const { what, set, says } of refusals) {
     },
   );
 }
+
+testThatNeeds([denoKv], "two programs on one KV server are one service", async () => {
+  await using kv = await DenoKv.start();
+  await using here = await Program.start(kv.settings);
+  await using there = await Program.start(kv.settings);
+  const streams = [await subscribe(here, "p_a"), await subscribe(there, "p_a")];
+  for (const stream of streams) await stream.until("runnel.live");
+  await publish(here, 1, 2);
+  const [, last] = await publish(there, 3, 4);
+  for (const stream of streams) {
+    deepEqual((await stream.events(4)).map(({ data }) => Number(data)), [1, 2, 3, 4]);
+    await stream.cancel();
+  }
+  await publish(here, 5);
+  const resumed = await subscribe(there, "p_a", last);
+  // Replayed or live, as the other is a moment behind or not: once in any case.
+  const events = await resumed.events(2);
+  deepEqual(
+    events.filter(({ type }) => type === "events").map(({ data }) => Number(data)),
+    [5],
+  );
+  await resumed.cancel();
+});
