@@ -125,7 +125,7 @@ export function readConfig(settings: Settings): Config {
   }
   return Object.freeze<Config>({
     port: integer("PORT", 8000, 0, 65_535),
-    host: settings.HOST || "127.0.0.1",
+    host: settings.HOST || (onDeploy ? "0.0.0.0" : "127.0.0.1"),
     kv: store(settings.RUNNEL_KV) ?? (onDeploy ? undefined : ".data/runnel.sqlite"),
     isolates,
     history,

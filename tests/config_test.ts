@@ -101,9 +101,9 @@ Deno.test("readConfig() stores in a file by default", () => {
   equal(readConfig({ RUNNEL_KV: ":memory:" }).kv, ":memory:");
 });
 
-Deno.test("readConfig() on Deno Deploy takes its store and keeps alive within 5 seconds", () => {
-  const { kv, keepAliveMs } = readConfig({ DENO_DEPLOYMENT_ID: "d" });
-  equal(kv, undefined);
+Deno.test("readConfig() on Deno Deploy takes its store and address, and keeps alive within 5 seconds", () => {
+  const { kv, host, keepAliveMs } = readConfig({ DENO_DEPLOYMENT_ID: "d" });
+  deepEqual([kv, host], [undefined, "0.0.0.0"]);
   ok(keepAliveMs < 5000);
 });
 

@@ -4,7 +4,10 @@ import { MAX_CHANNELS, MAX_EVENTS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from "
 import { MAX_BODY_BYTES } from "../lib/request_body.ts";
 import denoJson from "../deno.json" with { type: "json" };
 import { launchChromium, testInChromium } from "./support/chromium.ts";
+import { answers, denoKvFolder, testWithDenokv } from "./support/denokv.ts";
+import { eventually } from "./support/eventually.ts";
 import { DataFolder, Program } from "./support/program.ts";
+import { StreamReader } from "./support/stream_reader.ts";
 
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
 const ADDRESS = "http://localhost:8000";
@@ -101,6 +104,58 @@ testInChromium("README's page receives an event", async () => {
   const [, command, answer] = /^(.*?[^\\])\n(.*)$/s.exec(publish!)!;
   await run(command!.replaceAll(ADDRESS, program.url), answer!);
   equal((await said).text(), 'New event from the event stream:  {"name":"Luke Skywalker"}');
+});
+
+testWithDenokv("README's processes on a KV server are one service", async () => {
+  const [secret, server, ...processes] = samples("sh")[1]!.trimEnd().split("\n");
+  equal(processes.length, 2);
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(
+    await Deno.makeTempDir(),
+    (folder) => Deno.remove(folder, { recursive: true }),
+  );
+  // What the shell finds as `deno` has to be what is tested, and to hear its signals.
+  await Deno.symlink(Deno.execPath(), `${folder}/deno`);
+  const settings = { PATH: `${folder}:${denoKvFolder}:${Deno.env.get("PATH")}` };
+  const kv = new Deno.Command("bash", {
+    args: ["-c", `${secret}\nexec ${server}`],
+    cwd: folder,
+    env: settings,
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  stack.defer(async () => {
+    kv.kill("SIGKILL");
+    await kv.status;
+  });
+  const [, address] = /RUNNEL_KV=(\S+)/.exec(processes[0]!)!;
+  await eventually("the KV server answers", () => answers(address!));
+  const programs = [];
+  for (const command of processes) {
+    const line = ["bash", "-c", `${secret}\n${command}`];
+    const program = stack.use(await Program.start(settings, line));
+    equal(new URL(program.url).port, /PORT=(\d+)/.exec(command)![1]);
+    // `deno task` passes it on, and does not leave a process behind.
+    stack.defer(async () => {
+      program.kill("SIGTERM");
+      equal(await program.exit(), 0);
+    });
+    programs.push(program);
+  }
+  const streams = await Promise.all(
+    programs.map(async ({ url }) => new StreamReader(await fetch(`${url}/pipelines/p_a/sse`))),
+  );
+  for (const { url } of programs) {
+    const answer = await fetch(`${url}/ingest/p_a/events`, { method: "POST", body: url });
+    equal(answer.status, 202);
+    await answer.body?.cancel();
+    for (const stream of streams) {
+      let event;
+      do event = (await stream.event())!; while (event.type === "runnel.live");
+      equal(event.data, JSON.stringify(url));
+    }
+  }
+  for (const stream of streams) await stream.cancel();
 });
 
 /** The rows of the table under a heading, as their cells. */

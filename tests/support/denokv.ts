@@ -20,6 +20,9 @@ const TOKEN = `runnel-test-${Deno.pid}`;
 
 const executable = await find();
 
+/** Where it is, as a line of the shell would find it. */
+export const denoKvFolder: string = executable?.replace(/\/[^/]*$/, "") ?? "";
+
 /** What a test that uses it needs. */
 export const denoKv: Need = {
   isThere: executable !== undefined,
@@ -145,7 +148,8 @@ function findPort(): number {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+/** Whether a server answers at an address. */
+export async function answers(url: string): Promise<boolean> {
   try {
     await (await fetch(url)).body?.cancel();
     return true;

@@ -35,4 +35,10 @@ export class SeededRandom {
   pick<T>(items: readonly T[]): T {
     return items[this.integer(0, items.length - 1)]!;
   }
+
+  /** All of them, in an order of chance. */
+  shuffled<T>(items: readonly T[]): T[] {
+    const rest = [...items];
+    return items.map(() => rest.splice(this.integer(0, rest.length - 1), 1)[0]!);
+  }
 }
