@@ -5,59 +5,23 @@
  * @module
  */
 
-import { type Clock, wait } from "./clock.ts";
+import type { Clock } from "./clock.ts";
+import type { Commit, Receipt } from "./commit.ts";
 import { RunnelError } from "./errors.ts";
-import { type AcceptedEvent, mintEpoch, type NewEvent } from "./event.ts";
-import { clearHead, type Head, newHead, type Retention } from "./head.ts";
+import type { NewEvent } from "./event.ts";
+import type { Head, Retention } from "./head.ts";
+import { HeadStore } from "./head_store.ts";
 import { digestOnce } from "./idempotency.ts";
-import { headKey, segmentsBelow, segmentsFrom } from "./keys.ts";
-import type { Kv, KvConnection } from "./kv_connection.ts";
-import { type Commit, LogWriter, type Receipt } from "./log_writer.ts";
+import { headKey } from "./keys.ts";
+import type { KvConnection } from "./kv_connection.ts";
+import { LogReader, type Page } from "./log_reader.ts";
+import { LogWriter } from "./log_writer.ts";
 import type { Report } from "./report.ts";
-import { EVENT_OVERHEAD_BYTES, readSegmentHeader, unpackSegment } from "./segment.ts";
-
-/** What a request costs in memory while it waits, beside its bytes. */
-const REQUEST_OVERHEAD_BYTES = 512;
+import { Sweep } from "./sweep.ts";
+import { requestBytes, WaitingBytes } from "./waiting_bytes.ts";
 
 /** Writers that are kept, with the heads that they know, though nothing waits. */
 const MAX_IDLE_WRITERS = 1000;
-
-/**
- * How long a pipeline that nobody wrote to keeps its epoch, in milliseconds. Its
- * subscribers come back within 29 hours at the latest, and renew it.
- */
-const UNWRITTEN_LIFETIME_MS = 72 * 60 * 60 * 1000;
-
-/** Segments deleted in one commit: Deno KV takes 1,000 changes, and this takes turns. */
-const SWEEP_SIZE = 200;
-
-/** Segments fetched at once: Deno KV's own choice, 100, would be 6 MiB at worst. */
-const READ_SIZE = 64;
-
-/** Events of a page, at most: tiny ones grow many times over when they are encoded. */
-const MAX_PAGE_EVENTS = 1000;
-
-/** How often a page is read anew when the log is trimmed under its reader. */
-const READ_TRIES = 5;
-
-/** Why events are missing: retention took them, or a clear. */
-export type MissedReason = "evicted" | "cleared";
-
-/** Events of a pipeline as they follow a position. */
-export interface Page {
-  /** Which log of the pipeline they are from. */
-  epoch: string;
-  /** The sequence of the newest event that was known when the page was read. */
-  sequence: number;
-  /** The sequence after which `events` begin: as asked, or later if events are gone. */
-  after: number;
-  /** How many events are gone between the position asked for and `after`. */
-  missed: number;
-  /** Why they are gone. */
-  reason: MissedReason;
-  /** The events, contiguous; empty if nothing follows. */
-  events: AcceptedEvent[];
-}
 
 /** What an {@linkcode EventLog} works with. */
 export interface EventLogOptions {
@@ -82,35 +46,14 @@ export interface EventLogOptions {
 /** What is used of a log, whether it is this isolate's own or another's. */
 export type Log = Pick<EventLog, keyof EventLog>;
 
-/**
- * What a request costs in memory while it waits, in bytes.
- *
- * @param events The request's events.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * equal(requestBytes([{ channel: "a", payload: new Uint8Array(7) }]), 528);
- * ```
- */
-export function requestBytes(events: readonly NewEvent[]): number {
-  let bytes = REQUEST_OVERHEAD_BYTES;
-  for (const { channel, payload } of events) {
-    // A UTF-16 unit is three bytes of UTF-8 at most.
-    bytes += EVENT_OVERHEAD_BYTES + channel.length * 3 + payload.length;
-  }
-  return bytes;
-}
-
 /** The log. */
 export class EventLog {
   readonly #options: EventLogOptions;
+  readonly #waiting: WaitingBytes;
   readonly #writers = new Map<string, LogWriter>();
-  /** Pipelines being swept, each with the sequence below which nothing stays. */
-  readonly #sweeps = new Map<string, number>();
-  #sweeping: Promise<unknown> = Promise.resolve();
-  #waitingBytes = 0;
+  readonly #heads: HeadStore;
+  readonly #reader: LogReader;
+  readonly #sweep: Sweep;
   #closed = false;
   #onCommit: (commit: Commit) => void = () => {};
 
@@ -121,11 +64,15 @@ export class EventLog {
    */
   constructor(options: EventLogOptions) {
     this.#options = options;
+    this.#waiting = new WaitingBytes(options.maxWaitingBytes);
+    this.#heads = new HeadStore(options);
+    this.#reader = new LogReader({ ...options, heads: this.#heads });
+    this.#sweep = new Sweep(options.kv, options.report);
   }
 
   /** What is in memory here: requests that wait, in bytes, and pipelines being swept. */
   get pending(): { waitingBytes: number; sweeps: number } {
-    return { waitingBytes: this.#waitingBytes, sweeps: this.#sweeps.size };
+    return { waitingBytes: this.#waiting.size, sweeps: this.#sweep.size };
   }
 
   /**
@@ -150,36 +97,20 @@ export class EventLog {
    */
   async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
     const bytes = requestBytes(events);
-    if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) {
-      throw new RunnelError(
-        "overloaded",
-        "Cannot publish: too much is waiting for the log. Nothing was stored; try again",
-      );
-    }
-    this.#waitingBytes += bytes;
-    try {
-      const once = key === undefined ? undefined : await digestOnce(key, events);
-      if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
-      return await this.#writer(pipeline).append(events, bytes, once);
-    } finally {
-      this.#waitingBytes -= bytes;
-    }
+    using _room = this.#waiting.add(bytes);
+    const once = key === undefined ? undefined : await digestOnce(key, events);
+    if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
+    return await this.#writer(pipeline).append(events, bytes, once);
   }
 
   #writer(pipeline: string): LogWriter {
     let writer = this.#writers.get(pipeline);
     if (!writer) {
       this.#forgetIdleWriters();
-      const { kv, shared, clock, random, retention, timeoutMs } = this.#options;
       writer = new LogWriter(pipeline, {
-        kv,
-        shared,
-        clock,
-        random,
-        retention,
-        timeoutMs,
+        ...this.#options,
         onCommit: (commit) => this.#deliver(commit),
-        onTrim: (pipeline, oldest) => this.#sweep(pipeline, oldest),
+        onTrim: (pipeline, oldest) => this.#sweep.add(pipeline, oldest),
       });
       this.#writers.set(pipeline, writer);
     }
@@ -203,28 +134,6 @@ export class EventLog {
   }
 
   /**
-   * The head of a pipeline, by a strong read.
-   *
-   * @param pipeline Whose.
-   * @returns The head, or `null` if nobody has written to or listened to it.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
-  async head(pipeline: string): Promise<Head | null> {
-    return (await this.#readHead(pipeline)).value;
-  }
-
-  /**
-   * The heads of some pipelines, by one strong read.
-   *
-   * @param pipelines Whose: ten at most, the limit of Deno KV.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
-  async heads(pipelines: readonly string[]): Promise<(Head | null)[]> {
-    const entries = await this.#call((kv) => kv.getMany<Head[]>(pipelines.map(headKey)));
-    return entries.map(({ value }) => value);
-  }
-
-  /**
    * Resolves when the commit of a pipeline that is under way here, if any, is over.
    *
    * @param pipeline Whose.
@@ -233,79 +142,24 @@ export class EventLog {
     await this.#writers.get(pipeline)?.committed();
   }
 
-  /**
-   * The head of a pipeline that is about to have a subscriber. A pipeline that
-   * nobody wrote to is given its epoch here, so that the very first subscriber
-   * has a position to come back to; if nobody asks for it any more, it is
-   * forgotten after three days.
-   *
-   * @param pipeline Whose.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
-  async open(pipeline: string): Promise<Head> {
-    const now = this.#options.clock.now();
-    while (true) {
-      const entry = await this.#readHead(pipeline);
-      const head = entry.value;
-      if (head && (head.sequence > 0 || now - head.time < UNWRITTEN_LIFETIME_MS / 2)) return head;
-      const unwritten = newHead(head?.epoch ?? mintEpoch(), now);
-      if (await this.#swapHead(entry, unwritten, UNWRITTEN_LIFETIME_MS)) return unwritten;
-    }
+  /** As {@linkcode HeadStore.read}. */
+  head(pipeline: string): Promise<Head | null> {
+    return this.#heads.read(pipeline);
   }
 
-  /**
-   * Reads what follows a sequence, up to about `maxBytes` of it.
-   *
-   * @param pipeline Whose log.
-   * @param sequence After which event.
-   * @param maxBytes How many bytes of segments to read at most, but one segment at least.
-   * @returns The page, or `null` if there is no log of that pipeline.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
-  async readAfter(pipeline: string, sequence: number, maxBytes: number): Promise<Page | null> {
-    for (let tries = 1;; tries++) {
-      const head = await this.head(pipeline);
-      if (!head) return null;
-      const after = Math.max(sequence, head.oldest - 1);
-      const events = await this.#list(pipeline, after, maxBytes);
-      const found = events[0]?.sequence ?? head.sequence + 1;
-      if (found > after + 1 && tries < READ_TRIES) continue;
-      if (found > after + 1) {
-        this.#options.report(
-          `The log of ${pipeline} has no events ${after + 1} to ${found - 1}`,
-        );
-      }
-      return {
-        epoch: head.epoch,
-        sequence: Math.max(head.sequence, events.at(-1)?.sequence ?? 0),
-        after: Math.max(after, found - 1),
-        missed: Math.max(0, found - 1 - sequence),
-        reason: head.oldest === head.cleared ? "cleared" : "evicted",
-        events,
-      };
-    }
+  /** As {@linkcode HeadStore.readAll}. */
+  heads(pipelines: readonly string[]): Promise<(Head | null)[]> {
+    return this.#heads.readAll(pipelines);
   }
 
-  /** The contiguous events that are there; the pages of a list are not one snapshot. */
-  async #list(pipeline: string, after: number, maxBytes: number): Promise<AcceptedEvent[]> {
-    const until = this.#options.clock.now() + this.#options.timeoutMs;
-    return await this.#call(async (kv) => {
-      const events: AcceptedEvent[] = [];
-      let bytes = 0;
-      const selector = segmentsFrom(pipeline, after + 1);
-      for await (const { value } of kv.list<Uint8Array>(selector, { batchSize: READ_SIZE })) {
-        const { first } = readSegmentHeader(value);
-        const previous = events.at(-1)?.sequence;
-        if (previous !== undefined && first !== previous + 1) break;
-        const wanted = unpackSegment(value).filter(({ sequence }) => sequence > after);
-        events.push(...wanted.slice(0, MAX_PAGE_EVENTS - events.length));
-        bytes += value.length;
-        if (bytes >= maxBytes || events.length === MAX_PAGE_EVENTS) break;
-        // Nobody waits for the rest any more.
-        if (this.#options.clock.now() > until) break;
-      }
-      return events;
-    });
+  /** As {@linkcode HeadStore.open}. */
+  open(pipeline: string): Promise<Head> {
+    return this.#heads.open(pipeline);
+  }
+
+  /** As {@linkcode LogReader.readAfter}. */
+  readAfter(pipeline: string, sequence: number, maxBytes: number): Promise<Page | null> {
+    return this.#reader.readAfter(pipeline, sequence, maxBytes);
   }
 
   /**
@@ -317,51 +171,10 @@ export class EventLog {
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async clear(pipeline: string): Promise<Head | null> {
-    while (true) {
-      const entry = await this.#readHead(pipeline);
-      if (entry.value === null) return null;
-      const isClear = entry.value.oldest > entry.value.sequence;
-      const head = isClear ? entry.value : clearHead(entry.value);
-      if (!isClear && !await this.#swapHead(entry, head)) continue;
-      // Also where it was clear: the sweep of then may have failed.
-      this.#sweep(pipeline, head.oldest);
-      return head;
-    }
-  }
-
-  /** Deletes the segments below a sequence, off the path of publishers and readers. */
-  #sweep(pipeline: string, oldest: number): void {
-    const waiting = this.#sweeps.has(pipeline);
-    this.#sweeps.set(pipeline, Math.max(oldest, this.#sweeps.get(pipeline) ?? 0));
-    if (!waiting) this.#sweeping = this.#sweeping.then(() => this.#sweepNow(pipeline));
-  }
-
-  async #sweepNow(pipeline: string): Promise<void> {
-    try {
-      let deleted = SWEEP_SIZE;
-      let below = 0;
-      // Another trim may come while this one is swept.
-      while ((deleted === SWEEP_SIZE || below < this.#sweeps.get(pipeline)!) && !this.#closed) {
-        below = this.#sweeps.get(pipeline)!;
-        const selector = segmentsBelow(pipeline, below);
-        deleted = await this.#call(async (kv) => {
-          const operation = kv.atomic();
-          let count = 0;
-          const options = { limit: SWEEP_SIZE, batchSize: READ_SIZE };
-          for await (const { key } of kv.list(selector, options)) {
-            operation.delete(key);
-            count++;
-          }
-          if (count > 0) await operation.commit();
-          return count;
-        });
-      }
-    } catch (error) {
-      // The next trim of the pipeline sweeps from the beginning again.
-      if (!this.#closed) this.#options.report(`Cannot sweep the log of ${pipeline}`, error);
-    } finally {
-      this.#sweeps.delete(pipeline);
-    }
+    const head = await this.#heads.clear(pipeline);
+    // Also where it was clear: the sweep of then may have failed.
+    if (head) this.#sweep.add(pipeline, head.oldest);
+    return head;
   }
 
   /**
@@ -371,47 +184,14 @@ export class EventLog {
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async ping(ms: number): Promise<void> {
-    await this.#call((kv) => kv.get(headKey("")), ms);
+    await this.#options.kv.ask((kv) => kv.get(headKey("")), ms);
   }
 
   /** Stops: what waits is refused, what is under way is heard to its end, the store is closed. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#writers.values().map((writer) => writer.close()));
-    await this.#sweeping;
+    const writers = this.#writers.values().map((writer) => writer.close());
+    await Promise.all([...writers, this.#sweep.close()]);
     this.#options.kv.close();
-  }
-
-  async #readHead(pipeline: string): Promise<Deno.KvEntryMaybe<Head>> {
-    return await this.#call((kv) => kv.get<Head>(headKey(pipeline)));
-  }
-
-  /** Writes a head unless it changed since it was read. Whether it was written. */
-  async #swapHead(
-    { key, versionstamp }: Deno.KvEntryMaybe<Head>,
-    head: Head,
-    expireIn?: number,
-  ): Promise<boolean> {
-    const options = expireIn === undefined ? {} : { expireIn };
-    const written = await this.#call(async (kv) => {
-      try {
-        return (await kv.atomic().check({ key, versionstamp }).set(key, head, options).commit()).ok;
-      } catch (error) {
-        // Two writers of one file: the other form of contention.
-        if (error instanceof TypeError && error.message.includes("locked")) return false;
-        throw error;
-      }
-    });
-    if (!written) await wait(this.#options.clock, this.#options.random() * 10);
-    return written;
-  }
-
-  async #call<T>(use: (kv: Kv) => Promise<T>, ms?: number): Promise<T> {
-    try {
-      return await this.#options.kv.call(use, ms);
-    } catch (cause) {
-      if (cause instanceof RunnelError && cause.type !== "storage-unusable") throw cause;
-      throw new RunnelError("log-unavailable", "Cannot reach the log. Try again", { cause });
-    }
   }
 }

@@ -7,11 +7,11 @@
  */
 
 import { systemClock } from "./clock.ts";
+import type { Commit } from "./commit.ts";
 import type { Config } from "./config.ts";
 import { RunnelError } from "./errors.ts";
 import type { EventLog } from "./event_log.ts";
 import { serveLog } from "./log_port.ts";
-import type { Commit } from "./log_writer.ts";
 import { PipelineChannels } from "./pipeline_channel.ts";
 import { createReport } from "./report.ts";
 import { type Address, probe, type Server } from "./server.ts";

@@ -88,6 +88,23 @@ export class KvConnection implements Disposable {
     });
   }
 
+  /**
+   * Makes one call for somebody who is told what became of it: whatever the
+   * store's own failure was, to them the log is out of reach.
+   *
+   * @param use The call.
+   * @param ms As in {@linkcode KvConnection.call}.
+   * @throws {RunnelError} `log-unavailable`, with the failure as its cause.
+   */
+  async ask<T>(use: (kv: Kv) => Promise<T>, ms?: number): Promise<T> {
+    try {
+      return await this.call(use, ms);
+    } catch (cause) {
+      if (cause instanceof RunnelError && cause.type !== "storage-unusable") throw cause;
+      throw new RunnelError("log-unavailable", "Cannot reach the log. Try again", { cause });
+    }
+  }
+
   async #use<T>(kv: Promise<Kv>, use: (kv: Kv) => Promise<T>): Promise<T> {
     let opened: Kv;
     try {

@@ -6,12 +6,14 @@
  */
 
 import { type Clock, within } from "./clock.ts";
+import type { Commit, Receipt } from "./commit.ts";
 import { RunnelError, type RunnelErrorType } from "./errors.ts";
 import type { NewEvent } from "./event.ts";
-import { type Log, type Page, requestBytes } from "./event_log.ts";
+import type { Log } from "./event_log.ts";
 import type { Head } from "./head.ts";
-import type { Commit, Receipt } from "./log_writer.ts";
+import type { Page } from "./log_reader.ts";
 import { describeCause } from "./report.ts";
+import { requestBytes, WaitingBytes } from "./waiting_bytes.ts";
 
 /**
  * What an owner may take beyond its own deadlines, in milliseconds: its answer
@@ -116,9 +118,10 @@ interface Waiting extends PromiseWithResolvers<unknown> {
 export class RemoteLog implements Log {
   readonly #port: MessagePort;
   readonly #options: RemoteLogOptions;
+  /** An owner that hangs refuses nothing by itself. */
+  readonly #waiting: WaitingBytes;
   readonly #calls = new Map<number, Waiting>();
   #nextId = 1;
-  #waitingBytes = 0;
   #closed = false;
   #onCommit: (commit: Commit) => void = () => {};
 
@@ -131,12 +134,13 @@ export class RemoteLog implements Log {
   constructor(port: MessagePort, options: RemoteLogOptions) {
     this.#port = port;
     this.#options = options;
+    this.#waiting = new WaitingBytes(options.maxWaitingBytes);
     port.onmessage = ({ data }: MessageEvent<Said>) => this.#hear(data);
   }
 
   /** Requests that wait for the owner, in bytes. It sweeps; nothing is swept here. */
   get pending(): { waitingBytes: number; sweeps: number } {
-    return { waitingBytes: this.#waitingBytes, sweeps: 0 };
+    return { waitingBytes: this.#waiting.size, sweeps: 0 };
   }
 
   #hear(said: Said): void {
@@ -159,20 +163,8 @@ export class RemoteLog implements Log {
 
   /** As {@linkcode EventLog.append}. */
   async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
-    const bytes = requestBytes(events);
-    // An owner that hangs refuses nothing by itself.
-    if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) {
-      throw new RunnelError(
-        "overloaded",
-        "Cannot publish: too much is waiting for the log. Nothing was stored; try again",
-      );
-    }
-    this.#waitingBytes += bytes;
-    try {
-      return await this.#call<Receipt>("append", [pipeline, events, key], { onLate: unknown });
-    } finally {
-      this.#waitingBytes -= bytes;
-    }
+    using _room = this.#waiting.add(requestBytes(events));
+    return await this.#call<Receipt>("append", [pipeline, events, key], { onLate: unknown });
   }
 
   /** As {@linkcode EventLog.open}. */

@@ -5,8 +5,9 @@
  * @module
  */
 
-import type { EventLog, Page } from "./event_log.ts";
+import type { EventLog } from "./event_log.ts";
 import { EventRun, MAX_CHUNK_BYTES } from "./event_run.ts";
+import type { Page } from "./log_reader.ts";
 import { Turns } from "./turns.ts";
 
 /** How many pages are read at once. */
@@ -23,6 +24,7 @@ export class PageReader {
   readonly #log: Pick<EventLog, "readAfter">;
   readonly #turns = new Turns(MAX_READS);
   readonly #reads = new Map<string, Promise<EncodedPage | null>>();
+
   /**
    * Makes a reader with nothing to do.
    *

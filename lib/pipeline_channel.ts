@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Commit } from "./log_writer.ts";
+import type { Commit } from "./commit.ts";
 import type { Report } from "./report.ts";
 
 /** Channels that are kept open only to post on. */

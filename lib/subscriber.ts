@@ -8,9 +8,9 @@
 
 import type { ChannelFilter } from "./channel_filter.ts";
 import { formatEventId } from "./event.ts";
-import type { MissedReason } from "./event_log.ts";
 import type { EventRun } from "./event_run.ts";
 import { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";
+import type { MissedReason } from "./log_reader.ts";
 import type { EncodedPage } from "./page_reader.ts";
 import type { Report } from "./report.ts";
 
@@ -20,7 +20,7 @@ const MAX_UNREAD_KEEP_ALIVES = 2;
 /** Where a subscriber's events come from. */
 export interface SubscriberSource {
   /** The newest events. Another object if the pipeline's log was replaced. */
-  readonly tail: EventRun;
+  readonly newest: EventRun;
   /** Reads what follows a sequence that is before the tail. */
   page(sequence: number): Promise<EncodedPage | null>;
 }
@@ -123,16 +123,16 @@ export class Subscriber {
 
   /** Ends the stream once it has sent what the tail has now. */
   end(): void {
-    this.#endAfter ??= this.#options.source.tail.last;
+    this.#endAfter ??= this.#options.source.newest.last;
     this.#fill();
   }
 
   #begin(cursor: number, atStart: boolean): void {
-    const { tail } = this.#options.source;
-    this.#epoch = tail.epoch;
+    const { newest } = this.#options.source;
+    this.#epoch = newest.epoch;
     this.#cursor = cursor;
     this.#sent = cursor;
-    this.#seam = tail.last;
+    this.#seam = newest.last;
     this.#live = false;
     this.#replayed = 0;
     this.#atStart = atStart;
@@ -141,7 +141,7 @@ export class Subscriber {
 
   #beginWithHistory(): void {
     const { source, history } = this.#options;
-    this.#begin(Math.max(0, source.tail.last - history), true);
+    this.#begin(Math.max(0, source.newest.last - history), true);
   }
 
   #fill(): void {
@@ -167,14 +167,14 @@ export class Subscriber {
       this.#preface = null;
       return preface;
     }
-    const { tail } = this.#options.source;
-    if (tail.epoch !== this.#epoch || tail.last < this.#cursor) {
+    const { newest } = this.#options.source;
+    if (newest.epoch !== this.#epoch || newest.last < this.#cursor) {
       this.#beginWithHistory();
       return this.#gap(null, "unknown");
     }
-    const until = Math.min(this.#live ? tail.last : this.#seam, this.#endAfter ?? Infinity);
+    const until = Math.min(this.#live ? newest.last : this.#seam, this.#endAfter ?? Infinity);
     while (this.#cursor < until) {
-      const run = this.#runAtCursor(tail);
+      const run = this.#runAtCursor(newest);
       if (!run) return null;
       const { bytes, count, sent, cursor } = run.after(this.#cursor, until, this.#options.filter);
       this.#cursor = cursor;
@@ -194,10 +194,10 @@ export class Subscriber {
   }
 
   /** The events in memory that the cursor is among; without any, a page is read. */
-  #runAtCursor(tail: EventRun): EventRun | null {
-    if (this.#cursor + 1 >= tail.first) {
+  #runAtCursor(newest: EventRun): EventRun | null {
+    if (this.#cursor + 1 >= newest.first) {
       this.#page = null;
-      return tail;
+      return newest;
     }
     const run = this.#page?.run;
     if (run && this.#cursor + 1 >= run.first && this.#cursor < run.last) return run;

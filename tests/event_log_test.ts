@@ -6,27 +6,17 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { denoKvStore, testWithDenokv } from "./support/denokv.ts";
-import { settled } from "./support/fake_clock.ts";
 import { testEventLog } from "./support/event_log_contract.ts";
-import {
-  hangs,
-  holds,
-  locked,
-  passes,
-  passesAfter,
-  standsAndRefuses,
-  throws,
-} from "./support/faulty_kv.ts";
+import { settled } from "./support/fake_clock.ts";
+import { hangs, holds, throws } from "./support/faulty_kv.ts";
 import {
   createTestLog,
   fileStore,
   memoryStore,
   readTexts,
-  storedSegments,
   type TestLog,
   textEvent,
   TIMEOUT_MS,
-  trimBelow,
   until,
 } from "./support/test_log.ts";
 
@@ -39,56 +29,6 @@ Deno.test("EventLog on a fresh store has epochs that tell it from the lost one",
   await using other = await createTestLog();
   const [a, b] = [one, other].map(({ log }) => log.append("p_a", [textEvent("1")]));
   notEqual((await a!).epoch, (await b!).epoch);
-});
-
-// Reading while others write
-
-/** A log of segments of one event each. */
-async function logOf(test: TestLog, count: number): Promise<void> {
-  for (let i = 1; i <= count; i++) await test.log.append("p_a", [textEvent(`${i}`)]);
-}
-
-Deno.test("EventLog.readAfter() ends a page where a trim ran in between", async () => {
-  await using test = await createTestLog();
-  await logOf(test, 150);
-  // The first 64 are there already; the next page of the list finds 101.
-  const trims = passesAfter(() => trimBelow(test.kv.inner, "p_a", 101));
-  test.kv.script("next", ...Array(64).fill(passes), trims);
-  const page = (await test.log.readAfter("p_a", 0, Infinity))!;
-  deepEqual(
-    page.events.map(({ sequence }) => sequence),
-    Array.from({ length: 64 }, (_, i) => i + 1),
-  );
-  deepEqual([page.after, page.missed, page.sequence], [0, 0, 150]);
-  const next = (await test.log.readAfter("p_a", 64, Infinity))!;
-  deepEqual([next.after, next.missed, next.events.length], [100, 36, 50]);
-});
-
-Deno.test("EventLog.readAfter() reads the head anew where a trim ran before the list", async () => {
-  await using test = await createTestLog();
-  await logOf(test, 150);
-  test.kv.script("next", passesAfter(() => trimBelow(test.kv.inner, "p_a", 101)));
-  const page = (await test.log.readAfter("p_a", 10, Infinity))!;
-  deepEqual([page.after, page.missed, page.reason], [100, 90, "evicted"]);
-  deepEqual([page.events[0]!.sequence, page.events.length], [101, 50]);
-  deepEqual(test.reports, []);
-});
-
-Deno.test("EventLog.readAfter() reports a hole that no trim explains, and passes over it", async () => {
-  await using test = await createTestLog();
-  await logOf(test, 5);
-  await test.kv.inner.atomic().delete(["log", "p_a", 2]).delete(["log", "p_a", 3]).commit();
-  const page = (await test.log.readAfter("p_a", 1, Infinity))!;
-  deepEqual([page.after, page.missed, page.events.length], [3, 2, 2]);
-  deepEqual(test.reports, ["The log of p_a has no events 2 to 3"]);
-});
-
-Deno.test("EventLog.readAfter() takes along what was appended since it read the head", async () => {
-  await using test = await createTestLog();
-  await logOf(test, 2);
-  test.kv.script("next", passesAfter(() => test.log.append("p_a", [textEvent("3")])));
-  const page = (await test.log.readAfter("p_a", 2, Infinity))!;
-  deepEqual([page.sequence, page.after, page.events.length], [3, 2, 1]);
 });
 
 const reads: [string, (test: TestLog) => Promise<unknown>][] = [
@@ -126,54 +66,6 @@ Deno.test("EventLog.ping() has a deadline of its own", async () => {
   const refused = rejects(test.log.ping(500), { type: "log-unavailable" });
   test.clock.advance(500);
   await refused;
-});
-
-// Heads that are written beside the appends
-
-for (const [name, fault] of [["refused", standsAndRefuses], ["locked", throws(locked)]] as const) {
-  Deno.test(`EventLog.open() mints one epoch though its commit is ${name}`, async () => {
-    await using test = await createTestLog();
-    test.kv.script("commit", fault);
-    const { epoch } = await test.drive(test.log.open("p_a"));
-    equal((await test.log.head("p_a"))!.epoch, epoch);
-    equal(test.kv.commits, 1);
-  });
-
-  Deno.test(`EventLog.clear() clears once though its commit is ${name}`, async () => {
-    await using test = await createTestLog();
-    await logOf(test, 3);
-    test.kv.script("commit", fault);
-    deepEqual((await test.drive(test.log.clear("p_a")))!.oldest, 4);
-    await until(() => test.log.pending.sweeps === 0);
-    deepEqual(await storedSegments(test.kv, "p_a"), []);
-  });
-}
-
-// Sweeps
-
-Deno.test("EventLog.clear() deletes its segments though a sweep is under way", async () => {
-  await using test = await createTestLog();
-  await logOf(test, 3);
-  const sweep = holds("answer");
-  test.kv.script("commit", passes, sweep.fault);
-  await test.log.clear("p_a");
-  await sweep.met;
-  await test.drive(test.log.append("p_a", [textEvent("4")]));
-  await test.log.clear("p_a");
-  sweep.release();
-  await until(() => test.log.pending.sweeps === 0);
-  deepEqual(await storedSegments(test.kv, "p_a"), []);
-});
-
-Deno.test("EventLog.clear() deletes what a failed sweep of the last clear left", async () => {
-  await using test = await createTestLog();
-  await logOf(test, 3);
-  test.kv.script("next", throws());
-  await test.log.clear("p_a");
-  await until(() => test.log.pending.sweeps === 0);
-  await test.log.clear("p_a");
-  await until(() => test.log.pending.sweeps === 0);
-  deepEqual(await storedSegments(test.kv, "p_a"), []);
 });
 
 // What waits
@@ -287,13 +179,4 @@ Deno.test("EventLog.append() answers for what stands though its delivery fails, 
   equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
   deepEqual(test.reports, ["Cannot deliver a commit of p_a"]);
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
-});
-
-Deno.test("EventLog.readAfter() gives a thousand events at most, however small", async () => {
-  await using test = await createTestLog();
-  for (let i = 0; i < 3; i++) {
-    await test.log.append("p_a", Array.from({ length: 700 }, () => textEvent("1")));
-  }
-  const page = await test.log.readAfter("p_a", 5, Infinity);
-  deepEqual([page!.after, page!.events.length, page!.events.at(-1)!.sequence], [5, 1000, 1005]);
 });

@@ -4,11 +4,11 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
+import type { Commit } from "../lib/commit.ts";
 import { readConfig } from "../lib/config.ts";
 import { RunnelError } from "../lib/errors.ts";
 import type { Log } from "../lib/event_log.ts";
 import { RemoteLog, serveLog } from "../lib/log_port.ts";
-import type { Commit } from "../lib/log_writer.ts";
 import { createServiceOn } from "../lib/service.ts";
 import { FakeClock, settled } from "./support/fake_clock.ts";
 import { StreamReader } from "./support/stream_reader.ts";
@@ -160,7 +160,11 @@ Deno.test("serveLog() tells of commits where nothing else does", async () => {
   await using test = await createTestLog();
   using there = reach(test.log);
   const heard = new Promise((resolve) => there.remote.listen(resolve));
-  const commit = { pipeline: "p_a", epoch: "AAECAwQFBgc", segments: [new Uint8Array([1])] };
+  const commit = {
+    pipeline: "p_a",
+    epoch: "AAECAwQFBgc",
+    segments: [new Uint8Array([1])],
+  };
   there.tell(commit);
   deepEqual(await heard, commit);
 });

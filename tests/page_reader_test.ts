@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { ChannelFilter } from "../lib/channel_filter.ts";
-import type { Page } from "../lib/event_log.ts";
+import type { Page } from "../lib/log_reader.ts";
 import { PageReader } from "../lib/page_reader.ts";
 import { settled } from "./support/fake_clock.ts";
 import { createTestLog, textEvent } from "./support/test_log.ts";

@@ -4,7 +4,10 @@ import { systemClock, within } from "../lib/clock.ts";
 import { FakeChannels } from "./support/fake_channels.ts";
 
 const MESSAGE: PipelineMessage = { epoch: "AAECAwQFBgc", oldest: 7 };
-const COMMIT: PipelineMessage = { epoch: "AAECAwQFBgc", segments: [new Uint8Array([1, 2])] };
+const COMMIT: PipelineMessage = {
+  epoch: "AAECAwQFBgc",
+  segments: [new Uint8Array([1, 2])],
+};
 
 function unexpected(trouble: string): void {
   throw new Error(trouble);

@@ -494,7 +494,7 @@ function subscribeTo(tail: EventRun) {
     return after(cursor, until, filter);
   };
   const subscriber = new Subscriber({
-    source: { tail, page: () => Promise.reject(new Error("nothing is behind the tail")) },
+    source: { newest: tail, page: () => Promise.reject(new Error("nothing is behind the tail")) },
     resume: "fresh",
     history: 100,
     filter: new ChannelFilter([]),

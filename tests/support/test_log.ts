@@ -10,7 +10,7 @@ import { EventLog } from "../../lib/event_log.ts";
 import type { Retention } from "../../lib/head.ts";
 import { headKey } from "../../lib/keys.ts";
 import { type Kv, KvConnection } from "../../lib/kv_connection.ts";
-import type { Commit } from "../../lib/log_writer.ts";
+import type { Commit } from "../../lib/commit.ts";
 import { unpackSegment } from "../../lib/segment.ts";
 import { FakeClock, settled } from "./fake_clock.ts";
 import { FaultyKv } from "./faulty_kv.ts";
@@ -183,4 +183,9 @@ export async function trimBelow(kv: Kv, pipeline: string, oldest: number): Promi
 /** Resolves once a condition holds. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await settled();
+}
+
+/** Appends texts from "1" on, each in a segment of its own. */
+export async function appendTexts({ log }: TestLog, count: number): Promise<void> {
+  for (let i = 1; i <= count; i++) await log.append("p_a", [textEvent(`${i}`)]);
 }
