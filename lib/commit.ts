@@ -30,6 +30,8 @@ export interface Commit {
   pipeline: string;
   /** Which log of the pipeline. */
   epoch: string;
+  /** What the last clear before it left as the oldest event, 0 without one. */
+  cleared: number;
   /** The events, as segments. */
   segments: Uint8Array[];
 }

@@ -218,8 +218,8 @@ export class Committer {
   }
 
   #committed({ base, next, segments, requests }: CommitPlan): void {
-    const { epoch, oldest } = next;
-    this.#options.onCommit({ pipeline: this.#pipeline, epoch, segments });
+    const { epoch, cleared, oldest } = next;
+    this.#options.onCommit({ pipeline: this.#pipeline, epoch, cleared, segments });
     if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, oldest);
     let first = base.head.sequence + 1;
     for (const { events, answer } of requests) {

@@ -45,7 +45,7 @@ export class EarlyCommits {
    * const events = [{ channel: "events", payload: new TextEncoder().encode("1") }];
    * const segments = packSegments({ token: 0n, time: 0, first: 8 }, events);
    * const early = new EarlyCommits();
-   * early.add({ pipeline: "p_aBcDeF", epoch: "AAECAwQFBgc", segments });
+   * early.add({ pipeline: "p_aBcDeF", epoch: "AAECAwQFBgc", cleared: 0, segments });
    * equal(early.release("AAECAwQFBgc", () => false), false);
    * equal(early.size, 1);
    * ```

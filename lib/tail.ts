@@ -112,7 +112,7 @@ export class Tail implements Disposable {
   }
 
   /** Adds what a commit has beyond the tail. Whether nothing is missing before it. */
-  #append({ epoch, segments }: Commit): boolean {
+  #append({ epoch, cleared, segments }: Commit): boolean {
     const events = this.#events;
     if (epoch !== events?.epoch) return false;
     const before = events.bytes;
@@ -124,6 +124,8 @@ export class Tail implements Disposable {
     }
     this.#options.onGrowth(events.bytes - before);
     events.trim(this.#options.limits);
+    // The word of a clear may be lost, and one may be made past its deadline.
+    this.clearBelow(epoch, cleared);
     this.#dropCleared();
     return true;
   }

@@ -8,7 +8,7 @@ const EPOCH = "AAECAwQFBgc";
 
 function commitOf(first: number, text = "", epoch = EPOCH): Commit {
   const segments = packSegments({ token: 0n, time: 0, first }, [textEvent(text)]);
-  return { pipeline: "p_a", epoch, segments };
+  return { pipeline: "p_a", epoch, cleared: 0, segments };
 }
 
 /** The sequences that are handed out, where those below `missing` are taken. */

@@ -163,6 +163,7 @@ Deno.test("serveLog() tells of commits where nothing else does", async () => {
   const commit = {
     pipeline: "p_a",
     epoch: "AAECAwQFBgc",
+    cleared: 0,
     segments: [new Uint8Array([1])],
   };
   there.tell(commit);

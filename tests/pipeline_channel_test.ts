@@ -6,6 +6,7 @@ import { FakeChannels } from "./support/fake_channels.ts";
 const MESSAGE: PipelineMessage = { epoch: "AAECAwQFBgc", oldest: 7 };
 const COMMIT: PipelineMessage = {
   epoch: "AAECAwQFBgc",
+  cleared: 0,
   segments: [new Uint8Array([1, 2])],
 };
 

@@ -1,4 +1,10 @@
-import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
 import type { PipelineMessage } from "../lib/pipeline_channel.ts";
 import { driven } from "./support/driven.ts";
 import { delivers, FakeChannels } from "./support/fake_channels.ts";
@@ -192,5 +198,37 @@ Deno.test("Tail takes no message of another epoch", async () => {
   await here.hub.clear("p_a");
   deepEqual(await begins(there), [1, 2, 3, live(3)], "another epoch was cleared");
   match(stream.text, /replayed/);
+  await stream.cancel();
+});
+
+Deno.test("Tail learns with the next commit of a clear whose word was lost", async () => {
+  const { hubs, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  await here.hub.clear("p_a");
+  await driven(hubs.clock, publish(here, 3, 3));
+  kept.at(-1)!();
+  await settled();
+  equal(there.hub.repairs.gap, 0);
+  deepEqual(await begins(there), [3, live(1)]);
+  await stream.cancel();
+});
+
+Deno.test("Tail learns with the next commit of a clear that was made past its deadline", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  await publish(service, 1, 2);
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  const commit = holds("call");
+  kv.script("commit", commit.fault);
+  const refused = rejects(service.hub.clear("p_a"), { type: "log-unavailable" });
+  await commit.met;
+  service.clock.advance(3000);
+  await refused;
+  commit.release();
+  await commit.done;
+  await driven(service.clock, publish(service, 3, 3));
+  deepEqual(await begins(service), [3, live(1)]);
+  deepEqual(await says(stream, 1), [3]);
   await stream.cancel();
 });
