@@ -92,9 +92,12 @@ export class Committer {
         if (requests.length === 0) return;
         plan = planCommit(this.#pipeline, this.#known, requests, { now: clock.now(), retention });
       }
-      if (await this.#try(plan, until)) return this.#committed(plan);
+      const failure = await this.#try(plan, until);
+      if (failure === null) return this.#committed(plan);
       await wait(clock, random() * Math.min(2 ** tries, 50));
-      if (clock.now() >= until) throw new Error("Other writers were faster every time");
+      if (clock.now() >= until) throw failure;
+      // What was read before the wait is too old to be faster with than another writer.
+      if (!this.#unsettled) this.#known = null;
     }
   }
 
@@ -162,23 +165,23 @@ export class Committer {
     return requests.filter((request) => !repeated.has(request));
   }
 
-  /** Tries a commit once. Whether it stands; if that stays unknown, it throws. */
-  async #try(plan: CommitPlan, until: number): Promise<boolean> {
+  /** Tries a commit once. Why it does not stand, or `null`; if that stays unknown, it throws. */
+  async #try(plan: CommitPlan, until: number): Promise<unknown> {
     this.#unsettled = plan;
-    let failure: unknown = new Error("Another writer was faster");
+    let failure: unknown = new Error("Other writers were faster every time");
     try {
       const result = await this.#call(until, (kv) => toAtomicOperation(kv, plan).commit());
       if (result.ok) {
         this.#known = { head: plan.next, versionstamp: result.versionstamp };
         this.#unsettled = null;
-        return true;
+        return null;
       }
     } catch (error) {
       // `database is locked` among others: two writers of one file.
       failure = error;
     }
     if (this.#options.clock.now() >= until) throw failure;
-    return await this.#askFor(plan, until);
+    return await this.#askFor(plan, until) ? null : failure;
   }
 
   /**
