@@ -12,7 +12,7 @@ import type { NewEvent } from "./event.ts";
 import type { Head, Retention } from "./head.ts";
 import { HeadStore } from "./head_store.ts";
 import { digestOnce } from "./idempotency.ts";
-import { headKey } from "./keys.ts";
+import { PING_KEY } from "./keys.ts";
 import type { KvConnection } from "./kv_connection.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
@@ -178,13 +178,13 @@ export class EventLog {
   }
 
   /**
-   * Asks the log for an answer.
+   * Asks whether the log takes events. It writes: a full disk can still be read.
    *
    * @param ms How long it may take, in milliseconds.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   * @throws {RunnelError} `log-unavailable` if the log does not take them.
    */
   async ping(ms: number): Promise<void> {
-    await this.#options.kv.ask((kv) => kv.get(headKey("")), ms);
+    await this.#options.kv.ask((kv) => kv.atomic().set(PING_KEY, true).commit(), ms);
   }
 
   /** Stops: what waits is refused, what is under way is heard to its end, the store is closed. */

@@ -9,6 +9,9 @@ export function headKey(pipeline: string): Deno.KvKey {
   return ["head", pipeline];
 }
 
+/** A key that is written for no other reason than to see whether it can be. */
+export const PING_KEY: Deno.KvKey = ["ping"];
+
 /**
  * The key of the segment whose last event has `sequence`. Segments are kept
  * under their last sequence, so that the one that holds an event is the first

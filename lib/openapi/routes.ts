@@ -176,7 +176,7 @@ export function createRoutes(maxHistory: number): Record<RouteName, Route> {
     ready: createRoute({
       method: "get",
       path: "/readyz",
-      summary: "Whether the log answers and new work is taken",
+      summary: "Whether the log takes events and new work is taken",
       responses: { 200: text("It does"), ...refusals },
     }),
     openapi: createRoute({
