@@ -118,6 +118,22 @@ for (const [keyName, key] of keys) {
   });
 }
 
+Deno.test("Committer knows what others wrote while it waited for its next try", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  const commits = test.kv.calls.commit;
+  test.kv.script("commit", passesAfter(() => append(other, "faster")));
+  const answer = append(test, "1");
+  // Its clock stands still, so it waits.
+  await until(() => test.kv.calls.getMany === 1 && test.kv.busy === 0);
+  await settled();
+  await append(other, "meanwhile");
+  equal((await drive([test, other], answer)).first, 4);
+  equal(test.kv.calls.commit - commits, 2);
+});
+
 Deno.test("Committer gives up where other writers are faster until its deadline", async () => {
   await using store = await memoryStore();
   await using test = await createTestLog(store);
@@ -127,10 +143,20 @@ Deno.test("Committer gives up where other writers are faster until its deadline"
   test.kv.fallback = (call) =>
     call === "commit" ? passesAfter(() => append(other, `other ${++more}`)) : passes;
   const from = test.clock.now();
-  await rejects(drive([test, other], append(test, "1")), unavailable);
+  await rejects(drive([test, other], append(test, "1")), {
+    ...unavailable,
+    cause: new Error("Other writers were faster every time"),
+  });
   ok(test.clock.now() - from <= TIMEOUT_MS + 60);
   ok(more > 10);
   equal((await readTexts(test.log, "p_a")).includes("1"), false);
+});
+
+Deno.test("Committer tells why the log refused its commits until the deadline", async () => {
+  await using test = await createWrittenLog();
+  const cause = new TypeError("database or disk is full");
+  test.kv.fallback = (call) => call === "commit" ? throws(() => cause) : passes;
+  await rejects(test.drive(append(test, "1")), { ...unknown, cause });
 });
 
 Deno.test("Committer from two isolates accepts every event once, whatever goes wrong", async () => {
