@@ -1,15 +1,12 @@
-import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { DenoKv, denoKv } from "./support/denokv.ts";
-import { eventually } from "./support/eventually.ts";
 import { type Need, testThatNeeds } from "./support/needs.ts";
 import { OLDER_DENO, olderDeno } from "./support/older_deno.ts";
 import { DataFolder, type Environment, Program, startCommand } from "./support/program.ts";
+import { post } from "./support/publisher.ts";
 import { type SaidEvent, StreamReader } from "./support/stream_reader.ts";
 
 const TIMEOUT_MS = 500;
-
-/** A publish waits for its turn, then for its commit; the rest is for a busy machine. */
-const ANSWER_MS = 2 * TIMEOUT_MS + 1000;
 
 // What the program runs on
 
@@ -38,21 +35,6 @@ const stores: { name: string; needs: Need[]; create: () => Promise<Store> }[] = 
 ];
 
 // Its clients
-
-async function post(
-  { url }: Program,
-  payload: unknown,
-  headers: Record<string, string> = {},
-): Promise<{ status: number; retryAfter: string | null; id: string }> {
-  const response = await fetch(`${url}/ingest`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...headers },
-    body: JSON.stringify({ pipeline: "p_a", channel: "events", payload }),
-  });
-  const { events } = await response.json();
-  const retryAfter = response.headers.get("Retry-After");
-  return { status: response.status, retryAfter, id: events?.[0].id ?? "" };
-}
 
 async function publish(program: Program, ...payloads: unknown[]): Promise<string[]> {
   const ids: string[] = [];
@@ -124,123 +106,7 @@ for (const runtime of runtimes) {
   }
 }
 
-// The KV server goes away
-
-/** A publisher that waits for its answers, and notes them. */
-class Publisher {
-  readonly accepted = new Map<string, string>();
-  readonly refused: string[] = [];
-  /** The answers to what was refused, and how long they took. */
-  readonly refusals: { status: number; retryAfter: string | null; ms: number }[] = [];
-  readonly ended: Promise<void>;
-  #stopped = false;
-
-  /** @param retries Whether it sends what was refused again, with its key. */
-  constructor(program: Program, name: string, retries: boolean) {
-    this.ended = this.#run(program, name, retries);
-    // Where the test fails first, the program is gone.
-    this.ended.catch(() => {});
-  }
-
-  async #run(program: Program, name: string, retries: boolean): Promise<void> {
-    for (let number = 1; !this.#stopped;) {
-      const payload = `${name}:${number}`;
-      const since = performance.now();
-      const headers: Record<string, string> = retries ? { "Idempotency-Key": payload } : {};
-      const { id, ...answer } = await post(program, payload, headers);
-      if (answer.status === 202) this.accepted.set(id, payload);
-      else {
-        this.refused.push(payload);
-        this.refusals.push({ ...answer, ms: performance.now() - since });
-        if (retries) continue;
-      }
-      number++;
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.ended;
-  }
-}
-
-const outages: { name: string; begin: (kv: DenoKv) => unknown; end: (kv: DenoKv) => unknown }[] = [
-  { name: "is stopped", begin: (kv) => kv.stop(), end: (kv) => kv.start() },
-  { name: "freezes", begin: (kv) => kv.freeze(), end: (kv) => kv.thaw() },
-];
-
-for (const runtime of runtimes) {
-  for (const outage of outages) {
-    testThatNeeds(
-      [denoKv, ...runtime.needs],
-      `main.ts under ${runtime.name} outlives a KV server that ${outage.name}`,
-      async () => {
-        await using kv = await DenoKv.start();
-        const settings = {
-          ...kv.settings,
-          RUNNEL_KV_TIMEOUT_MS: String(TIMEOUT_MS),
-          RUNNEL_KEEPALIVE_MS: "100",
-        };
-        await using program = await Program.start(settings, startCommand(runtime.deno));
-        const stream = await subscribe(program, "p_a");
-        const beginning = (await stream.until("runnel.live")).at(-1)!.id!;
-        const publishers = [
-          ...[1, 2, 3].map((i) => new Publisher(program, `retrying-${i}`, true)),
-          ...[1, 2, 3].map((i) => new Publisher(program, `single-${i}`, false)),
-        ];
-        const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
-        await eventually("they publish", () => accepted() > 60);
-
-        await outage.begin(kv);
-        await eventually("all are refused", () => publishers.every((p) => p.refusals.length > 1));
-        const passing = await subscribe(program, "p_b");
-        deepEqual(await passing.events(Infinity), []);
-        match(passing.text, /^retry: \d+\n/);
-        const ready = await fetch(`${program.url}/readyz`);
-        equal(ready.status, 503);
-        await ready.body?.cancel();
-        const before = accepted();
-        // What was accepted before is delivered; then it is kept alive.
-        const received: SaidEvent[] = [];
-        for (
-          let said;
-          (said = await stream.next())?.kind !== "comment" || received.length < before;
-        ) {
-          ok(said, "the stream ended");
-          if (said.kind === "event") received.push(said);
-        }
-
-        await outage.end(kv);
-        await eventually("they publish again", () => accepted() > before + 60);
-        await Promise.all(publishers.map((publisher) => publisher.stop()));
-        const answer = await fetch(`${program.url}/readyz`);
-        equal(await answer.text(), "ok\n");
-
-        for (const { status, retryAfter, ms } of publishers.flatMap((p) => p.refusals)) {
-          equal(status, 503);
-          match(retryAfter ?? "", /^\d+$/);
-          ok(ms < ANSWER_MS, `${ms} ms`);
-        }
-        const log = await subscribe(program, "p_a", beginning);
-        const stored = toldOf(await log.until("runnel.live")).slice(0, -1);
-        await log.cancel();
-        received.push(...await stream.events(stored.length - received.length));
-        await stream.cancel();
-        deepEqual(toldOf(received), stored);
-        const sequences = stored.map(([id]) => Number(id.split("-").at(-1)));
-        deepEqual(sequences, sequences.map((_, index) => index + 1));
-        equal(new Set(stored.map(([, payload]) => payload)).size, stored.length, "none twice");
-        const byId = new Map(stored);
-        for (const publisher of publishers) {
-          for (const [id, payload] of publisher.accepted) equal(byId.get(id), payload);
-        }
-        const answered = new Set(publishers.flatMap((p) => [...p.accepted.values(), ...p.refused]));
-        for (const [, payload] of stored) ok(answered.has(String(payload)));
-        await exitsOn("SIGTERM", program);
-      },
-    );
-  }
-}
+// The KV server is of no use
 
 const refusals: {
   what: string;
