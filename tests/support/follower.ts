@@ -45,7 +45,7 @@ export class Follower implements AsyncDisposable {
   }
 
   async #run({ url }: { url: string }): Promise<void> {
-    while (!this.#stopped) {
+    while (true) {
       this.#record.open(this.#newest());
       this.connections++;
       try {
@@ -54,7 +54,9 @@ export class Follower implements AsyncDisposable {
         // The connection broke, or there was none.
         if (!(error instanceof TypeError)) throw error;
       }
+      if (this.#stopped) return;
       await new Promise((resolve) => setTimeout(resolve, this.#retryMs));
+      if (this.#stopped) return;
     }
   }
 
