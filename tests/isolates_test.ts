@@ -1,7 +1,11 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { DenoKv, denoKv } from "./support/denokv.ts";
 import { eventually } from "./support/eventually.ts";
+import { testThatNeeds } from "./support/needs.ts";
 import { DataFolder, Program } from "./support/program.ts";
+import { SeededRandom } from "./support/random.ts";
 import { StreamReader } from "./support/stream_reader.ts";
+import { type Published, SubscriberRecord } from "./support/subscriber_record.ts";
 
 /** What a platform gives a process after its signal. */
 const DRAIN_MS = 5000;
@@ -10,6 +14,9 @@ const DRAIN_MS = 5000;
 const STREAMS = 40;
 
 const ISOLATES = { RUNNEL_ISOLATES: "3" };
+
+/** Runs isolates of a test's own. */
+const ISOLATES_PROGRAM = [Deno.execPath(), "run", "-A", "tests/support/isolates_program.ts"];
 
 /** A connection of its own for each request: the system gives each to an isolate. */
 async function request(url: string, init: RequestInit = {}): Promise<Response> {
@@ -32,6 +39,10 @@ async function publish(
   const answer = await response.json();
   const id = response.status === 202 ? answer.events[0].id : "";
   return { status: response.status, id, replayed: response.headers.has("Idempotency-Replayed") };
+}
+
+function sequenceOf(id: string): number {
+  return Number(id.split("-").at(-1));
 }
 
 async function subscribeMany({ url }: Program): Promise<StreamReader[]> {
@@ -61,6 +72,94 @@ Deno.test("startIsolates() gives every subscriber of every isolate every event, 
   }
   await Promise.all(streams.map((stream) => stream.cancel()));
 });
+
+function fileStore() {
+  const folder = new DataFolder();
+  return Promise.resolve({
+    settings: { RUNNEL_KV: folder.kv },
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  });
+}
+
+/** A subscriber that leaves now and then, if it is `restless`, and resumes. */
+async function follow(
+  { url }: Program,
+  record: SubscriberRecord,
+  isOver: () => boolean,
+  restless: SeededRandom | null,
+): Promise<StreamReader> {
+  while (true) {
+    const headers = { "Last-Event-ID": record.lastEventId };
+    const stream = new StreamReader(await fetch(`${url}/pipelines/p_a/sse`, { headers }));
+    // Isolates do not have to know at once what others accepted.
+    record.open(0);
+    const patience = restless?.integer(1, 100) ?? Infinity;
+    for (let i = 0; i < patience; i++) {
+      record.take((await stream.event())!);
+      if (isOver()) return stream;
+    }
+    await stream.cancel();
+  }
+}
+
+for (
+  const { name, needs, create } of [
+    { name: "a file", needs: [], create: fileStore },
+    { name: "denokv", needs: [denoKv], create: DenoKv.start },
+  ]
+) {
+  testThatNeeds(
+    needs,
+    `startIsolates() on ${name} delivers all once and in order, though half of the broadcasts are lost, late, doubled or out of order`,
+    async () => {
+      const seed = Math.floor(Math.random() * 1000);
+      console.log(`seed ${seed}`);
+      await using store = await create();
+      const entry = `./chaotic_isolate.ts?${seed}`;
+      await using program = await Program.start(
+        { ...store.settings, RUNNEL_ENTRY: entry },
+        ISOLATES_PROGRAM,
+      );
+      const log: Published[] = [];
+      const publishOne = async (payload: unknown) => {
+        const { status, id } = await publish(program, payload);
+        equal(status, 202);
+        log[sequenceOf(id) - 1] = { channel: "events", data: JSON.stringify(payload) };
+      };
+      let last = Infinity;
+      let areDone = false;
+      const random = new SeededRandom(seed);
+      const records = Array.from({ length: STREAMS + 8 }, () => new SubscriberRecord([], 100));
+      const followers = Promise.all(records.map((record, index) => {
+        const isOver = () => sequenceOf(record.lastEventId) >= last;
+        return follow(program, record, isOver, index < STREAMS ? null : random);
+      })).finally(() => areDone = true);
+      // Where the test fails first, the program is gone.
+      followers.catch(() => {});
+      await Promise.all(Array.from({ length: 8 }, async (_, publisher) => {
+        for (let number = 0; number < 100; number++) await publishOne([publisher, number]);
+      }));
+      last = log.length;
+      // Whoever lost the word of the last one learns of it by those that follow.
+      await eventually("all have all", async () => {
+        await publishOne("more");
+        return areDone;
+      });
+      for (const stream of await followers) await stream.cancel();
+      for (const record of records) {
+        record.verify(log.slice(0, sequenceOf(record.lastEventId)), false);
+      }
+
+      program.kill("SIGTERM");
+      equal(await program.exit(), 0);
+      const said = [...program.errors.matchAll(/^chaos (.+)$/gm)].map(([, fates]) => fates!);
+      equal(said.length, 3, "each isolate had subscribers");
+      for (const fates of said) {
+        for (const count of Object.values(JSON.parse(fates))) ok(Number(count) > 10, fates);
+      }
+    },
+  );
+}
 
 Deno.test("startIsolates() clears a pipeline for every isolate", async () => {
   await using folder = new DataFolder();
@@ -150,8 +249,8 @@ for (
   Deno.test(`startIsolates() takes the process down where an isolate ${way}, and says so`, async () => {
     await using folder = new DataFolder();
     await using program = await Program.start(
-      { RUNNEL_KV: folder.kv, RUNNEL_BREAK: way },
-      [Deno.execPath(), "run", "-A", "tests/support/broken_program.ts"],
+      { RUNNEL_KV: folder.kv, RUNNEL_ENTRY: `./broken_isolate.ts?${way}` },
+      ISOLATES_PROGRAM,
     );
     // A commit is told to the isolates, and these do not take it well.
     await request(`${program.url}/ingest/p_break/events`, { method: "POST", body: "1" })

@@ -1,12 +1,12 @@
 /**
- * The program with isolates that end as their `RUNNEL_BREAK` says, once they
- * are asked for `/break`.
+ * The program with isolates that run a test's own module: the one that
+ * `RUNNEL_ENTRY` names, beside this file.
  *
  * @module
  */
 
-import { startIsolates } from "../../lib/isolates.ts";
 import { readConfig } from "../../lib/config.ts";
+import { startIsolates } from "../../lib/isolates.ts";
 import { prepareStorage } from "../../lib/storage.ts";
 
 const config = readConfig({
@@ -17,10 +17,11 @@ const config = readConfig({
 const server = await startIsolates({
   config,
   storage: await prepareStorage(config.kv),
-  entry: new URL(`./broken_isolate.ts?${Deno.env.get("RUNNEL_BREAK")}`, import.meta.url),
+  entry: new URL(Deno.env.get("RUNNEL_ENTRY")!, import.meta.url),
   onFailure: (message) => {
     console.error(message);
     Deno.exit(1);
   },
 });
+Deno.addSignalListener("SIGTERM", () => server.drain().finally(() => Deno.exit(0)));
 console.log(`Runnel listens on http://127.0.0.1:${server.address.port}/`);
