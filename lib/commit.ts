@@ -36,6 +36,9 @@ export interface Commit {
   segments: Uint8Array[];
 }
 
+/** What happened to a pipeline's log: a commit, or a clear of what is below `oldest`. */
+export type Change = Commit | { pipeline: string; epoch: string; oldest: number };
+
 /** A request that is to be committed. */
 export interface AppendRequest {
   /** Its events, one at least. */

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import type { Commit, Receipt } from "./commit.ts";
+import type { Change, Receipt } from "./commit.ts";
 import { RunnelError } from "./errors.ts";
 import type { NewEvent } from "./event.ts";
 import type { Head, Retention } from "./head.ts";
@@ -55,7 +55,7 @@ export class EventLog {
   readonly #reader: LogReader;
   readonly #sweep: Sweep;
   #closed = false;
-  #onCommit: (commit: Commit) => void = () => {};
+  #onChange: (change: Change) => void = () => {};
 
   /**
    * Makes a log on a store that is open.
@@ -76,12 +76,12 @@ export class EventLog {
   }
 
   /**
-   * Sets who hears of each commit made here, before its publishers do.
+   * Sets who hears of each commit and clear made here, before whoever asked for it does.
    *
-   * @param onCommit Who hears.
+   * @param onChange Who hears.
    */
-  listen(onCommit: (commit: Commit) => void): void {
-    this.#onCommit = onCommit;
+  listen(onChange: (change: Change) => void): void {
+    this.#onChange = onChange;
   }
 
   /**
@@ -117,12 +117,12 @@ export class EventLog {
     return writer;
   }
 
-  /** What goes wrong with delivery is no failure of the commit, which stands. */
-  #deliver(commit: Commit): void {
+  /** What goes wrong with delivery is no failure of the change, which stands. */
+  #deliver(change: Change): void {
     try {
-      this.#onCommit(commit);
+      this.#onChange(change);
     } catch (error) {
-      this.#options.report(`Cannot deliver a commit of ${commit.pipeline}`, error);
+      this.#options.report(`Cannot deliver a change of ${change.pipeline}`, error);
     }
   }
 
@@ -172,6 +172,7 @@ export class EventLog {
    */
   async clear(pipeline: string): Promise<Head | null> {
     const head = await this.#heads.clear(pipeline);
+    if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
     // Also where it was clear: the sweep of then may have failed.
     if (head) this.#sweep.add(pipeline, head.oldest);
     return head;

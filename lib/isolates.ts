@@ -7,7 +7,7 @@
  */
 
 import { systemClock } from "./clock.ts";
-import type { Commit } from "./commit.ts";
+import type { Change } from "./commit.ts";
 import type { Config } from "./config.ts";
 import { RunnelError } from "./errors.ts";
 import type { EventLog } from "./event_log.ts";
@@ -125,16 +125,16 @@ export async function startIsolates(
 class Owner {
   readonly #log: EventLog;
   readonly #ports: MessagePort[] = [];
-  readonly #tells: ((commit: Commit) => void)[] = [];
+  readonly #tells: ((change: Change) => void)[] = [];
   readonly #channels = PipelineChannels.detect(createReport(systemClock, console.error));
 
   constructor(log: EventLog) {
     this.#log = log;
-    log.listen((commit) => {
-      const { pipeline, ...message } = commit;
+    log.listen((change) => {
+      const { pipeline, ...message } = change;
       if (this.#channels) this.#channels.post(pipeline, message);
       // A runtime without broadcasts: the ports are as good, but all hear everything.
-      else for (const tell of this.#tells) tell(commit);
+      else for (const tell of this.#tells) tell(change);
     });
   }
 

@@ -7,7 +7,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import type { Commit } from "./commit.ts";
+import type { Change } from "./commit.ts";
 import type { Position } from "./event.ts";
 import type { Log } from "./event_log.ts";
 import type { Head } from "./head.ts";
@@ -68,7 +68,7 @@ export class LivePipelines {
   constructor(options: LivePipelinesOptions) {
     this.#options = options;
     this.#pages = new PageReader(options.log);
-    options.log.listen((commit) => this.#onCommit(commit));
+    options.log.listen((change) => this.#onChange(change));
     options.watches?.listen((id, head) => this.#compare(id, head, "watch"));
   }
 
@@ -136,9 +136,8 @@ export class LivePipelines {
     if (this.#live.size === 0) this.#stopReconcile();
   }
 
-  #onCommit(commit: Commit): void {
-    const { pipeline, ...message } = commit;
-    this.#live.get(pipeline)?.pipeline.tail.receive(commit);
+  #onChange({ pipeline, ...message }: Change): void {
+    this.#onMessage(pipeline, message);
     this.#options.channels?.post(pipeline, message);
   }
 
@@ -149,13 +148,13 @@ export class LivePipelines {
   }
 
   /**
-   * Tells of a clear, here and in other isolates.
+   * Makes sure that those who listen here know of a clear: another isolate may
+   * have the log, and its word may be lost.
    *
    * @param id Whose history was cleared.
    * @param head Its head since.
    */
   clear(id: string, { epoch, oldest }: Head): void {
-    this.#options.channels?.post(id, { epoch, oldest });
     this.#live.get(id)?.pipeline.tail.clearBelow(epoch, oldest);
   }
 

@@ -6,7 +6,7 @@
  */
 
 import { type Clock, within } from "./clock.ts";
-import type { Commit, Receipt } from "./commit.ts";
+import type { Change, Receipt } from "./commit.ts";
 import { RunnelError, type RunnelErrorType } from "./errors.ts";
 import type { NewEvent } from "./event.ts";
 import type { Log } from "./event_log.ts";
@@ -39,18 +39,18 @@ interface Failure {
   cause: string | undefined;
 }
 
-/** What the owner says: an answer, or that there is a commit. */
+/** What the owner says: an answer, or what happened to a log. */
 type Said =
   | { id: number; value: unknown }
   | { id: number; failure: Failure }
-  | { commit: Commit };
+  | { change: Change };
 
 /**
  * Serves a log to another isolate.
  *
  * @param port The way to that isolate.
  * @param log The log, which this isolate owns.
- * @returns Tells the other isolate of a commit, where nothing else does.
+ * @returns Tells the other isolate of a change, where nothing else does.
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ type Said =
  * await log.close();
  * ```
  */
-export function serveLog(port: MessagePort, log: Log): (commit: Commit) => void {
+export function serveLog(port: MessagePort, log: Log): (change: Change) => void {
   const say = (said: Said) => port.postMessage(said);
   port.onmessage = async ({ data }: MessageEvent<Call>) => {
     const { id, method, args } = data;
@@ -81,7 +81,7 @@ export function serveLog(port: MessagePort, log: Log): (commit: Commit) => void 
       say({ id, failure: toFailure(error) });
     }
   };
-  return (commit) => say({ commit });
+  return (change) => say({ change });
 }
 
 function toFailure(error: unknown): Failure {
@@ -123,7 +123,7 @@ export class RemoteLog implements Log {
   readonly #calls = new Map<number, Waiting>();
   #nextId = 1;
   #closed = false;
-  #onCommit: (commit: Commit) => void = () => {};
+  #onChange: (change: Change) => void = () => {};
 
   /**
    * Reaches a log.
@@ -144,7 +144,7 @@ export class RemoteLog implements Log {
   }
 
   #hear(said: Said): void {
-    if ("commit" in said) return this.#onCommit(said.commit);
+    if ("change" in said) return this.#onChange(said.change);
     // One that comes after its deadline was given up.
     const call = this.#calls.get(said.id);
     if ("failure" in said) call?.reject(toError(said.failure));
@@ -152,13 +152,13 @@ export class RemoteLog implements Log {
   }
 
   /**
-   * Sets who hears of the commits that the owner tells over the port: none,
+   * Sets who hears of the changes that the owner tells over the port: none,
    * where it tells of them by {@linkcode PipelineChannels}.
    *
-   * @param onCommit Who hears.
+   * @param onChange Who hears.
    */
-  listen(onCommit: (commit: Commit) => void): void {
-    this.#onCommit = onCommit;
+  listen(onChange: (change: Change) => void): void {
+    this.#onChange = onChange;
   }
 
   /** As {@linkcode EventLog.append}. */

@@ -178,6 +178,6 @@ Deno.test("EventLog.append() answers for what stands though its delivery fails, 
     throw new Error("no delivery");
   });
   equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
-  deepEqual(test.reports, ["Cannot deliver a commit of p_a"]);
+  deepEqual(test.reports, ["Cannot deliver a change of p_a"]);
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
 });

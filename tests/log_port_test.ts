@@ -4,7 +4,7 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
-import type { Commit } from "../lib/commit.ts";
+import type { Change } from "../lib/commit.ts";
 import { readConfig } from "../lib/config.ts";
 import { RunnelError } from "../lib/errors.ts";
 import type { Log } from "../lib/event_log.ts";
@@ -22,7 +22,7 @@ const WORD_MS = 20;
 interface Reached extends Disposable {
   remote: RemoteLog;
   clock: FakeClock;
-  tell: (commit: Commit) => void;
+  tell: (change: Change) => void;
   port: MessagePort;
 }
 
@@ -154,6 +154,16 @@ Deno.test("RemoteLog.close() ends calls under way and refuses later ones", async
   await there.remote.close();
   await Promise.all(calls);
   await rejects(there.remote.head("p_a"), { type: "draining" });
+});
+
+Deno.test("serveLog() tells of clears where nothing else does", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  await test.log.append("p_a", [textEvent("1")]);
+  test.log.listen(there.tell);
+  const heard = new Promise((resolve) => there.remote.listen(resolve));
+  const { epoch } = (await there.remote.clear("p_a"))!;
+  deepEqual(await heard, { pipeline: "p_a", epoch, oldest: 2 });
 });
 
 Deno.test("serveLog() tells of commits where nothing else does", async () => {

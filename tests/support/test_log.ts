@@ -72,7 +72,9 @@ export async function createTestLog({
     maxWaitingBytes,
     report: (trouble) => reports.push(trouble),
   });
-  log.listen((commit) => heard.push(commit));
+  log.listen((change) => {
+    if ("segments" in change) heard.push(change);
+  });
   return {
     log,
     kv,
