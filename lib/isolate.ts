@@ -6,6 +6,7 @@
  */
 
 import { systemClock } from "./clock.ts";
+import { RunnelError } from "./errors.ts";
 import type { Log } from "./event_log.ts";
 import type { FromIsolate, IsolateSetup, ToIsolate } from "./isolates.ts";
 import { RemoteLog } from "./log_port.ts";
@@ -19,6 +20,7 @@ import { prepareStorage } from "./storage.ts";
 const worker = globalThis as unknown as {
   postMessage(message: FromIsolate): void;
   addEventListener(type: string, listener: (event: Event) => void): void;
+  close(): void;
 };
 const tell = worker.postMessage.bind(worker);
 
@@ -32,8 +34,10 @@ worker.addEventListener(
   "unhandledrejection",
   (event) => fail(event, (event as PromiseRejectionEvent).reason),
 );
-// Otherwise nobody would hear of Deno.exit().
+// Otherwise nobody would hear of Deno.exit() …
 worker.addEventListener("unload", () => tell({ is: "failed", message: "An isolate ended" }));
+// … and of close(), which fires nothing.
+worker.close = () => tell({ is: "failed", message: "An isolate ended" });
 
 worker.addEventListener("message", async (event) => {
   const { config, port, signals, logPort } = (event as MessageEvent<IsolateSetup>).data;
@@ -61,7 +65,8 @@ worker.addEventListener("message", async (event) => {
     };
     tell({ is: "listening", address: server.address });
   } catch (error) {
-    const message = error instanceof Error ? error.message : describeCause(error);
-    tell({ is: "failed", message });
+    if (error instanceof RunnelError) {
+      tell({ is: "failed", type: error.type, message: error.message });
+    } else fail(event, error);
   }
 });

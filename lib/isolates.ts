@@ -9,7 +9,7 @@
 import { systemClock } from "./clock.ts";
 import type { Change } from "./commit.ts";
 import type { Config } from "./config.ts";
-import { RunnelError } from "./errors.ts";
+import { RunnelError, type RunnelErrorType } from "./errors.ts";
 import type { EventLog } from "./event_log.ts";
 import { serveLog } from "./log_port.ts";
 import { PipelineChannels } from "./pipeline_channel.ts";
@@ -44,7 +44,8 @@ export type FromIsolate =
   | { is: "listening"; address: Address }
   | { is: "settled" }
   | { is: "drained" }
-  | { is: "failed"; message: string };
+  /** With a type where its start was refused as it may be. */
+  | { is: "failed"; type?: RunnelErrorType; message: string };
 
 /** How isolates are started. */
 export interface IsolatesOptions {
@@ -64,6 +65,7 @@ export interface IsolatesOptions {
  * @param options How.
  * @returns What they are together.
  * @throws {RunnelError} As {@linkcode serve}, or as opening the store does.
+ * @throws {Error} If an isolate fails in another way before it listens.
  *
  * @example
  * ```ts
@@ -92,9 +94,19 @@ export async function startIsolates(
     return isolate.listening;
   };
   let draining = false;
-  // The first one chooses the port where none is set.
-  const address = await start(config.port);
-  await Promise.all(Array.from({ length: config.isolates - 1 }, () => start(address.port)));
+  const end = async () => {
+    for (const isolate of isolates) isolate.end();
+    await owner?.close();
+  };
+  let address: Address;
+  try {
+    // The first one chooses the port where none is set.
+    address = await start(config.port);
+    await Promise.all(Array.from({ length: config.isolates - 1 }, () => start(address.port)));
+  } catch (error) {
+    await end();
+    throw error;
+  }
   for (const { failed } of isolates) {
     failed.then((message) => {
       if (!draining) onFailure(message);
@@ -115,8 +127,7 @@ export async function startIsolates(
       await all("settled", SETTLED_MS);
       for (const isolate of isolates) isolate.tell("end");
       await all("drained", DRAINED_MS);
-      for (const isolate of isolates) isolate.end();
-      await owner?.close();
+      await end();
     },
   };
 }
@@ -199,8 +210,9 @@ class Isolate {
     if (said.is === "listening") return this.#listening.resolve(said.address);
     if (said.is === "settled") return this.#settled.resolve();
     if (said.is === "drained") return this.#drained.resolve();
-    this.#listening.reject(new RunnelError("invalid-setting", said.message));
-    this.#failed.resolve(said.message);
+    const { type, message } = said;
+    this.#listening.reject(type ? new RunnelError(type, message) : new Error(message));
+    this.#failed.resolve(message);
   }
 
   tell(what: ToIsolate): void {

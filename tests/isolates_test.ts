@@ -1,10 +1,21 @@
-import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  fail,
+  match,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import { readConfig } from "../lib/config.ts";
+import { startIsolates } from "../lib/isolates.ts";
+import { prepareStorage } from "../lib/storage.ts";
 import { DenoKv, denoKv } from "./support/denokv.ts";
 import { eventually } from "./support/eventually.ts";
-import { testThatNeeds } from "./support/needs.ts";
-import { DataFolder, Program } from "./support/program.ts";
+import { type Need, testThatNeeds } from "./support/needs.ts";
+import { OLDER_DENO, olderDeno } from "./support/older_deno.ts";
+import { DataFolder, Program, startCommand } from "./support/program.ts";
 import { SeededRandom } from "./support/random.ts";
-import { StreamReader } from "./support/stream_reader.ts";
+import { type SaidEvent, StreamReader } from "./support/stream_reader.ts";
 import { type Published, SubscriberRecord } from "./support/subscriber_record.ts";
 
 /** What a platform gives a process after its signal. */
@@ -17,6 +28,11 @@ const ISOLATES = { RUNNEL_ISOLATES: "3" };
 
 /** Runs isolates of a test's own. */
 const ISOLATES_PROGRAM = [Deno.execPath(), "run", "-A", "tests/support/isolates_program.ts"];
+
+const runtimes: { name: string; needs: Need[]; command: string[] }[] = [
+  { name: "this Deno", needs: [], command: startCommand() },
+  { name: "Deno 2.5", needs: [olderDeno], command: startCommand(OLDER_DENO) },
+];
 
 /** A connection of its own for each request: the system gives each to an isolate. */
 async function request(url: string, init: RequestInit = {}): Promise<Response> {
@@ -45,10 +61,10 @@ function sequenceOf(id: string): number {
   return Number(id.split("-").at(-1));
 }
 
-async function subscribeMany({ url }: Program): Promise<StreamReader[]> {
+async function subscribeMany({ url }: Program, count = STREAMS): Promise<StreamReader[]> {
   const streams = await Promise.all(
     Array.from(
-      { length: STREAMS },
+      { length: count },
       async () => new StreamReader(await fetch(`${url}/pipelines/p_a/sse`)),
     ),
   );
@@ -56,22 +72,90 @@ async function subscribeMany({ url }: Program): Promise<StreamReader[]> {
   return streams;
 }
 
-Deno.test("startIsolates() gives every subscriber of every isolate every event, once and in order", async () => {
-  await using folder = new DataFolder();
-  await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
-  const streams = await subscribeMany(program);
-  const payloads = Array.from({ length: 200 }, (_, index) => index);
-  const answers = await Promise.all(payloads.map((payload) => publish(program, payload)));
-  const expected = new Map(answers.map(({ id }, payload) => [id, String(payload)]));
-  equal(expected.size, payloads.length);
-  for (const stream of streams) {
-    const events = await stream.events(payloads.length);
-    const sequences = events.map(({ id }) => Number(id!.split("-").at(-1)));
-    deepEqual(sequences, payloads.map((payload) => payload + 1));
-    for (const { id, data } of events) equal(data, expected.get(id!));
-  }
-  await Promise.all(streams.map((stream) => stream.cancel()));
-});
+/** The numbers of the next events of a stream, which has to have them once and in order. */
+async function numbered(stream: StreamReader, count: number): Promise<SaidEvent[]> {
+  const events = await stream.events(count);
+  const sequences = events.map(({ id }) => sequenceOf(id!));
+  deepEqual(sequences, Array.from(sequences, (_, index) => index + 1));
+  return events;
+}
+
+for (const { name, needs, command } of runtimes) {
+  testThatNeeds(
+    needs,
+    `startIsolates() under ${name} gives every subscriber of every isolate every event, once and in order`,
+    async () => {
+      await using folder = new DataFolder();
+      await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv }, command);
+      const streams = await subscribeMany(program);
+      const payloads = Array.from({ length: 200 }, (_, index) => index);
+      const answers = await Promise.all(payloads.map((payload) => publish(program, payload)));
+      const expected = new Map(answers.map(({ id }, payload) => [id, String(payload)]));
+      equal(expected.size, payloads.length);
+      for (const stream of streams) {
+        const events = await numbered(stream, payloads.length);
+        for (const { id, data } of events) equal(data, expected.get(id!));
+      }
+      await Promise.all(streams.map((stream) => stream.cancel()));
+    },
+  );
+
+  testThatNeeds(
+    needs,
+    `startIsolates() under ${name} clears a pipeline for every isolate`,
+    async () => {
+      await using folder = new DataFolder();
+      await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv }, command);
+      const streams = await subscribeMany(program);
+      await publish(program, 1);
+      for (const stream of streams) await stream.event();
+      const cleared = await request(`${program.url}/pipelines/p_a/events`, { method: "DELETE" });
+      equal(cleared.status, 204);
+      await eventually("no isolate has it in its history", async () => {
+        const fresh = await Promise.all(Array.from({ length: STREAMS }, async () => {
+          const stream = new StreamReader(await fetch(`${program.url}/pipelines/p_a/sse`));
+          const { length } = await stream.until("runnel.live");
+          await stream.cancel();
+          return length;
+        }));
+        return fresh.every((length) => length === 1);
+      });
+      await Promise.all(streams.map((stream) => stream.cancel()));
+    },
+  );
+
+  testThatNeeds(
+    [...needs, denoKv],
+    `startIsolates() under ${name} on denokv is one service with another process, and drains`,
+    async () => {
+      await using kv = await DenoKv.start();
+      await using here = await Program.start({ ...ISOLATES, ...kv.settings }, command);
+      await using there = await Program.start(kv.settings, command);
+      const [ending, staying] = [await subscribeMany(here), await subscribeMany(there, 4)];
+      const numbers = Array.from({ length: 60 }, (_, index) => index);
+      const answers = await Promise.all(
+        numbers.map((number) => publish(number % 3 ? here : there, number)),
+      );
+      const expected = new Map(answers.map(({ id }, number) => [id, String(number)]));
+      for (const stream of [...ending, ...staying]) {
+        const events = await numbered(stream, numbers.length);
+        deepEqual(new Map(events.map(({ id, data }) => [id!, data])), expected);
+      }
+      const { id } = await publish(here, "last");
+      here.kill("SIGTERM");
+      for (const stream of ending) {
+        deepEqual((await stream.events(Infinity)).map((event) => event.id), [id]);
+      }
+      equal(await here.exit(), 0);
+      await publish(there, "more");
+      for (const stream of staying) {
+        deepEqual((await stream.events(2)).map(({ data }) => data), ['"last"', '"more"']);
+        await stream.cancel();
+      }
+      await Promise.all(ending.map((stream) => stream.cancel()));
+    },
+  );
+}
 
 function fileStore() {
   const folder = new DataFolder();
@@ -161,25 +245,6 @@ for (
   );
 }
 
-Deno.test("startIsolates() clears a pipeline for every isolate", async () => {
-  await using folder = new DataFolder();
-  await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
-  const streams = await subscribeMany(program);
-  await publish(program, 1);
-  for (const stream of streams) await stream.event();
-  equal((await request(`${program.url}/pipelines/p_a/events`, { method: "DELETE" })).status, 204);
-  await eventually("no isolate has it in its history", async () => {
-    const fresh = await Promise.all(Array.from({ length: STREAMS }, async () => {
-      const stream = new StreamReader(await fetch(`${program.url}/pipelines/p_a/sse`));
-      const { length } = await stream.until("runnel.live");
-      await stream.cancel();
-      return length;
-    }));
-    return fresh.every((length) => length === 1);
-  });
-  await Promise.all(streams.map((stream) => stream.cancel()));
-});
-
 Deno.test("startIsolates() stores one event for a key that comes twenty times at once", async () => {
   await using folder = new DataFolder();
   await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
@@ -214,13 +279,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const since = performance.now();
     program.kill(signal);
     // A stream that is cut instead of ended rejects here.
-    const received = await Promise.all(streams.map((stream) => stream.events(Infinity)));
+    const received = await Promise.all(streams.map((stream) => numbered(stream, Infinity)));
     equal(await program.exit(), 0);
     ok(performance.now() - since < DRAIN_MS);
     await Promise.all(publishers);
     for (const events of received) {
-      const sequences = events.map(({ id }) => Number(id!.split("-").at(-1)));
-      deepEqual(sequences, Array.from(sequences, (_, index) => index + 1));
       const ids = new Set(events.map(({ id }) => id!));
       equal(accepted.difference(ids).size, 0);
     }
@@ -239,11 +302,26 @@ Deno.test("startIsolates() refuses a port that is taken, though isolates may sha
   equal(code, 1);
 });
 
+Deno.test("startIsolates() refuses a store that cannot be opened as one isolate does, and leaves nothing", async () => {
+  const config = readConfig({ PORT: "0", RUNNEL_ISOLATES: "3", RUNNEL_KV: "http://127.0.0.1:1" });
+  using storage = await prepareStorage(config.kv);
+  await rejects(startIsolates({ config, storage, onFailure: fail }), { type: "storage-unusable" });
+});
+
+Deno.test("startIsolates() refuses isolates that cannot be loaded, and leaves nothing", async () => {
+  await using folder = new DataFolder();
+  const config = readConfig({ PORT: "0", RUNNEL_ISOLATES: "3", RUNNEL_KV: folder.kv });
+  using storage = await prepareStorage(config.kv);
+  const entry = new URL("nowhere.ts", import.meta.url);
+  await rejects(startIsolates({ config, storage, entry, onFailure: fail }), /nowhere\.ts/);
+});
+
 for (
   const [way, line] of [
     ["throws", "An isolate failed: Error: out of luck"],
     ["rejects", "An isolate failed: Error: out of luck"],
     ["exits", "An isolate ended"],
+    ["closes", "An isolate ended"],
   ] as const
 ) {
   Deno.test(`startIsolates() takes the process down where an isolate ${way}, and says so`, async () => {

@@ -131,22 +131,25 @@ const refusals: {
   },
 ];
 
-for (const { what, set, says } of refusals) {
-  testThatNeeds(
-    [denoKv],
-    `main.ts refuses a KV server ${what} in one line that says what to do`,
-    async () => {
-      await using kv = await DenoKv.start();
-      const { code, lines } = await Program.refuse({
-        ...kv.settings,
-        RUNNEL_KV_TIMEOUT_MS: String(TIMEOUT_MS),
-        ...await set(kv),
-      });
-      equal(lines.length, 1, lines.join("\n"));
-      match(lines[0]!, says);
-      equal(code, 1);
-    },
-  );
+for (const isolates of ["1", "3"]) {
+  for (const { what, set, says } of refusals) {
+    testThatNeeds(
+      [denoKv],
+      `main.ts with RUNNEL_ISOLATES=${isolates} refuses a KV server ${what} in one line that says what to do`,
+      async () => {
+        await using kv = await DenoKv.start();
+        const { code, lines } = await Program.refuse({
+          ...kv.settings,
+          RUNNEL_ISOLATES: isolates,
+          RUNNEL_KV_TIMEOUT_MS: String(TIMEOUT_MS),
+          ...await set(kv),
+        });
+        equal(lines.length, 1, lines.join("\n"));
+        match(lines[0]!, says);
+        equal(code, 1);
+      },
+    );
+  }
 }
 
 testThatNeeds([denoKv], "two programs on one KV server are one service", async () => {

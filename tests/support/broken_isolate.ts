@@ -13,6 +13,7 @@ const ways: Record<string, () => void> = {
   },
   "?rejects": () => void Promise.reject(new Error("out of luck")),
   "?exits": () => Deno.exit(0),
+  "?closes": () => self.close(),
 };
 
 // When everything has started: a moment after it was imported would be too soon.
