@@ -20,8 +20,12 @@ import type { Report } from "./report.ts";
 import { Sweep } from "./sweep.ts";
 import { requestBytes, WaitingBytes } from "./waiting_bytes.ts";
 
-/** Writers that are kept, with the heads that they know, though nothing waits. */
-const MAX_IDLE_WRITERS = 1000;
+/**
+ * Writers that are kept, with the heads that they know, though nothing waits:
+ * with fewer than there are live pipelines, every commit would have to read its
+ * head first.
+ */
+const MAX_IDLE_WRITERS = 4000;
 
 /** What an {@linkcode EventLog} works with. */
 export interface EventLogOptions {

@@ -107,11 +107,22 @@ Deno.test("EventLog.append() counts nothing as waiting once it was refused", asy
 Deno.test("EventLog forgets writers that are idle, and what they knew was not needed", async () => {
   await using test = await createTestLog();
   await test.log.append("p_a", [textEvent("1")], "k");
-  for (let i = 0; i < 1100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
   const reads = test.kv.calls.get;
   deepEqual((await test.log.append("p_a", [textEvent("2")])).first, 2);
   equal(test.kv.calls.get, reads + 1);
   equal((await test.log.append("p_a", [textEvent("1")], "k")).replayed, true);
+});
+
+Deno.test("EventLog commits to two thousand pipelines in turn without reading their heads anew", async () => {
+  await using test = await createTestLog();
+  const publishToAll = async () => {
+    for (let i = 0; i < 2000; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  };
+  await publishToAll();
+  const reads = test.kv.calls.get;
+  await publishToAll();
+  equal(test.kv.calls.get, reads);
 });
 
 Deno.test("EventLog forgets no writer that has a commit under way", async () => {
@@ -120,7 +131,7 @@ Deno.test("EventLog forgets no writer that has a commit under way", async () => 
   test.kv.script("commit", commit.fault);
   const first = test.log.append("p_a", [textEvent("1")]);
   await commit.met;
-  for (let i = 0; i < 1100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
   const commits = test.kv.calls.commit;
   const second = test.log.append("p_a", [textEvent("2")]);
   await settled();
