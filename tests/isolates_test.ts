@@ -13,7 +13,7 @@ import { DenoKv, denoKv } from "./support/denokv.ts";
 import { eventually } from "./support/eventually.ts";
 import { type Need, testThatNeeds } from "./support/needs.ts";
 import { OLDER_DENO, olderDeno } from "./support/older_deno.ts";
-import { DataFolder, Program, startCommand } from "./support/program.ts";
+import { DataFolder, type Environment, Program, startCommand } from "./support/program.ts";
 import { SeededRandom } from "./support/random.ts";
 import { type SaidEvent, StreamReader } from "./support/stream_reader.ts";
 import { type Published, SubscriberRecord } from "./support/subscriber_record.ts";
@@ -32,6 +32,25 @@ const ISOLATES_PROGRAM = [Deno.execPath(), "run", "-A", "tests/support/isolates_
 const runtimes: { name: string; needs: Need[]; command: string[] }[] = [
   { name: "this Deno", needs: [], command: startCommand() },
   { name: "Deno 2.5", needs: [olderDeno], command: startCommand(OLDER_DENO) },
+];
+
+interface Store extends AsyncDisposable {
+  settings: Environment;
+}
+
+const stores: { name: string; needs: Need[]; create: () => Promise<Store> }[] = [
+  {
+    name: "a file",
+    needs: [],
+    create() {
+      const folder = new DataFolder();
+      return Promise.resolve({
+        settings: { RUNNEL_KV: folder.kv },
+        [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+      });
+    },
+  },
+  { name: "denokv", needs: [denoKv], create: DenoKv.start },
 ];
 
 /** A connection of its own for each request: the system gives each to an isolate. */
@@ -157,14 +176,6 @@ for (const { name, needs, command } of runtimes) {
   );
 }
 
-function fileStore() {
-  const folder = new DataFolder();
-  return Promise.resolve({
-    settings: { RUNNEL_KV: folder.kv },
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-  });
-}
-
 /** A subscriber that leaves now and then, if it is `restless`, and resumes. */
 async function follow(
   { url }: Program,
@@ -186,12 +197,7 @@ async function follow(
   }
 }
 
-for (
-  const { name, needs, create } of [
-    { name: "a file", needs: [], create: fileStore },
-    { name: "denokv", needs: [denoKv], create: DenoKv.start },
-  ]
-) {
+for (const { name, needs, create } of stores) {
   testThatNeeds(
     needs,
     `startIsolates() on ${name} delivers all once and in order, though half of the broadcasts are lost, late, doubled or out of order`,
@@ -259,35 +265,41 @@ Deno.test("startIsolates() stores one event for a key that comes twenty times at
   equal(events.length, 1);
 });
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.test(`startIsolates() on ${signal} ends all streams with all that was accepted, and the process`, async () => {
-    await using folder = new DataFolder();
-    await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
-    const streams = await subscribeMany(program);
-    const accepted = new Set<string>();
-    const publisher = async () => {
-      try {
-        for (let answer; (answer = await publish(program, 1)).status === 202;) {
-          accepted.add(answer.id);
+for (const { name, needs, create } of stores) {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    testThatNeeds(
+      needs,
+      `startIsolates() on ${name} ends all streams with all that was accepted, and the process, on ${signal}`,
+      async () => {
+        await using store = await create();
+        await using program = await Program.start({ ...ISOLATES, ...store.settings });
+        const streams = await subscribeMany(program);
+        const accepted = new Set<string>();
+        const publisher = async () => {
+          try {
+            for (let answer; (answer = await publish(program, 1)).status === 202;) {
+              accepted.add(answer.id);
+            }
+          } catch (error) {
+            if (!(error instanceof TypeError)) throw error;
+          }
+        };
+        const publishers = Array.from({ length: 8 }, publisher);
+        await eventually("the burst is under way", () => accepted.size > 100);
+        const since = performance.now();
+        program.kill(signal);
+        // A stream that is cut instead of ended rejects here.
+        const received = await Promise.all(streams.map((stream) => numbered(stream, Infinity)));
+        equal(await program.exit(), 0);
+        ok(performance.now() - since < DRAIN_MS);
+        await Promise.all(publishers);
+        for (const events of received) {
+          const ids = new Set(events.map(({ id }) => id!));
+          equal(accepted.difference(ids).size, 0);
         }
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error;
-      }
-    };
-    const publishers = Array.from({ length: 8 }, publisher);
-    await eventually("the burst is under way", () => accepted.size > 100);
-    const since = performance.now();
-    program.kill(signal);
-    // A stream that is cut instead of ended rejects here.
-    const received = await Promise.all(streams.map((stream) => numbered(stream, Infinity)));
-    equal(await program.exit(), 0);
-    ok(performance.now() - since < DRAIN_MS);
-    await Promise.all(publishers);
-    for (const events of received) {
-      const ids = new Set(events.map(({ id }) => id!));
-      equal(accepted.difference(ids).size, 0);
-    }
-  });
+      },
+    );
+  }
 }
 
 Deno.test("startIsolates() refuses a port that is taken, though isolates may share it", async () => {
