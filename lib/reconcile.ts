@@ -42,9 +42,9 @@ export class Reconcile implements Disposable {
   readonly #timer: Disposable;
   /** Pipelines of this round that are still to be compared. */
   #round: string[] = [];
-  /** How many of a round are compared in a step. */
-  #share = 0;
-  /** How many are to be compared by now: less than one is carried over. */
+  /** How many a round has. */
+  #size = 0;
+  /** Pipelines times milliseconds that are due: whole numbers, so that no rounding delays one. */
   #due = 0;
 
   /**
@@ -58,13 +58,14 @@ export class Reconcile implements Disposable {
   }
 
   #step(): void {
+    const { pipelines, periodMs } = this.#options;
     if (this.#round.length === 0) {
-      this.#round = [...this.#options.pipelines()];
-      this.#share = this.#round.length * STEP_MS / this.#options.periodMs;
+      this.#round = [...pipelines()];
+      this.#size = this.#round.length;
     }
-    this.#due = Math.min(this.#round.length, this.#due + this.#share);
-    const now = this.#round.splice(0, this.#due);
-    this.#due -= now.length;
+    this.#due = Math.min(this.#round.length * periodMs, this.#due + this.#size * STEP_MS);
+    const now = this.#round.splice(0, Math.floor(this.#due / periodMs));
+    this.#due -= now.length * periodMs;
     for (let i = 0; i < now.length; i += MAX_KEYS) this.#compare(now.slice(i, i + MAX_KEYS));
   }
 
