@@ -320,12 +320,15 @@ Deno.test("startIsolates() refuses a store that cannot be opened as one isolate 
   await rejects(startIsolates({ config, storage, onFailure: fail }), { type: "storage-unusable" });
 });
 
-Deno.test("startIsolates() refuses isolates that cannot be loaded, and leaves nothing", async () => {
+Deno.test("startIsolates() tells why isolates fail before they listen, and leaves nothing", async () => {
   await using folder = new DataFolder();
   const config = readConfig({ PORT: "0", RUNNEL_ISOLATES: "3", RUNNEL_KV: folder.kv });
   using storage = await prepareStorage(config.kv);
-  const entry = new URL("nowhere.ts", import.meta.url);
-  await rejects(startIsolates({ config, storage, entry, onFailure: fail }), /nowhere\.ts/);
+  const entry = new URL("data:text/javascript,throw new Error('out of luck')");
+  await rejects(
+    startIsolates({ config, storage, entry, onFailure: fail }),
+    /^Error: An isolate failed: .*out of luck$/,
+  );
 });
 
 for (
