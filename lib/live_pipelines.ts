@@ -114,20 +114,20 @@ export class LivePipelines {
       pages: this.#pages,
       limits: { events: history, bytes: TAIL_BYTES },
       onGrowth: (bytes) => this.#grow(bytes),
-      onUnused: () => this.#drop(id),
+      onUnused: () => this.#drop(id, live),
     });
     // Before the log is read, so that nothing falls in between.
     const channel = channels?.join(id, (message) => this.#onMessage(id, message)) ?? null;
-    const live = { pipeline, channel };
+    const live: Live = { pipeline, channel };
     this.#live.set(id, live);
     watches?.add(id);
     this.#reconcile ??= this.#startReconcile();
     return live;
   }
 
-  #drop(id: string): void {
-    const live = this.#live.get(id);
-    if (!live) return;
+  #drop(id: string, live: Live): void {
+    // Another may have taken its place since.
+    if (this.#live.get(id) !== live) return;
     this.#live.delete(id);
     addRepairs(this.#pastRepairs, live.pipeline.tail.repairs);
     this.#options.watches?.delete(id);
