@@ -67,6 +67,8 @@ export class Pipeline implements SubscriberSource, Disposable {
     try {
       // A pipeline that nobody wrote to has an epoch that has to be renewed.
       if (!this.tail.events || this.tail.events.last === 0) await this.tail.repair();
+      // What was accepted by now is history for whoever comes now.
+      await this.tail.reachExpected();
       const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
       const subscriber = new Subscriber({
         ...arrival,
@@ -95,12 +97,7 @@ export class Pipeline implements SubscriberSource, Disposable {
     const position = parseEventId(lastEventId);
     if (!position) return "unknown";
     // A tail that lags must not call a good position foreign.
-    if (!this.tail.has(position)) {
-      // A repair under way may have read the head before the position was there.
-      await this.tail.repaired();
-      await this.tail.repair();
-    }
-    return this.tail.has(position) ? position.sequence : "unknown";
+    return await this.tail.reach(position) ? position.sequence : "unknown";
   }
 
   /**

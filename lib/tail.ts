@@ -141,10 +141,36 @@ export class Tail implements Disposable {
     if (position.sequence > (this.#expected?.sequence ?? 0)) this.#expected = position;
     this.#wordTimer ??= this.#options.clock.after(WORD_MS, () => {
       this.#wordTimer = null;
-      const expected = this.#expected!;
-      this.#expected = null;
-      if (!this.has(expected)) this.#repairAside();
+      this.#aside(this.reachExpected());
     });
+  }
+
+  /**
+   * Brings the event that is expected, if one is, from the log.
+   *
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async reachExpected(): Promise<void> {
+    const expected = this.#expected;
+    if (!expected) return;
+    await this.reach(expected);
+    if (this.#expected === expected) this.#expected = null;
+  }
+
+  /**
+   * Brings an event from the log if it is not here, and all that is before it.
+   *
+   * @param position Which.
+   * @returns Whether it is or was here then: otherwise it is none of this log.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async reach(position: Position): Promise<boolean> {
+    if (!this.has(position)) {
+      // A repair under way may have read the head before the event was there.
+      await this.#repairing?.catch(() => {});
+      if (!this.has(position)) await this.repair();
+    }
+    return this.has(position);
   }
 
   /**
@@ -182,11 +208,6 @@ export class Tail implements Disposable {
    */
   repair(): Promise<void> {
     return this.#repairing ??= this.#repairNow();
-  }
-
-  /** Resolves when the repair that is under way, if any, is over. */
-  async repaired(): Promise<void> {
-    await this.#repairing?.catch(() => {});
   }
 
   async #repairNow(): Promise<void> {
@@ -235,7 +256,11 @@ export class Tail implements Disposable {
   /** Repairs while nobody waits for it. */
   #repairAside(): void {
     if (this.#retryTimer || this.#closed) return;
-    this.repair().catch((error) => {
+    this.#aside(this.repair());
+  }
+
+  #aside(repair: Promise<void>): void {
+    repair.catch((error) => {
       this.#options.report(`Cannot repair the tail of ${this.#pipeline}`, error);
     });
   }

@@ -211,3 +211,19 @@ Deno.test("Hub.publish() on a RemoteLog reads nothing where the word of the comm
   equal(test.kv.calls.get, reads);
   await stream.cancel();
 });
+
+Deno.test("Hub.publish() on a RemoteLog is history for whoever comes after its answer", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const { hub } = createServiceOn(there.remote, { config: readConfig({}), clock: there.clock });
+  await test.log.append("p_a", [textEvent("1")]);
+  const earlier = new StreamReader(await hub.subscribe("p_a"));
+  await earlier.until("runnel.live");
+  await hub.publish("p_a", [textEvent("2")]);
+  const stream = new StreamReader(await hub.subscribe("p_a"));
+  const told = await stream.until("runnel.live");
+  deepEqual(told.map(({ data }) => data), ["1", "2", '{"replayed":2}']);
+  await earlier.cancel();
+  await stream.cancel();
+  there.clock.advance(WORD_MS);
+});
