@@ -57,6 +57,7 @@ export class Hub {
   readonly #places: Places;
   readonly #publishes = new Publishes();
   #draining = false;
+  #ping: Promise<void> | null = null;
 
   /**
    * Makes a hub without publishers and subscribers.
@@ -192,7 +193,9 @@ export class Hub {
    */
   async ready(ms: number): Promise<void> {
     this.#refuseWhileDraining();
-    await this.#options.log.ping(ms);
+    // Whoever asks meanwhile is answered with it: a ping is a write.
+    this.#ping ??= this.#options.log.ping(ms).finally(() => this.#ping = null);
+    await this.#ping;
   }
 
   /**

@@ -76,6 +76,16 @@ async function publishHeld({ hub, kv }: { hub: TestService["hub"]; kv: FaultyKv 
   return { held, publishing };
 }
 
+Deno.test("Hub.ready() asks the log once for all who ask at the same time", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  const before = kv.calls.commit;
+  await Promise.all(Array.from({ length: 20 }, () => hub.ready(1000)));
+  equal(kv.calls.commit, before + 1);
+  await hub.ready(1000);
+  equal(kv.calls.commit, before + 2);
+});
+
 Deno.test("Hub.drain() refuses new work, and is not ready while the process answers", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
