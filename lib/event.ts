@@ -1,17 +1,8 @@
 /**
- * Events, their IDs and their limits.
+ * Events and their IDs.
  *
  * @module
  */
-
-/** The most events of one request. */
-export const MAX_EVENTS = 1000;
-
-/** The most bytes of a payload, as JSON text in UTF-8. */
-export const MAX_PAYLOAD_BYTES = 60 * 1024;
-
-/** The most levels of arrays and objects inside each other in a payload. */
-export const MAX_PAYLOAD_DEPTH = 512;
 
 /** The most channels that one subscriber may name. */
 export const MAX_CHANNELS = 20;

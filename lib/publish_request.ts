@@ -5,8 +5,15 @@
  */
 
 import { RunnelError } from "./errors.ts";
-import { MAX_EVENTS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, type NewEvent } from "./event.ts";
-import { channelSchema, eventSchema } from "./openapi/schemas.ts";
+import type { NewEvent } from "./event.ts";
+import {
+  channelProblem,
+  isDeeperThan,
+  MAX_EVENTS,
+  MAX_PAYLOAD_BYTES,
+  MAX_PAYLOAD_DEPTH,
+} from "./event_rules.ts";
+import { eventSchema } from "./openapi/schemas.ts";
 
 /** What a publisher asks for. */
 export interface PublishRequest {
@@ -140,8 +147,8 @@ export function readRawEvent(
   contentType: string | null,
   body: Uint8Array,
 ): NewEvent {
-  const { success, error } = channelSchema.safeParse(channel);
-  if (!success) throw invalidEvent(0, `channel: ${error.issues[0]!.message}`);
+  const problem = channelProblem(channel);
+  if (problem) throw invalidEvent(0, `channel: ${problem}`);
   if (!/^application\/(json|.*\+json)$/.test(mediaType(contentType))) {
     return { channel, payload: encodePayload(decode(body, { ignoreBOM: true }), 0) };
   }
@@ -185,12 +192,6 @@ function checkDepth(payload: unknown, index: number): void {
   if (isDeeperThan(MAX_PAYLOAD_DEPTH, payload)) {
     throw invalidEvent(index, `payload: it is more than ${MAX_PAYLOAD_DEPTH} levels deep`);
   }
-}
-
-function isDeeperThan(levels: number, value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (levels === 0) return true;
-  return Object.values(value).some((inner) => isDeeperThan(levels - 1, inner));
 }
 
 function encodePayload(payload: unknown, index: number): Uint8Array {

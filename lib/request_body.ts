@@ -5,9 +5,7 @@
  */
 
 import { RunnelError } from "./errors.ts";
-
-/** The most bytes of a body: what one atomic commit of the log holds in any case. */
-export const MAX_BODY_BYTES: number = 512 * 1024;
+import { MAX_BODY_BYTES } from "./event_rules.ts";
 
 /**
  * Reads a whole body, whether its length was announced or not.

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_EVENTS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from "../lib/event.ts";
+import { MAX_EVENTS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from "../lib/event_rules.ts";
 import { readPublishRequest, readRawEvent } from "../lib/publish_request.ts";
 import { textOf, utf8 } from "./support/text.ts";
 

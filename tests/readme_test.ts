@@ -1,7 +1,12 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { readConfig, SETTING_NAMES } from "../lib/config.ts";
-import { MAX_CHANNELS, MAX_EVENTS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from "../lib/event.ts";
-import { MAX_BODY_BYTES } from "../lib/request_body.ts";
+import { MAX_CHANNELS } from "../lib/event.ts";
+import {
+  MAX_BODY_BYTES,
+  MAX_EVENTS,
+  MAX_PAYLOAD_BYTES,
+  MAX_PAYLOAD_DEPTH,
+} from "../lib/event_rules.ts";
 import denoJson from "../deno.json" with { type: "json" };
 import { launchChromium, testInChromium } from "./support/chromium.ts";
 import { answers, denoKvFolder, testWithDenokv } from "./support/denokv.ts";

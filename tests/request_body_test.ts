@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
-import { MAX_BODY_BYTES, readBody } from "../lib/request_body.ts";
+import { MAX_BODY_BYTES } from "../lib/event_rules.ts";
+import { readBody } from "../lib/request_body.ts";
 import { textOf, utf8 } from "./support/text.ts";
 
 function post(body: BodyInit | null, headers: HeadersInit = {}): Request {

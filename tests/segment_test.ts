@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_PAYLOAD_BYTES, type NewEvent } from "../lib/event.ts";
+import type { NewEvent } from "../lib/event.ts";
+import { MAX_PAYLOAD_BYTES } from "../lib/event_rules.ts";
 import {
   EVENT_OVERHEAD_BYTES,
   MAX_SEGMENT_BYTES,

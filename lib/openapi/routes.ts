@@ -5,7 +5,8 @@
  */
 
 import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
-import { MAX_CHANNELS, MAX_EVENTS } from "../event.ts";
+import { MAX_CHANNELS } from "../event.ts";
+import { MAX_EVENTS } from "../event_rules.ts";
 import { channelSchema, eventSchema, idempotencyKeySchema, pipelineSchema } from "./schemas.ts";
 
 /** A route, with its path as the router takes it. */

@@ -6,29 +6,22 @@
  */
 
 import { z } from "zod";
+import {
+  channelProblem,
+  MAX_CHANNEL_LENGTH,
+  PIPELINE_PATTERN,
+  pipelineProblem,
+} from "../event_rules.ts";
 
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
-export const pipelineSchema: z.ZodString = z.string().regex(
-  /^p_[A-Za-z0-9_-]{1,62}$/,
-  "expected p_ followed by 1 to 62 letters, digits, _ or -",
-);
+export const pipelineSchema: z.ZodString = z.string()
+  .check(by(pipelineProblem))
+  .meta({ pattern: PIPELINE_PATTERN.source });
 
-/**
- * A channel: 1 to 128 UTF-16 units of well-formed text without control
- * characters. `runnel.` is our own prefix, and EventSource fires `error` and
- * `open` itself, so that a listener could not tell them apart.
- */
+/** A channel: 1 to 128 UTF-16 units of well-formed text without control characters. */
 export const channelSchema: z.ZodString = z.string()
-  .min(1, "expected 1 to 128 characters")
-  // zod counts a surrogate pair as one.
-  .max(128, "expected 1 to 128 characters")
-  .refine((text) => text.length <= 128, "expected 1 to 128 characters")
-  .refine(
-    (text) => text.isWellFormed() && !/\p{Cc}/u.test(text),
-    "expected well-formed text without control characters",
-  )
-  .regex(/^(?!runnel\.)/, "expected a name that does not start with runnel.")
-  .regex(/^(?!(error|open)$)/, "expected a name other than error and open, which EventSource uses");
+  .check(by(channelProblem))
+  .meta({ minLength: 1, maxLength: MAX_CHANNEL_LENGTH });
 
 /** What a publisher sends for one event. */
 export const eventSchema: z.ZodType<{ pipeline: string; channel: string; payload: unknown }> = z
@@ -46,3 +39,10 @@ export const idempotencyKeySchema: z.ZodString = z.string().regex(
   /^[!-~]{1,255}$/,
   "expected 1 to 255 visible ASCII characters",
 );
+
+function by(findProblem: (text: string) => string | null): z.core.CheckFn<string> {
+  return ({ value, issues }) => {
+    const message = findProblem(value);
+    if (message) issues.push({ code: "custom", message, input: value });
+  };
+}
