@@ -1,0 +1,82 @@
+/**
+ * An event as it was when a workflow sent it.
+ *
+ * @module
+ */
+
+import {
+  channelProblem,
+  isDeeperThan,
+  MAX_PAYLOAD_BYTES,
+  MAX_PAYLOAD_DEPTH,
+} from "../event_rules.ts";
+
+/** What a workflow sends. */
+export interface SseEvent {
+  /** The channel: the event type that an `EventSource` listens for. */
+  channel: string;
+  /** Any JSON value. */
+  payload: unknown;
+}
+
+/** An event that no later change of its payload can touch. */
+export interface CapturedEvent {
+  /** The channel. */
+  channel: string;
+  /** The payload, as JSON text. */
+  payload: string;
+}
+
+/**
+ * Captures an event, or refuses it while its author can still see where it came
+ * from.
+ *
+ * @param event What `$.send.sse()` was called with.
+ * @throws {TypeError} If the channel or the payload is missing, or is none.
+ * @throws {RangeError} If the payload is larger or deeper than the service takes.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal, throws } from "node:assert/strict";
+ *
+ * const payload = { name: "Luke" };
+ * const event = captureEvent({ channel: "names", payload });
+ * payload.name = "Vader";
+ * equal(event.payload, '{"name":"Luke"}');
+ * throws(() => captureEvent({ channel: "names" } as never), /payload is missing/);
+ * ```
+ */
+export function captureEvent(event: SseEvent): CapturedEvent {
+  const missing = (["channel", "payload"] as const).filter((name) => event?.[name] === undefined);
+  if (missing.length > 0) {
+    throw new TypeError(
+      `Cannot send: ${missing.join(" and ")} ${missing.length > 1 ? "are" : "is"} missing. ` +
+        "Expected $.send.sse({ channel, payload })",
+    );
+  }
+  const { channel } = event;
+  const problem = typeof channel === "string" ? channelProblem(channel) : "expected a string";
+  if (problem) throw new TypeError(`Cannot send: channel ${JSON.stringify(channel)}: ${problem}`);
+  return { channel, payload: toJson(event.payload) };
+}
+
+function toJson(payload: unknown): string {
+  let text;
+  try {
+    text = JSON.stringify(payload);
+  } catch (cause) {
+    throw new TypeError("Cannot send: payload: expected a value that JSON can hold", { cause });
+  }
+  // A function, for one, has no JSON and no error either.
+  if (text === undefined) throw new TypeError("Cannot send: payload: expected any JSON value");
+  const size = new TextEncoder().encode(text).length;
+  if (size > MAX_PAYLOAD_BYTES) {
+    throw new RangeError(
+      `Cannot send: payload: it has ${size} bytes of JSON, expected ${MAX_PAYLOAD_BYTES} at most`,
+    );
+  }
+  if (isDeeperThan(MAX_PAYLOAD_DEPTH, JSON.parse(text))) {
+    throw new RangeError(`Cannot send: payload: it is more than ${MAX_PAYLOAD_DEPTH} levels deep`);
+  }
+  return text;
+}

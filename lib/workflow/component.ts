@@ -1,0 +1,133 @@
+/**
+ * What the author of a workflow writes, and what it is given.
+ *
+ * @module
+ */
+
+import type { SseEvent } from "./captured_event.ts";
+
+/** What a step gave to those after it: its exports by their keys, `$return_value` among them. */
+export type StepExports = Record<string, unknown>;
+
+/** What the trigger and the steps before gave, by the step's name. */
+export type Steps = Record<string, StepExports>;
+
+/** What a step does to the world outside. */
+export interface Actions {
+  /** Destinations. */
+  send: {
+    /**
+     * Sends an event to those who listen to the workflow's stream. It returns at
+     * once and is not awaited: all calls are collected, and delivered in their
+     * order when the workflow has finished.
+     *
+     * @throws {TypeError} If the channel or the payload is missing, or is none.
+     * @throws {RangeError} If the payload is larger or deeper than the service takes.
+     */
+    sse(event: SseEvent): void;
+  };
+  /** Gives a value to the steps after this one, as `steps.<this step>.<key>`. */
+  export(key: string, value: unknown): void;
+  /** What happens next. */
+  flow: {
+    /** Ends the workflow after this step: `return $.flow.exit("nothing to do")`. */
+    exit(reason?: string): void;
+  };
+}
+
+/** What a component's `run` is called with. */
+export interface RunContext {
+  /** What the trigger and the steps before gave. */
+  steps: Steps;
+  /** What the step can do. */
+  $: Actions;
+}
+
+/** A property that whoever runs a component sets. */
+export interface Prop {
+  /** What kind of value it takes. */
+  type?: string;
+  /** Its value where none is given. */
+  default?: unknown;
+  /** Whether it may have none. */
+  optional?: boolean;
+  /** Whatever else describes it. */
+  [description: string]: unknown;
+}
+
+/** A step of a workflow, or an action that is used as one. */
+export interface Component {
+  /** Does the step. In it, `this` has the values of the props, and the methods. */
+  run(context: RunContext): unknown;
+  /** What whoever runs it sets. */
+  props?: Record<string, Prop>;
+  /** Functions that `run` calls by `this`. */
+  methods?: Record<string, (...args: never[]) => unknown>;
+  /** Whatever else describes it, such as a key, a name and a version. */
+  [description: string]: unknown;
+}
+
+/**
+ * Declares a component. It gives back what it was given: its use is to tell an
+ * editor what the parts are.
+ *
+ * @param component The component.
+ * @throws {TypeError} If it has no `run`.
+ *
+ * @example
+ * ```ts
+ * const component = defineComponent({
+ *   async run({ steps, $ }) {
+ *     $.send.sse({ channel: "events", payload: { name: "Luke Skywalker" } });
+ *   },
+ * });
+ * ```
+ */
+export function defineComponent<C extends Component & ThisType<Record<string, unknown>>>(
+  component: C,
+): C {
+  if (typeof component?.run !== "function") {
+    throw new TypeError(
+      "Cannot define the component: run is missing. Expected { async run({ steps, $ }) { … } }",
+    );
+  }
+  return component;
+}
+
+/**
+ * What `this` is in a component's `run`: the values of its props and its
+ * methods.
+ *
+ * @param component The component.
+ * @param values The values of its props, by name.
+ * @throws {TypeError} If a prop has no value and needs one, or is not the
+ *   component's.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * const component = { props: { name: { type: "string" } }, run() {} };
+ * equal(bindComponent(component, { name: "Luke" }).name, "Luke");
+ * ```
+ */
+export function bindComponent(
+  { props = {}, methods = {} }: Component,
+  values: Record<string, unknown> = {},
+): Record<string, unknown> {
+  const self: Record<string, unknown> = {};
+  for (const [name, method] of Object.entries(methods)) self[name] = method.bind(self);
+  for (const [name, prop] of Object.entries(props)) {
+    const value = Object.hasOwn(values, name) ? values[name] : prop.default;
+    if (value === undefined && !prop.optional) {
+      throw new TypeError(`Cannot run the component: its prop ${name} has no value. Give it one`);
+    }
+    self[name] = value;
+  }
+  const unknown = Object.keys(values).find((name) => !Object.hasOwn(props, name));
+  if (unknown !== undefined) {
+    const known = Object.keys(props).join(", ") || "no props";
+    throw new TypeError(`Cannot run the component: it has no prop ${unknown}. It has: ${known}`);
+  }
+  return self;
+}
