@@ -33,11 +33,11 @@ export function toBatches(pipeline: string, events: readonly CapturedEvent[]): B
   const batches: Batch[] = [];
   let batch: CapturedEvent[] = [];
   let items: string[] = [];
-  // The brackets; each event has a comma besides.
-  let size = 2;
+  // The brackets, less the comma that the first event has not.
+  let size = 1;
   const close = () => {
     if (batch.length > 0) batches.push({ events: batch, body: `[${items.join(",")}]` });
-    [batch, items, size] = [[], [], 2];
+    [batch, items, size] = [[], [], 1];
   };
   for (const event of events) {
     const item = `{"pipeline":${JSON.stringify(pipeline)},` +
