@@ -55,7 +55,10 @@ export function captureEvent(event: SseEvent): CapturedEvent {
     );
   }
   const { channel } = event;
-  const problem = typeof channel === "string" ? channelProblem(channel) : "expected a string";
+  if (typeof channel !== "string") {
+    throw new TypeError(`Cannot send: channel: expected a string, got ${kindOf(channel)}`);
+  }
+  const problem = channelProblem(channel);
   if (problem) throw new TypeError(`Cannot send: channel ${JSON.stringify(channel)}: ${problem}`);
   return { channel, payload: toJson(event.payload) };
 }
@@ -65,18 +68,41 @@ function toJson(payload: unknown): string {
   try {
     text = JSON.stringify(payload);
   } catch (cause) {
-    throw new TypeError("Cannot send: payload: expected a value that JSON can hold", { cause });
+    if (isOverflow(cause)) throw tooDeep({ cause });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(
+      `Cannot send: payload: expected a value that JSON can hold: ${reason}`,
+      { cause },
+    );
   }
   // A function, for one, has no JSON and no error either.
-  if (text === undefined) throw new TypeError("Cannot send: payload: expected any JSON value");
+  if (text === undefined) {
+    throw new TypeError(
+      `Cannot send: payload: expected a value that JSON can hold, got ${kindOf(payload)}`,
+    );
+  }
   const size = new TextEncoder().encode(text).length;
   if (size > MAX_PAYLOAD_BYTES) {
     throw new RangeError(
       `Cannot send: payload: it has ${size} bytes of JSON, expected ${MAX_PAYLOAD_BYTES} at most`,
     );
   }
-  if (isDeeperThan(MAX_PAYLOAD_DEPTH, JSON.parse(text))) {
-    throw new RangeError(`Cannot send: payload: it is more than ${MAX_PAYLOAD_DEPTH} levels deep`);
-  }
+  if (isDeeperThan(MAX_PAYLOAD_DEPTH, JSON.parse(text))) throw tooDeep();
   return text;
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : `a value of type ${typeof value}`;
+}
+
+/** Whether the stack was too small for a payload: each engine says so in words of its own. */
+function isOverflow(error: unknown): boolean {
+  return error instanceof Error && /call stack|recursion/i.test(error.message);
+}
+
+function tooDeep(options?: ErrorOptions): RangeError {
+  return new RangeError(
+    `Cannot send: payload: it is more than ${MAX_PAYLOAD_DEPTH} levels deep`,
+    options,
+  );
 }
