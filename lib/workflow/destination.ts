@@ -21,7 +21,7 @@ export interface Destination {
  *
  * @param destination Where to.
  * @returns The address to post to.
- * @throws {TypeError} If the pipeline or the address is none.
+ * @throws {TypeError} If the pipeline, the address or the token is none.
  *
  * @example
  * ```ts
@@ -30,15 +30,27 @@ export interface Destination {
  * equal(ingestUrl({ pipeline: "p_aBcDeF" }).href, "http://localhost:8000/ingest");
  * ```
  */
-export function ingestUrl({ pipeline, url = "http://localhost:8000" }: Destination): URL {
+export function ingestUrl({ pipeline, url, token }: Destination): URL {
   const problem = pipelineProblem(pipeline);
   if (problem) {
     throw new TypeError(`Cannot send to pipeline ${JSON.stringify(pipeline)}: ${problem}`);
   }
-  const base = URL.canParse(url) ? new URL(url) : null;
-  if (!base || !/^https?:$/.test(base.protocol)) {
-    throw new TypeError(`Cannot send to ${JSON.stringify(url)}: expected an http or https URL`);
+  // Neither repeats what may be secret.
+  if (token && !/^[!-~]+$/.test(token)) {
+    throw new TypeError("Cannot send: the token: expected visible ASCII characters, and no spaces");
+  }
+  const ingest = parseUrl(url ?? "http://localhost:8000");
+  if (ingest.username || ingest.password) {
+    throw new TypeError("Cannot send: the URL has a user name or a password. Use a token");
   }
   // A service may live below a path of its host.
-  return new URL("ingest", base.href.replace(/\/*$/, "/"));
+  ingest.pathname = `${ingest.pathname.replace(/\/+$/, "")}/ingest`;
+  [ingest.search, ingest.hash] = ["", ""];
+  return ingest;
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  throw new TypeError(`Cannot send to ${JSON.stringify(text)}: expected an http or https URL`);
 }
