@@ -88,31 +88,53 @@ export async function tryToPublish(
     "Idempotency-Key": idempotencyKey,
   });
   if (token) headers.set("Authorization", `Bearer ${token}`);
-  const signal = AbortSignal.timeout(Math.max(0, maxMs));
+  let status: number | null = null;
   try {
-    const response = await fetch(url, { method: "POST", headers, body, signal });
-    const answer = await response.text();
-    const { status } = response;
-    if (status === 202) return { ids: readIds(answer, events.length) };
-    const reason = `${url.origin} answered ${status}${readDetail(answer)}`;
-    const isPassing = PASSING.includes(status);
-    return { status, reason, isPassing, afterMs: readRetryAfter(response, now()) };
+    return await within(maxMs, async (signal) => {
+      const response = await fetch(url, { method: "POST", headers, body, signal });
+      ({ status } = response);
+      const answer = await response.text();
+      if (status === 202) return { ids: readIds(answer, events.length) };
+      // A publish that is led elsewhere often arrives there as a GET.
+      const from = response.redirected ? `${response.url}, where ${url} leads,` : url;
+      const reason = `${from} answered ${status}${readDetail(answer)}`;
+      const afterMs = readRetryAfter(response, now());
+      return { status, reason, isPassing: isPassing(status), afterMs };
+    });
   } catch (cause) {
-    return {
-      status: null,
-      reason: `${url.origin} did not answer`,
-      isPassing: true,
-      afterMs: 0,
-      cause,
-    };
+    const how = status === null ? "did not answer" : `answered ${status}, but not all of it came`;
+    return { status, reason: `${url} ${how}`, isPassing: isPassing(status), afterMs: 0, cause };
+  }
+}
+
+/** Whether a failure passes. An acceptance is one where its IDs did not arrive. */
+function isPassing(status: number | null): boolean {
+  return status === null || status === 202 || PASSING.includes(status);
+}
+
+/** Does some work, or rejects once it is late, whether the work heeds the signal or not. */
+async function within<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const timer = setTimeout(() => {
+    controller.abort(new Error(`It took longer than ${ms} ms`));
+  }, ms);
+  const late = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+  try {
+    return await Promise.race([work(signal), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 /** Throws where the answer is not whole: then the request is as good as unanswered. */
 function readIds(answer: string, count: number): string[] {
   const { events } = JSON.parse(answer) as { events: { id: string }[] };
-  if (events.length !== count) throw new Error(`Expected ${count} IDs, got ${events.length}`);
-  return events.map(({ id }) => id);
+  const ids = events.map(({ id }) => id).filter((id) => typeof id === "string");
+  if (ids.length !== count) throw new Error(`Expected ${count} IDs, got ${ids.length}`);
+  return ids;
 }
 
 /** The detail of a problem document (RFC 9457), where the answer is one. */
