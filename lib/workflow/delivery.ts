@@ -24,6 +24,8 @@ const MAX_PAUSE_MS = 10_000;
 export interface DeliveryOptions {
   /** How long all of it may take, retries included, in milliseconds: a minute if it is not set. */
   maxMs?: number;
+  /** Hears of each attempt that failed and is followed by another. */
+  onRetry?: (reason: string) => void;
   /** How a request is made. */
   fetch?: Fetch;
   /** The time in milliseconds. */
@@ -102,19 +104,24 @@ function toUnsent({ events, idempotencyKey }: PublishRequest): UnsentRequest {
 }
 
 async function publish(
-  { token, ...place }: Destination,
+  destination: Destination,
   request: PublishRequest,
   until: number,
-  { fetch = globalThis.fetch, now = Date.now, wait = pause, random = Math.random }: DeliveryOptions,
+  options: DeliveryOptions,
 ): Promise<Outcome> {
-  const url = ingestUrl(place);
-  for (let attempt = 0;; attempt++) {
+  const { fetch = globalThis.fetch, now = Date.now, wait = pause, random = Math.random } = options;
+  const url = ingestUrl(destination);
+  const { token } = destination;
+  for (let attempt = 1;; attempt++) {
     const maxMs = Math.min(until - now(), ATTEMPT_MS);
     const outcome = await tryToPublish(url, request, { token, maxMs, fetch, now });
     if ("ids" in outcome || !outcome.isPassing) return outcome;
-    const backOff = Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS);
+    const backOff = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), MAX_PAUSE_MS);
     const ms = outcome.afterMs + backOff * (0.5 + random() / 2);
-    if (now() + ms >= until) return outcome;
+    if (now() + ms >= until) {
+      return { ...outcome, reason: `${outcome.reason}. Gave up at attempt ${attempt}` };
+    }
+    options.onRetry?.(outcome.reason);
     await wait(ms);
   }
 }
