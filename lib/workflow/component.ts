@@ -98,36 +98,46 @@ export function defineComponent<C extends Component & ThisType<Record<string, un
  * What `this` is in a component's `run`: the values of its props and its
  * methods.
  *
+ * @param step The name of the step that it is.
  * @param component The component.
  * @param values The values of its props, by name.
- * @throws {TypeError} If a prop has no value and needs one, or is not the
- *   component's.
+ * @throws {TypeError} If it is none, or a prop has no value and needs one, or is
+ *   not the component's.
  *
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
  * const component = { props: { name: { type: "string" } }, run() {} };
- * equal(bindComponent(component, { name: "Luke" }).name, "Luke");
+ * equal(bindComponent("greet", component, { name: "Luke" }).name, "Luke");
  * ```
  */
 export function bindComponent(
-  { props = {}, methods = {} }: Component,
+  step: string,
+  component: Component,
   values: Record<string, unknown> = {},
 ): Record<string, unknown> {
+  if (typeof component?.run !== "function") {
+    throw new TypeError(
+      `Cannot run the step ${step}: its component has no run. Make it with defineComponent`,
+    );
+  }
+  const { props = {}, methods = {} } = component;
   const self: Record<string, unknown> = {};
   for (const [name, method] of Object.entries(methods)) self[name] = method.bind(self);
   for (const [name, prop] of Object.entries(props)) {
     const value = Object.hasOwn(values, name) ? values[name] : prop.default;
     if (value === undefined && !prop.optional) {
-      throw new TypeError(`Cannot run the component: its prop ${name} has no value. Give it one`);
+      throw new TypeError(
+        `Cannot run the step ${step}: its prop ${name} has no value. Give it one`,
+      );
     }
     self[name] = value;
   }
   const unknown = Object.keys(values).find((name) => !Object.hasOwn(props, name));
   if (unknown !== undefined) {
     const known = Object.keys(props).join(", ") || "no props";
-    throw new TypeError(`Cannot run the component: it has no prop ${unknown}. It has: ${known}`);
+    throw new TypeError(`Cannot run the step ${step}: it has no prop ${unknown}. It has: ${known}`);
   }
   return self;
 }

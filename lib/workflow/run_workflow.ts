@@ -26,7 +26,7 @@ export interface Workflow extends Destination {
   steps: readonly WorkflowStep[];
   /** What triggered it: `steps.trigger.event`. */
   event?: unknown;
-  /** Hears of each step that has finished, with what it gave. */
+  /** Hears of each step that has finished, with what it gave. If it throws, the step has failed. */
   onStep?: (name: string, exports: Readonly<Record<string, unknown>>) => void;
   /** What the delivery works with. */
   delivery?: DeliveryOptions;
@@ -171,6 +171,6 @@ function bindSteps(steps: readonly WorkflowStep[]): BoundStep[] {
       );
     }
     names.add(step.name);
-    return { ...step, self: bindComponent(step.component, step.props) };
+    return { ...step, self: bindComponent(step.name, step.component, step.props) };
   });
 }
