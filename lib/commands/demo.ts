@@ -17,6 +17,9 @@ const FIRST_DELIVERY_MS = 3000;
 /** How long a service that was there may be away, in milliseconds. */
 const DELIVERY_MS = 300_000;
 
+/** How often an order that is open goes on, and no new one comes: it has two ways to go. */
+const PROGRESS = 0.75;
+
 const CUSTOMERS = ["Luke", "Han", "Leia", "Obi Wan", "Padmé", "Lando"];
 const ITEMS = ["lightsaber", "droid", "cloak", "blaster", "hyperdrive"];
 const CARRIERS = ["Falcon Express", "Bespin Cargo", "Tatooine Post"];
@@ -28,7 +31,7 @@ function createShop(random: () => number) {
   let orders = 1000;
   return defineComponent({
     run({ $ }) {
-      const next = random() < 0.5 ? open.shift() : undefined;
+      const next = random() < PROGRESS ? open.shift() : undefined;
       if (next?.state === "ordered") {
         const { order, total } = next;
         $.send.sse({ channel: "payments", payload: { order, amount: total, currency: "EUR" } });
@@ -55,15 +58,17 @@ async function main(): Promise<void> {
       token: { type: "string", default: Deno.env.get("RUNNEL_TOKEN") ?? "" },
     },
   });
+  const onRetry = (reason: string) => console.error(`${reason}. Trying again`);
   const steps = [{ name: "shop", component: createShop(Math.random) }];
   const workflow: Workflow = { ...values, steps };
   await runWorkflow({ ...workflow, delivery: { maxMs: FIRST_DELIVERY_MS } });
   console.log(`Orders, payments and shipments of a small shop go to ${values.pipeline}.`);
-  console.log(`Watch them: curl -N ${values.url}/pipelines/${values.pipeline}/sse`);
+  const stream = `${values.url.replace(/\/+$/, "")}/pipelines/${values.pipeline}/sse`;
+  console.log(`Watch them: curl -N ${stream}`);
   console.log("Ctrl-C ends it.");
   while (true) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (1 + Math.random())));
-    await runWorkflow({ ...workflow, delivery: { maxMs: DELIVERY_MS } });
+    await runWorkflow({ ...workflow, delivery: { maxMs: DELIVERY_MS, onRetry } });
   }
 }
 
