@@ -1,0 +1,73 @@
+/**
+ * A service that is no more than the `fetch` of a workflow, with its time in the
+ * test's hands.
+ *
+ * @module
+ */
+
+import type { DeliveryOptions } from "../../lib/workflow.ts";
+
+/** What an attempt meets: a status, an answer, or a failure to get one. */
+export type Answer = number | (() => Response) | Error;
+
+/** A request as it arrived. */
+export interface ArrivedRequest {
+  url: string;
+  /** The time since the first request, in milliseconds. */
+  at: number;
+  headers: Headers;
+  key: string;
+  body: string;
+  events: { pipeline: string; channel: string; payload: unknown }[];
+}
+
+/** Answers with what it was told, one after the other, and then accepts everything. */
+export class FakeIngest {
+  readonly #answers: Answer[];
+  readonly #start = Date.UTC(2026, 0, 1);
+  #sequence = 0;
+  /** The time, in milliseconds. */
+  now = this.#start;
+  readonly requests: ArrivedRequest[] = [];
+  /** How long was waited between attempts, in milliseconds. */
+  readonly pauses: number[] = [];
+
+  constructor(...answers: Answer[]) {
+    this.#answers = answers;
+  }
+
+  /** What a delivery works with. Without jitter each pause is its longest. */
+  get delivery(): Required<Omit<DeliveryOptions, "maxMs" | "onRetry">> {
+    return {
+      fetch: async (url, init) => {
+        await Promise.resolve();
+        return this.#answer(url, init);
+      },
+      now: () => this.now,
+      wait: (ms) => {
+        this.pauses.push(ms);
+        this.now += ms;
+        return Promise.resolve();
+      },
+      random: () => 1,
+    };
+  }
+
+  #answer(url: URL, { headers, body }: RequestInit): Response {
+    const request = {
+      url: url.href,
+      at: this.now - this.#start,
+      headers: new Headers(headers),
+      key: new Headers(headers).get("Idempotency-Key")!,
+      body: String(body),
+      events: JSON.parse(String(body)),
+    };
+    this.requests.push(request);
+    const answer = this.#answers.shift() ?? 202;
+    if (answer instanceof Error) throw answer;
+    if (typeof answer === "function") return answer();
+    if (answer !== 202) return new Response(null, { status: answer });
+    const events = request.events.map(() => ({ id: `E-${++this.#sequence}` }));
+    return Response.json({ events }, { status: 202 });
+  }
+}
