@@ -28,10 +28,12 @@ export {
   type Actions,
   type Component,
   defineComponent,
+  type Methods,
   type Prop,
   type RunContext,
   type StepExports,
   type Steps,
+  type This,
 } from "./workflow/component.ts";
 export type { DeliveryOptions } from "./workflow/delivery.ts";
 export {

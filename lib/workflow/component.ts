@@ -55,22 +55,30 @@ export interface Prop {
   [description: string]: unknown;
 }
 
+/** Functions of a component. */
+export type Methods = Record<string, (...args: never[]) => unknown>;
+
+/** What `this` is in a component: the values of its props, and its methods. */
+export type This<P, M> = { [name in keyof P]: unknown } & M;
+
 /** A step of a workflow, or an action that is used as one. */
-export interface Component {
+export interface Component<P = Record<string, Prop>, M = Methods> {
   /** Does the step. In it, `this` has the values of the props, and the methods. */
   run(context: RunContext): unknown;
   /** What whoever runs it sets. */
-  props?: Record<string, Prop>;
+  props?: P;
   /** Functions that `run` calls by `this`. */
-  methods?: Record<string, (...args: never[]) => unknown>;
+  methods?: M;
   /** Whatever else describes it, such as a key, a name and a version. */
   [description: string]: unknown;
 }
 
 /**
  * Declares a component. It gives back what it was given: its use is to tell an
- * editor what the parts are.
+ * editor what the parts are, what `this` has among them.
  *
+ * @typeParam P Its props.
+ * @typeParam M Its methods.
  * @param component The component.
  * @throws {TypeError} If it has no `run`.
  *
@@ -83,9 +91,12 @@ export interface Component {
  * });
  * ```
  */
-export function defineComponent<C extends Component & ThisType<Record<string, unknown>>>(
-  component: C,
-): C {
+export function defineComponent<
+  P extends Record<string, Prop> = Record<never, Prop>,
+  M extends Methods = Record<never, never>,
+>(
+  component: Component<P, M> & ThisType<This<P, M>>,
+): Component<P, M> {
   if (typeof component?.run !== "function") {
     throw new TypeError(
       "Cannot define the component: run is missing. Expected { async run({ steps, $ }) { … } }",

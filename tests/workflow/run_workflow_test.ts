@@ -1,0 +1,323 @@
+import {
+  deepStrictEqual as deepEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
+import { type Actions, type Component, defineComponent } from "../../lib/workflow/component.ts";
+import { DeliveryError } from "../../lib/workflow/delivery_error.ts";
+import { runWorkflow, StepError, type Workflow } from "../../lib/workflow/run_workflow.ts";
+import { FakeIngest } from "../support/fake_ingest.ts";
+
+type Run = Component["run"];
+
+/** A workflow whose steps are named s1, s2 and so on. */
+function workflow(ingest: FakeIngest, ...runs: Run[]): Workflow {
+  const steps = runs.map((run, index) => ({
+    name: `s${index + 1}`,
+    component: defineComponent({ run }),
+  }));
+  return { pipeline: "p_a", steps, delivery: ingest.delivery };
+}
+
+const send = (payload: unknown): Run => ({ $ }) => $.send.sse({ channel: "c", payload });
+
+const payloads = ({ requests }: FakeIngest) =>
+  requests.flatMap(({ events }) => events.map(({ payload }) => payload));
+
+async function stepErrorOf(work: Promise<unknown>): Promise<StepError> {
+  try {
+    await work;
+  } catch (error) {
+    ok(error instanceof StepError);
+    return error;
+  }
+  throw new Error("It went well");
+}
+
+// $.send.sse
+
+Deno.test("$.send.sse() returns nothing, at once, and sends after the workflow has finished", async () => {
+  const ingest = new FakeIngest();
+  const { delivered } = await runWorkflow(workflow(
+    ingest,
+    async ({ $ }) => {
+      equal($.send.sse({ channel: "c", payload: 1 }), undefined);
+      await Promise.resolve();
+      $.send.sse({ channel: "d", payload: 2 });
+    },
+    () => {
+      equal(ingest.requests.length, 0);
+    },
+  ));
+  equal(ingest.requests.length, 1);
+  deepEqual(ingest.requests[0]!.events, [
+    { pipeline: "p_a", channel: "c", payload: 1 },
+    { pipeline: "p_a", channel: "d", payload: 2 },
+  ]);
+  deepEqual(delivered, [{ channel: "c", id: "E-1" }, { channel: "d", id: "E-2" }]);
+});
+
+Deno.test("$.send.sse() captures the payload when it is called", async () => {
+  const ingest = new FakeIngest();
+  await runWorkflow(workflow(ingest, ({ $ }) => {
+    const payload = { name: "Luke" };
+    $.send.sse({ channel: "c", payload });
+    payload.name = "Vader";
+    $.send.sse({ channel: "c", payload });
+  }));
+  deepEqual(payloads(ingest), [{ name: "Luke" }, { name: "Vader" }]);
+});
+
+Deno.test("$.send.sse() keeps the order of calls over steps, promises and requests", async () => {
+  const ingest = new FakeIngest();
+  const called: number[] = [];
+  const call = ($: Actions) => {
+    called.push(called.length);
+    $.send.sse({ channel: "c", payload: called.length - 1 });
+  };
+  await runWorkflow(workflow(
+    ingest,
+    async ({ $ }) => {
+      await Promise.all(Array.from({ length: 700 }, async (_, index) => {
+        for (let turn = index % 5; turn > 0; turn--) await Promise.resolve();
+        call($);
+      }));
+    },
+    ({ $ }) => {
+      for (let index = 0; index < 700; index++) call($);
+    },
+  ));
+  deepEqual(ingest.requests.map(({ events }) => events.length), [1000, 400]);
+  deepEqual(payloads(ingest), called);
+});
+
+Deno.test("$.send.sse() can be taken from $", async () => {
+  const ingest = new FakeIngest();
+  await runWorkflow(
+    workflow(ingest, ({ $: { send: { sse } } }) => sse({ channel: "c", payload: 1 })),
+  );
+  deepEqual(payloads(ingest), [1]);
+});
+
+Deno.test("$.send.sse() throws there and then, and what it refused is not sent", async () => {
+  const ingest = new FakeIngest();
+  await runWorkflow(workflow(ingest, ({ $ }) => {
+    throws(() => $.send.sse({ channel: "c" } as never), /payload is missing/);
+    throws(() => $.send.sse({ payload: 1 } as never), /channel is missing/);
+    $.send.sse({ channel: "c", payload: 1 });
+  }));
+  deepEqual(payloads(ingest), [1]);
+});
+
+Deno.test("$.send.sse() throws once the workflow has finished, naming its step", async () => {
+  const ingest = new FakeIngest();
+  let late: Actions;
+  await runWorkflow(workflow(ingest, ({ $ }) => void (late = $), send(1)));
+  throws(() => late.send.sse({ channel: "c", payload: 2 }), {
+    message: "Cannot send: the workflow has finished. Await in s1 what calls $.send.sse()",
+  });
+  deepEqual(payloads(ingest), [1]);
+});
+
+Deno.test("$.send.sse() takes what a step left behind while a later one runs", async () => {
+  const ingest = new FakeIngest();
+  let behind: Promise<void>;
+  await runWorkflow(workflow(
+    ingest,
+    ({ $ }) => {
+      behind = Promise.resolve().then(() => $.send.sse({ channel: "c", payload: "late" }));
+    },
+    async ({ $ }) => {
+      await behind;
+      $.send.sse({ channel: "c", payload: "later" });
+    },
+  ));
+  deepEqual(payloads(ingest), ["late", "later"]);
+});
+
+Deno.test("runWorkflow() makes no request where nothing was sent", async () => {
+  const ingest = new FakeIngest();
+  const { delivered } = await runWorkflow(workflow(ingest, () => {}));
+  deepEqual([delivered, ingest.requests], [[], []]);
+});
+
+// What steps give each other
+
+Deno.test("runWorkflow() gives steps the trigger and what those before gave, by name", async () => {
+  const seen: unknown[] = [];
+  const told: unknown[] = [];
+  const { steps, exit } = await runWorkflow({
+    ...workflow(
+      new FakeIngest(),
+      ({ steps, $ }) => {
+        seen.push(structuredClone(steps));
+        $.export("count", 1);
+        $.export("count", 2);
+        return "one";
+      },
+      async ({ steps }) => {
+        await Promise.resolve();
+        seen.push(structuredClone(steps));
+      },
+      ({ steps }) => {
+        seen.push(structuredClone(steps));
+        return null;
+      },
+    ),
+    event: { body: { name: "Luke" } },
+    onStep: (name, exports) => told.push([name, exports]),
+  });
+  const trigger = { event: { body: { name: "Luke" } } };
+  const s1 = { count: 2, $return_value: "one" };
+  const all = { trigger, s1, s2: {}, s3: { $return_value: null } };
+  deepEqual(seen, [{ trigger }, { trigger, s1 }, { trigger, s1, s2: {} }]);
+  deepEqual(steps, all);
+  deepEqual(told, [["s1", s1], ["s2", {}], ["s3", { $return_value: null }]]);
+  equal(exit, null);
+});
+
+Deno.test("runWorkflow() gives a component its props and methods by this", async () => {
+  const ingest = new FakeIngest();
+  const component = defineComponent({
+    props: { name: { type: "string" }, greeting: { type: "string", default: "Hello" } },
+    methods: {
+      greet() {
+        return `${this.greeting}, ${this.name}`;
+      },
+    },
+    run({ $ }) {
+      $.send.sse({ channel: "c", payload: this.greet() });
+    },
+  });
+  await runWorkflow({
+    pipeline: "p_a",
+    steps: [
+      { name: "one", component, props: { name: "Luke" } },
+      { name: "two", component, props: { name: "Han", greeting: "Hi" } },
+    ],
+    delivery: ingest.delivery,
+  });
+  deepEqual(payloads(ingest), ["Hello, Luke", "Hi, Han"]);
+});
+
+for (const reason of ["nothing to do", undefined]) {
+  Deno.test(`$.flow.exit(${reason ?? ""}) ends the workflow after its step`, async () => {
+    const ingest = new FakeIngest();
+    const { steps, delivered, exit } = await runWorkflow(workflow(
+      ingest,
+      send(1),
+      ({ $ }) => {
+        $.flow.exit(reason);
+        $.send.sse({ channel: "c", payload: 2 });
+        return "bye";
+      },
+      send(3),
+    ));
+    deepEqual(payloads(ingest), [1, 2]);
+    equal(delivered.length, 2);
+    deepEqual(Object.keys(steps), ["trigger", "s1", "s2"]);
+    deepEqual(steps["s2"], { $return_value: "bye" });
+    deepEqual(exit, { reason });
+  });
+}
+
+// Failures
+
+const failures: [what: string, run: (error: unknown) => Run][] = [
+  ["throws", (error) => ({ $ }) => {
+    $.send.sse({ channel: "c", payload: 2 });
+    throw error;
+  }],
+  ["rejects", (error) => async ({ $ }) => {
+    await Promise.resolve();
+    $.send.sse({ channel: "c", payload: 2 });
+    throw error;
+  }],
+];
+
+for (const [what, run] of failures) {
+  Deno.test(`runWorkflow() delivers what was sent until a step ${what}, then reports that`, async () => {
+    const ingest = new FakeIngest();
+    const cause = new Error("no more droids");
+    const error = await stepErrorOf(runWorkflow(workflow(ingest, send(1), run(cause), send(3))));
+    deepEqual(payloads(ingest), [1, 2]);
+    equal(error.name, "StepError");
+    equal(error.message, "The step s2 failed: no more droids");
+    equal(error.step, "s2");
+    equal(error.cause, cause);
+    equal(error.delivery, null);
+    deepEqual(error.delivered, [{ channel: "c", id: "E-1" }, { channel: "c", id: "E-2" }]);
+  });
+}
+
+for (const thrown of ["no", undefined, null, { message: "no" }]) {
+  Deno.test(`runWorkflow() reports a step that throws ${JSON.stringify(thrown)}`, async () => {
+    const error = await stepErrorOf(runWorkflow(workflow(new FakeIngest(), () => {
+      throw thrown;
+    })));
+    match(error.message, /^The step s1 failed: /);
+    equal(error.cause, thrown);
+  });
+}
+
+Deno.test("runWorkflow() reports both a step and the delivery that failed", async () => {
+  const ingest = new FakeIngest(202, 403);
+  const cause = new Error("no more droids");
+  const error = await stepErrorOf(runWorkflow(workflow(ingest, ({ $ }) => {
+    for (let index = 0; index < 1001; index++) $.send.sse({ channel: "c", payload: index });
+    throw cause;
+  })));
+  equal(
+    error.message,
+    "The step s1 failed: no more droids. " +
+      "Cannot deliver 1 of 1001 events: http://localhost:8000/ingest answered 403",
+  );
+  equal(error.cause, cause);
+  equal(error.delivered.length, 1000);
+  ok(error.delivery instanceof DeliveryError);
+  deepEqual(error.delivery.unsent[0]!.events, [{ channel: "c", payload: 1000 }]);
+});
+
+Deno.test("runWorkflow() rejects with the failure of the delivery", async () => {
+  const work = runWorkflow(workflow(new FakeIngest(401), send(1)));
+  await rejects(work, { name: "DeliveryError", status: 401 });
+});
+
+Deno.test("runWorkflow() takes what onStep throws as the failure of its step", async () => {
+  const ingest = new FakeIngest();
+  const onStep = () => {
+    throw new Error("no paper");
+  };
+  const error = await stepErrorOf(runWorkflow({ ...workflow(ingest, send(1)), onStep }));
+  equal(error.message, "The step s1 failed: no paper");
+  deepEqual(payloads(ingest), [1]);
+});
+
+const ran: Run = () => {
+  throw new Error("It ran");
+};
+const step = (name: string, component: unknown = { run: ran }, props = {}) => ({
+  name,
+  component: component as Component,
+  props,
+});
+
+const unfit: [what: string, workflow: Partial<Workflow>, message: RegExp][] = [
+  ["a pipeline", { pipeline: "aBcDeF" }, /^Cannot send to pipeline "aBcDeF": expected p_/],
+  ["an address", { url: "localhost" }, /^Cannot send to "localhost": expected an http or https/],
+  ["a token", { token: "a b" }, /^Cannot send: the token: expected visible ASCII/],
+  ["a step's name", { steps: [step("a"), step("a")] }, /there is a step a already\. Rename one/],
+  ["a step's name", { steps: [step("trigger")] }, /there is a step trigger already\. Rename one/],
+  ["a component", { steps: [step("a", { default: {} })] }, /^Cannot run the step a: its component/],
+  ["a prop", { steps: [step("a"), step("b", { run: ran }, { c: 1 })] }, /step b: it has no prop c/],
+];
+
+for (const [what, changes, message] of unfit) {
+  Deno.test(`runWorkflow() refuses ${what} that is none before anything runs: ${message.source}`, async () => {
+    const work = runWorkflow({ pipeline: "p_a", steps: [step("s1")], ...changes });
+    await rejects(work, { name: "TypeError", message });
+  });
+}
