@@ -117,7 +117,7 @@ function nameOf(file: string): string {
 function printStep(name: string, exports: Readonly<Record<string, unknown>>): void {
   console.log(`step ${name}`);
   for (const [key, value] of Object.entries(exports)) {
-    console.log(`  ${key}: ${Deno.inspect(value)}`);
+    console.log(`  ${key}: ${Deno.inspect(value).replaceAll("\n", "\n  ")}`);
   }
 }
 

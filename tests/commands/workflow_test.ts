@@ -1,0 +1,365 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { EventSource } from "eventsource";
+import { eventually } from "../support/eventually.ts";
+import { serveLocally } from "../support/local_server.ts";
+import { runTask, type TaskResult } from "../support/task.ts";
+import { TempFolder } from "../support/temp_folder.ts";
+import { createTestService } from "../support/test_service.ts";
+
+/** Nobody listens there. */
+const NOWHERE = "http://127.0.0.1:9";
+
+const USAGE = /deno task workflow FILE\.\.\. --pipeline p_aBcDeF \[options\]/;
+
+/** A component that runs the lines. */
+const component = (lines: string, rest = "") =>
+  `export default defineComponent({ ${rest} async run({ steps, $ }) { ${lines} } });\n`;
+
+/** Runs files in a folder of their own with a service, and returns what came of it. */
+async function run(
+  files: Record<string, string>,
+  args: readonly string[],
+): Promise<TaskResult & { stored: { channel: string; payload: unknown }[] }> {
+  await using folder = new TempFolder();
+  for (const [name, content] of Object.entries(files)) await folder.write(name, content);
+  await using service = await createTestService();
+  await using server = serveLocally(service.fetch);
+  const to = ["--pipeline", "p_a", "--url", server.url];
+  const result = await runTask("workflow", { args: [...to, ...args], folder: folder.path });
+  const history = await service.fetch(new Request("http://localhost/pipelines/p_a/events"));
+  const { events } = await history.json();
+  const stored = events.map(({ channel, payload }: { channel: string; payload: unknown }) => ({
+    channel,
+    payload,
+  }));
+  return { ...result, stored };
+}
+
+/** What differs from run to run, made equal. */
+function normal(text: string): string {
+  return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1");
+}
+
+Deno.test("deno task workflow runs files as steps, and prints each and what was sent", async () => {
+  const { code, stdout, stderr, stored } = await run(
+    {
+      "first.js": component(`
+        $.send.sse({ channel: "names", payload: steps.trigger.event.name });
+        $.export("friends", ["Han", "Leia"]);
+        return { id: 1n, self: steps };`),
+      "second.ts": component(`
+        const friends: string[] = steps.first.friends;
+        for (const name of friends) $.send.sse({ channel: "names", payload: name });
+        return steps.first.$return_value.id === 1n;`),
+      "event.json": '{ "name": "Luke" }',
+    },
+    ["first.js", "./second.ts", "--event", "event.json"],
+  );
+  equal(stderr, "");
+  equal(code, 0);
+  deepEqual(stored, ["Luke", "Han", "Leia"].map((payload) => ({ channel: "names", payload })));
+  equal(
+    normal(stdout),
+    `step first
+  friends: [ "Han", "Leia" ]
+  $return_value: {
+    id: 1n,
+    self: { trigger: { event: { name: "Luke" } } }
+  }
+step second
+  $return_value: true
+sent 3 events
+  EPOCH-1 names
+  EPOCH-2 names
+  EPOCH-3 names
+`,
+  );
+});
+
+const greet = component(
+  '$.send.sse({ channel: "greetings", payload: this.greet() });',
+  `props: { name: { type: "string" }, greeting: { type: "string", default: "Hello" } },
+   methods: { greet() { return this.greeting + ", " + this.name; } },`,
+);
+
+Deno.test("deno task workflow --props takes those of one file, or of several by name", async () => {
+  const props = JSON.stringify({ name: "Luke" });
+  const one = await run({ "one.js": greet, props }, ["one.js", "--props", "props"]);
+  deepEqual(one.stored, [{ channel: "greetings", payload: "Hello, Luke" }]);
+  const both = JSON.stringify({ one: { name: "Luke" }, two: { name: "Han", greeting: "Hi" } });
+  const files = { "one.js": greet, "two.js": greet, props: both };
+  const two = await run(files, ["one.js", "two.js", "--props", "props"]);
+  deepEqual(two.stored.map(({ payload }) => payload), ["Hello, Luke", "Hi, Han"]);
+});
+
+Deno.test("deno task workflow ends early where a step says so, with 0", async () => {
+  const { code, stdout, stored } = await run({
+    "first.js": component(
+      '$.send.sse({ channel: "c", payload: 1 }); return $.flow.exit("enough");',
+    ),
+    "second.js": component('$.send.sse({ channel: "c", payload: 2 });'),
+  }, ["first.js", "second.js"]);
+  equal(code, 0);
+  equal(normal(stdout), "step first\nended early: enough\nsent 1 event\n  EPOCH-1 c\n");
+  deepEqual(stored, [{ channel: "c", payload: 1 }]);
+});
+
+Deno.test("deno task workflow delivers what was sent until a step failed, and exits with 1", async () => {
+  const { code, stdout, stderr, stored } = await run({
+    "first.js": component('$.send.sse({ channel: "c", payload: 1 });'),
+    "second.js": component('\n  $.send.sse({ channel: "c" });'),
+    "third.js": component('$.send.sse({ channel: "c", payload: 3 });'),
+  }, ["first.js", "second.js", "third.js"]);
+  equal(code, 1);
+  equal(normal(stdout), "step first\nsent 1 event\n  EPOCH-1 c\n");
+  match(
+    stderr,
+    /^The step second failed: Cannot send: payload is missing\. Expected \$\.send\.sse/,
+  );
+  match(stderr, /second\.js:2:10/);
+  deepEqual(stored, [{ channel: "c", payload: 1 }]);
+});
+
+Deno.test("deno task workflow delivers, then exits with 1, where a step left what fails behind", async () => {
+  const { code, stdout, stderr, stored } = await run({
+    "first.js": component(`
+      $.send.sse({ channel: "c", payload: 1 });
+      ["Luke"].forEach(async (name) => {
+        while (!globalThis.hasRequested) await new Promise((resolve) => setTimeout(resolve));
+        $.send.sse({ channel: "c", payload: name });
+      });
+      setTimeout(() => { throw new Error("no more droids"); });
+      const { fetch } = globalThis;
+      globalThis.fetch = (...args) => { globalThis.hasRequested = true; return fetch(...args); };`),
+  }, ["first.js"]);
+  equal(code, 1);
+  match(stdout, /^sent 1 event$/m);
+  match(
+    stderr,
+    /left something behind that failed:\n Error: Cannot send: the workflow has finished/,
+  );
+  match(stderr, /Await in first what calls \$\.send\.sse\(\)/);
+  match(stderr, /left something behind that failed:\n Error: no more droids/);
+  deepEqual(stored, [{ channel: "c", payload: 1 }]);
+});
+
+Deno.test("deno task workflow says that a step awaits what never happens, and exits with 1", async () => {
+  const { code, stdout, stderr } = await run({
+    "first.js": component(""),
+    "second.js": component("await new Promise(() => {});"),
+  }, ["first.js", "second.js"]);
+  equal(code, 1);
+  equal(stdout, "step first\n");
+  equal(
+    stderr,
+    "The workflow cannot finish: a step awaits what never happens. Nothing was sent\n",
+  );
+});
+
+// Mistakes
+
+const mistakes: {
+  what: string;
+  files: Record<string, string>;
+  args: string[];
+  says: RegExp;
+  usage?: boolean;
+}[] = [
+  { what: "no file", files: {}, args: [], says: /^Which file\? None was given/, usage: true },
+  {
+    what: "an unknown option",
+    files: {},
+    args: ["a.js", "--pipline", "p_a"],
+    says: /^Unknown option '--pipline'/,
+    usage: true,
+  },
+  {
+    what: "a file that is not there",
+    files: {},
+    args: ["a.js"],
+    says: /^Cannot run a\.js: there is no such file/,
+    usage: true,
+  },
+  {
+    what: "a file without a default export",
+    files: { "a.js": "export const a = 1;" },
+    args: ["a.js"],
+    says: /^Cannot run a\.js: expected export default defineComponent\(\{ async run\(\{ steps, \$/,
+    usage: true,
+  },
+  {
+    what: "a component without run",
+    files: { "a.js": "export default defineComponent({});" },
+    args: ["a.js"],
+    says: /^Cannot load a\.js:\n TypeError: Cannot define the component: run is missing/,
+  },
+  {
+    what: "a syntax error",
+    files: { "a.js": component("\n  await") },
+    args: ["a.js"],
+    says: /^Cannot load a\.js:\n .*SyntaxError[^]*a\.js:2:/,
+  },
+  {
+    what: "a file that throws by itself",
+    files: { "a.js": "\nundefined.foo();" },
+    args: ["a.js"],
+    says: /^Cannot load a\.js:\n TypeError: Cannot read properties[^]*a\.js:2:11/,
+  },
+  {
+    what: "two files of one name",
+    files: { "a.js": component(""), "a.ts": component("") },
+    args: ["a.js", "a.ts"],
+    says: /^Cannot run the workflow: there is a step a already\. Rename one of them\n$/,
+  },
+  {
+    what: "a wrong pipeline",
+    files: { "a.js": component("throw new Error('It ran')") },
+    args: ["a.js", "--pipeline", "aBcDeF"],
+    says: /^Cannot send to pipeline "aBcDeF": expected p_ followed by 1 to 62 letters/,
+  },
+  {
+    what: "an empty pipeline",
+    files: { "a.js": component("throw new Error('It ran')") },
+    args: ["a.js", "--pipeline", ""],
+    says: /^To which pipeline\? Give it with --pipeline p_…/,
+    usage: true,
+  },
+  {
+    what: "a wrong address",
+    files: { "a.js": component("throw new Error('It ran')") },
+    args: ["a.js", "--url", "localhost:8000"],
+    says: /^Cannot send to "localhost:8000": expected an http or https URL\n$/,
+  },
+  {
+    what: "an event that is no JSON",
+    files: { "a.js": component(""), "event.json": "{" },
+    args: ["a.js", "--event", "event.json"],
+    says: /^Cannot read event\.json: Expected property name/,
+    usage: true,
+  },
+  {
+    what: "an event that is not there",
+    files: { "a.js": component("") },
+    args: ["a.js", "--event", "event.json"],
+    says: /^Cannot read event\.json: No such file/,
+    usage: true,
+  },
+  {
+    what: "props that are no object",
+    files: { "a.js": component(""), "props.json": "[]" },
+    args: ["a.js", "--props", "props.json"],
+    says: /^Cannot use props\.json: expected a JSON object/,
+    usage: true,
+  },
+  {
+    what: "props of a step that is not there",
+    files: { "a.js": greet, "b.js": greet, "props.json": '{"c":{}}' },
+    args: ["a.js", "b.js", "--props", "props.json"],
+    says: /^Cannot use props\.json: c: expected the props of a step, by its name: a, b/,
+    usage: true,
+  },
+  {
+    what: "a prop without a value",
+    files: { "a.js": greet },
+    args: ["a.js"],
+    says: /^Cannot run the step a: its prop name has no value\. Give it one\n$/,
+  },
+  {
+    what: "a timeout that is none",
+    files: { "a.js": component("") },
+    args: ["a.js", "--timeout", "soon"],
+    says: /^Cannot use --timeout soon: expected seconds, more than 0/,
+    usage: true,
+  },
+];
+
+Deno.test("deno task workflow says what to do about each mistake, and exits with 1", async (t) => {
+  // Two at a time, as there are processors.
+  const queue = [...mistakes];
+  const results = new Map<string, TaskResult>();
+  await Promise.all([0, 1].map(async () => {
+    for (let next; (next = queue.shift());) {
+      results.set(next.what, await run(next.files, next.args));
+    }
+  }));
+  for (const { what, says, usage = false } of mistakes) {
+    await t.step(what, () => {
+      const { code, stdout, stderr } = results.get(what)!;
+      match(stderr, says);
+      equal(USAGE.test(stderr), usage);
+      deepEqual([code, stdout.replace("sent 0 events\n", "")], [1, ""]);
+    });
+  }
+});
+
+Deno.test("deno task workflow --help prints how it is used", async () => {
+  const { code, stdout, stderr } = await runTask("workflow", { args: ["--help"] });
+  match(stdout, USAGE);
+  deepEqual([code, stderr], [0, ""]);
+});
+
+// The service
+
+Deno.test("deno task workflow tells of a service that is not there, and gives up in time", async () => {
+  await using folder = new TempFolder();
+  await folder.write("a.js", component('$.send.sse({ channel: "c", payload: 1 });'));
+  const { code, stdout, stderr } = await runTask("workflow", {
+    args: ["a.js", "--pipeline", "p_a", "--url", NOWHERE, "--timeout", "0.3"],
+    folder: folder.path,
+  });
+  equal(code, 1);
+  equal(stdout, "step a\nsent 0 events\n");
+  const again = `${NOWHERE}/ingest did not answer. Trying again\n`;
+  const end = `Cannot deliver 1 of 1 events: ${NOWHERE}/ingest did not answer. Gave up at attempt `;
+  equal(stderr.slice(0, again.length), again);
+  equal(stderr.split("\n").at(-2)!.slice(0, end.length), end);
+});
+
+Deno.test("deno task workflow sends RUNNEL_TOKEN, or --token instead", async () => {
+  const seen: (string | null)[] = [];
+  await using server = serveLocally((request) => {
+    seen.push(request.headers.get("Authorization"));
+    return Promise.resolve(new Response(null, { status: 401 }));
+  });
+  await using folder = new TempFolder();
+  await folder.write("a.js", component('$.send.sse({ channel: "c", payload: 1 });'));
+  const args = ["a.js", "--pipeline", "p_a", "--url", server.url];
+  const options = { folder: folder.path, token: "of-the-environment" };
+  const { code, stderr } = await runTask("workflow", { ...options, args });
+  await runTask("workflow", { ...options, args: [...args, "--token", "given"] });
+  deepEqual(seen, ["Bearer of-the-environment", "Bearer given"]);
+  equal(code, 1);
+  equal(stderr, `Cannot deliver 1 of 1 events: ${server.url}/ingest answered 401\n`);
+});
+
+// The seed document
+
+const seeds: [file: string, channel: string, names: string[]][] = [
+  ["single_event.js", "events", ["Luke Skywalker"]],
+  ["names.js", "names", ["Luke", "Han", "Leia", "Obi Wan"]],
+  ["component_action.js", "events", ["Luke Skywalker"]],
+];
+
+for (const [file, channel, names] of seeds) {
+  Deno.test(`deno task workflow runs ${file} of the seed document, and an EventSource hears it`, async () => {
+    await using service = await createTestService();
+    await using server = serveLocally(service.fetch);
+    const source = new EventSource(`${server.url}/pipelines/p_a/sse`);
+    try {
+      const heard: { data: unknown; id: string }[] = [];
+      source.addEventListener(channel, ({ data, lastEventId }) => {
+        heard.push({ data: JSON.parse(data), id: lastEventId });
+      });
+      await eventually("it listens", () => source.readyState === source.OPEN);
+      const folder = new URL("../seed/", import.meta.url).pathname;
+      const args = [file, "--pipeline", "p_a", "--url", server.url];
+      const { code, stdout, stderr } = await runTask("workflow", { args, folder });
+      deepEqual([code, stderr], [0, ""]);
+      await eventually("it hears", () => heard.length >= names.length);
+      deepEqual(heard.map(({ data }) => data), names.map((name) => ({ name })));
+      for (const { id } of heard) ok(stdout.includes(`  ${id} ${channel}\n`));
+    } finally {
+      source.close();
+    }
+  });
+}

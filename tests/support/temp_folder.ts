@@ -1,0 +1,22 @@
+/**
+ * Folders outside of the project.
+ *
+ * @module
+ */
+
+/** A folder for one test. */
+export class TempFolder implements AsyncDisposable {
+  /** Its path. */
+  readonly path: string = Deno.makeTempDirSync();
+
+  /** Makes a file, and returns its path. */
+  async write(name: string, content: string): Promise<string> {
+    const path = `${this.path}/${name}`;
+    await Deno.writeTextFile(path, content);
+    return path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+}
