@@ -5,10 +5,15 @@
  */
 
 import { type Browser, chromium } from "playwright-core";
-import { testThatNeeds } from "./needs.ts";
+import { type Need, testThatNeeds } from "./needs.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
-const isThere = await Deno.stat(CHROMIUM).then(() => true, () => false);
+
+/** What a test that starts it needs. */
+export const systemChromium: Need = {
+  isThere: await Deno.stat(CHROMIUM).then(() => true, () => false),
+  install: "apt-get install -y chromium",
+};
 
 /** Starts the browser. */
 export function launchChromium(): Promise<Browser> {
@@ -29,5 +34,5 @@ export function launchChromium(): Promise<Browser> {
 
 /** Registers a test that is ignored, with the line that helps, where there is no Chromium. */
 export function testInChromium(name: string, fn: () => Promise<void>): void {
-  testThatNeeds([{ isThere, install: "apt-get install -y chromium" }], name, fn);
+  testThatNeeds([systemChromium], name, fn);
 }
