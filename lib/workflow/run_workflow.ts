@@ -72,7 +72,8 @@ export class StepError extends Error {
 /**
  * Runs a workflow: each step after the one before it, and then the delivery of
  * all that they sent. Where a step fails, those after it do not run, and what
- * was sent until then is delivered.
+ * was sent until then is delivered. A step whose promise never settles keeps the
+ * workflow waiting: give what it awaits a time limit.
  *
  * @param workflow The workflow.
  * @returns What the steps gave and what was sent, once that is durable.
