@@ -124,7 +124,7 @@ const greet: Component = defineComponent({
   async run({ steps, $ }) {
     $.send.sse(event);
     $.send.sse({ channel: "greetings", payload: this.greet("!").toUpperCase() });
-    $.export("seen", steps["trigger"]?.["event"]);
+    $.export("seen", steps.trigger.event);
     // @ts-expect-error: a payload is required.
     $.send.sse({ channel: "greetings" });
     // @ts-expect-error: it has no such prop.

@@ -10,7 +10,12 @@ import type { SseEvent } from "./captured_event.ts";
 export type StepExports = Record<string, unknown>;
 
 /** What the trigger and the steps before gave, by the step's name. */
-export type Steps = Record<string, StepExports>;
+export interface Steps {
+  /** What the workflow was started with. */
+  trigger: { event: unknown };
+  /** What a step before gave; nothing if there was none of that name. */
+  [name: string]: StepExports;
+}
 
 /** What a step does to the world outside. */
 export interface Actions {
@@ -120,7 +125,7 @@ export function defineComponent<
  * import { strictEqual as equal } from "node:assert/strict";
  *
  * const component = { props: { name: { type: "string" } }, run() {} };
- * equal(bindComponent("greet", component, { name: "Luke" }).name, "Luke");
+ * equal(bindComponent("greet", component, { name: "Luke" })["name"], "Luke");
  * ```
  */
 export function bindComponent(

@@ -89,7 +89,7 @@ export class StepError extends Error {
  *
  * const greet = defineComponent({
  *   async run({ steps, $ }) {
- *     $.send.sse({ channel: "greetings", payload: steps.trigger!.event });
+ *     $.send.sse({ channel: "greetings", payload: steps.trigger.event });
  *   },
  * });
  * const { delivered } = await runWorkflow({
