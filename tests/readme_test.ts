@@ -23,6 +23,13 @@ function samples(language: string): string[] {
   return [...fences].map(([, sample]) => sample!);
 }
 
+/** The one sample of a language that has a text in it. */
+function sample(language: string, text: string): string {
+  const found = samples(language).filter((sample) => sample.includes(text));
+  equal(found.length, 1, text);
+  return found[0]!;
+}
+
 /** What differs from run to run, made equal. */
 function normal(text: string): string {
   return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1").replace(/^retry: \d+$/m, "retry: MS");
@@ -71,13 +78,33 @@ Deno.test("README's session prints what it shows", async () => {
   }
 });
 
+Deno.test("README's component file sends what it says", async () => {
+  await using folder = new DataFolder();
+  await using program = await Program.start({ RUNNEL_KV: folder.kv });
+  await using stack = new AsyncDisposableStack();
+  const cwd = stack.adopt(
+    await Deno.makeTempDir(),
+    (folder) => Deno.remove(folder, { recursive: true }),
+  );
+  await Deno.writeTextFile(`${cwd}/hello.js`, sample("js ignore", "// hello.js"));
+  const [, command, expected] = /^\$ deno (.*?)\n(.*)$/s.exec(sample("console", "hello.js"))!;
+  const args = [...command!.split(" "), "--url", program.url];
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "--config", "deno.json", ...args.slice(1)],
+    env: { INIT_CWD: cwd, NO_COLOR: "1" },
+    stderr: "null",
+  }).output();
+  const printed = new TextDecoder().decode(stdout);
+  equal(normal(printed).replace("EPOCH-1", "EPOCH-3"), normal(expected!));
+});
+
 Deno.test("README's Node script receives an event", async () => {
-  const [script] = samples("js ignore");
+  const script = sample("js ignore", "new EventSource");
   await using folder = new DataFolder();
   await using program = await Program.start({ RUNNEL_KV: folder.kv });
   const cwd = await Deno.makeTempDir();
   try {
-    await Deno.writeTextFile(`${cwd}/receive.mjs`, script!.replaceAll(ADDRESS, program.url));
+    await Deno.writeTextFile(`${cwd}/receive.mjs`, script.replaceAll(ADDRESS, program.url));
     match(README, /After `npm install eventsource`/);
     const install = await new Deno.Command("npm", { args: ["install", "eventsource"], cwd })
       .output();
@@ -112,7 +139,7 @@ testInChromium("README's page receives an event", async () => {
 });
 
 testWithDenokv("README's processes on a KV server are one service", async () => {
-  const [secret, server, ...processes] = samples("sh")[1]!.trimEnd().split("\n");
+  const [secret, server, ...processes] = sample("sh", "denokv ").trimEnd().split("\n");
   equal(processes.length, 2);
   await using stack = new AsyncDisposableStack();
   const folder = stack.adopt(
