@@ -188,6 +188,11 @@ testThatNeeds([node], "deno task pack makes what Node, TypeScript and npm take",
   const sent = { type: "greetings", data: '{"to":"Luke","by":"Leia"}' };
   deepEqual(events.slice(0, -1).map(({ type, data }) => ({ type, data })), [sent, sent]);
 
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const [sample] = /^import \{ defineComponent, runWorkflow \}.*?(?=^```)/ms.exec(readme)!;
+  await project.write("readme.js", sample.replace("http://localhost:8000", server.url));
+  match(await run("node", ["readme.js"], project.path), /channel: 'events', id: '[\w-]{11}-1'/);
+
   await project.write("consumer.ts", CONSUMER);
   await project.write("tsconfig.json", TSCONFIG);
   const tsc = `${denoJson.imports.typescript}/tsc`;
