@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FUTURE_SETTING_NAMES, readConfig, SETTING_NAMES } from "./lib/config.ts";
+import { readConfig, SETTING_NAMES } from "./lib/config.ts";
 import { RunnelError } from "./lib/errors.ts";
 import { startIsolates } from "./lib/isolates.ts";
 import { serve, type Server } from "./lib/server.ts";
@@ -16,8 +16,9 @@ import { prepareStorage } from "./lib/storage.ts";
 const EXIT_MS = 4500;
 
 async function start(): Promise<void> {
-  const names = [...SETTING_NAMES, ...FUTURE_SETTING_NAMES];
-  const config = readConfig(Object.fromEntries(names.map((name) => [name, Deno.env.get(name)])));
+  const config = readConfig(
+    Object.fromEntries(SETTING_NAMES.map((name) => [name, Deno.env.get(name)])),
+  );
   const storage = await prepareStorage(config.kv);
   const server = config.isolates > 1
     ? await startIsolates({ config, storage, onFailure: fail })
@@ -28,6 +29,12 @@ async function start(): Promise<void> {
   drainOnSignals(server);
   const { hostname, port } = server.address;
   console.log(`Runnel listens on http://${hostname}:${port}/`);
+  if (config.access.isOpen) {
+    console.log(
+      "No secret is set: everyone on this machine may publish and listen. " +
+        "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to change that.",
+    );
+  }
 }
 
 function drainOnSignals(server: Server): void {

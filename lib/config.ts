@@ -5,7 +5,10 @@
  * @module
  */
 
+import { ACCESS_SETTING_NAMES, type AccessConfig, readAccessConfig } from "./access_config.ts";
+import { isLoopback } from "./access/client_address.ts";
 import { RunnelError } from "./errors.ts";
+import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "./event_rules.ts";
 
 /** All settings of an instance. */
 export interface Config {
@@ -32,14 +35,34 @@ export interface Config {
   readonly kvTimeoutMs: number;
   /** After how long a stream ends by itself, give or take a fifth, in milliseconds. */
   readonly maxStreamAgeMs: number;
-  /** How many subscribers are taken. */
+  /** How many subscribers an isolate takes. */
   readonly maxSubscribers: number;
+  /** How many of them may be one pipeline's. */
+  readonly maxPipelineSubscribers: number;
+  /** How many of them may come from one address. */
+  readonly maxAddressSubscribers: number;
+  /** How many pipelines may have subscribers in an isolate. */
+  readonly maxPipelines: number;
+  /** How many requests a token or an address may publish with in a second, in an isolate. */
+  readonly publishRate: number;
+  /** How many bytes a request's body may have. */
+  readonly maxBodyBytes: number;
+  /** How long a body may take to come, in milliseconds. */
+  readonly bodyTimeoutMs: number;
+  /** How many events a request may have. */
+  readonly maxEvents: number;
+  /** How many bytes of JSON a payload may have. */
+  readonly maxPayloadBytes: number;
+  /** How many proxies of ours are in front, whose word of a client's address is taken. */
+  readonly trustedProxies: number;
   /** How many bytes of events may wait for the log. */
   readonly maxWaitingBytes: number;
   /** How many bytes of events are kept in memory for subscribers. */
   readonly maxTailBytes: number;
   /** The origins whose pages may use this service: `*` for any. */
   readonly allowOrigins: "*" | readonly string[];
+  /** Who may publish and who may listen. */
+  readonly access: AccessConfig;
 }
 
 /** The names of all settings, as environment variables. */
@@ -55,27 +78,24 @@ export const SETTING_NAMES = [
   "RUNNEL_KV_TIMEOUT_MS",
   "RUNNEL_MAX_STREAM_AGE_MS",
   "RUNNEL_MAX_SUBSCRIBERS",
+  "RUNNEL_MAX_PIPELINE_SUBSCRIBERS",
+  "RUNNEL_MAX_ADDRESS_SUBSCRIBERS",
+  "RUNNEL_MAX_PIPELINES",
+  "RUNNEL_PUBLISH_RATE",
+  "RUNNEL_MAX_BODY_BYTES",
+  "RUNNEL_BODY_TIMEOUT_MS",
+  "RUNNEL_MAX_EVENTS",
+  "RUNNEL_MAX_PAYLOAD_BYTES",
+  "RUNNEL_TRUSTED_PROXIES",
   "RUNNEL_MAX_WAITING_BYTES",
   "RUNNEL_MAX_TAIL_BYTES",
   "RUNNEL_ALLOW_ORIGINS",
+  ...ACCESS_SETTING_NAMES,
   "DENO_DEPLOYMENT_ID",
 ] as const;
 
-/**
- * Settings of the design that are yet to come. Who sets one relies on it, so it
- * is refused rather than passed over.
- */
-export const FUTURE_SETTING_NAMES = [
-  "RUNNEL_PUBLISH_TOKENS",
-  "RUNNEL_TOKEN_SECRET",
-  "RUNNEL_JWKS_URL",
-  "RUNNEL_SUBSCRIBE",
-] as const;
-
 /** The name of a setting. */
-export type SettingName =
-  | typeof SETTING_NAMES[number]
-  | typeof FUTURE_SETTING_NAMES[number];
+export type SettingName = typeof SETTING_NAMES[number];
 
 /** Settings as they are found: text, or nothing for the default. */
 export type Settings = Partial<Record<SettingName, string | undefined>>;
@@ -100,13 +120,6 @@ const MiB = 1024 * 1024;
  * ```
  */
 export function readConfig(settings: Settings): Config {
-  for (const name of FUTURE_SETTING_NAMES) {
-    if (!settings[name]) continue;
-    throw new RunnelError(
-      "invalid-setting",
-      `Cannot start: ${name} is set, but this version does not have it yet. Unset it`,
-    );
-  }
   const integer = (name: SettingName, fallback: number, min: number, max: number): number => {
     const text = settings[name] || String(fallback);
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
@@ -123,9 +136,18 @@ export function readConfig(settings: Settings): Config {
         "is another database in every isolate. Set RUNNEL_KV to a file, or RUNNEL_ISOLATES to 1",
     );
   }
+  const host = settings.HOST || (onDeploy ? "0.0.0.0" : "127.0.0.1");
+  const access = readAccessConfig(settings, integer);
+  if (access.isOpen && !isLoopback(host)) {
+    throw new RunnelError(
+      "invalid-setting",
+      `Cannot start: HOST is "${host}", where others reach it, and no secret is set. ` +
+        "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to one, or HOST to 127.0.0.1",
+    );
+  }
   return Object.freeze<Config>({
     port: integer("PORT", 8000, 0, 65_535),
-    host: settings.HOST || (onDeploy ? "0.0.0.0" : "127.0.0.1"),
+    host,
     kv: store(settings.RUNNEL_KV) ?? (onDeploy ? undefined : ".data/runnel.sqlite"),
     isolates,
     history,
@@ -136,9 +158,19 @@ export function readConfig(settings: Settings): Config {
     kvTimeoutMs: integer("RUNNEL_KV_TIMEOUT_MS", 3000, 100, 60_000),
     maxStreamAgeMs: integer("RUNNEL_MAX_STREAM_AGE_MS", 3_600_000, 1000, 86_400_000),
     maxSubscribers: integer("RUNNEL_MAX_SUBSCRIBERS", 10_000, 1, 1_000_000),
+    maxPipelineSubscribers: integer("RUNNEL_MAX_PIPELINE_SUBSCRIBERS", 10_000, 1, 1_000_000),
+    maxAddressSubscribers: integer("RUNNEL_MAX_ADDRESS_SUBSCRIBERS", 1000, 1, 1_000_000),
+    maxPipelines: integer("RUNNEL_MAX_PIPELINES", 10_000, 1, 1_000_000),
+    publishRate: integer("RUNNEL_PUBLISH_RATE", 1000, 1, 1_000_000),
+    maxBodyBytes: integer("RUNNEL_MAX_BODY_BYTES", MAX_BODY_BYTES, 1024, MAX_BODY_BYTES),
+    bodyTimeoutMs: integer("RUNNEL_BODY_TIMEOUT_MS", 10_000, 100, 600_000),
+    maxEvents: integer("RUNNEL_MAX_EVENTS", MAX_EVENTS, 1, MAX_EVENTS),
+    maxPayloadBytes: integer("RUNNEL_MAX_PAYLOAD_BYTES", MAX_PAYLOAD_BYTES, 64, MAX_PAYLOAD_BYTES),
+    trustedProxies: integer("RUNNEL_TRUSTED_PROXIES", 0, 0, 10),
     maxWaitingBytes: integer("RUNNEL_MAX_WAITING_BYTES", 16 * MiB, MiB, 1024 * MiB),
     maxTailBytes: integer("RUNNEL_MAX_TAIL_BYTES", 256 * MiB, MiB, 16_384 * MiB),
     allowOrigins: origins(settings.RUNNEL_ALLOW_ORIGINS || "*"),
+    access,
   });
 }
 

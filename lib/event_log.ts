@@ -18,6 +18,7 @@ import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { Report } from "./report.ts";
 import { Sweep } from "./sweep.ts";
+import { type Ticket, type TicketEntry, TicketStore } from "./ticket_store.ts";
 import { requestBytes, WaitingBytes } from "./waiting_bytes.ts";
 
 /**
@@ -58,6 +59,7 @@ export class EventLog {
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
   readonly #sweep: Sweep;
+  readonly #tickets: TicketStore;
   #closed = false;
   #onChange: (change: Change) => void = () => {};
 
@@ -72,6 +74,7 @@ export class EventLog {
     this.#heads = new HeadStore(options);
     this.#reader = new LogReader({ ...options, heads: this.#heads });
     this.#sweep = new Sweep(options.kv, options.report);
+    this.#tickets = new TicketStore(options.kv);
   }
 
   /** What is in memory here: requests that wait, in bytes, and pipelines being swept. */
@@ -180,6 +183,26 @@ export class EventLog {
     // Also where it was clear: the sweep of then may have failed.
     if (head) this.#sweep.add(pipeline, head.oldest);
     return head;
+  }
+
+  /** As {@linkcode TicketStore.read}. */
+  readTicket(hash: string): Promise<TicketEntry | null> {
+    return this.#tickets.read(hash);
+  }
+
+  /** As {@linkcode TicketStore.generations}. */
+  ticketGenerations(hashes: readonly string[]): Promise<(number | null)[]> {
+    return this.#tickets.generations(hashes);
+  }
+
+  /** As {@linkcode TicketStore.write}. */
+  writeTicket(
+    hash: string,
+    ticket: Ticket,
+    versionstamp: string | null,
+    expireIn: number,
+  ): Promise<boolean> {
+    return this.#tickets.write(hash, ticket, versionstamp, expireIn);
   }
 
   /**

@@ -12,7 +12,7 @@ import type { NewEvent } from "./event.ts";
 import { type History, HistoryReader } from "./history_reader.ts";
 import { KeepAlive } from "./keep_alive.ts";
 import { LivePipelines, type LivePipelinesOptions } from "./live_pipelines.ts";
-import { Places } from "./places.ts";
+import { type SubscriberLimits, SubscriberPlaces } from "./subscriber_places.ts";
 import { Publishes } from "./publishes.ts";
 import type { RepairCause } from "./tail.ts";
 
@@ -20,7 +20,7 @@ import type { RepairCause } from "./tail.ts";
 const CATCH_UP_MS = 300;
 
 /** What a {@linkcode Hub} works with. */
-export interface HubOptions extends LivePipelinesOptions {
+export interface HubOptions extends LivePipelinesOptions, SubscriberLimits {
   /** A number from 0 up to 1, for jitter. */
   random: () => number;
   /** The time between two keep-alives of a stream, in milliseconds. */
@@ -29,8 +29,6 @@ export interface HubOptions extends LivePipelinesOptions {
   retryMs: number;
   /** After how long a stream ends by itself, give or take a fifth, in milliseconds. */
   maxStreamAgeMs: number;
-  /** How many subscribers are taken. */
-  maxSubscribers: number;
 }
 
 /** What a subscriber asks for. */
@@ -41,6 +39,14 @@ export interface Subscription {
   history?: number | undefined;
   /** The channels that it wants; all without any. */
   channels?: readonly string[] | undefined;
+  /** The client's address; `null` for one that is not counted by it. */
+  address?: string | null | undefined;
+  /** When it ends at the latest, in milliseconds since the Unix epoch: that of its token. */
+  endsAt?: number | undefined;
+  /** Ends it, when another stream takes its place. */
+  signal?: AbortSignal | undefined;
+  /** Hears when it is over. */
+  onGone?: (() => void) | undefined;
   /**
    * Settles when its connection is over, which may be long after its stream was
    * closed: the runtime keeps the connection of a client that does not read.
@@ -54,7 +60,7 @@ export class Hub {
   readonly #live: LivePipelines;
   readonly #histories: HistoryReader;
   readonly #keepAlive: KeepAlive;
-  readonly #places: Places;
+  readonly #places: SubscriberPlaces;
   readonly #publishes = new Publishes();
   #draining = false;
   #ping: Promise<void> | null = null;
@@ -69,7 +75,7 @@ export class Hub {
     this.#live = new LivePipelines(options);
     this.#histories = new HistoryReader(options.log);
     this.#keepAlive = new KeepAlive(options.clock, options.keepAliveMs);
-    this.#places = new Places(options.maxSubscribers);
+    this.#places = new SubscriberPlaces(options);
   }
 
   /** How often tails had to be repaired, by how that was learned. */
@@ -128,7 +134,8 @@ export class Hub {
    * @param pipeline Whose events.
    * @param subscription What is asked for.
    * @returns The event stream. Cancelling it ends the subscription.
-   * @throws {RunnelError} `draining`, `overloaded` or `log-unavailable`: all pass.
+   * @throws {RunnelError} `draining`, `overloaded`, `too-many-requests` or
+   *   `log-unavailable`: all pass.
    */
   async subscribe(
     pipeline: string,
@@ -136,27 +143,37 @@ export class Hub {
   ): Promise<ReadableStream<Uint8Array>> {
     this.#refuseWhileDraining();
     const { clock, random, history, retryMs, maxStreamAgeMs } = this.#options;
-    const leavePlace = this.#places.take();
-    const { completed } = subscription;
+    const leavePlace = this.#places.take(pipeline, subscription.address ?? null);
+    const { completed, signal, onGone } = subscription;
     completed?.then(leavePlace, leavePlace);
+    const now = clock.now();
+    const agedAt = now + maxStreamAgeMs * (0.8 + 0.4 * random());
+    const endsAt = Math.min(agedAt, subscription.endsAt ?? Infinity);
+    let timer: Disposable | null = null;
     try {
       const subscriber = await this.#live.open(pipeline).subscribe({
         lastEventId: subscription.lastEventId,
         history: Math.min(subscription.history ?? history, history),
         filter: new ChannelFilter(subscription.channels ?? []),
         retryMs: Math.round(retryMs * (1 + random())),
-        endsAt: clock.now() + maxStreamAgeMs * (0.8 + 0.4 * random()),
+        endsAt,
         onGone: (subscriber) => {
+          timer?.[Symbol.dispose]();
           this.#keepAlive.delete(subscriber);
           if (!completed) leavePlace();
+          onGone?.();
         },
       });
       this.#keepAlive.add(subscriber);
-      // It began to drain while the log was read.
-      if (this.#draining) subscriber.end();
+      // Age is looked at with each keep-alive; a right that ends, ends then.
+      if (endsAt < agedAt) timer = clock.after(endsAt - now, () => subscriber.end());
+      signal?.addEventListener("abort", () => subscriber.end());
+      // It began to drain, or its session was taken over, while the log was read.
+      if (this.#draining || signal?.aborted) subscriber.end();
       return subscriber.body;
     } catch (error) {
       leavePlace();
+      onGone?.();
       throw error;
     }
   }

@@ -35,3 +35,8 @@ export function segmentsBelow(pipeline: string, sequence: number): Deno.KvListSe
 export function onceKey(pipeline: string, hash: Uint8Array): Deno.KvKey {
   return ["once", pipeline, hash];
 }
+
+/** The key of a ticket, by the hash of what is in its URL. */
+export function ticketKey(hash: string): Deno.KvKey {
+  return ["ticket", hash];
+}

@@ -8,6 +8,7 @@
 
 import type { Clock } from "./clock.ts";
 import type { Change } from "./commit.ts";
+import { RunnelError } from "./errors.ts";
 import type { Position } from "./event.ts";
 import type { Log } from "./event_log.ts";
 import type { Head } from "./head.ts";
@@ -36,6 +37,8 @@ export interface LivePipelinesOptions {
   clock: Clock;
   /** How many events a fresh subscriber gets. */
   history: number;
+  /** How many pipelines there may be. */
+  maxPipelines: number;
   /** How many bytes the tails of all pipelines may take together. */
   maxTailBytes: number;
   /** Hears of trouble that nobody else is told of. */
@@ -99,6 +102,7 @@ export class LivePipelines {
    * subscriber is gone.
    *
    * @param id The pipeline's ID.
+   * @throws {RunnelError} `overloaded` if there are too many.
    */
   open(id: string): Pipeline {
     const live = this.#live.get(id) ?? this.#add(id);
@@ -106,6 +110,12 @@ export class LivePipelines {
   }
 
   #add(id: string): Live {
+    if (this.#live.size >= this.#options.maxPipelines) {
+      throw new RunnelError(
+        "overloaded",
+        "Cannot subscribe: this instance has as many pipelines as it may. Try again",
+      );
+    }
     const { log, clock, channels, watches, history, report } = this.#options;
     const pipeline = new Pipeline(id, {
       log,

@@ -13,6 +13,7 @@ import type { Log } from "./event_log.ts";
 import type { Head } from "./head.ts";
 import type { Page } from "./log_reader.ts";
 import { describeCause } from "./report.ts";
+import type { Ticket, TicketEntry } from "./ticket_store.ts";
 import { requestBytes, WaitingBytes } from "./waiting_bytes.ts";
 
 /**
@@ -195,6 +196,26 @@ export class RemoteLog implements Log {
   /** As {@linkcode EventLog.clear}. */
   async clear(pipeline: string): Promise<Head | null> {
     return await this.#call<Head | null>("clear", [pipeline]);
+  }
+
+  /** As {@linkcode EventLog.readTicket}. */
+  async readTicket(hash: string): Promise<TicketEntry | null> {
+    return await this.#call<TicketEntry | null>("readTicket", [hash]);
+  }
+
+  /** As {@linkcode EventLog.ticketGenerations}. */
+  async ticketGenerations(hashes: readonly string[]): Promise<(number | null)[]> {
+    return await this.#call<(number | null)[]>("ticketGenerations", [hashes]);
+  }
+
+  /** As {@linkcode EventLog.writeTicket}. */
+  async writeTicket(
+    hash: string,
+    ticket: Ticket,
+    versionstamp: string | null,
+    expireIn: number,
+  ): Promise<boolean> {
+    return await this.#call<boolean>("writeTicket", [hash, ticket, versionstamp, expireIn]);
   }
 
   /** As {@linkcode EventLog.ping}. */

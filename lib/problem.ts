@@ -7,6 +7,9 @@
 
 import type { RunnelError, RunnelErrorType } from "./errors.ts";
 
+/** The statuses of what passes by itself. */
+const PASSING = [429, 503];
+
 /** After how many seconds a client may try again what failed in passing. */
 const RETRY_AFTER_SECONDS = 1;
 
@@ -18,15 +21,20 @@ const INTERNAL = {
 
 const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string }>> = {
   "malformed-request": { status: 400, title: "Malformed request" },
+  "unauthorized": { status: 401, title: "Unauthorized" },
+  "forbidden": { status: 403, title: "Forbidden" },
   "not-found": { status: 404, title: "Not found" },
   "method-not-allowed": { status: 405, title: "Method not allowed" },
+  "request-timeout": { status: 408, title: "Request timeout" },
   "too-large": { status: 413, title: "Body too large" },
   "unsupported-media-type": { status: 415, title: "Unsupported media type" },
   "invalid-event": { status: 422, title: "Invalid event" },
   "key-reused": { status: 422, title: "Idempotency key reused" },
+  "too-many-requests": { status: 429, title: "Too many requests" },
   "overloaded": { status: 503, title: "Overloaded" },
   "draining": { status: 503, title: "Draining" },
   "log-unavailable": { status: 503, title: "Log unavailable" },
+  "keys-unavailable": { status: 503, title: "Keys unavailable" },
   "outcome-unknown": { status: 503, title: "Outcome unknown" },
 };
 
@@ -36,7 +44,7 @@ const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string 
  * @param error The failure.
  */
 export function isPassing(error: RunnelError): boolean {
-  return PROBLEMS[error.type]?.status === 503;
+  return PASSING.includes(PROBLEMS[error.type]?.status ?? 0);
 }
 
 /**
@@ -66,6 +74,7 @@ export function problem(error: RunnelError | null, headers: HeadersInit = {}): R
   );
   response.headers.set("Content-Type", "application/problem+json");
   response.headers.set("Cache-Control", "no-store");
-  if (status === 503) response.headers.set("Retry-After", String(RETRY_AFTER_SECONDS));
+  if (status === 401) response.headers.set("WWW-Authenticate", "Bearer");
+  if (PASSING.includes(status)) response.headers.set("Retry-After", String(RETRY_AFTER_SECONDS));
   return response;
 }

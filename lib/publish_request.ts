@@ -15,6 +15,16 @@ import {
 } from "./event_rules.ts";
 import { eventSchema } from "./openapi/schemas.ts";
 
+/** What a request may have. */
+export interface PublishLimits {
+  /** How many events. */
+  maxEvents: number;
+  /** How many bytes of JSON a payload. */
+  maxPayloadBytes: number;
+}
+
+const LIMITS: PublishLimits = { maxEvents: MAX_EVENTS, maxPayloadBytes: MAX_PAYLOAD_BYTES };
+
 /** What a publisher asks for. */
 export interface PublishRequest {
   /** Where to. */
@@ -42,6 +52,7 @@ const encoder = new TextEncoder();
  *
  * @param contentType The `Content-Type` header.
  * @param body The body.
+ * @param limits What it may have.
  * @throws {RunnelError} `unsupported-media-type`, `malformed-request` if it is
  *   no JSON, `invalid-event` naming the event's index and field.
  *
@@ -54,7 +65,11 @@ const encoder = new TextEncoder();
  * equal(new TextDecoder().decode(events[0]!.payload), '{"n":1.0}');
  * ```
  */
-export function readPublishRequest(contentType: string | null, body: Uint8Array): PublishRequest {
+export function readPublishRequest(
+  contentType: string | null,
+  body: Uint8Array,
+  limits: PublishLimits = LIMITS,
+): PublishRequest {
   const type = mediaType(contentType);
   if (type !== "application/json" && type !== "application/x-ndjson") {
     throw new RunnelError(
@@ -66,42 +81,45 @@ export function readPublishRequest(contentType: string | null, body: Uint8Array)
   if (text.trim() === "") {
     throw new RunnelError("malformed-request", "Cannot publish: the body is empty");
   }
-  return type === "application/json" ? readJson(text) : readNdjson(text);
+  return type === "application/json" ? readJson(text, limits) : readNdjson(text, limits);
 }
 
-function readJson(text: string): PublishRequest {
+function readJson(text: string, limits: PublishLimits): PublishRequest {
   const value = parseJson(text, "The body");
   const values = Array.isArray(value) ? value : [value];
-  const envelopes = validate(values);
+  const envelopes = validate(values, limits);
   const exact = withExactNumbers(text, value);
   const payloads = (Array.isArray(exact) ? exact : [exact]) as { payload: unknown }[];
   return {
     pipeline: envelopes[0]!.pipeline,
     events: envelopes.map(({ channel }, index) => ({
       channel,
-      payload: encodePayload(payloads[index]!.payload, index),
+      payload: encodePayload(payloads[index]!.payload, index, limits),
     })),
   };
 }
 
-function readNdjson(text: string): PublishRequest {
+function readNdjson(text: string, limits: PublishLimits): PublishRequest {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const values = lines.map((line, index) => parseJson(line, `Event ${index}`));
-  const envelopes = validate(values);
+  const envelopes = validate(values, limits);
   return {
     pipeline: envelopes[0]!.pipeline,
     events: envelopes.map(({ channel }, index) => {
       const exact = withExactNumbers(lines[index]!, values[index]) as { payload: unknown };
-      return { channel, payload: encodePayload(exact.payload, index) };
+      return { channel, payload: encodePayload(exact.payload, index, limits) };
     }),
   };
 }
 
-function validate(values: readonly unknown[]): { pipeline: string; channel: string }[] {
-  if (values.length === 0 || values.length > MAX_EVENTS) {
+function validate(
+  values: readonly unknown[],
+  { maxEvents }: PublishLimits,
+): { pipeline: string; channel: string }[] {
+  if (values.length === 0 || values.length > maxEvents) {
     throw new RunnelError(
       "invalid-event",
-      `Cannot publish: expected 1 to ${MAX_EVENTS} events, got ${values.length}`,
+      `Cannot publish: expected 1 to ${maxEvents} events, got ${values.length}`,
     );
   }
   let pipeline: string | undefined;
@@ -130,6 +148,7 @@ function validate(values: readonly unknown[]): { pipeline: string; channel: stri
  * @param channel The channel.
  * @param contentType The `Content-Type` header.
  * @param body The body.
+ * @param limits What it may have.
  * @throws {RunnelError} `malformed-request` if it is no JSON or no UTF-8,
  *   `invalid-event` if the channel or the payload breaks a rule.
  *
@@ -146,16 +165,17 @@ export function readRawEvent(
   channel: string,
   contentType: string | null,
   body: Uint8Array,
+  limits: PublishLimits = LIMITS,
 ): NewEvent {
   const problem = channelProblem(channel);
   if (problem) throw invalidEvent(0, `channel: ${problem}`);
   if (!/^application\/(json|.*\+json)$/.test(mediaType(contentType))) {
-    return { channel, payload: encodePayload(decode(body, { ignoreBOM: true }), 0) };
+    return { channel, payload: encodePayload(decode(body, { ignoreBOM: true }), 0, limits) };
   }
   const text = decode(body);
   const value = parseJson(text, "The body");
   checkDepth(value, 0);
-  return { channel, payload: encodePayload(withExactNumbers(text, value), 0) };
+  return { channel, payload: encodePayload(withExactNumbers(text, value), 0, limits) };
 }
 
 function mediaType(contentType: string | null): string {
@@ -194,12 +214,16 @@ function checkDepth(payload: unknown, index: number): void {
   }
 }
 
-function encodePayload(payload: unknown, index: number): Uint8Array {
+function encodePayload(
+  payload: unknown,
+  index: number,
+  { maxPayloadBytes }: PublishLimits,
+): Uint8Array {
   const bytes = encoder.encode(JSON.stringify(payload));
-  if (bytes.length > MAX_PAYLOAD_BYTES) {
+  if (bytes.length > maxPayloadBytes) {
     throw invalidEvent(
       index,
-      `payload: it has ${bytes.length} bytes of JSON, expected ${MAX_PAYLOAD_BYTES} at most`,
+      `payload: it has ${bytes.length} bytes of JSON, expected ${maxPayloadBytes} at most`,
     );
   }
   return bytes;

@@ -4,29 +4,41 @@
  * @module
  */
 
+import { type Clock, within } from "./clock.ts";
 import { RunnelError } from "./errors.ts";
-import { MAX_BODY_BYTES } from "./event_rules.ts";
+
+/** What a body may take. */
+export interface BodyLimits {
+  /** How many bytes it may have. */
+  maxBytes: number;
+  /** How long it may take to come, in milliseconds. */
+  maxMs: number;
+  /** Whose time it is. */
+  clock: Clock;
+}
 
 /**
  * Reads a whole body, whether its length was announced or not.
  *
  * @param request Whose body.
- * @param maxBytes How many bytes it may have.
+ * @param limits What it may take.
  * @returns The body's bytes.
- * @throws {RunnelError} `too-large` over the limit, `unsupported-media-type` for
- *   a body that is encoded, `malformed-request` if it breaks off.
+ * @throws {RunnelError} `too-large` over the limit, `request-timeout` if it takes
+ *   too long, `unsupported-media-type` for a body that is encoded,
+ *   `malformed-request` if it breaks off.
  *
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
+ * import { systemClock as clock } from "./clock.ts";
  *
  * const request = new Request("http://localhost/", { method: "POST", body: "1234" });
- * equal((await readBody(request, 4)).length, 4);
+ * equal((await readBody(request, { maxBytes: 4, maxMs: 1000, clock })).length, 4);
  * ```
  */
 export async function readBody(
   request: Request,
-  maxBytes: number = MAX_BODY_BYTES,
+  { maxBytes, maxMs, clock }: BodyLimits,
 ): Promise<Uint8Array> {
   const coding = request.headers.get("content-encoding")?.toLowerCase() ?? "identity";
   if (coding !== "identity") {
@@ -39,9 +51,11 @@ export async function readBody(
   // Refused before it is sent, where the sender waits for that.
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
   try {
-    const bytes = announced === null ? await readParts(request, maxBytes) : await request.bytes();
+    const reading = announced === null ? readParts(request, maxBytes) : request.bytes();
+    const bytes = await within(clock, maxMs, reading, () => tooSlow(maxMs));
     if (bytes.length <= maxBytes) return bytes;
   } catch (cause) {
+    if (cause instanceof RunnelError) throw cause;
     throw new RunnelError("malformed-request", "Cannot read body: it broke off", { cause });
   }
   throw tooLarge(maxBytes);
@@ -59,6 +73,13 @@ async function readParts(request: Request, maxBytes: number): Promise<Uint8Array
     if (buffer.byteLength > maxBytes) break;
   }
   return bytes.slice();
+}
+
+function tooSlow(maxMs: number): RunnelError {
+  return new RunnelError(
+    "request-timeout",
+    `Cannot read body: it did not come within ${maxMs} ms. Send it faster, or in parts`,
+  );
 }
 
 function tooLarge(maxBytes: number): RunnelError {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Access } from "./access.ts";
 import { createApp, type RequestInfo } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -13,6 +14,7 @@ import { HeadWatches, type WatchKv } from "./head_watch.ts";
 import { type Kv, KvConnection } from "./kv_connection.ts";
 import type { PipelineChannels } from "./pipeline_channel.ts";
 import { createReport, type Report } from "./report.ts";
+import { Tickets } from "./tickets.ts";
 
 /** The time that a log keeps events at least, in milliseconds. */
 const RETENTION_MS = 60_000;
@@ -168,7 +170,21 @@ export function createServiceOn(log: Log, {
     retryMs: config.retryMs,
     maxStreamAgeMs: config.maxStreamAgeMs,
     maxSubscribers: config.maxSubscribers,
+    maxPipelineSubscribers: config.maxPipelineSubscribers,
+    maxAddressSubscribers: config.maxAddressSubscribers,
+    maxPipelines: config.maxPipelines,
     maxTailBytes: config.maxTailBytes,
   });
-  return { fetch: createApp({ hub, config, report }), hub, log };
+  const tickets = new Tickets({
+    log,
+    clock,
+    report,
+    ticketMs: config.access.ticketMs,
+    sessionMs: config.access.sessionMs,
+    history: config.history,
+    checkMs: config.keepAliveMs,
+  });
+  const { allowOrigins } = config;
+  const access = new Access({ config: config.access, allowOrigins, clock, tickets });
+  return { fetch: createApp({ hub, access, tickets, config, clock, report }), hub, log };
 }

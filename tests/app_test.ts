@@ -242,7 +242,8 @@ Deno.test("DELETE /pipelines/:pipeline/events clears the history while sequences
 });
 
 Deno.test("GET / shows the commands with the address that it was asked at", async () => {
-  await using service = await createTestService();
+  const settings = { RUNNEL_PUBLISH_TOKENS: "a-token-of-a-publisher" };
+  await using service = await createTestService({ settings });
   const response = await service.fetch(new Request("https://runnel.example:8443/?x=1"));
   equal(response.status, 200);
   match(response.headers.get("Content-Type")!, /^text\/plain/);

@@ -1,7 +1,9 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
-import { type Config, FUTURE_SETTING_NAMES, readConfig, type SettingName } from "../lib/config.ts";
+import { type Config, readConfig, type SettingName } from "../lib/config.ts";
 
 const MiB = 1024 * 1024;
+const TOKEN = "a-token-of-a-publisher";
+const SECRET = "a secret that has 32 characters at least";
 
 interface WholeNumber {
   name: SettingName;
@@ -33,6 +35,45 @@ const numbers: WholeNumber[] = [
     min: 1,
     max: 1_000_000,
   },
+  {
+    name: "RUNNEL_MAX_PIPELINE_SUBSCRIBERS",
+    key: "maxPipelineSubscribers",
+    fallback: 10_000,
+    min: 1,
+    max: 1_000_000,
+  },
+  {
+    name: "RUNNEL_MAX_ADDRESS_SUBSCRIBERS",
+    key: "maxAddressSubscribers",
+    fallback: 1000,
+    min: 1,
+    max: 1_000_000,
+  },
+  { name: "RUNNEL_MAX_PIPELINES", key: "maxPipelines", fallback: 10_000, min: 1, max: 1_000_000 },
+  { name: "RUNNEL_PUBLISH_RATE", key: "publishRate", fallback: 1000, min: 1, max: 1_000_000 },
+  {
+    name: "RUNNEL_MAX_BODY_BYTES",
+    key: "maxBodyBytes",
+    fallback: 512 * 1024,
+    min: 1024,
+    max: 512 * 1024,
+  },
+  {
+    name: "RUNNEL_BODY_TIMEOUT_MS",
+    key: "bodyTimeoutMs",
+    fallback: 10_000,
+    min: 100,
+    max: 600_000,
+  },
+  { name: "RUNNEL_MAX_EVENTS", key: "maxEvents", fallback: 1000, min: 1, max: 1000 },
+  {
+    name: "RUNNEL_MAX_PAYLOAD_BYTES",
+    key: "maxPayloadBytes",
+    fallback: 60 * 1024,
+    min: 64,
+    max: 60 * 1024,
+  },
+  { name: "RUNNEL_TRUSTED_PROXIES", key: "trustedProxies", fallback: 0, min: 0, max: 10 },
   {
     name: "RUNNEL_MAX_WAITING_BYTES",
     key: "maxWaitingBytes",
@@ -74,15 +115,6 @@ for (const { name, key, fallback, min, max } of numbers) {
   });
 }
 
-for (const name of FUTURE_SETTING_NAMES) {
-  Deno.test(`readConfig() refuses ${name}, which it does not have yet, when it is set`, () => {
-    throws(() => readConfig({ [name]: "1" }), {
-      type: "invalid-setting",
-      message: `Cannot start: ${name} is set, but this version does not have it yet. Unset it`,
-    });
-  });
-}
-
 Deno.test("readConfig() takes no retention below the history", () => {
   equal(readConfig({ RUNNEL_HISTORY: "400", RUNNEL_RETENTION: "400" }).retention, 400);
   throws(() => readConfig({ RUNNEL_HISTORY: "400", RUNNEL_RETENTION: "399" }), {
@@ -93,7 +125,20 @@ Deno.test("readConfig() takes no retention below the history", () => {
 Deno.test("readConfig() listens on this machine alone by default", () => {
   equal(readConfig({}).host, "127.0.0.1");
   equal(readConfig({ HOST: "" }).host, "127.0.0.1");
-  equal(readConfig({ HOST: "0.0.0.0" }).host, "0.0.0.0");
+  for (const HOST of ["localhost", "127.0.0.2", "::1"]) equal(readConfig({ HOST }).host, HOST);
+});
+
+Deno.test("readConfig() lets others reach nothing without a secret, and says which to set", () => {
+  for (const open of [{ HOST: "0.0.0.0" }, { HOST: "::" }, { DENO_DEPLOYMENT_ID: "d" }]) {
+    throws(() => readConfig(open), {
+      type: "invalid-setting",
+      message:
+        /^Cannot start: HOST is ".*", where others.*RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SE/,
+    });
+    readConfig({ ...open, RUNNEL_PUBLISH_TOKENS: TOKEN });
+    readConfig({ ...open, RUNNEL_TOKEN_SECRET: SECRET });
+    readConfig({ ...open, RUNNEL_JWKS_URL: "https://id.example/jwks.json" });
+  }
 });
 
 Deno.test("readConfig() stores in a file by default", () => {
@@ -102,13 +147,21 @@ Deno.test("readConfig() stores in a file by default", () => {
 });
 
 Deno.test("readConfig() on Deno Deploy takes its store and address, and keeps alive within 5 seconds", () => {
-  const { kv, host, keepAliveMs } = readConfig({ DENO_DEPLOYMENT_ID: "d" });
+  const { kv, host, keepAliveMs } = readConfig({
+    DENO_DEPLOYMENT_ID: "d",
+    RUNNEL_TOKEN_SECRET: SECRET,
+  });
   deepEqual([kv, host], [undefined, "0.0.0.0"]);
   ok(keepAliveMs < 5000);
 });
 
 Deno.test("readConfig() on Deno Deploy takes what is set, too", () => {
-  const set = { DENO_DEPLOYMENT_ID: "d", RUNNEL_KV: ":memory:", RUNNEL_KEEPALIVE_MS: "200" };
+  const set = {
+    DENO_DEPLOYMENT_ID: "d",
+    RUNNEL_TOKEN_SECRET: SECRET,
+    RUNNEL_KV: ":memory:",
+    RUNNEL_KEEPALIVE_MS: "200",
+  };
   const { kv, keepAliveMs } = readConfig(set);
   deepEqual([kv, keepAliveMs], [":memory:", 200]);
 });

@@ -5,7 +5,12 @@ import { isPassing, problem } from "../lib/problem.ts";
 /** The status that a client gets; `null` for what only an operator sees, at start. */
 const STATUS: Record<RunnelErrorType, number | null> = {
   "malformed-request": 400,
+  "unauthorized": 401,
+  "forbidden": 403,
   "not-found": 404,
+  "request-timeout": 408,
+  "too-many-requests": 429,
+  "keys-unavailable": 503,
   "method-not-allowed": 405,
   "too-large": 413,
   "unsupported-media-type": 415,
@@ -18,6 +23,10 @@ const STATUS: Record<RunnelErrorType, number | null> = {
   "invalid-setting": null,
   "storage-unusable": null,
 };
+
+function isPassingStatus(status: number): boolean {
+  return status === 429 || status === 503;
+}
 
 for (const [name, status] of Object.entries(STATUS)) {
   const type = name as RunnelErrorType;
@@ -37,7 +46,8 @@ for (const [name, status] of Object.entries(STATUS)) {
     equal(response.status, status);
     equal(response.headers.get("Content-Type"), "application/problem+json");
     equal(response.headers.get("Cache-Control"), "no-store");
-    equal(response.headers.get("Retry-After"), status === 503 ? "1" : null);
+    equal(response.headers.get("Retry-After"), isPassingStatus(status) ? "1" : null);
+    equal(response.headers.get("WWW-Authenticate"), status === 401 ? "Bearer" : null);
     const { title, ...rest } = await response.json();
     ok(title.length > 0);
     deepEqual(rest, {
@@ -47,8 +57,8 @@ for (const [name, status] of Object.entries(STATUS)) {
     });
   });
 
-  Deno.test(`isPassing() is ${status === 503} for ${type}`, () => {
-    equal(isPassing(error), status === 503);
+  Deno.test(`isPassing() is ${isPassingStatus(status)} for ${type}`, () => {
+    equal(isPassing(error), isPassingStatus(status));
   });
 }
 

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { MAX_BODY_BYTES } from "../lib/event_rules.ts";
-import { readBody } from "../lib/request_body.ts";
+import { readBody as readBodyWithin } from "../lib/request_body.ts";
+import { FakeClock, settled } from "./support/fake_clock.ts";
 import { textOf, utf8 } from "./support/text.ts";
 
 function post(body: BodyInit | null, headers: HeadersInit = {}): Request {
@@ -11,6 +12,29 @@ function post(body: BodyInit | null, headers: HeadersInit = {}): Request {
 function inParts(parts: Iterable<Uint8Array>): ReadableStream<Uint8Array> {
   return ReadableStream.from(parts);
 }
+
+const MAX_MS = 1000;
+
+function readBody(request: Request, maxBytes = MAX_BODY_BYTES, clock = new FakeClock()) {
+  return readBodyWithin(request, { maxBytes, maxMs: MAX_MS, clock });
+}
+
+Deno.test("readBody() gives a body that does not come its time, and no more", async () => {
+  for (const headers of [{}, { "Content-Length": "10" }]) {
+    const clock = new FakeClock();
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const reading = readBody(post(readable, headers), MAX_BODY_BYTES, clock);
+    const refused = rejects(reading, { type: "request-timeout" });
+    await writer.write(utf8("1"));
+    clock.advance(MAX_MS - 1);
+    await settled();
+    clock.advance(1);
+    await refused;
+    equal(clock.liveTimers, 0);
+    await writer.close();
+  }
+});
 
 const TOO_LARGE = { name: "RunnelError", type: "too-large" };
 

@@ -19,10 +19,28 @@ export type RouteName =
   | "stream"
   | "history"
   | "clear"
+  | "ticket"
   | "start"
   | "healthy"
   | "ready"
   | "openapi";
+
+/** All routes, by their names. */
+export type Routes = Record<RouteName, Route>;
+
+/** What opens a stream in its URL. */
+export const ticketQuery: z.ZodObject<{ ticket: z.ZodOptional<z.ZodString> }> = z.object({
+  ticket: z.string().optional(),
+});
+
+/** What a ticket is to be for: all channels if it names none. */
+export const ticketBody: z.ZodObject<{
+  channels: z.ZodOptional<z.ZodArray<z.ZodString>>;
+}> = z.strictObject({
+  channels: z.array(channelSchema)
+    .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
+    .optional(),
+});
 
 /** What names a pipeline in a path. */
 export const pipelineParams: z.ZodObject<{ pipeline: z.ZodString }> = z.object({
@@ -98,7 +116,7 @@ const refusals = {
  *
  * @param maxHistory The most events of the history.
  */
-export function createRoutes(maxHistory: number): Record<RouteName, Route> {
+export function createRoutes(maxHistory: number): Routes {
   const query = subscriptionQuery(maxHistory);
   return {
     ingest: createRoute({
@@ -161,6 +179,19 @@ export function createRoutes(maxHistory: number): Record<RouteName, Route> {
       summary: "Clear the history",
       request: { params: pipelineParams },
       responses: { 204: { description: "The history is empty" }, ...refusals },
+    }),
+    ticket: createRoute({
+      method: "post",
+      path: "/pipelines/{pipeline}/tickets",
+      summary: "Get a URL that opens one stream, for an EventSource, which cannot send a token",
+      request: {
+        params: pipelineParams,
+        body: { content: { "application/json": { schema: ticketBody } } },
+      },
+      responses: {
+        201: json(z.object({ url: z.string(), expires: z.string() }), "The URL"),
+        ...refusals,
+      },
     }),
     start: createRoute({
       method: "get",

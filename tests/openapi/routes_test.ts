@@ -43,6 +43,7 @@ Deno.test("openapi.json names every route and method, with what each answers", a
     "get /readyz: 200 4XX 503",
     "post /ingest/{pipeline}/{channel}: 202 4XX 503",
     "post /ingest: 202 4XX 503",
+    "post /pipelines/{pipeline}/tickets: 201 4XX 503",
   ]);
 });
 
