@@ -8,11 +8,17 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import manifest from "../deno.json" with { type: "json" };
-import type { AppContext, AppOptions, On, RequestInfo } from "./app/context.ts";
+import {
+  type AppContext,
+  type AppOptions,
+  nothingHere,
+  type On,
+  type RequestInfo,
+} from "./app/context.ts";
+import { addPages } from "./app/pages.ts";
 import { addPublishing } from "./app/publishing.ts";
 import { addSubscribing } from "./app/subscribing.ts";
 import { RunnelError, type RunnelErrorType } from "./errors.ts";
-import { guide } from "./guide.ts";
 import { createRoutes } from "./openapi/routes.ts";
 import { problem } from "./problem.ts";
 
@@ -72,7 +78,7 @@ export function createApp(
 
   addSubscribing(on, routes, options, reportOutage);
   addPublishing(on, routes, options);
-  on(routes.start, (c) => c.text(guide(new URL(c.req.url).origin)));
+  addPages((path, handler) => app.use(path, handler), on, routes);
   on(routes.healthy, (c) => c.text("ok\n"));
   on(routes.ready, async (c) => {
     await hub.ready(READY_TIMEOUT_MS);
@@ -80,9 +86,7 @@ export function createApp(
   });
   on(routes.openapi, (c) => c.json(document));
 
-  app.notFound(() =>
-    problem(new RunnelError("not-found", "Nothing is here. GET / says what there is"))
-  );
+  app.notFound(() => problem(nothingHere()));
   app.onError((error, c) => {
     reportOutage(c, error);
     return problem(error instanceof RunnelError ? error : null);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { z } from "zod";
 import { clientAddress } from "../access/client_address.ts";
 import type { Access } from "../access.ts";
@@ -46,6 +46,14 @@ export interface AppOptions {
 
 /** Answers a route. */
 export type On = (route: Route, handler: (c: AppContext) => Response | Promise<Response>) => void;
+
+/** Puts something in front of the routes of a path. */
+export type Use = (path: string, handler: MiddlewareHandler) => void;
+
+/** The refusal of an address that leads nowhere. */
+export function nothingHere(): RunnelError {
+  return new RunnelError("not-found", "Nothing is here. GET / says what there is");
+}
 
 /** The media type of a body. */
 export function contentType(c: AppContext): string | null {

@@ -21,6 +21,9 @@ export type RouteName =
   | "clear"
   | "ticket"
   | "start"
+  | "viewer"
+  | "diagnose"
+  | "asset"
   | "healthy"
   | "ready"
   | "openapi";
@@ -196,8 +199,28 @@ export function createRoutes(maxHistory: number): Routes {
     start: createRoute({
       method: "get",
       path: "/",
-      summary: "What this is and how to begin",
+      summary: "What this is and how to begin: a page for browsers, else a text",
       responses: { 200: text("A short guide") },
+    }),
+    viewer: createRoute({
+      method: "get",
+      path: "/pipelines/{pipeline}",
+      summary: "A page that shows a pipeline's events live",
+      request: { params: pipelineParams },
+      responses: { 200: { description: "The page" }, ...refusals },
+    }),
+    diagnose: createRoute({
+      method: "get",
+      path: "/diagnose",
+      summary: "A page that tells whether something on the way holds events back",
+      responses: { 200: { description: "The page" } },
+    }),
+    asset: createRoute({
+      method: "get",
+      path: "/assets/{file}",
+      summary: "What the pages are made of",
+      request: { params: z.object({ file: z.string() }) },
+      responses: { 200: { description: "The file" }, ...refusals },
     }),
     healthy: createRoute({
       method: "get",

@@ -36,10 +36,13 @@ Deno.test("openapi.json names every route and method, with what each answers", a
   deepEqual(answers.sort(), [
     "delete /pipelines/{pipeline}/events: 204 4XX 503",
     "get /: 200",
+    "get /assets/{file}: 200 4XX 503",
+    "get /diagnose: 200",
     "get /healthz: 200",
     "get /openapi.json: 200",
     "get /pipelines/{pipeline}/events: 200 4XX 503",
     "get /pipelines/{pipeline}/sse: 200 4XX 503",
+    "get /pipelines/{pipeline}: 200 4XX 503",
     "get /readyz: 200 4XX 503",
     "post /ingest/{pipeline}/{channel}: 202 4XX 503",
     "post /ingest: 202 4XX 503",
