@@ -76,9 +76,10 @@ export function createApp(
     app.on(route.method.toUpperCase(), route.getRoutingPath(), handler);
   };
 
+  // Before the streams: the path of the probe would match theirs, too.
+  addPages((path, handler) => app.use(path, handler), on, routes, options);
   addSubscribing(on, routes, options, reportOutage);
   addPublishing(on, routes, options);
-  addPages((path, handler) => app.use(path, handler), on, routes);
   on(routes.healthy, (c) => c.text("ok\n"));
   on(routes.ready, async (c) => {
     await hub.ready(READY_TIMEOUT_MS);

@@ -13,6 +13,7 @@ import { type History, HistoryReader } from "./history_reader.ts";
 import { KeepAlive } from "./keep_alive.ts";
 import { LivePipelines, type LivePipelinesOptions } from "./live_pipelines.ts";
 import { type SubscriberLimits, SubscriberPlaces } from "./subscriber_places.ts";
+import { type ProbeRequest, Probes } from "./probes.ts";
 import { Publishes } from "./publishes.ts";
 import type { RepairCause } from "./tail.ts";
 
@@ -61,6 +62,7 @@ export class Hub {
   readonly #histories: HistoryReader;
   readonly #keepAlive: KeepAlive;
   readonly #places: SubscriberPlaces;
+  readonly #probes: Probes;
   readonly #publishes = new Publishes();
   #draining = false;
   #ping: Promise<void> | null = null;
@@ -76,6 +78,7 @@ export class Hub {
     this.#histories = new HistoryReader(options.log);
     this.#keepAlive = new KeepAlive(options.clock, options.keepAliveMs);
     this.#places = new SubscriberPlaces(options);
+    this.#probes = new Probes(options.clock);
   }
 
   /** How often tails had to be repaired, by how that was learned. */
@@ -93,6 +96,7 @@ export class Hub {
     pipelines: number;
     subscribers: number;
     places: number;
+    probes: number;
     publishing: number;
     tailBytes: number;
   } {
@@ -100,6 +104,7 @@ export class Hub {
       pipelines: this.#live.size,
       subscribers: this.#keepAlive.size,
       places: this.#places.taken,
+      probes: this.#probes.size,
       publishing: this.#publishes.size,
       tailBytes: this.#live.tailBytes,
     };
@@ -179,6 +184,18 @@ export class Hub {
   }
 
   /**
+   * Begins a probe of the way to a client, as {@linkcode Probes.open} does.
+   *
+   * @param request What it is asked for.
+   * @returns The event stream. Cancelling it ends the probe.
+   * @throws {RunnelError} `draining` or `overloaded`: both pass.
+   */
+  probe(request: ProbeRequest): ReadableStream<Uint8Array> {
+    this.#refuseWhileDraining();
+    return this.#probes.open(request);
+  }
+
+  /**
    * The newest events of a pipeline, oldest first.
    *
    * @param pipeline Whose.
@@ -228,6 +245,7 @@ export class Hub {
     others?: () => Promise<unknown>,
   ): Promise<void> {
     this.#draining = true;
+    this.#probes.end();
     await this.#publishes.end(this.#options.clock, ms);
     if (others) {
       await others();

@@ -6,10 +6,14 @@
 
 import { secureHeaders } from "hono/secure-headers";
 import { guide } from "../guide.ts";
-import { pipelineParams, type Routes } from "../openapi/routes.ts";
+import { pipelineParams, probeQuery, type Routes } from "../openapi/routes.ts";
 import { readPageFile } from "../page_files.ts";
 import { problem } from "../problem.ts";
-import { check, nothingHere, type On, type Use } from "./context.ts";
+import { type AppOptions, check, nothingHere, type On, type Use } from "./context.ts";
+import { streamHeaders } from "./stream_headers.ts";
+
+/** How long a probe waits between two lines, in milliseconds, if it is not told. */
+const PROBE_EVERY_MS = 500;
 
 /**
  * What pages are sent with: they load nothing from elsewhere, and nobody frames
@@ -32,7 +36,7 @@ const headers = secureHeaders({
 });
 
 /** Adds the routes of pages. */
-export function addPages(use: Use, on: On, routes: Routes): void {
+export function addPages(use: Use, on: On, routes: Routes, { hub }: AppOptions): void {
   for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) use(path, headers);
 
   on(routes.start, (c) => {
@@ -45,6 +49,17 @@ export function addPages(use: Use, on: On, routes: Routes): void {
     return page("viewer.html");
   });
   on(routes.diagnose, () => page("diagnose.html"));
+  on(routes.probe, (c) => {
+    const { every, bytes, ask } = check(probeQuery, c.req.query());
+    const headers = new Headers(streamHeaders(c));
+    if (ask === "0") headers.delete("X-Accel-Buffering");
+    const stream = c.req.method === "HEAD" ? null : hub.probe({
+      everyMs: Number(every ?? PROBE_EVERY_MS),
+      bytes: Number(bytes ?? 0),
+      completed: c.env.completed,
+    });
+    return new Response(stream, { headers });
+  });
   on(routes.asset, (c) => page(c.req.param("file")!));
 }
 

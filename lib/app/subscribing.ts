@@ -18,13 +18,6 @@ import {
 import { isPassing } from "../problem.ts";
 import { addressOf, type AppContext, type AppOptions, bodyOf, check, type On } from "./context.ts";
 
-const STREAM_HEADERS = {
-  "Content-Type": "text/event-stream",
-  // Neither kept nor changed on the way: a proxy that compresses holds events back.
-  "Cache-Control": "no-cache, no-transform",
-  "X-Accel-Buffering": "no",
-};
-
 /**
  * Adds the routes that show events, and those that let subscribers in.
  *
@@ -50,7 +43,7 @@ export function addSubscribing(
     // A stream for a HEAD would be thrown away unread, its subscriber kept and its ticket spent.
     if (c.req.method === "HEAD") {
       await access.admit(c.req.raw, wish);
-      return new Response(null, { headers: STREAM_HEADERS });
+      return new Response(null, { headers: streamHeaders(c) });
     }
     try {
       const { session, ...admission } = await access.admitToStream(c.req.raw, wish, ticket);
@@ -63,7 +56,7 @@ export function addSubscribing(
         onGone: session?.close,
         completed: c.env.completed,
       });
-      return new Response(stream, { headers: STREAM_HEADERS });
+      return new Response(stream, { headers: streamHeaders(c) });
     } catch (error) {
       const isEventSource = c.req.header("Accept")?.includes("text/event-stream");
       if (!isEventSource || !(error instanceof RunnelError) || !isPassing(error)) throw error;
@@ -71,7 +64,7 @@ export function addSubscribing(
       // An EventSource never comes back from an error status, but does from
       // the end of a stream.
       const retryMs = Math.round(config.retryMs * (1 + Math.random()));
-      return new Response(encodeRetry(retryMs) as BodyInit, { headers: STREAM_HEADERS });
+      return new Response(encodeRetry(retryMs) as BodyInit, { headers: streamHeaders(c) });
     }
   });
 

@@ -23,6 +23,7 @@ export type RouteName =
   | "start"
   | "viewer"
   | "diagnose"
+  | "probe"
   | "asset"
   | "healthy"
   | "ready"
@@ -71,6 +72,25 @@ export function subscriptionQuery(history: number): z.ZodObject<{
     lastEventId: z.string().optional(),
   });
 }
+
+function wholeNumber(min: number, max: number) {
+  const expected = `expected a whole number from ${min} to ${max}`;
+  return z.string()
+    .regex(/^\d{1,5}$/, expected)
+    .refine((text) => Number(text) >= min && Number(text) <= max, expected)
+    .optional();
+}
+
+/** What a probe may be asked for in the query. */
+export const probeQuery: z.ZodObject<{
+  every: z.ZodOptional<z.ZodString>;
+  bytes: z.ZodOptional<z.ZodString>;
+  ask: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;
+}> = z.object({
+  every: wholeNumber(20, 1000),
+  bytes: wholeNumber(0, 16_384),
+  ask: z.enum(["0", "1"], "expected 1 to ask proxies not to buffer, or 0").optional(),
+});
 
 const publishHeaders = z.object({ "Idempotency-Key": idempotencyKeySchema.optional() });
 
@@ -214,6 +234,20 @@ export function createRoutes(maxHistory: number): Routes {
       path: "/diagnose",
       summary: "A page that tells whether something on the way holds events back",
       responses: { 200: { description: "The page" } },
+    }),
+    probe: createRoute({
+      method: "get",
+      // Never a pipeline's ID, and where a proxy's rules for the streams apply.
+      path: "/pipelines/diagnose/sse",
+      summary: "An event stream on a known schedule, for the page above",
+      request: { query: probeQuery },
+      responses: {
+        200: {
+          description: "The event stream",
+          content: { "text/event-stream": { schema: z.string() } },
+        },
+        ...refusals,
+      },
     }),
     asset: createRoute({
       method: "get",

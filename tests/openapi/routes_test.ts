@@ -40,6 +40,7 @@ Deno.test("openapi.json names every route and method, with what each answers", a
     "get /diagnose: 200",
     "get /healthz: 200",
     "get /openapi.json: 200",
+    "get /pipelines/diagnose/sse: 200 4XX 503",
     "get /pipelines/{pipeline}/events: 200 4XX 503",
     "get /pipelines/{pipeline}/sse: 200 4XX 503",
     "get /pipelines/{pipeline}: 200 4XX 503",

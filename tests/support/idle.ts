@@ -11,7 +11,14 @@ import type { TestService } from "./test_service.ts";
 /** Asserts that nobody and nothing is registered: no stream, no publish, no timer. */
 export async function assertIdle({ hub, log, clock }: TestService): Promise<void> {
   await settled();
-  deepEqual(hub.stats, { pipelines: 0, subscribers: 0, places: 0, publishing: 0, tailBytes: 0 });
+  deepEqual(hub.stats, {
+    pipelines: 0,
+    subscribers: 0,
+    places: 0,
+    probes: 0,
+    publishing: 0,
+    tailBytes: 0,
+  });
   deepEqual(log.pending, { waitingBytes: 0, sweeps: 0 });
   equal(clock.liveTimers, 0);
 }

@@ -1,0 +1,153 @@
+/**
+ * Sends a probe on its way and notes when what arrived.
+ *
+ * @module
+ */
+
+/** In the place of a stream, so that a proxy treats it as one. */
+const PATH = "/pipelines/diagnose/sse";
+
+/** How much longer than its schedule a probe may take, in milliseconds. */
+const PATIENCE_MS = 15_000;
+
+/**
+ * A line of a probe.
+ *
+ * @typedef {object} Line
+ * @property {number} line Which it is, from 1.
+ * @property {number} of How many there are.
+ * @property {number} sent When it was sent, in milliseconds after the first, by the service's clock.
+ * @property {number} at When it arrived, in milliseconds after the request, by this browser's clock.
+ */
+
+/**
+ * What was seen of a probe.
+ *
+ * @typedef {object} Sighting
+ * @property {number} everyMs The time between two lines, in milliseconds.
+ * @property {number} bytes How many bytes each line was filled up with.
+ * @property {Line[]} lines What arrived.
+ * @property {"unreachable" | "refused" | "changed" | "cut" | "silent" | null} failure
+ *   What was wrong with the answer.
+ * @property {number} status
+ * @property {string} detail What the service said of a refusal.
+ * @property {string} type The content type.
+ * @property {string} encoding The content encoding.
+ * @property {string} by Who says that it passed the answer on.
+ * @property {string} protocol The HTTP version, as ALPN names it.
+ */
+
+/**
+ * Runs a probe to its end.
+ *
+ * @param {{ everyMs: number, bytes?: number, ask?: boolean }} options
+ * @param {(line: Line) => void} [onLine] Hears of each line.
+ * @returns {Promise<Sighting>}
+ */
+export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () => {}) {
+  const url = new URL(PATH, location.href);
+  // The ID finds this request among those of the browser's timings.
+  url.search = new URLSearchParams({
+    every: String(everyMs),
+    bytes: String(bytes),
+    ask: ask ? "1" : "0",
+    id: crypto.getRandomValues(new Uint32Array(1)).join(),
+  }).toString();
+  /** @type {Sighting} */
+  const sighting = {
+    everyMs,
+    bytes,
+    lines: [],
+    failure: null,
+    status: 0,
+    detail: "",
+    type: "",
+    encoding: "",
+    by: "",
+    protocol: "",
+  };
+  const began = performance.now();
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), 10 * everyMs + PATIENCE_MS);
+  try {
+    const response = await fetch(url, {
+      // As an EventSource asks.
+      headers: { Accept: "text/event-stream" },
+      cache: "no-store",
+      signal: controller.signal,
+    });
+    sighting.status = response.status;
+    sighting.type = response.headers.get("Content-Type") ?? "";
+    sighting.encoding = response.headers.get("Content-Encoding") ?? "";
+    sighting.by = ["Server", "Via", "CF-Ray"].map((name) => response.headers.get(name) ?? "")
+      .map((value, index) => index === 2 && value ? "Cloudflare" : value)
+      .filter((value, index, all) => value && all.indexOf(value) === index).join(", ");
+    if (!response.ok || !sighting.type.startsWith("text/event-stream")) {
+      sighting.failure = response.ok ? "changed" : "refused";
+      const text = await response.text();
+      if (sighting.type.startsWith("application/problem+json")) {
+        sighting.detail = JSON.parse(text).detail;
+      }
+      return sighting;
+    }
+    await readLines(response, began, (line) => {
+      sighting.lines.push(line);
+      onLine(line);
+    });
+    const { length } = sighting.lines;
+    if (length === 0 || length < sighting.lines[0].of) sighting.failure = "cut";
+  } catch {
+    if (controller.signal.aborted) sighting.failure = "silent";
+    else sighting.failure = sighting.status === 0 ? "unreachable" : "cut";
+  } finally {
+    clearTimeout(timer);
+    controller.abort();
+    const [timing] = performance.getEntriesByName(url.href, "resource");
+    sighting.protocol = /** @type {PerformanceResourceTiming | undefined} */ (timing)
+      ?.nextHopProtocol ?? "";
+  }
+  return sighting;
+}
+
+/**
+ * How long a small answer takes, in milliseconds.
+ *
+ * @returns {Promise<number | null>}
+ */
+export async function measureRoundTrip() {
+  let least = null;
+  for (let i = 0; i < 3; i++) {
+    const began = performance.now();
+    try {
+      await (await fetch("/healthz", { cache: "no-store" })).text();
+    } catch {
+      return null;
+    }
+    const took = performance.now() - began;
+    least = Math.min(least ?? took, took);
+  }
+  return least;
+}
+
+/**
+ * @param {Response} response
+ * @param {number} began
+ * @param {(line: Line) => void} onLine
+ */
+async function readLines(response, began, onLine) {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (reader) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const at = performance.now() - began;
+    const blocks = (text + value).split("\n\n");
+    text = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const data = /^data: (.*)$/m.exec(block)?.[1];
+      if (!data) continue;
+      const { line, of, sent } = JSON.parse(data);
+      onLine({ line, of, sent, at });
+    }
+  }
+}
