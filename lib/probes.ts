@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from "./clock.ts";
+import { RunnelError } from "./errors.ts";
 import { encodeEvent } from "./event_stream.ts";
 import { Places } from "./places.ts";
 
@@ -42,7 +43,7 @@ export class Probes {
 
   /** How many have a place. */
   get size(): number {
-    return this.#places.taken;
+    return this.#places.taken("");
   }
 
   /**
@@ -61,7 +62,10 @@ export class Probes {
    * ```
    */
   open({ everyMs, bytes, completed }: ProbeRequest): ReadableStream<Uint8Array> {
-    const leavePlace = this.#places.take();
+    const leavePlace = this.#places.take("");
+    if (!leavePlace) {
+      throw new RunnelError("overloaded", "Cannot probe: too many do so. Try again");
+    }
     completed?.then(leavePlace, leavePlace);
     // Another one for each line: what is alike would vanish where it is compressed.
     const fill = () => btoa(String.fromCharCode(...randomBytes(Math.floor(bytes * 3 / 4))));

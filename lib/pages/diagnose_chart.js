@@ -8,17 +8,22 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-const WIDTH = 640;
 const HEIGHT = 96;
 const PAD = 14;
 const SENT_Y = 24;
 const ARRIVED_Y = 68;
 
+/** As wide as there is room, so that the writing has the same size on a phone. */
+function width() {
+  return Math.min(Math.max(document.documentElement.clientWidth - 40, 240), 696);
+}
+
 /** A chart of one probe that grows as its lines arrive. */
 export class Chart {
   /** The chart, to be put into a page. */
   element = document.createElement("figure");
-  #svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
+  #width = width();
+  #svg = element("svg", { viewBox: `0 0 ${this.#width} ${HEIGHT}`, role: "img" });
   /** @type {Line[]} */
   #lines = [];
   #everyMs;
@@ -47,11 +52,11 @@ export class Chart {
     const lines = this.#lines;
     // Both begin with the one that was the fastest, so that a stroke leans by what was held back.
     const offset = Math.min(...lines.map(({ at, sent }) => at - sent));
-    const end = Math.max(10 * this.#everyMs, ...lines.map(({ at }) => at - offset));
-    const x = (/** @type {number} */ ms) => PAD + ms / end * (WIDTH - 2 * PAD);
+    const end = Math.max(9 * this.#everyMs, ...lines.map(({ at }) => at - offset));
+    const x = (/** @type {number} */ ms) => PAD + ms / end * (this.#width - 2 * PAD);
     const shapes = [
-      ...axis("sent", SENT_Y - 10, SENT_Y),
-      ...axis("arrived", ARRIVED_Y + 20, ARRIVED_Y),
+      ...axis("sent", SENT_Y - 10, SENT_Y, this.#width),
+      ...axis("arrived", ARRIVED_Y + 20, ARRIVED_Y, this.#width),
     ];
     for (const { sent, at } of lines) {
       const [from, to] = [x(sent), x(at - offset)];
@@ -76,12 +81,13 @@ export class Chart {
  * @param {string} name
  * @param {number} labelY
  * @param {number} y
+ * @param {number} width
  */
-function axis(name, labelY, y) {
+function axis(name, labelY, y, width) {
   const label = element("text", { x: PAD, y: labelY });
   label.textContent = name;
   return [
-    element("line", { class: "axis", x1: PAD, y1: y, x2: WIDTH - PAD, y2: y }),
+    element("line", { class: "axis", x1: PAD, y1: y, x2: width - PAD, y2: y }),
     label,
   ];
 }

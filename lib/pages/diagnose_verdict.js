@@ -163,9 +163,9 @@ function heldBack(stream, { kind, heldMs, bursts }, large) {
   if (large && !large.failure) text.push(threshold(large));
   return {
     tone: "bad",
-    title: `Something on the way holds events back for ${
-      kind === "end" ? "at least" : "about"
-    } ${seconds(heldMs)}`,
+    title: `Something on the way holds events back for ${kind === "end" ? "at least" : "about"} ${
+      seconds(heldMs)
+    }`,
     text,
     advise: true,
   };
