@@ -55,10 +55,11 @@ export class Probes {
    *
    * @example
    * ```ts
+   * import { match } from "node:assert/strict";
    * import { systemClock } from "./clock.ts";
    *
    * const stream = new Probes(systemClock).open({ everyMs: 1, bytes: 0 });
-   * console.log(await new Response(stream).text());
+   * match(await new Response(stream).text(), /^event: runnel\.probe\ndata: \{"line":1,"of":10,/);
    * ```
    */
   open({ everyMs, bytes, completed }: ProbeRequest): ReadableStream<Uint8Array> {
@@ -69,7 +70,6 @@ export class Probes {
     completed?.then(leavePlace, leavePlace);
     // Another one for each line: what is alike would vanish where it is compressed.
     const fill = () => btoa(String.fromCharCode(...randomBytes(Math.floor(bytes * 3 / 4))));
-    const began = this.#clock.now();
     let line = 0;
     let timer: Disposable;
     const leave = () => {
@@ -80,6 +80,7 @@ export class Probes {
     let end: () => void;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
+        const began = this.#clock.now();
         const send = () => {
           const sent = this.#clock.now() - began;
           const data = JSON.stringify({ line: ++line, of: PROBE_LINES, sent, fill: fill() });

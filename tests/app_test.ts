@@ -18,6 +18,8 @@ const ROUTES = [
   { path: "/pipelines/p_a/sse", allow: "GET, HEAD" },
   { path: "/pipelines/p_a/events", allow: "GET, HEAD, DELETE" },
   { path: "/", allow: "GET, HEAD" },
+  { path: "/diagnose", allow: "GET, HEAD" },
+  { path: "/pipelines/diagnose/sse", allow: "GET, HEAD" },
   { path: "/healthz", allow: "GET, HEAD" },
   { path: "/readyz", allow: "GET, HEAD" },
   { path: "/openapi.json", allow: "GET, HEAD" },

@@ -16,6 +16,7 @@ import {
   ticketQuery,
 } from "../openapi/routes.ts";
 import { isPassing } from "../problem.ts";
+import { streamHeaders } from "./stream_headers.ts";
 import { addressOf, type AppContext, type AppOptions, bodyOf, check, type On } from "./context.ts";
 
 /**

@@ -1,0 +1,163 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import type { Browser, Page } from "playwright-core";
+import { launchChromium, systemChromium, testInChromium } from "../support/chromium.ts";
+import { testThatNeeds } from "../support/needs.ts";
+import { Nginx, systemNginx } from "../support/nginx.ts";
+import { ServedService } from "../support/served_service.ts";
+import { accessibilityViolations, watchedPage } from "../support/watched_page.ts";
+
+/** A quick test: two seconds for each probe. */
+const PATH = "/diagnose?every=200";
+
+const AS_SENT = "Events arrive as sent";
+const HELD = /^Something on the way holds events back for (about|at least) \d/;
+
+/** A service and a browser. */
+async function open(
+  stack: AsyncDisposableStack,
+): Promise<{ service: ServedService; browser: Browser }> {
+  const service = stack.use(await ServedService.start());
+  const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
+  return { service, browser };
+}
+
+/** Waits for the verdict and returns it. */
+async function verdict(page: Page): Promise<{ title: string; text: string; tone: string | null }> {
+  await page.waitForSelector("#again:enabled");
+  // A machine that is busy with other tests has them.
+  while ((await page.innerText("#title")).includes("hiccup")) {
+    await page.click("#again");
+    await page.waitForSelector("#again:enabled");
+  }
+  return {
+    title: await page.innerText("#title"),
+    text: await page.innerText("#text"),
+    tone: await page.getAttribute("#verdict", "data-tone"),
+  };
+}
+
+testInChromium(
+  "/diagnose says that events arrive as sent where nothing is on the way",
+  async () => {
+    await using stack = new AsyncDisposableStack();
+    const { service, browser } = await open(stack);
+    await Promise.all((["light", "dark"] as const).map(async (colorScheme) => {
+      const { page, complaints } = await watchedPage(browser, {
+        colorScheme,
+        viewport: { width: 360, height: 740 },
+      });
+      await page.goto(service.url + PATH);
+      match(await page.innerText("#title"), /^Listening/);
+      const { title, text, tone } = await verdict(page);
+      deepEqual([title, tone], [AS_SENT, "good"]);
+      match(text, /Nothing between .* holds events back\.$/);
+      equal(await page.locator("#lines tr").count(), 10);
+      match(await page.innerText("#facts"), /HTTP\/1\.1/);
+      // Nothing is wider than a phone.
+      equal(await page.evaluate("document.documentElement.scrollWidth"), 360);
+      await page.evaluate(
+        "for (const hidden of document.querySelectorAll('details')) hidden.open = true",
+      );
+      equal(await page.evaluate("document.documentElement.scrollWidth"), 360);
+      deepEqual(await accessibilityViolations(page), []);
+      deepEqual(complaints, []);
+      await page.close();
+    }));
+    equal(service.stats.probes, 0);
+  },
+);
+
+interface Case {
+  what: string;
+  server: (pass: string) => string;
+  title: string | RegExp;
+  text: RegExp;
+}
+
+const COMPRESSED = "gzip on; gzip_types *; gzip_min_length 0;";
+
+const cases: Case[] = [
+  {
+    what: "its defaults, which buffer but heed our header",
+    server: (pass) => `location / { ${pass} }`,
+    title: AS_SENT,
+    text: /heeds their header X-Accel-Buffering/,
+  },
+  {
+    what: "its buffering off",
+    server: (pass) => `location / { ${pass} proxy_buffering off; }`,
+    title: AS_SENT,
+    text: /^Lines came one by one[^\n]*holds events back\.$/,
+  },
+  {
+    what: "compression",
+    server: (pass) => `${COMPRESSED} location / { ${pass} proxy_http_version 1.1; }`,
+    title: AS_SENT,
+    text: /compresses the stream \(gzip\)/,
+  },
+  {
+    what: "our header ignored",
+    server: (pass) => `location / { ${pass} proxy_ignore_headers X-Accel-Buffering; }`,
+    title: HELD,
+    text: /All 10 lines arrived together.*the buffer takes about \d+ KiB.*See what to set/s,
+  },
+  {
+    what: "our header ignored for the streams alone",
+    server: (pass) =>
+      `location / { ${pass} proxy_buffering off; }
+       location ~ ^/pipelines/[^/]+/sse$ { ${pass} proxy_ignore_headers X-Accel-Buffering; }`,
+    title: HELD,
+    text: /All 10 lines arrived together/,
+  },
+  {
+    what: "a time limit that is too short",
+    server: (pass) => `location / { ${pass} proxy_read_timeout 50ms; }`,
+    title: /^The connection was cut/,
+    text: /of 10 lines came/,
+  },
+];
+
+testThatNeeds(
+  [systemChromium, systemNginx],
+  "/diagnose tells the ways of nginx apart, and opens what helps",
+  async () => {
+    await using stack = new AsyncDisposableStack();
+    const { service, browser } = await open(stack);
+    await Promise.all(cases.map(async ({ what, server: directives, title, text }) => {
+      await using nginx = await Nginx.start({ server: directives(`proxy_pass ${service.url};`) });
+      const { page, complaints } = await watchedPage(browser);
+      await page.goto(nginx.url + PATH);
+      const found = await verdict(page);
+      if (typeof title === "string") equal(found.title, title, `${what}: ${found.text}`);
+      else match(found.title, title, what);
+      match(found.text, text, what);
+      match(await page.innerText("#facts"), /nginx/);
+      const help = page.locator("details[data-by='nginx|openresty']");
+      equal(await help.getAttribute("open") === null, title === AS_SENT, what);
+      // A cut connection is told to the console by the browser itself.
+      if (!found.title.includes("cut")) deepEqual(complaints, []);
+      await page.close();
+    }));
+  },
+);
+
+testInChromium("/diagnose explains a refusal, and can be run again", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { service, browser } = await open(stack);
+  const { page } = await watchedPage(browser);
+  let isLogin = true;
+  await page.route(
+    "**/pipelines/diagnose/sse?*",
+    (route) =>
+      isLogin ? route.fulfill({ contentType: "text/html", body: "Log in" }) : route.continue(),
+  );
+  await page.goto(service.url + PATH);
+  const { title, tone } = await verdict(page);
+  deepEqual([title, tone], ["The answer is not an event stream", "bad"]);
+  isLogin = false;
+  await page.focus("#again");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-tone=busy]");
+  equal((await verdict(page)).title, AS_SENT);
+  ok(await page.locator("svg circle").count() >= 20);
+});

@@ -1,0 +1,28 @@
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import { launchChromium, testInChromium } from "../support/chromium.ts";
+import { eventually } from "../support/eventually.ts";
+import { ServedService } from "../support/served_service.ts";
+import { watchedPage } from "../support/watched_page.ts";
+
+testInChromium(
+  "a stream that is opened as a page shows each event as soon as it comes",
+  async () => {
+    await using service = await ServedService.start();
+    await using stack = new AsyncDisposableStack();
+    const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
+    const { page, complaints } = await watchedPage(browser);
+    await service.publish("p_a", "events", { name: "Luke <b>Skywalker</b> ✓" });
+    await page.goto(`${service.url}/pipelines/p_a/sse`, { waitUntil: "commit" });
+    const shown = () => page.evaluate<string>("document.body?.innerText ?? ''");
+    await eventually("the history shows", async () => (await shown()).includes("runnel.live"));
+    match(await shown(), /^data: \{"name":"Luke <b>Skywalker<\/b> ✓"\}$/m);
+    const id = await service.publish("p_a", "events", 1);
+    await eventually("the event shows", async () => {
+      // Chromium shows what comes right after something else with what comes next.
+      await service.publish("p_a", "events", 2);
+      return (await shown()).includes(`\n\nid: ${id}\nevent: events\ndata: 1\n\n`);
+    });
+    equal(await page.evaluate("document.contentType"), "text/plain");
+    deepEqual(complaints.filter((complaint) => !complaint.includes("404")), []);
+  },
+);
