@@ -180,6 +180,86 @@ Deno.test("GET /pipelines/:pipeline/sse answers with an event stream that nothin
   await assertIdle(service);
 });
 
+Deno.test("a stream is text for a browser's tab, with the same bytes", async () => {
+  await using service = await createTestService();
+  for (const path of ["/pipelines/p_a/sse", "/pipelines/diagnose/sse"]) {
+    for (const method of ["GET", "HEAD"]) {
+      const headers = { "Sec-Fetch-Dest": "document" };
+      const response = await service.fetch(request(path, { method, headers }));
+      assertHeaders(response, {
+        ...STREAM_HEADERS,
+        "Content-Type": "text/plain; charset=utf-8",
+        "X-Content-Type-Options": "nosniff",
+      });
+      await response.body?.cancel();
+    }
+    const other = await service.fetch(request(path, { headers: { "Sec-Fetch-Dest": "empty" } }));
+    assertHeaders(other, { ...STREAM_HEADERS, "X-Content-Type-Options": null });
+    await other.body?.cancel();
+  }
+  const [tab, page] = await Promise.all(["document", "empty"].map(async (dest) => {
+    const stream = await service.subscribe("p_a/sse", { "Sec-Fetch-Dest": dest });
+    await stream.until("runnel.live");
+    await stream.cancel();
+    return stream.text;
+  }));
+  equal(tab, page);
+  await assertIdle(service);
+});
+
+Deno.test("GET /pipelines/diagnose/sse answers with a probe that has the headers of a stream", async () => {
+  await using service = await createTestService();
+  const response = await service.fetch(request("/pipelines/diagnose/sse?every=50&bytes=1000"));
+  equal(response.status, 200);
+  assertHeaders(response, STREAM_HEADERS);
+  const stream = new StreamReader(response);
+  await stream.event();
+  service.clock.advance(49);
+  equal(service.hub.stats.probes, 1);
+  service.clock.advance(1);
+  const { line, sent, fill } = JSON.parse((await stream.event())!.data);
+  deepEqual([line, sent, fill.length], [2, 50, 1000]);
+  await stream.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("GET /pipelines/diagnose/sse?ask=0 does not ask proxies not to buffer", async () => {
+  await using service = await createTestService();
+  for (const [ask, asks] of [["0", null], ["1", "no"]] as const) {
+    const response = await service.fetch(request(`/pipelines/diagnose/sse?ask=${ask}`));
+    assertHeaders(response, { ...STREAM_HEADERS, "X-Accel-Buffering": asks });
+    await response.body!.cancel();
+  }
+});
+
+for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "bytes=-1", "ask=2"]) {
+  Deno.test(`GET /pipelines/diagnose/sse?${query} is refused, as is its HEAD`, async () => {
+    await using service = await createTestService();
+    const path = `/pipelines/diagnose/sse?${query}`;
+    const detail = await assertProblem(
+      await service.fetch(request(path)),
+      400,
+      "malformed-request",
+    );
+    match(detail, /^Cannot read (every|bytes|ask): expected (a whole number from|1 to ask)/);
+    equal((await service.fetch(request(path, { method: "HEAD" }))).status, 400);
+    await assertIdle(service);
+  });
+}
+
+Deno.test("GET /pipelines/diagnose/sse refuses more than 64 until their connections are over", async () => {
+  await using service = await createTestService();
+  const path = "/pipelines/diagnose/sse";
+  const { promise: completed, resolve } = Promise.withResolvers<void>();
+  for (let i = 0; i < 64; i++) {
+    await (await service.fetch(request(path), { completed })).body!.cancel();
+  }
+  await assertProblem(await service.fetch(request(path)), 503, "overloaded");
+  resolve();
+  await assertIdle(service);
+  await (await service.fetch(request(path))).body!.cancel();
+});
+
 Deno.test("GET /pipelines/:pipeline/events answers with the history, its times and its payloads as sent", async () => {
   await using service = await createTestService();
   const time = new Date(service.clock.now()).toISOString();

@@ -1,4 +1,9 @@
-import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  rejects,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
 import { FakeChannels } from "./support/fake_channels.ts";
 import { settled } from "./support/fake_clock.ts";
 import { type FaultyKv, type Held, holds } from "./support/faulty_kv.ts";
@@ -94,6 +99,7 @@ Deno.test("Hub.drain() refuses new work, and is not ready while the process answ
   await rejects(hub.publish("p_a", [event(1)]), TYPE("draining"));
   await rejects(hub.subscribe("p_a"), TYPE("draining"));
   await rejects(hub.clear("p_a"), TYPE("draining"));
+  throws(() => hub.probe({ everyMs: 100, bytes: 0 }), TYPE("draining"));
   await rejects(hub.ready(1000), TYPE("draining"));
   deepEqual(kv.calls, calls);
   equal((await service.fetch(new Request("http://localhost/healthz"))).status, 200);
@@ -144,6 +150,21 @@ Deno.test("Hub.drain() tells publishers at its deadline that the outcome is unkn
   deepEqual(await rest(stream), [live(0)]);
   held.release();
   await held.done;
+  await assertIdle(service);
+});
+
+Deno.test("Hub.drain() ends probes at once, before publishes under way", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  const held = holds("answer");
+  kv.script("commit", held.fault);
+  const publishing = hub.publish("p_a", [event(1)]);
+  await held.met;
+  const probe = new StreamReader(hub.probe({ everyMs: 100, bytes: 0 }));
+  const draining = hub.drain(2500);
+  equal((await probe.events(2)).length, 1);
+  held.release();
+  await Promise.all([publishing, draining]);
   await assertIdle(service);
 });
 

@@ -8,9 +8,11 @@ import {
   MAX_PAYLOAD_DEPTH,
 } from "../lib/event_rules.ts";
 import denoJson from "../deno.json" with { type: "json" };
-import { launchChromium, testInChromium } from "./support/chromium.ts";
+import { launchChromium, systemChromium, testInChromium } from "./support/chromium.ts";
 import { answers, denoKvFolder, testWithDenokv } from "./support/denokv.ts";
 import { eventually } from "./support/eventually.ts";
+import { testThatNeeds } from "./support/needs.ts";
+import { Nginx, systemNginx } from "./support/nginx.ts";
 import { DataFolder, Program } from "./support/program.ts";
 import { StreamReader } from "./support/stream_reader.ts";
 
@@ -136,6 +138,63 @@ testInChromium("README's page receives an event", async () => {
   const [, command, answer] = /^(.*?[^\\])\n(.*)$/s.exec(publish!)!;
   await run(command!.replaceAll(ADDRESS, program.url), answer!);
   equal((await said).text(), 'New event from the event stream:  {"name":"Luke Skywalker"}');
+});
+
+/** README's settings for nginx, which reach a service at another address. */
+function nginxSample(url: string): string {
+  const [settings, ...others] = samples("nginx");
+  equal(others.length, 0);
+  ok(settings!.includes(`proxy_pass ${ADDRESS.replace("localhost", "127.0.0.1")};`));
+  return settings!.replace(/proxy_pass \S+;/, `proxy_pass ${url};`);
+}
+
+testThatNeeds(
+  [systemChromium, systemNginx],
+  "README's nginx passes every event on at once, and keeps a quiet stream open",
+  async () => {
+    await using folder = new DataFolder();
+    await using program = await Program.start({
+      RUNNEL_KV: folder.kv,
+      RUNNEL_KEEPALIVE_MS: "250",
+    });
+    // Quicker, as the keep-alives are.
+    const settings = nginxSample(program.url).replace("timeout 75s", "timeout 750ms");
+    await using nginx = await Nginx.start({ server: settings });
+    await using stack = new AsyncDisposableStack();
+    const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
+    const tab = await browser.newPage();
+    await tab.goto(`${nginx.url}/healthz`);
+    await tab.evaluate(`
+      said = [];
+      const source = new EventSource("/pipelines/p_a/sse");
+      for (const type of ["runnel.live", "events", "error"]) {
+        source.addEventListener(type, ({ data }) => said.push(type + " " + data));
+      }
+    `);
+    const said = () => tab.evaluate<string[]>("said");
+    await eventually("it is live", async () => (await said()).length === 1);
+    const expected = ['runnel.live {"replayed":0}'];
+    for (let i = 1; i <= 3; i++) {
+      await fetch(`${nginx.url}/ingest/p_a/events`, { method: "POST", body: String(i) })
+        .then((response) => response.body?.cancel());
+      expected.push(`events "${i}"`);
+      await eventually("the event", async () => (await said()).length > i);
+      deepEqual(await said(), expected);
+    }
+    const response = await fetch(`${nginx.url}/pipelines/p_a/sse`);
+    const stream = new StreamReader(response);
+    for (let comments = 0; comments < 8;) {
+      if ((await stream.next())?.kind === "comment") comments++;
+    }
+    await stream.cancel();
+    // It was open for longer than nginx waits for a byte.
+    deepEqual(await said(), expected);
+  },
+);
+
+Deno.test("README's nginx settings are those of /diagnose", async () => {
+  const html = await Deno.readTextFile(new URL("../lib/pages/diagnose.html", import.meta.url));
+  ok(html.includes(`<code>${samples("nginx")[0]!.trimEnd()}</code>`));
 });
 
 testWithDenokv("README's processes on a KV server are one service", async () => {
