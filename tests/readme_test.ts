@@ -159,7 +159,7 @@ testThatNeeds(
     });
     // Quicker, as the keep-alives are.
     const settings = nginxSample(program.url).replace("timeout 75s", "timeout 750ms");
-    await using nginx = await Nginx.start({ server: settings });
+    await using nginx = await Nginx.start(settings);
     await using stack = new AsyncDisposableStack();
     const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
     const tab = await browser.newPage();

@@ -7,7 +7,10 @@ import { ServedService } from "../support/served_service.ts";
 import { accessibilityViolations, watchedPage } from "../support/watched_page.ts";
 
 /** A quick test: two seconds for each probe. */
-const PATH = "/diagnose?every=200";
+const QUICK = "/diagnose?every=200";
+
+/** One whose lines are far apart, for what makes an end before the second one. */
+const SLOW = "/diagnose?every=1000";
 
 const AS_SENT = "Events arrive as sent";
 const HELD = /^Something on the way holds events back for (about|at least) \d/;
@@ -46,7 +49,7 @@ testInChromium(
         colorScheme,
         viewport: { width: 360, height: 740 },
       });
-      await page.goto(service.url + PATH);
+      await page.goto(service.url + QUICK);
       match(await page.innerText("#title"), /^Listening/);
       const { title, text, tone } = await verdict(page);
       deepEqual([title, tone], [AS_SENT, "good"]);
@@ -70,6 +73,9 @@ testInChromium(
 interface Case {
   what: string;
   server: (pass: string) => string;
+  /** The same of another nginx, in front of it. */
+  front?: (pass: string) => string;
+  path?: string;
   title: string | RegExp;
   text: RegExp;
 }
@@ -110,10 +116,25 @@ const cases: Case[] = [
     text: /All 10 lines arrived together/,
   },
   {
+    what: "another nginx in front, which our header does not reach",
+    server: (pass) => `location / { ${pass} proxy_buffering off; }`,
+    front: (pass) => `location / { ${pass} }`,
+    title: HELD,
+    text: /All 10 lines arrived together/,
+  },
+  {
+    what: "another nginx in front, which our header reaches",
+    server: (pass) => `location / { ${pass} proxy_pass_header X-Accel-Buffering; }`,
+    front: (pass) => `location / { ${pass} }`,
+    title: AS_SENT,
+    text: /heeds their header X-Accel-Buffering/,
+  },
+  {
     what: "a time limit that is too short",
-    server: (pass) => `location / { ${pass} proxy_read_timeout 50ms; }`,
+    server: (pass) => `location / { ${pass} proxy_read_timeout 600ms; }`,
+    path: SLOW,
     title: /^The connection was cut/,
-    text: /of 10 lines came/,
+    text: /1 of 10 lines came/,
   },
 ];
 
@@ -123,10 +144,12 @@ testThatNeeds(
   async () => {
     await using stack = new AsyncDisposableStack();
     const { service, browser } = await open(stack);
-    await Promise.all(cases.map(async ({ what, server: directives, title, text }) => {
-      await using nginx = await Nginx.start({ server: directives(`proxy_pass ${service.url};`) });
+    await Promise.all(cases.map(async ({ what, server, front, path = QUICK, title, text }) => {
+      await using stack = new AsyncDisposableStack();
+      let nginx = stack.use(await Nginx.start(server(`proxy_pass ${service.url};`)));
+      if (front) nginx = stack.use(await Nginx.start(front(`proxy_pass ${nginx.url};`)));
       const { page, complaints } = await watchedPage(browser);
-      await page.goto(nginx.url + PATH);
+      await page.goto(nginx.url + path);
       const found = await verdict(page);
       if (typeof title === "string") equal(found.title, title, `${what}: ${found.text}`);
       else match(found.title, title, what);
@@ -151,7 +174,7 @@ testInChromium("/diagnose explains a refusal, and can be run again", async () =>
     (route) =>
       isLogin ? route.fulfill({ contentType: "text/html", body: "Log in" }) : route.continue(),
   );
-  await page.goto(service.url + PATH);
+  await page.goto(service.url + QUICK);
   const { title, tone } = await verdict(page);
   deepEqual([title, tone], ["The answer is not an event stream", "bad"]);
   isLogin = false;

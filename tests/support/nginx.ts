@@ -17,14 +17,6 @@ export const systemNginx: Need = {
   install: "apt-get install -y nginx-light",
 };
 
-/** How a test wants its nginx. */
-export interface NginxOptions {
-  /** Directives of the server. */
-  server: string;
-  /** Directives that stand above it. */
-  http?: string;
-}
-
 /** An nginx that runs until it is disposed of. */
 export class Nginx implements AsyncDisposable {
   /** Its address. */
@@ -43,13 +35,14 @@ export class Nginx implements AsyncDisposable {
     }).spawn();
   }
 
-  /** Starts it and waits until it listens. */
-  static async start({ server, http = "" }: NginxOptions): Promise<Nginx> {
+  /** Starts it with directives for its server, and waits until it listens. */
+  static async start(server: string): Promise<Nginx> {
     const folder = new TempFolder();
     const port = freePort();
     await folder.write(
       "nginx.conf",
-      `worker_processes 1;
+      `user root;
+      worker_processes 1;
       pid nginx.pid;
       error_log error.log;
       events {}
@@ -60,7 +53,6 @@ export class Nginx implements AsyncDisposable {
         fastcgi_temp_path fastcgi;
         uwsgi_temp_path uwsgi;
         scgi_temp_path scgi;
-        ${http}
         server { listen 127.0.0.1:${port}; ${server} }
       }`,
     );
