@@ -27,8 +27,8 @@ async function open(
 /** Waits for the verdict and returns it. */
 async function verdict(page: Page): Promise<{ title: string; text: string; tone: string | null }> {
   await page.waitForSelector("#again:enabled");
-  // A machine that is busy with other tests has them.
-  while ((await page.innerText("#title")).includes("hiccup")) {
+  // A machine that is busy with other tests has hiccups.
+  for (let i = 0; i < 5 && (await page.innerText("#title")).includes("hiccup"); i++) {
     await page.click("#again");
     await page.waitForSelector("#again:enabled");
   }
