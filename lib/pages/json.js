@@ -1,0 +1,102 @@
+// @ts-check
+/**
+ * JSON for people: laid out, and with its numbers as they were sent.
+ *
+ * @module
+ */
+
+/**
+ * How long a value may be to stay on one line.
+ */
+const MAX_LINE = 72;
+
+/**
+ * A number that JavaScript would change keeps its own digits, where the browser can do so.
+ *
+ * @param {string} _key
+ * @param {unknown} value
+ * @param {{ source?: string }} [context]
+ */
+function keepDigits(_key, value, context) {
+  const source = context?.source;
+  if (typeof value !== "number" || source === undefined || String(value) === source) return value;
+  // @ts-ignore: TypeScript's library does not know it yet.
+  return JSON.rawJSON?.(source) ?? value;
+}
+
+/**
+ * Reads JSON so that writing it again gives the same numbers.
+ *
+ * @param {string} text The JSON text.
+ * @throws {SyntaxError} If it is none.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(JSON.stringify(parseJson("[12345678901234567890]")), "[12345678901234567890]");
+ * ```
+ */
+export function parseJson(text) {
+  return JSON.parse(text, keepDigits);
+}
+
+/**
+ * Lays JSON out: on one line if it is short.
+ *
+ * @param {string} text The JSON text. Other text is returned as it is.
+ * @returns {string} The same value, laid out.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(formatJson('{"name":"Luke","age":19}'), '{ "name": "Luke", "age": 19 }');
+ * ```
+ */
+export function formatJson(text) {
+  let lines;
+  try {
+    lines = JSON.stringify(parseJson(text), null, 2);
+  } catch {
+    return text;
+  }
+  if (lines.length > 2 * MAX_LINE) return lines;
+  // No string holds a line break as such, so each one is the layout's own.
+  const line = lines.replace(/([[{,])\n\s*/g, (_, mark) => `${mark} `).replace(/\n\s*/g, " ");
+  return line.length <= MAX_LINE ? line : lines;
+}
+
+/**
+ * Takes laid-out JSON apart into its tokens, to be coloured.
+ *
+ * @param {string} text JSON text.
+ * @returns {{ kind: "key" | "string" | "number" | "word" | "mark", text: string }[]} The tokens.
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual as deepEqual } from "node:assert/strict";
+ *
+ * deepEqual(tokenizeJson('{"a":1}').map(({ kind }) => kind), [
+ *   "mark",
+ *   "key",
+ *   "mark",
+ *   "number",
+ *   "mark",
+ * ]);
+ * ```
+ */
+export function tokenizeJson(text) {
+  const tokens = [];
+  const pattern =
+    /("(?:[^"\\]|\\.)*")(?=(\s*:)?)|(-?\d[\d.eE+-]*)|(true|false|null)|[^"\d\-tfn]+|[^]/g;
+  for (const [match, string, colon, number, word] of text.matchAll(pattern)) {
+    /** @type {"key" | "string" | "number" | "word" | "mark"} */
+    let kind = "mark";
+    if (string) kind = colon ? "key" : "string";
+    else if (number) kind = "number";
+    else if (word) kind = "word";
+    tokens.push({ kind, text: match });
+  }
+  return tokens;
+}

@@ -1,0 +1,80 @@
+// @ts-check
+/**
+ * What a newcomer copies from the start page.
+ *
+ * @module
+ */
+
+const LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+const ID_LENGTH = 10;
+
+/**
+ * Makes a pipeline ID that nobody has yet.
+ *
+ * @example
+ * ```ts
+ * import { match } from "node:assert/strict";
+ *
+ * match(createPipelineId(), /^p_[A-Za-z0-9]{10}$/);
+ * ```
+ */
+export function createPipelineId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(ID_LENGTH));
+  return `p_${Array.from(bytes, (byte) => LETTERS[byte % LETTERS.length]).join("")}`;
+}
+
+/**
+ * The samples.
+ *
+ * @param {string} origin Where the service is reached.
+ * @param {string} pipeline The pipeline's ID.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ *
+ * const [watch] = samplesFor("http://localhost:8000", "p_aBcDeF");
+ * ok(watch.code.includes("http://localhost:8000/pipelines/p_aBcDeF/sse"));
+ * ```
+ */
+export function samplesFor(origin, pipeline) {
+  return [
+    {
+      name: "watch",
+      title: "Watch from a terminal",
+      about: "The newest 100 events come first, then each new one. Ctrl-C ends it.",
+      code: `curl -N ${origin}/pipelines/${pipeline}/sse`,
+    },
+    {
+      name: "curl",
+      title: "Send from a terminal",
+      about: "The channel is the name that an event goes by; the payload is any JSON.",
+      code: `curl ${origin}/ingest -H 'Content-Type: application/json' \\
+  -d '{"pipeline":"${pipeline}","channel":"events","payload":{"name":"Luke Skywalker"}}'`,
+    },
+    {
+      name: "workflow",
+      title: "Send from a workflow",
+      about: "Save it as hello.js in the folder of Runnel; the first line says how to run it.",
+      code: `// deno task workflow hello.js --pipeline ${pipeline} --url ${origin}
+export default defineComponent({
+  async run({ steps, $ }) {
+    $.send.sse({
+      channel: "events",
+      payload: { name: "Luke Skywalker" },
+    });
+  },
+});`,
+    },
+    {
+      name: "page",
+      title: "Receive in a web page",
+      about: "A listener hears the channel that it names; add one for each channel that you want.",
+      code: `const source = new EventSource("${origin}/pipelines/${pipeline}/sse");
+
+source.addEventListener("events", (event) => {
+  console.log(event.lastEventId, JSON.parse(event.data));
+});`,
+    },
+  ];
+}
