@@ -7,8 +7,9 @@
 import { colored, element } from "./elements.js";
 import { formatJson, parseJson, tokenizeJson } from "./json.js";
 
-/** How many lines of a payload are seen at first. */
+/** How many lines of a payload are seen at first, and up to how many nothing is cut off. */
 const LINES = 12;
+const MAX_LINES = 16;
 
 /** How much of a line is seen at first, in characters. */
 const LINE_CHARS = 1000;
@@ -102,8 +103,9 @@ function eventRow(event, seriesOf) {
 }
 
 function cut(text) {
-  const lines = text.split("\n", LINES).map((line) => line.slice(0, LINE_CHARS));
-  const beginning = lines.join("\n");
+  const lines = text.split("\n", MAX_LINES + 1);
+  const seen = lines.length > MAX_LINES ? lines.slice(0, LINES) : lines;
+  const beginning = seen.map((line) => line.slice(0, LINE_CHARS)).join("\n");
   return { beginning, rest: text.length - beginning.length };
 }
 

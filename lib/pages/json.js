@@ -5,10 +5,8 @@
  * @module
  */
 
-/**
- * How long a value may be to stay on one line.
- */
-const MAX_LINE = 72;
+/** How long a value may be to stay on one line. */
+const MAX_LINE = 76;
 
 /**
  * A number that JavaScript would change keeps its own digits, where the browser can do so.
@@ -42,7 +40,7 @@ export function parseJson(text) {
 }
 
 /**
- * Lays JSON out: on one line if it is short.
+ * Lays JSON out: each object and array on one line if it is short, else on several.
  *
  * @param {string} text The JSON text. Other text is returned as it is.
  * @returns {string} The same value, laid out.
@@ -55,16 +53,29 @@ export function parseJson(text) {
  * ```
  */
 export function formatJson(text) {
-  let lines;
   try {
-    lines = JSON.stringify(parseJson(text), null, 2);
+    return layOut(parseJson(text), "");
   } catch {
     return text;
   }
-  if (lines.length > 2 * MAX_LINE) return lines;
-  // No string holds a line break as such, so each one is the layout's own.
-  const line = lines.replace(/([[{,])\n\s*/g, (_, mark) => `${mark} `).replace(/\n\s*/g, " ");
-  return line.length <= MAX_LINE ? line : lines;
+}
+
+/** @param {unknown} value @param {string} indent @returns {string} */
+function layOut(value, indent) {
+  // @ts-ignore: TypeScript's library does not know it yet.
+  if (typeof value !== "object" || value === null || JSON.isRawJSON?.(value)) {
+    return JSON.stringify(value);
+  }
+  const inner = `${indent}  `;
+  const isList = Array.isArray(value);
+  const parts = isList
+    ? value.map((item) => layOut(item, inner))
+    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${layOut(item, inner)}`);
+  const [open, close] = isList ? "[]" : "{}";
+  if (parts.length === 0) return open + close;
+  const line = isList ? `[${parts.join(", ")}]` : `{ ${parts.join(", ")} }`;
+  if (line.length <= MAX_LINE && !line.includes("\n")) return line;
+  return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`;
 }
 
 /**
