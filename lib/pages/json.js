@@ -71,7 +71,7 @@ function layOut(value, indent) {
   const parts = isList
     ? value.map((item) => layOut(item, inner))
     : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${layOut(item, inner)}`);
-  const [open, close] = isList ? "[]" : "{}";
+  const [open, close] = isList ? ["[", "]"] : ["{", "}"];
   if (parts.length === 0) return open + close;
   const line = isList ? `[${parts.join(", ")}]` : `{ ${parts.join(", ")} }`;
   if (line.length <= MAX_LINE && !line.includes("\n")) return line;
