@@ -105,7 +105,7 @@ export class EventView {
    * import { deepStrictEqual as deepEqual } from "node:assert/strict";
    *
    * const view = new EventView({ maxEntries: 10, maxChars: 100, maxRows: 5 });
-   * const entry: Entry = { kind: "gap", time: 0, text: "2 events are missing" };
+   * const entry = { kind: "gap" as const, time: 0, text: "2 events are missing" };
    * view.add(entry);
    * deepEqual(view.takeChange(), { isReset: false, entries: [entry] });
    * ```

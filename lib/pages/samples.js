@@ -34,7 +34,7 @@ export function createPipelineId() {
  * import { ok } from "node:assert/strict";
  *
  * const [watch] = samplesFor("http://localhost:8000", "p_aBcDeF");
- * ok(watch.code.includes("http://localhost:8000/pipelines/p_aBcDeF/sse"));
+ * ok(watch?.code.includes("http://localhost:8000/pipelines/p_aBcDeF/sse"));
  * ```
  */
 export function samplesFor(origin, pipeline) {

@@ -1,0 +1,73 @@
+/**
+ * A page in a real browser, watched for what must not happen in any.
+ *
+ * @module
+ */
+
+import axe from "axe-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { launchChromium } from "./chromium.ts";
+
+/** A tab in a browser of its own. */
+export class Tab implements AsyncDisposable {
+  /**
+   * What went wrong: errors in the console, breaches of the policy among them, and what was asked
+   * of other hosts.
+   */
+  readonly troubles: string[] = [];
+  /** What drives it. */
+  readonly page: Page;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(page: Page, stack: AsyncDisposableStack) {
+    this.page = page;
+    this.#stack = stack;
+    page.on("pageerror", (error) => this.troubles.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.troubles.push(message.text());
+    });
+    page.on("request", (request) => {
+      const { hostname, protocol } = new URL(request.url());
+      const isLocal = hostname === "127.0.0.1" || protocol === "blob:" || protocol === "data:";
+      if (!isLocal) this.troubles.push(`It asks ${hostname}`);
+    });
+  }
+
+  /** Opens an empty one. */
+  static async open(options: BrowserContextOptions = {}): Promise<Tab> {
+    const stack = new AsyncDisposableStack();
+    const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
+    const context = await browser.newContext(options);
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    return new Tab(await context.newPage(), stack);
+  }
+
+  /** The text of an element. */
+  async text(selector: string): Promise<string> {
+    return (await this.page.locator(selector).innerText()).replaceAll(/\s+/g, " ").trim();
+  }
+
+  /** The texts of all elements that match. */
+  async texts(selector: string): Promise<string[]> {
+    const texts = await this.page.locator(selector).allInnerTexts();
+    return texts.map((text) => text.replaceAll(/\s+/g, " ").trim());
+  }
+
+  /** What the clipboard holds. */
+  async clipboard(): Promise<string> {
+    return await this.page.evaluate<string>("navigator.clipboard.readText()");
+  }
+
+  /** What hinders people from using it, by axe's rules; empty if nothing does. */
+  async barriers(): Promise<string[]> {
+    await this.page.evaluate(axe.source);
+    return await this.page.evaluate<string[]>(
+      `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) =>
+        nodes.map(({ html, failureSummary }) => id + ": " + html + " " + failureSummary)))`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
