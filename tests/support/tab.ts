@@ -42,15 +42,14 @@ export class Tab implements AsyncDisposable {
     return new Tab(await context.newPage(), stack);
   }
 
-  /** The text of an element. */
+  /** The text of an element, on one line. */
   async text(selector: string): Promise<string> {
-    return (await this.page.locator(selector).innerText()).replaceAll(/\s+/g, " ").trim();
+    return oneLine(await this.page.locator(selector).innerText());
   }
 
   /** The texts of all elements that match. */
   async texts(selector: string): Promise<string[]> {
-    const texts = await this.page.locator(selector).allInnerTexts();
-    return texts.map((text) => text.replaceAll(/\s+/g, " ").trim());
+    return (await this.page.locator(selector).allInnerTexts()).map(oneLine);
   }
 
   /** What the clipboard holds. */
@@ -70,4 +69,8 @@ export class Tab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, " ").trim();
 }
