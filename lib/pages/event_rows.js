@@ -49,7 +49,7 @@ export function describeEvent({ id, channel, time, payload }) {
 /** Shows all of a payload in place of its beginning. */
 export function showAll(button) {
   const { payload } = entryOf(button);
-  const code = button.parentElement.querySelector("code");
+  const code = button.parentElement.querySelector("pre code");
   code.replaceChildren(...colored(tokenizeJson(formatJson(payload))));
   code.parentElement.focus();
   button.remove();

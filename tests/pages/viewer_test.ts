@@ -348,7 +348,6 @@ testInChromium("The viewer stays responsive in a burst of 5,000 events in a seco
   await tab.page.waitForSelector(`[data-id="${last}"]`);
   await says(tab, "#count", "5,001 events; the newest 200 are listed.");
   const [longest, most] = await tab.page.evaluate<[number, number]>("[longest, most]");
-  console.log({ longest, most });
   ok(longest < 400, `a task took ${longest} ms`);
   ok(most <= 400, `${most} rows`);
   equal((await rows(tab)).length, 200);
