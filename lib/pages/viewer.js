@@ -160,7 +160,8 @@ function tick() {
   say("heard", ago(stream?.heardAt));
   say("last-id", stream?.lastEventId || "none yet");
   const { now, peak } = chart.draw(rates.read(Date.now()));
-  say("rate", `now ${round(now)}, peak ${round(peak)}`);
+  say("rate", `now ${round(now)}`);
+  say("peak", `peak ${round(peak)}`);
 }
 
 function ago(time) {
