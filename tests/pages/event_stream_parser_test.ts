@@ -10,21 +10,27 @@ Deno.test("EventStreamParser reads what encodeEvent wrote, however it is cut", (
     type: text.filter((text) => text !== ""),
     data: fc.string(),
   });
-  fc.assert(fc.property(fc.array(written), fc.infiniteStream(fc.nat(9)), (events, cuts) => {
-    const decoder = new TextDecoder();
-    const whole = events.map((event) => decoder.decode(encodeEvent(event))).join("");
-    const parser = new EventStreamParser();
-    const read = [];
-    for (let rest = whole; rest !== "";) {
-      const length = 1 + cuts.next().value!;
-      read.push(...parser.push(rest.slice(0, length)));
-      rest = rest.slice(length);
-    }
-    deepEqual(
-      read,
-      events.map((event) => ({ ...event, data: event.data.replace(/\r\n?/g, "\n") })),
-    );
-  }));
+  fc.assert(
+    fc.property(
+      fc.array(written, { maxLength: 5 }),
+      fc.infiniteStream(fc.nat(9)),
+      (events, cuts) => {
+        const decoder = new TextDecoder();
+        const whole = events.map((event) => decoder.decode(encodeEvent(event))).join("");
+        const parser = new EventStreamParser();
+        const read = [];
+        for (let rest = whole; rest !== "";) {
+          const length = 1 + cuts.next().value!;
+          read.push(...parser.push(rest.slice(0, length)));
+          rest = rest.slice(length);
+        }
+        deepEqual(
+          read,
+          events.map((event) => ({ ...event, data: event.data.replace(/\r\n?/g, "\n") })),
+        );
+      },
+    ),
+  );
 });
 
 Deno.test("EventStreamParser takes every line end, cut anywhere", () => {

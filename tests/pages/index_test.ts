@@ -1,17 +1,15 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { testInChromium } from "../support/chromium.ts";
 import { eventually } from "../support/eventually.ts";
-import { Program } from "../support/program.ts";
+import { startLocalService } from "../support/local_service.ts";
 import { Tab } from "../support/tab.ts";
 import { runTask } from "../support/task.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 
-const MEMORY = { RUNNEL_KV: ":memory:" };
-
 testInChromium("The start page shows a first event, and leads to the live page", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
-  await tab.page.goto(program.url);
+  await tab.page.goto(service.url);
   const pipeline = await tab.text("#pipeline");
   match(pipeline, /^p_\w{10}$/);
   await tab.page.click("text=Send a first event");
@@ -22,18 +20,18 @@ testInChromium("The start page shows a first event, and leads to the live page",
   equal(await tab.text("#pipeline"), pipeline);
   await tab.page.click("text=Open its live page");
   await tab.page.waitForSelector(".rows .row");
-  equal(tab.page.url(), `${program.url}/pipelines/${pipeline}`);
-  await tab.page.goto(program.url);
+  equal(tab.page.url(), `${service.url}/pipelines/${pipeline}`);
+  await tab.page.goto(service.url);
   await tab.page.click("text=Make a new ID");
   match((await tab.text("#samples")).replaceAll(await tab.text("#pipeline"), ""), /^[^_]*$/);
   deepEqual(tab.troubles, []);
 });
 
 testInChromium("The start page's samples do what they say as they are copied", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
   await using folder = new TempFolder();
-  await tab.page.goto(program.url);
+  await tab.page.goto(service.url);
   const copied = async (name: string): Promise<string> => {
     await tab.page.click(`[data-sample=${name}] button`);
     await tab.page.waitForSelector(`[data-sample=${name}] button:has-text("Copied")`);
@@ -67,10 +65,10 @@ testInChromium("The start page's samples do what they say as they are copied", a
 testInChromium(
   "The start page has no barriers, in light, dark, and at a phone's width",
   async () => {
-    await using program = await Program.start(MEMORY);
+    await using service = await startLocalService();
     for (const colorScheme of ["light", "dark"] as const) {
       await using tab = await Tab.open({ colorScheme, viewport: { width: 360, height: 740 } });
-      await tab.page.goto(program.url);
+      await tab.page.goto(service.url);
       await tab.page.click("#send");
       await tab.page.waitForSelector(".arrivals .row");
       deepEqual(await tab.barriers(), []);

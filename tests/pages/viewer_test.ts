@@ -1,13 +1,9 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { testInChromium } from "../support/chromium.ts";
 import { eventually } from "../support/eventually.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { serveLocally } from "../support/local_server.ts";
+import { startLocalService } from "../support/local_service.ts";
 import { DataFolder, Program } from "../support/program.ts";
 import { Tab } from "../support/tab.ts";
-import { createTestService } from "../support/test_service.ts";
-
-const MEMORY = { RUNNEL_KV: ":memory:" };
 
 /** What a browser says of every answer that is an error, and of a service that is away. */
 const FAILED_REQUEST = /^Failed to load resource/;
@@ -90,9 +86,9 @@ async function says(tab: Tab, selector: string, words: string): Promise<void> {
 testInChromium(
   "The viewer tells history from news, with no hole and no double between",
   async () => {
-    await using program = await Program.start(MEMORY);
+    await using service = await startLocalService();
     await using tab = await Tab.open();
-    const pipeline = new Pipeline(program.url);
+    const pipeline = new Pipeline(service.url);
     const [a, b] = await pipeline.publish({ payload: { n: [1, 2] } }, { channel: "payments" });
     // What comes between the two answers is in neither, unless the stream goes on after the history.
     let between: string[] = [];
@@ -127,9 +123,9 @@ testInChromium(
 );
 
 testInChromium("The viewer filters by channels and by text", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   const [a, b, c] = await pipeline.publish(
     { channel: "orders", payload: "Luke" },
     { channel: "payments", payload: "luke" },
@@ -155,9 +151,9 @@ testInChromium("The viewer filters by channels and by text", async () => {
 });
 
 testInChromium("The viewer pauses without losing, and clears", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   const notice = "Live from here.";
   await open(tab, pipeline);
   await says(
@@ -181,9 +177,9 @@ testInChromium("The viewer pauses without losing, and clears", async () => {
 });
 
 testInChromium("The viewer copies an event, and downloads what is shown", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   const long = { lines: Array.from({ length: 40 }, (_, n) => `${n} ${"x".repeat(20)}`) };
   const [a, b] = await pipeline.publish({ payload: long }, { channel: "payments" });
   const exact = "12345678901234567890";
@@ -232,9 +228,9 @@ testInChromium("The viewer copies an event, and downloads what is shown", async 
 });
 
 testInChromium("The viewer sends a test event, and says why one was not sent", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   await open(tab, pipeline);
   await tab.page.fill("#send-payload", "{");
   await tab.page.click("#send");
@@ -285,9 +281,9 @@ testInChromium("The viewer comes back after a restart and misses nothing", async
 });
 
 testInChromium("The viewer shows a gap as a gap", async () => {
-  await using program = await Program.start({ ...MEMORY, RUNNEL_RETRY_MS: "50" });
+  await using service = await Program.start({ RUNNEL_KV: ":memory:" });
   await using tab = await Tab.open();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   const [a] = await pipeline.publish({});
   // The history is cleared before the stream that goes on after it is opened.
   let b: string | undefined;
@@ -326,9 +322,9 @@ testInChromium("The viewer shows a gap as a gap", async () => {
 });
 
 testInChromium("The viewer stays responsive in a burst of 5,000 events in a second", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   await open(tab, pipeline);
   await tab.page.evaluate(`
     globalThis.longest = 0;
@@ -364,10 +360,10 @@ testInChromium("The viewer stays responsive in a burst of 5,000 events in a seco
 });
 
 testInChromium("The viewer reads out news in one sentence every few seconds", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
   await tab.page.clock.install();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   await tab.page.goto(pipeline.page);
   await tab.page.clock.pauseAt(Date.now() + 60_000);
   await live(tab);
@@ -386,8 +382,8 @@ testInChromium("The viewer reads out news in one sentence every few seconds", as
 });
 
 testInChromium("The viewer has no barriers, in light, dark, wide and narrow", async () => {
-  await using program = await Program.start(MEMORY);
-  const pipeline = new Pipeline(program.url);
+  await using service = await startLocalService();
+  const pipeline = new Pipeline(service.url);
   await pipeline.publish(
     { payload: { name: "Luke", age: 19, jedi: true } },
     { channel: "a channel with a name that is so long that it has to be broken somewhere" },
@@ -396,12 +392,13 @@ testInChromium("The viewer has no barriers, in light, dark, wide and narrow", as
   const gap = 'event: runnel.gap\ndata: {"missed":7,"reason":"evicted"}\n\n';
   const event = 'id: a-9\nevent: orders\ndata: {"n":1}\n\n';
   const body = `retry: 30000\n\n${gap}event: runnel.live\ndata: {"replayed":0}\n\n${event}`;
+  await using tab = await Tab.open();
+  await tab.page.route(
+    "**/sse",
+    (route) => route.fulfill({ contentType: "text/event-stream", body }),
+  );
   for (const colorScheme of ["light", "dark"] as const) {
-    await using tab = await Tab.open({ colorScheme, reducedMotion: "reduce" });
-    await tab.page.route(
-      "**/sse",
-      (route) => route.fulfill({ contentType: "text/event-stream", body }),
-    );
+    await tab.page.emulateMedia({ colorScheme });
     for (const width of [1280, 360]) {
       await tab.page.setViewportSize({ width, height: 740 });
       await tab.page.goto(pipeline.page);
@@ -415,9 +412,9 @@ testInChromium("The viewer has no barriers, in light, dark, wide and narrow", as
 });
 
 testInChromium("The viewer is used by keyboard alone, and shows where one is", async () => {
-  await using program = await Program.start(MEMORY);
+  await using service = await startLocalService();
   await using tab = await Tab.open();
-  const pipeline = new Pipeline(program.url);
+  const pipeline = new Pipeline(service.url);
   const [id] = await pipeline.publish({});
   await open(tab, pipeline);
   await tab.page.waitForSelector(".row");
@@ -439,45 +436,29 @@ testInChromium("The viewer is used by keyboard alone, and shows where one is", a
 });
 
 /** A service whose streams need a token, as far as its pages know it. */
-async function createGuardedService(token: string, isStreamPublic = false) {
-  const service = await createTestService({
-    settings: { RUNNEL_RETRY_MS: "10", RUNNEL_MAX_STREAM_AGE_MS: "60000" },
-    clock: new FakeClock(Date.now()),
-  });
+async function startGuardedService(token: string, isStreamPublic = false) {
+  const settings = { RUNNEL_RETRY_MS: "10", RUNNEL_MAX_STREAM_AGE_MS: "60000" };
   const tickets = new Set<string>();
   const refuse = (status: number, detail: string) => Response.json({ detail }, { status });
-  const server = serveLocally((request, info) => {
+  const local = await startLocalService(settings, (request) => {
     const { pathname, searchParams, origin } = new URL(request.url);
     const ticket = searchParams.get("ticket");
     const isMine = request.headers.get("Authorization") === `Bearer ${token}`;
     const needsToken = pathname === "/ingest" ||
       !isStreamPublic && /\/(sse|events|tickets)$/.test(pathname);
-    if (ticket !== null && !tickets.has(ticket)) return answer(refuse(403, "The session is over"));
-    if (needsToken && !ticket && !isMine) return answer(refuse(401, "Expected a valid token"));
-    if (!pathname.endsWith("/tickets")) return service.fetch(request, info);
+    if (ticket !== null) return tickets.has(ticket) ? null : refuse(403, "The session is over");
+    if (needsToken && !isMine) return refuse(401, "Expected a valid token");
+    if (!pathname.endsWith("/tickets")) return null;
     const fresh = crypto.randomUUID();
     tickets.add(fresh);
     const url = `${origin}${pathname.replace("/tickets", "/sse")}?ticket=${fresh}`;
-    return answer(Response.json({ url, expires: new Date() }, { status: 201 }));
+    return Response.json({ url, expires: new Date() }, { status: 201 });
   });
-  return {
-    service,
-    tickets,
-    url: server.url,
-    page: `${server.url}/pipelines/p_a`,
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-      await service[Symbol.asyncDispose]();
-    },
-  };
-}
-
-function answer(response: Response): Promise<Response> {
-  return Promise.resolve(response);
+  return { ...local, tickets, page: `${local.url}/pipelines/p_a` };
 }
 
 testInChromium("The viewer asks for a token, keeps it in memory, and gets tickets", async () => {
-  await using guarded = await createGuardedService("secret");
+  await using guarded = await startGuardedService("secret");
   await using tab = await Tab.open();
   const { service, tickets } = guarded;
   const a = await service.publish("p_a", "orders", 1);
@@ -520,7 +501,7 @@ testInChromium("The viewer asks for a token, keeps it in memory, and gets ticket
 });
 
 testInChromium("The viewer asks for a token where only publishing needs one", async () => {
-  await using guarded = await createGuardedService("secret", true);
+  await using guarded = await startGuardedService("secret", true);
   await using tab = await Tab.open();
   await tab.page.goto(guarded.page);
   await live(tab);
