@@ -5,10 +5,17 @@
  */
 
 import axe from "axe-core";
-import type { BrowserContextOptions, Page } from "playwright-core";
-import { launchChromium } from "./chromium.ts";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { launchChromium, systemChromium } from "./chromium.ts";
 
-/** A tab in a browser of its own. */
+// Starting one takes longer than most tests do, so those of a file share it.
+let browser: Browser | null = null;
+Deno.test.beforeAll(async () => {
+  if (systemChromium.isThere) browser = await launchChromium();
+});
+Deno.test.afterAll(async () => await browser?.close());
+
+/** A tab with cookies, storage and settings of its own. */
 export class Tab implements AsyncDisposable {
   /**
    * What went wrong: errors in the console, breaches of the policy among them, and what was asked
@@ -17,11 +24,9 @@ export class Tab implements AsyncDisposable {
   readonly troubles: string[] = [];
   /** What drives it. */
   readonly page: Page;
-  readonly #stack: AsyncDisposableStack;
 
-  private constructor(page: Page, stack: AsyncDisposableStack) {
+  private constructor(page: Page) {
     this.page = page;
-    this.#stack = stack;
     page.on("pageerror", (error) => this.troubles.push(error.message));
     page.on("console", (message) => {
       if (message.type() === "error") this.troubles.push(message.text());
@@ -35,11 +40,9 @@ export class Tab implements AsyncDisposable {
 
   /** Opens an empty one. */
   static async open(options: BrowserContextOptions = {}): Promise<Tab> {
-    const stack = new AsyncDisposableStack();
-    const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
-    const context = await browser.newContext(options);
+    const context = await browser!.newContext(options);
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
-    return new Tab(await context.newPage(), stack);
+    return new Tab(await context.newPage());
   }
 
   /** The text of an element, on one line. */
@@ -67,7 +70,7 @@ export class Tab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync();
+    await this.page.context().close();
   }
 }
 
