@@ -371,13 +371,19 @@ testInChromium("The viewer reads out news in one sentence every few seconds", as
     globalThis.said = [];
     new MutationObserver(() => said.push(news.textContent)).observe(news, { childList: true });
   `);
-  for (let i = 0; i < 12; i++) await pipeline.publish({});
+  for (let i = 0; i < 12; i++) {
+    await pipeline.publish({});
+    await tab.page.clock.runFor(100);
+  }
   await eventually("all came", async () => {
     await tab.page.clock.runFor(10);
     return (await tab.text("#count")) === "12 events.";
   });
   await tab.page.clock.runFor(15_000);
-  deepEqual(await tab.page.evaluate("said"), ["12 new events"]);
+  const said = await tab.page.evaluate<string[]>("said");
+  // The seconds may have been over in the midst of them.
+  ok(said.length <= 2, said.join());
+  equal(said.reduce((sum, words) => sum + parseInt(words), 0), 12);
   deepEqual(tab.troubles, []);
 });
 
