@@ -332,8 +332,11 @@ testInChromium("The viewer stays responsive in a burst of 5,000 events in a seco
       for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
     }).observe({ entryTypes: ["longtask"] });
     globalThis.most = 0;
-    new MutationObserver(() => most = Math.max(most, rows.children.length))
-      .observe(rows, { childList: true });
+    globalThis.draws = 0;
+    new MutationObserver((records) => {
+      most = Math.max(most, rows.children.length);
+      draws += records.filter(({ addedNodes }) => addedNodes.length > 0).length;
+    }).observe(rows, { childList: true });
   `);
   const payload = { order: 1001, customer: "Luke", item: "lightsaber", total: 128.4 };
   for (let i = 0; i < 50; i++) {
@@ -343,9 +346,12 @@ testInChromium("The viewer stays responsive in a burst of 5,000 events in a seco
   const [last] = await pipeline.publish({ channel: "last" });
   await tab.page.waitForSelector(`[data-id="${last}"]`);
   await says(tab, "#count", "5,001 events; the newest 200 are listed.");
-  const [longest, most] = await tab.page.evaluate<[number, number]>("[longest, most]");
+  const [longest, most, draws] = await tab.page.evaluate<[number, number, number]>(
+    "[longest, most, draws]",
+  );
   ok(longest < 400, `a task took ${longest} ms`);
   ok(most <= 400, `${most} rows`);
+  ok(draws <= 500, `${draws} changes`);
   equal((await rows(tab)).length, 200);
   await tab.page.fill("#text", "nobody");
   await says(tab, "#empty", "No event matches the filter.");
