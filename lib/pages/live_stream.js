@@ -124,6 +124,7 @@ export class LiveStream {
         this.#options.onState({ name: "live" });
       }
     }
+    await reader.cancel();
   }
 }
 

@@ -93,3 +93,21 @@ Deno.test("LiveStream takes characters that are cut in two", async () => {
   await stream.run();
   deepEqual(read, ['"Padmé"']);
 });
+
+Deno.test("LiveStream that is closed while it opens leaves the stream", async () => {
+  const left = Promise.withResolvers<void>();
+  const stream: LiveStream = new LiveStream({
+    open() {
+      stream.close();
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode("retry: 1\n\n")),
+        cancel: () => left.resolve(),
+      });
+      return Promise.resolve(new Response(body));
+    },
+    onEvents() {},
+    onState() {},
+  });
+  await stream.run();
+  await left.promise;
+});
