@@ -50,7 +50,7 @@ export function addPublishing(on: On, routes: Routes, options: AppOptions): void
 
   /** Who it is, and that it is not too often: before anything of it is read. */
   async function enter(c: AppContext): Promise<Bearer | null> {
-    const publisher = await access.publisher(c.req.raw);
+    const publisher = await access.bearer(c.req.raw);
     const who = publisher?.id ?? addressOf(c, config);
     if (who !== null) await rate.count(who);
     return publisher;
