@@ -23,8 +23,8 @@ import {
 
 /** Adds the routes that publish and clear. */
 export function addPublishing(on: On, routes: Routes, options: AppOptions): void {
-  const { hub, access, config } = options;
-  const rate = new PublishRate(config.publishRate);
+  const { hub, access, config, clock } = options;
+  const rate = new PublishRate(config.publishRate, clock);
 
   on(routes.ingest, async (c) => {
     const publisher = await enter(c);
@@ -52,7 +52,7 @@ export function addPublishing(on: On, routes: Routes, options: AppOptions): void
   async function enter(c: AppContext): Promise<Bearer | null> {
     const publisher = await access.bearer(c.req.raw);
     const who = publisher?.id ?? addressOf(c, config);
-    if (who !== null) await rate.count(who);
+    if (who !== null) rate.count(who);
     return publisher;
   }
 
