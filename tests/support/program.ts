@@ -79,6 +79,11 @@ export class Program implements AsyncDisposable {
     return /listens on (http:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
   }
 
+  /** What it said on standard output so far. */
+  get said(): string {
+    return this.#stdout;
+  }
+
   /** What it said on standard error so far. */
   get errors(): string {
     return this.#stderr;
