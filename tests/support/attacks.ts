@@ -240,7 +240,11 @@ export class Attacks {
       lines += `Idempotency-Key: k${random.integer(0, 1e9)}-${this.#marks++}\r\n`;
     }
     if (random.chance(0.05)) lines += `Idempotency-Key: ${random.pick(AWKWARD_VALUES)}\r\n`;
-    if (random.chance(0.05)) lines += `${random.pick(NAMES)}: ${random.pick(AWKWARD_VALUES)}\r\n`;
+    if (random.chance(0.05)) {
+      lines += `${random.pick(NAMES.filter((name) => !name.startsWith("Content")))}: ${
+        random.pick(AWKWARD_VALUES)
+      }\r\n`;
+    }
     if (random.chance(0.03)) {
       lines += `Content-Encoding: ${random.pick(["gzip", "br", "identity", "x"])}\r\n`;
     }
