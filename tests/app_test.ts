@@ -934,7 +934,8 @@ for (const path of ["/?ticket=secret", "/ingest/p_a/events", "/pipelines/p_a/tic
     const method = path.startsWith("/?") ? "GET" : "POST";
     const lines = "Host: a b\r\nAuthorization: Bearer a-token-of-a-publisher\r\nConnection: close";
     const sent = `${method} ${path} HTTP/1.1\r\n${lines}\r\n\r\n`;
-    const answer = await readRaw(await sendRaw(server.port, sent));
+    using connection = await sendRaw(server.port, sent);
+    const answer = await readRaw(connection);
     match(answer, /^HTTP\/1.1 400 .*urn:runnel:problem:malformed-request.*Cannot read Host/s);
     deepEqual(service.reports, []);
   });

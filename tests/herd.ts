@@ -18,9 +18,6 @@ import { DataFolder, Program } from "./support/program.ts";
 /** The pipeline that the herd listens to. */
 const PIPELINE = "p_herd";
 
-/** How many connections one address of the herd has: a port each. */
-const PER_ADDRESS = 20_000;
-
 /** How many connections are opened at a time. */
 const BATCH = 100;
 
@@ -88,13 +85,8 @@ class Herd implements Disposable {
     while (opened.length < count && this.reason === "") {
       const size = Math.min(BATCH, count - opened.length);
       const results = await Promise.allSettled(
-        Array.from({ length: size }, async (_, index) => {
-          // Each address has ports of its own.
-          const address = 1 + Math.floor((this.connections.length + index) / PER_ADDRESS);
-          const connection = await Deno.connect({
-            hostname: `127.0.0.${address}`,
-            port: this.#port,
-          });
+        Array.from({ length: size }, async () => {
+          const connection = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
           await connection.write(encoder.encode(head));
           return connection;
         }),
