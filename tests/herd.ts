@@ -18,8 +18,9 @@ import { DataFolder, Program } from "./support/program.ts";
 /** The pipeline that the herd listens to. */
 const PIPELINE = "p_herd";
 
-/** How many connections are opened at a time. */
+/** How many connections are opened at a time, and after which pause, in milliseconds. */
 const BATCH = 100;
+const BATCH_MS = 100;
 
 /** How long others are watched before the herd comes, in milliseconds. */
 const BEFORE_MS = 5000;
@@ -28,9 +29,17 @@ const BEFORE_MS = 5000;
 const P99_MS = 1000;
 const MAX_MS = 5000;
 
-/** The most memory that each of the herd may cost, in bytes, and what all share. */
-const MEMORY_EACH = 64 * 1024;
+/** The most memory that each of the herd may cost, in bytes: a chunk on its way out and a bit. */
+const MEMORY_EACH = 320 * 1024;
+
+/** The most that all of them share, and that may be left after they are gone, in bytes. */
 const MEMORY_SHARED = 768 * 1024 * 1024;
+
+/**
+ * How much of the kernel's TCP memory the herd may fill: beyond all of it, the
+ * connections of everybody on the machine stand still, whatever a service does.
+ */
+const TCP_SHARE = 0.75;
 
 /** How long the herd may take to be forgotten, in milliseconds. */
 const REST_MS = 60_000;
@@ -83,6 +92,10 @@ class Herd implements Disposable {
   async #open(count: number, head: string): Promise<Deno.Conn[]> {
     const opened: Deno.Conn[] = [];
     while (opened.length < count && this.reason === "") {
+      if (await tcpShare() > TCP_SHARE) {
+        this.reason = `${100 * TCP_SHARE} % of the kernel's memory for TCP are in use`;
+        break;
+      }
       const size = Math.min(BATCH, count - opened.length);
       const results = await Promise.allSettled(
         Array.from({ length: size }, async () => {
@@ -95,6 +108,8 @@ class Herd implements Disposable {
         if (result.status === "fulfilled") opened.push(result.value);
         else this.reason = String(result.reason);
       }
+      // What is published in the meantime fills them.
+      await pause(BATCH_MS);
     }
     this.connections.push(...opened);
     return opened;
@@ -122,6 +137,12 @@ async function publishMuch(url: string, isOver: () => boolean): Promise<number> 
     await pause(20);
   }
   return events;
+}
+
+/** How much of the kernel's memory for TCP is in use, as a part of 1. */
+async function tcpShare(): Promise<number> {
+  const { tcpMemPages, inUse } = await machine();
+  return Number(/mem (\d+)/.exec(inUse!)![1]) / Number(tcpMemPages!.split(" ")[2]);
 }
 
 /** What the machine allows, and has in use. */
@@ -160,6 +181,9 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
   const during = new HonestPeople(url);
   {
     using herd = new Herd(port);
+    let endsAt = Infinity;
+    const isOver = () => performance.now() >= endsAt;
+    const heavy = publishMuch(url, isOver);
     const start = performance.now();
     await herd.upload(uploads);
     await herd.listen(streams);
@@ -169,9 +193,7 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
         Math.round(performance.now() - start)
       } ms; ${herd.reason || "as many as asked for"}`,
     );
-    const endsAt = performance.now() + seconds * 1000;
-    const isOver = () => performance.now() >= endsAt;
-    const heavy = publishMuch(url, isOver);
+    endsAt = performance.now() + seconds * 1000;
     while (!isOver()) {
       await herd.trickle();
       most = Math.max(most, await program.memory());
