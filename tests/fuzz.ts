@@ -45,6 +45,8 @@ interface Round {
   pipeline: string;
   /** The events of answers with 202, by pipeline and ID: one of them each. */
   accepted: Map<string, { attack: Attack; events: ExpectedEvent[] }>;
+  /** All that was done, with what came of it. */
+  strikes: { attack: Attack; outcome: Outcome }[];
   /** Those that may have been stored without our being told. */
   unsure: ExpectedEvent[];
 }
@@ -96,7 +98,7 @@ class Lane {
     for (let number = 0; !isOver(); number++) {
       const pipeline = `p_${this.#name}_${number}`;
       const first = await this.#publish(pipeline);
-      const round: Round = { pipeline, accepted: new Map(), unsure: [] };
+      const round: Round = { pipeline, accepted: new Map(), strikes: [], unsure: [] };
       for (let i = 0; i < ROUND && !isOver(); i++) {
         try {
           await this.#attack(round);
@@ -115,6 +117,7 @@ class Lane {
     const target: Target = { host, pipeline: round.pipeline, credentials: lines.join("") };
     const attack = this.#attacks.next(target);
     const outcome = await strike(Number(port), attack);
+    round.strikes.push({ attack, outcome });
     this.#tally.add(attack.kind);
     this.#judge(attack, outcome, round);
   }
@@ -148,7 +151,7 @@ class Lane {
   }
 
   /** Reads the log from its beginning and compares it with what was answered. */
-  async #compare({ pipeline, accepted, unsure }: Round, first: string): Promise<void> {
+  async #compare({ pipeline, accepted, strikes, unsure }: Round, first: string): Promise<void> {
     const last = await this.#publish(pipeline);
     const answer = await fetch(`${this.#url}/pipelines/${pipeline}/sse`, {
       headers: { ...this.#credentials, "Last-Event-ID": first },
@@ -166,7 +169,12 @@ class Lane {
       if (!expected.some((one) => isSame(one, event.type, event.data))) {
         const stored = JSON.stringify(event).slice(0, 2000);
         const wanted = JSON.stringify(expected).slice(0, 2000);
-        if (!known) throw new Error(`Stored, but nobody was told so: ${stored} in ${pipeline}`);
+        if (!known) {
+          const { attack, outcome } = strikes.find(({ attack }) =>
+            attack.events.some((one) => isSame(one, event.type, event.data))
+          )!;
+          throw new Defect(`Stored, but nobody was told so: ${stored}`, attack, outcome);
+        }
         throw new Defect(`Stored ${stored}, expected ${wanted}`, known.attack);
       }
       this.#tally.add(known ? "stored" : "stored, unsure");
