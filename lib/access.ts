@@ -45,6 +45,14 @@ export interface Wish {
   channels: readonly string[];
 }
 
+/** What a stream's URL says beside the wish. */
+export interface UrlParts {
+  /** The ticket. */
+  ticket: string | undefined;
+  /** The last event ID. */
+  lastEventId: string | undefined;
+}
+
 /** Decides who may do what. */
 export class Access {
   readonly #options: AccessOptions;
@@ -72,13 +80,13 @@ export class Access {
   }
 
   /**
-   * Who a publisher is, before its body is read.
+   * Who sent a request, before its body is read.
    *
-   * @param request Its request.
+   * @param request The request.
    * @returns Who it is; `null` for anybody, where no secret is set.
    * @throws {RunnelError} `unauthorized`, `keys-unavailable`.
    */
-  async publisher({ headers }: Request): Promise<Bearer | null> {
+  async bearer({ headers }: Request): Promise<Bearer | null> {
     return this.#options.config.isOpen ? null : await this.#bearer(readAuthorization(headers));
   }
 
@@ -119,41 +127,33 @@ export class Access {
    *
    * @param request Its request.
    * @param wish What it asks for.
-   * @param ticket The ticket, if there is one.
+   * @param url The ticket and the last event ID in its URL, where there are any.
    * @throws {RunnelError} `unauthorized`, `forbidden`, `keys-unavailable`,
    *   `log-unavailable`.
    */
   async admitToStream(
     request: Request,
     wish: Wish,
-    ticket: string | undefined,
+    { ticket, lastEventId: lastEventIdInUrl }: UrlParts,
   ): Promise<Admission> {
     const { config, tickets } = this.#options;
     const { headers } = request;
     const isPublic = config.subscribe === "public";
     if (!ticket || isPublic || readAuthorization(headers)) return await this.admit(request, wish);
     const lastEventId = headers.get("Last-Event-ID") ?? undefined;
-    const session = await tickets.open(wish.pipeline, ticket, lastEventId);
-    const { channels, endsAt } = session;
-    const granted = grantedChannels(
-      { channels: channels.length > 0 ? channels : null },
-      wish.channels,
-    );
-    if (granted) return { channels: granted, endsAt, session };
-    session.close();
-    throw beyond("listen", "to all of these channels");
+    const session = await tickets.open(ticket, { ...wish, lastEventId, lastEventIdInUrl });
+    return { channels: session.channels, endsAt: session.endsAt, session };
   }
 
   /**
    * What a ticket may be for.
    *
-   * @param request Who asks for it: a publisher of the pipeline, or a subscriber.
+   * @param bearer Who asks for it: a publisher of the pipeline, or a subscriber.
    * @param wish What it is to be for.
-   * @throws {RunnelError} `unauthorized`, `forbidden`, `keys-unavailable`.
+   * @throws {RunnelError} `forbidden`.
    */
-  async ticketScope({ headers }: Request, wish: Wish): Promise<Omit<Admission, "session">> {
-    if (this.#options.config.isOpen) return { channels: wish.channels, endsAt: Infinity };
-    const { grant } = await this.#bearer(readAuthorization(headers));
+  ticketScope(bearer: Bearer | null, wish: Wish): Omit<Admission, "session"> {
+    const grant = bearer?.grant ?? EVERYTHING;
     return this.#scope(grant, [...grant.publish, ...grant.subscribe], wish);
   }
 

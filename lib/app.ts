@@ -57,6 +57,13 @@ export function createApp(
   }));
   app.use(async (c, next) => {
     access.guard(c.req.raw);
+    // Deno makes the URL of the Host header, whatever that holds.
+    if (!URL.canParse(c.req.url)) {
+      throw new RunnelError(
+        "malformed-request",
+        "Cannot read Host: expected a name or an address, and a port",
+      );
+    }
     await next();
   });
   app.use(methodNotAllowed({

@@ -138,11 +138,13 @@ export function readConfig(settings: Settings): Config {
   }
   const host = settings.HOST || (onDeploy ? "0.0.0.0" : "127.0.0.1");
   const access = readAccessConfig(settings, integer);
-  if (access.isOpen && !isLoopback(host)) {
+  // The platform leads strangers to an instance, whatever it listens on.
+  if (access.isOpen && (onDeploy || !isLoopback(host))) {
     throw new RunnelError(
       "invalid-setting",
       `Cannot start: HOST is "${host}", where others reach it, and no secret is set. ` +
-        "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to one, or HOST to 127.0.0.1",
+        "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to one" +
+        (onDeploy ? "" : ", or HOST to 127.0.0.1"),
     );
   }
   return Object.freeze<Config>({

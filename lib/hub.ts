@@ -8,7 +8,7 @@
 import { ChannelFilter } from "./channel_filter.ts";
 import type { Receipt } from "./commit.ts";
 import { RunnelError } from "./errors.ts";
-import type { NewEvent } from "./event.ts";
+import type { NewEvent, Position } from "./event.ts";
 import { type History, HistoryReader } from "./history_reader.ts";
 import { KeepAlive } from "./keep_alive.ts";
 import { LivePipelines, type LivePipelinesOptions } from "./live_pipelines.ts";
@@ -42,6 +42,8 @@ export interface Subscription {
   channels?: readonly string[] | undefined;
   /** The client's address; `null` for one that is not counted by it. */
   address?: string | null | undefined;
+  /** A position that the log has: its stream does not begin with what is older than that. */
+  seen?: Position | undefined;
   /** When it ends at the latest, in milliseconds since the Unix epoch: that of its token. */
   endsAt?: number | undefined;
   /** Ends it, when another stream takes its place. */
@@ -134,6 +136,20 @@ export class Hub {
   }
 
   /**
+   * Refuses a subscriber that there is no room for, before it gives anything for
+   * it: a ticket is spent but once.
+   *
+   * @param pipeline Whose subscriber it would be.
+   * @param address Its address, if it is counted by it.
+   * @throws {RunnelError} `draining`, `overloaded` or `too-many-requests`: all pass.
+   */
+  checkRoom(pipeline: string, address: string | null): void {
+    this.#refuseWhileDraining();
+    this.#places.take(pipeline, address)();
+    this.#live.checkRoom(pipeline);
+  }
+
+  /**
    * Subscribes to a pipeline.
    *
    * @param pipeline Whose events.
@@ -146,17 +162,19 @@ export class Hub {
     pipeline: string,
     subscription: Subscription = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    this.#refuseWhileDraining();
     const { clock, random, history, retryMs, maxStreamAgeMs } = this.#options;
-    const leavePlace = this.#places.take(pipeline, subscription.address ?? null);
-    const { completed, signal, onGone } = subscription;
-    completed?.then(leavePlace, leavePlace);
-    const now = clock.now();
-    const agedAt = now + maxStreamAgeMs * (0.8 + 0.4 * random());
+    const { completed, signal, onGone, seen } = subscription;
+    const agedAt = clock.now() + maxStreamAgeMs * (0.8 + 0.4 * random());
     const endsAt = Math.min(agedAt, subscription.endsAt ?? Infinity);
+    let leavePlace = () => {};
     let timer: Disposable | null = null;
     try {
-      const subscriber = await this.#live.open(pipeline).subscribe({
+      this.#refuseWhileDraining();
+      leavePlace = this.#places.take(pipeline, subscription.address ?? null);
+      completed?.then(leavePlace, leavePlace);
+      const live = this.#live.open(pipeline);
+      if (seen) live.tail.expect(seen);
+      const subscriber = await live.subscribe({
         lastEventId: subscription.lastEventId,
         history: Math.min(subscription.history ?? history, history),
         filter: new ChannelFilter(subscription.channels ?? []),
@@ -171,7 +189,7 @@ export class Hub {
       });
       this.#keepAlive.add(subscriber);
       // Age is looked at with each keep-alive; a right that ends, ends then.
-      if (endsAt < agedAt) timer = clock.after(endsAt - now, () => subscriber.end());
+      if (endsAt < agedAt) timer = clock.after(endsAt - clock.now(), () => subscriber.end());
       signal?.addEventListener("abort", () => subscriber.end());
       // It began to drain, or its session was taken over, while the log was read.
       if (this.#draining || signal?.aborted) subscriber.end();

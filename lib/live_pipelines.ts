@@ -109,13 +109,22 @@ export class LivePipelines {
     return live.pipeline;
   }
 
+  /**
+   * Refuses a pipeline that there is no room for.
+   *
+   * @param id The pipeline's ID.
+   * @throws {RunnelError} `overloaded` if there are too many.
+   */
+  checkRoom(id: string): void {
+    if (this.#live.has(id) || this.#live.size < this.#options.maxPipelines) return;
+    throw new RunnelError(
+      "overloaded",
+      "Cannot subscribe: this instance has as many pipelines as it may. Try again",
+    );
+  }
+
   #add(id: string): Live {
-    if (this.#live.size >= this.#options.maxPipelines) {
-      throw new RunnelError(
-        "overloaded",
-        "Cannot subscribe: this instance has as many pipelines as it may. Try again",
-      );
-    }
+    this.checkRoom(id);
     const { log, clock, channels, watches, history, report } = this.#options;
     const pipeline = new Pipeline(id, {
       log,

@@ -63,6 +63,8 @@ export interface Service {
   hub: Hub;
   /** The log. */
   log: Log;
+  /** The tickets. */
+  tickets: Tickets;
 }
 
 /**
@@ -186,5 +188,5 @@ export function createServiceOn(log: Log, {
   });
   const { allowOrigins } = config;
   const access = new Access({ config: config.access, allowOrigins, clock, tickets });
-  return { fetch: createApp({ hub, access, tickets, config, clock, report }), hub, log };
+  return { fetch: createApp({ hub, access, tickets, config, clock, report }), hub, log, tickets };
 }

@@ -10,10 +10,12 @@
  * @module
  */
 
+import { grantedChannels } from "./access/grant.ts";
 import type { Clock } from "./clock.ts";
 import { RunnelError } from "./errors.ts";
-import { parseEventId } from "./event.ts";
+import { parseEventId, type Position } from "./event.ts";
 import type { Log } from "./event_log.ts";
+import type { Head } from "./head.ts";
 import type { Report } from "./report.ts";
 import type { Ticket } from "./ticket_store.ts";
 
@@ -51,12 +53,26 @@ export interface TicketScope {
   endsAt: number;
 }
 
+/** How a ticket is used. */
+export interface TicketUse {
+  /** The pipeline that is asked for. */
+  pipeline: string;
+  /** The channels that are asked for, all that it is for if there are none. */
+  channels: readonly string[];
+  /** The `Last-Event-ID` header, which a stranger who has the URL does not know. */
+  lastEventId: string | undefined;
+  /** The last event ID of the query, which anybody knows who has the URL. */
+  lastEventIdInUrl: string | undefined;
+}
+
 /** A session that was opened or taken over. */
 export interface OpenSession {
   /** The channels, all if there are none. */
   channels: readonly string[];
   /** When it ends, in milliseconds since the Unix epoch. */
   endsAt: number;
+  /** Where the log was: the stream begins no earlier than from there. */
+  seen: Position;
   /** Aborted when another stream takes the session over. */
   takenOver: AbortSignal;
   /** To be called once the stream is over. */
@@ -109,58 +125,59 @@ export class Tickets implements Disposable {
   /**
    * Spends a ticket, or takes its session over.
    *
-   * @param pipeline The pipeline that is asked for.
    * @param secret What was in the URL.
-   * @param lastEventId The `Last-Event-ID` header, not the query, which the URL has, too.
+   * @param use How it is used.
    * @throws {RunnelError} `forbidden`; `log-unavailable` if the store does not answer.
    */
-  async open(
-    pipeline: string,
-    secret: string,
-    lastEventId: string | undefined,
-  ): Promise<OpenSession> {
+  async open(secret: string, use: TicketUse): Promise<OpenSession> {
     const { log, clock } = this.#options;
     const hash = await digest(secret);
     while (true) {
       const entry = await log.readTicket(hash);
-      if (entry?.ticket.pipeline !== pipeline) throw refused();
-      const ticket = await this.#next(entry.ticket, lastEventId);
-      const expireIn = ticket.endsAt - clock.now();
+      if (entry?.ticket.pipeline !== use.pipeline) throw refused();
+      const head = await log.open(use.pipeline);
+      const now = clock.now();
+      const ticket = this.#next(entry.ticket, use, head, now);
+      const { channels } = ticket;
+      const granted = grantedChannels(
+        { channels: channels.length > 0 ? channels : null },
+        use.channels,
+      );
+      // Before anything is written: a mistake does not spend a ticket.
+      if (!granted) throw beyond();
+      const isNext = await log.writeTicket(hash, ticket, entry.versionstamp, ticket.endsAt - now);
       // Whoever else was faster changed what is allowed.
-      if (!await log.writeTicket(hash, ticket, entry.versionstamp, expireIn)) continue;
-      return this.#hold(hash, ticket);
+      if (isNext) return this.#hold(hash, { ...ticket, channels: granted }, head);
     }
   }
 
   /** The ticket as it is after this use. */
-  async #next(ticket: Ticket, lastEventId: string | undefined): Promise<Ticket> {
-    const { log, clock, sessionMs, history } = this.#options;
-    const now = clock.now();
+  #next(ticket: Ticket, use: TicketUse, head: Head, now: number): Ticket {
+    const { sessionMs, history } = this.#options;
     const { session } = ticket;
-    const head = await log.open(ticket.pipeline);
     if (!session) {
       if (now >= ticket.spendBy) throw refused();
+      const fresh = Math.max(0, head.sequence - history);
+      const resumed = positionIn(head, use.lastEventId || use.lastEventIdInUrl) ?? fresh;
       return {
         ...ticket,
         endsAt: Math.min(now + sessionMs, ticket.endsAt),
         session: {
           generation: 1,
           openedAt: now,
-          from: { epoch: head.epoch, sequence: Math.max(0, head.sequence - history) },
+          from: { epoch: head.epoch, sequence: Math.min(fresh, resumed) },
         },
       };
     }
     if (now >= ticket.endsAt) throw refused();
-    const position = lastEventId === undefined ? null : parseEventId(lastEventId);
-    const isReconnect = position !== null && position.epoch === session.from.epoch &&
-      position.epoch === head.epoch && position.sequence >= session.from.sequence &&
-      position.sequence <= head.sequence;
-    const isRepeat = !lastEventId && now < session.openedAt + REPEAT_MS;
+    const sequence = head.epoch === session.from.epoch ? positionIn(head, use.lastEventId) : null;
+    const isReconnect = sequence !== null && sequence >= session.from.sequence;
+    const isRepeat = !use.lastEventId && now < session.openedAt + REPEAT_MS;
     if (!isReconnect && !isRepeat) throw refused();
     return { ...ticket, session: { ...session, generation: session.generation + 1 } };
   }
 
-  #hold(hash: string, { channels, endsAt, session }: Ticket): OpenSession {
+  #hold(hash: string, { channels, endsAt, session }: Ticket, head: Head): OpenSession {
     const { generation } = session!;
     const older = this.#held.get(hash);
     const held = { generation, controller: new AbortController() };
@@ -174,6 +191,7 @@ export class Tickets implements Disposable {
     return {
       channels,
       endsAt,
+      seen: { epoch: head.epoch, sequence: head.sequence },
       takenOver: held.controller.signal,
       close: () => {
         if (this.#held.get(hash) === held) this.#held.delete(hash);
@@ -192,7 +210,9 @@ export class Tickets implements Disposable {
         const generations = await log.ticketGenerations(part);
         part.forEach((hash, index) => {
           const held = this.#held.get(hash);
-          if (held && held.generation !== generations[index]) held.controller.abort();
+          const generation = generations[index] ?? Infinity;
+          // It may have been taken over here since they were read.
+          if (held && held.generation < generation) held.controller.abort();
         });
       }
     } catch (error) {
@@ -206,6 +226,20 @@ export class Tickets implements Disposable {
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
   }
+}
+
+/** The sequence that an event ID names, if it is one of this log. */
+function positionIn(head: Head, lastEventId: string | undefined): number | null {
+  const position = lastEventId ? parseEventId(lastEventId) : null;
+  const isKnown = position?.epoch === head.epoch && position.sequence <= head.sequence;
+  return isKnown ? position.sequence : null;
+}
+
+function beyond(): RunnelError {
+  return new RunnelError(
+    "forbidden",
+    "Cannot listen to all of these channels: the ticket does not cover that",
+  );
 }
 
 /** One answer for all: who tries learns nothing. */

@@ -8,6 +8,7 @@ import {
 import { driven } from "./support/driven.ts";
 import { FaultyKv, hangs, throws } from "./support/faulty_kv.ts";
 import { assertIdle } from "./support/idle.ts";
+import { readRaw, sendRaw, serveLocally } from "./support/local_server.ts";
 import { StreamReader } from "./support/stream_reader.ts";
 import { createTestService, jsonPost, type TestService } from "./support/test_service.ts";
 import { until } from "./support/test_log.ts";
@@ -1006,3 +1007,18 @@ Deno.test("an unforeseen failure of a stream is a 500 for an EventSource, too", 
   );
   notEqual(service.reports.length, 0);
 });
+
+for (const path of ["/?ticket=secret", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
+  Deno.test(`a Host that is none is refused at ${path}, and nothing of it is reported`, async () => {
+    const settings = { RUNNEL_PUBLISH_TOKENS: "a-token-of-a-publisher" };
+    await using service = await createTestService({ settings });
+    await using server = serveLocally(service.fetch);
+    const method = path.startsWith("/?") ? "GET" : "POST";
+    const lines = "Host: a b\r\nAuthorization: Bearer a-token-of-a-publisher\r\nConnection: close";
+    const sent = `${method} ${path} HTTP/1.1\r\n${lines}\r\n\r\n`;
+    using connection = await sendRaw(server.port, sent);
+    const answer = await readRaw(connection);
+    match(answer, /^HTTP\/1.1 400 .*urn:runnel:problem:malformed-request.*Cannot read Host/s);
+    deepEqual(service.reports, []);
+  });
+}

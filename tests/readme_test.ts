@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { readGrant } from "../lib/access/grant.ts";
 import { readConfig, SETTING_NAMES } from "../lib/config.ts";
 import { MAX_CHANNELS } from "../lib/event.ts";
 import {
@@ -15,6 +16,7 @@ import { testThatNeeds } from "./support/needs.ts";
 import { Nginx, systemNginx } from "./support/nginx.ts";
 import { DataFolder, Program } from "./support/program.ts";
 import { StreamReader } from "./support/stream_reader.ts";
+import { SECRET, TOKEN_SETTINGS } from "./support/tokens.ts";
 
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
 const ADDRESS = "http://localhost:8000";
@@ -195,6 +197,38 @@ testThatNeeds(
 Deno.test("README's nginx settings are those of /diagnose", async () => {
   const html = await Deno.readTextFile(new URL("../lib/pages/diagnose.html", import.meta.url));
   ok(html.includes(`<code>${samples("nginx")[0]!.trimEnd()}</code>`));
+});
+
+Deno.test("README's claim is one that the service reads", () => {
+  const { exp, runnel } = JSON.parse(sample("json", '"runnel"'));
+  deepEqual(readGrant(runnel, exp * 1000), { ...runnel, endsAt: 1_800_000_000_000 });
+});
+
+Deno.test("README's token opens a stream by README's ticket", async () => {
+  await using folder = new DataFolder();
+  await using program = await Program.start({ ...TOKEN_SETTINGS, RUNNEL_KV: folder.kv });
+  await using stack = new AsyncDisposableStack();
+  const bin = stack.adopt(
+    await Deno.makeTempDir(),
+    (folder) => Deno.remove(folder, { recursive: true }),
+  );
+  // What the shell finds as `deno` has to be what is tested.
+  await Deno.symlink(Deno.execPath(), `${bin}/deno`);
+  const shell = async (command: string, env: Record<string, string>) => {
+    const { stdout } = await new Deno.Command("bash", {
+      args: ["-c", command],
+      env: { ...env, PATH: `${bin}:${Deno.env.get("PATH")}` },
+      stderr: "null",
+    }).output();
+    return new TextDecoder().decode(stdout).trimEnd();
+  };
+  const token = await shell(sample("sh", "task token"), { RUNNEL_TOKEN_SECRET: SECRET });
+  const command = sample("sh", "/tickets").replaceAll(ADDRESS, program.url);
+  const { url, expires } = JSON.parse(await shell(command, { TOKEN: token }));
+  ok(Date.parse(expires) > Date.now());
+  const stream = new StreamReader(await fetch(url));
+  await stream.until("runnel.live");
+  await stream.cancel();
 });
 
 testWithDenokv("README's processes on a KV server are one service", async () => {

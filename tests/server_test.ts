@@ -1,9 +1,12 @@
 import { match, ok, strictEqual as equal } from "node:assert/strict";
 import type { Settings } from "../lib/config.ts";
+import { Attacks } from "./support/attacks.ts";
 import { eventually } from "./support/eventually.ts";
 import { assertIdle } from "./support/idle.ts";
 import { type LocalServer, readRaw, sendRaw, serveLocally } from "./support/local_server.ts";
+import { SeededRandom } from "./support/random.ts";
 import { StreamReader } from "./support/stream_reader.ts";
+import { strike } from "./support/strike.ts";
 import { createTestService, jsonPost, type TestService } from "./support/test_service.ts";
 
 const KEEP_ALIVE_MS = 1500;
@@ -219,4 +222,21 @@ Deno.test("a server neither compresses a stream nor holds it back", async () => 
   await readRaw(connection, (text) => text.includes('data: "small"\n\n'));
   connection.close();
   await eventually("the subscriber is gone", () => service.hub.stats.subscribers === 0);
+});
+
+// Strangers
+
+Deno.test("a server holds on to nothing of what strangers sent", async () => {
+  await using parts = await start({ RUNNEL_BODY_TIMEOUT_MS: "2000" });
+  const { service, server } = parts;
+  const timer = setInterval(() => service.clock.advance(100), 20);
+  using _ = { [Symbol.dispose]: () => clearInterval(timer) };
+  const target = { host: "localhost", pipeline: "p_a", credentials: "" };
+  await Promise.all(Array.from({ length: 10 }, async (_, seed) => {
+    const attacks = new Attacks(new SeededRandom(seed));
+    for (let i = 0; i < 30; i++) await strike(server.port, attacks.next(target));
+  }));
+  await eventually("all are gone", () => service.hub.stats.places === 0 && server.handling === 0);
+  await assertIdle(service);
+  equal(service.reports.join("\n"), "");
 });

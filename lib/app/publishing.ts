@@ -23,8 +23,8 @@ import {
 
 /** Adds the routes that publish and clear. */
 export function addPublishing(on: On, routes: Routes, options: AppOptions): void {
-  const { hub, access, config } = options;
-  const rate = new PublishRate(config.publishRate);
+  const { hub, access, config, clock } = options;
+  const rate = new PublishRate(config.publishRate, clock);
 
   on(routes.ingest, async (c) => {
     const publisher = await enter(c);
@@ -50,9 +50,9 @@ export function addPublishing(on: On, routes: Routes, options: AppOptions): void
 
   /** Who it is, and that it is not too often: before anything of it is read. */
   async function enter(c: AppContext): Promise<Bearer | null> {
-    const publisher = await access.publisher(c.req.raw);
+    const publisher = await access.bearer(c.req.raw);
     const who = publisher?.id ?? addressOf(c, config);
-    if (who !== null) await rate.count(who);
+    if (who !== null) rate.count(who);
     return publisher;
   }
 

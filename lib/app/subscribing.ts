@@ -47,12 +47,16 @@ export function addSubscribing(
       return new Response(null, { headers: streamHeaders(c) });
     }
     try {
-      const { session, ...admission } = await access.admitToStream(c.req.raw, wish, ticket);
+      const address = addressOf(c, config);
+      hub.checkRoom(pipeline, address);
+      const url = { ticket, lastEventId };
+      const { session, ...admission } = await access.admitToStream(c.req.raw, wish, url);
       const stream = await hub.subscribe(pipeline, {
         ...admission,
         lastEventId: c.req.header("Last-Event-ID") || lastEventId || undefined,
         history,
-        address: addressOf(c, config),
+        address,
+        seen: session?.seen,
         signal: session?.takenOver,
         onGone: session?.close,
         completed: c.env.completed,
@@ -91,11 +95,13 @@ export function addSubscribing(
 
   on(routes.ticket, async (c) => {
     const { pipeline } = check(pipelineParams, c.req.param());
+    const bearer = await access.bearer(c.req.raw);
     const { channels } = await readTicketBody(c);
-    const scope = await access.ticketScope(c.req.raw, { pipeline, channels });
+    const scope = access.ticketScope(bearer, { pipeline, channels });
     const { secret, spendBy } = await tickets.issue({ pipeline, ...scope });
     const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c));
-    for (const channel of scope.channels) url.searchParams.append("channel", channel);
+    // For a service whose streams are public; the ticket itself knows all of its own.
+    for (const channel of channels) url.searchParams.append("channel", channel);
     url.searchParams.set("ticket", secret);
     c.header("Cache-Control", "no-store");
     return c.json({ url, expires: new Date(spendBy) }, 201);

@@ -42,6 +42,7 @@ export const ticketBody: z.ZodObject<{
   channels: z.ZodOptional<z.ZodArray<z.ZodString>>;
 }> = z.strictObject({
   channels: z.array(channelSchema)
+    .min(1, "expected a channel, or no list for all that there may be")
     .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
     .optional(),
 });

@@ -79,6 +79,22 @@ export class Program implements AsyncDisposable {
     return /listens on (http:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
   }
 
+  /** What it said on standard output so far. */
+  get said(): string {
+    return this.#stdout;
+  }
+
+  /** The memory that it has, in bytes. */
+  async memory(): Promise<number> {
+    const status = await Deno.readTextFile(`/proc/${this.#child.pid}/status`);
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024;
+  }
+
+  /** What it said on standard error so far, but for what Deno says by itself. */
+  get complaints(): string[] {
+    return this.#stderr.split("\n").filter((line) => line !== "" && !SAID_BY_DENO.test(line));
+  }
+
   /** What it said on standard error so far. */
   get errors(): string {
     return this.#stderr;

@@ -1,0 +1,174 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
+import { type Bearer, TokenVerifier } from "../../lib/access/token_verifier.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { type LocalServer, serveLocally } from "../support/local_server.ts";
+import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/tokens.ts";
+
+const CLAIM = { publish: ["p_a"], subscribe: ["p_a_*"], channels: ["orders"] };
+
+const clock = new FakeClock();
+const now = clock.now() / 1000;
+const { publicKey, privateKey } = await generateKeyPair("ES256");
+const other = await generateKeyPair("ES256");
+const spki = await exportSPKI(publicKey);
+
+/** What a server of public keys answers. */
+interface KeyServer extends LocalServer {
+  answer: (request: Request) => Response | Promise<Response>;
+  /** How often it was asked. */
+  asked: number;
+}
+
+async function serveKeys(): Promise<KeyServer> {
+  const keys = [{ ...await exportJWK(publicKey), kid: "k1", alg: "ES256", use: "sig" }];
+  const state = { asked: 0, answer: (_: Request): Response => Response.json({ keys }) };
+  const server = serveLocally((request) => {
+    state.asked++;
+    return Promise.resolve(state.answer(request));
+  });
+  return Object.defineProperties(state, Object.getOwnPropertyDescriptors(server)) as
+    & typeof state
+    & KeyServer;
+}
+
+function verifier(
+  { publishTokens = [PUBLISH_TOKEN], tokenSecret = SECRET, jwksUrl = null }: {
+    publishTokens?: string[];
+    tokenSecret?: string | null;
+    jwksUrl?: string | null;
+  } = {},
+): TokenVerifier {
+  return new TokenVerifier({ publishTokens, tokenSecret, jwksUrl }, clock);
+}
+
+function part(value: unknown): string {
+  return new TextEncoder().encode(JSON.stringify(value))
+    .toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+Deno.test("TokenVerifier.verify() takes each publisher's token for all pipelines, and no stream", async () => {
+  const publishTokens = ["the-token-of-before", "the-token-of-today"];
+  for (const token of publishTokens) {
+    const { grant } = (await verifier({ publishTokens }).verify(token))!;
+    deepEqual(grant, { publish: ["*"], subscribe: [], channels: null, endsAt: Infinity });
+  }
+  for (const token of ["", "the-token-of", "the-token-of-todayx", "THE-TOKEN-OF-TODAY"]) {
+    equal(await verifier({ publishTokens }).verify(token), null);
+  }
+});
+
+Deno.test("TokenVerifier.verify() reads what a token grants, until it expires", async () => {
+  const token = await sign({ runnel: CLAIM, exp: now + 1, nbf: now });
+  const bearer = await verifier().verify(token);
+  deepEqual(bearer?.grant, { ...CLAIM, endsAt: (now + 1) * 1000 });
+  equal((await verifier().verify(await mint(CLAIM)))?.grant.endsAt, Infinity);
+});
+
+Deno.test("Bearer.id tells tokens apart, and opens nothing", async () => {
+  const tokens = [PUBLISH_TOKEN, await mint({ publish: ["p_a"] }), await mint({ publish: ["*"] })];
+  const ids = [];
+  for (const token of tokens) ids.push((await verifier().verify(token))!.id);
+  equal(new Set(ids).size, 3);
+  for (const id of ids) equal(await verifier().verify(id), null);
+});
+
+Deno.test("Bearer.id is one for a token, in however many ways its signature is written", async () => {
+  const token = await mint(CLAIM);
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const others = [...letters].map((letter) => token.slice(0, -1) + letter);
+  const bearers: (Bearer | null)[] = [];
+  for (const other of [token, ...others]) bearers.push(await verifier().verify(other));
+  equal(new Set(bearers.filter((bearer) => bearer).map((bearer) => bearer!.id)).size, 1);
+});
+
+const unsigned = `${part({ alg: "none" })}.${part({ runnel: CLAIM })}.`;
+const signed = await mint(CLAIM);
+const [header, , signature] = signed.split(".");
+
+/** By what is wrong with each. */
+const refused: Record<string, string> = {
+  "no token": "x",
+  "three parts of nothing": "..",
+  "a header that is no JSON": `x.${signed.split(".").slice(1).join(".")}`,
+  "a header without an algorithm": `${part({})}.${part({ runnel: CLAIM })}.${signature}`,
+  "no signature": unsigned,
+  "a signature for none": unsigned + signature,
+  "None in another case": `${part({ alg: "nOnE" })}.${part({ runnel: CLAIM })}.`,
+  "another's signature": `${header}.${part({ runnel: { publish: ["*"] } })}.${signature}`,
+  "another secret": await sign({ runnel: CLAIM }, {
+    key: new TextEncoder().encode("another secret that has 32 characters"),
+  }),
+  "a stronger algorithm than is agreed": await sign({ runnel: CLAIM }, { alg: "HS512" }),
+  "an unknown extension that it calls critical": await new SignJWT({ runnel: CLAIM })
+    .setProtectedHeader({ alg: "HS256", crit: ["x"], x: 1 })
+    .sign(new TextEncoder().encode(SECRET), { crit: { x: true } }),
+  "an end that has come": await sign({ runnel: CLAIM, exp: now }),
+  "an end that is no number": `${header}.${part({ runnel: CLAIM, exp: "never" })}.${signature}`,
+  "a beginning to come": await sign({ runnel: CLAIM, nbf: now + 1 }),
+  "no claim": await sign({}),
+  "a malformed claim": await mint({ publish: "*" }),
+  "a claim with a word more": await mint({ ...CLAIM, not: ["p_a"] }),
+  "a public key's algorithm": await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256" }),
+};
+
+for (const [what, token] of Object.entries(refused)) {
+  Deno.test(`TokenVerifier.verify() takes no token with ${what}`, async () => {
+    equal(await verifier().verify(token), null);
+  });
+}
+
+Deno.test("TokenVerifier.verify() takes what a published key signed, and nothing else", async () => {
+  await using server = await serveKeys();
+  const verifierOfKeys = verifier({ tokenSecret: null, jwksUrl: server.url });
+  const claims = { runnel: CLAIM };
+  const es256 = { key: privateKey, alg: "ES256", kid: "k1" };
+  const { grant } = (await verifierOfKeys.verify(await sign(claims, es256)))!;
+  deepEqual(grant, { ...CLAIM, endsAt: Infinity });
+
+  // What anybody can read is no secret, in whatever form it is used as one.
+  const known = [spki, spki.trim(), JSON.stringify(await exportJWK(publicKey)), "k1".repeat(16)];
+  const wrong = [
+    ...await Promise.all(
+      known.map((text) => sign(claims, { key: new TextEncoder().encode(text), kid: "k1" })),
+    ),
+    await sign(claims, { key: other.privateKey, alg: "ES256", kid: "k1" }),
+    await sign(claims, { key: other.privateKey, alg: "ES256", kid: "k2" }),
+    await sign({ ...claims, exp: now }, es256),
+    await sign({ ...claims, nbf: now + 1 }, es256),
+    await mint(CLAIM),
+    unsigned,
+  ];
+  for (const token of wrong) equal(await verifierOfKeys.verify(token), null);
+  equal(server.asked, 1, "strangers' tokens do not make it ask again and again");
+});
+
+Deno.test("TokenVerifier.verify() asks for the keys anew after a failure, and calls it one that passes", async () => {
+  await using server = await serveKeys();
+  // A path that reads as if the token were at fault.
+  const jwksUrl = `${server.url}/token/header`;
+  const { answer } = server;
+  const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
+  const failures: (() => Response)[] = [
+    () => new Response(null, { status: 500 }),
+    () => new Response("busy"),
+    () => Response.json({ keys: "none" }),
+  ];
+  const verifierOfKeys = verifier({ jwksUrl });
+  for (const failure of failures) {
+    server.answer = failure;
+    await rejects(verifierOfKeys.verify(token), { type: "keys-unavailable" });
+    equal((await verifierOfKeys.verify(await mint(CLAIM)))?.grant.publish[0], "p_a");
+  }
+  server.answer = answer;
+  deepEqual((await verifierOfKeys.verify(token))?.grant.publish, ["p_a"]);
+});
+
+Deno.test("TokenVerifier.verify() calls keys unavailable where nobody answers", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const verifierOfKeys = verifier({ jwksUrl: `http://127.0.0.1:${port}/token/header` });
+  const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
+  await rejects(verifierOfKeys.verify(token), { type: "keys-unavailable" });
+});

@@ -1,0 +1,122 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { driven } from "../support/driven.ts";
+import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
+import { settled } from "../support/fake_clock.ts";
+import { utf8 } from "../support/text.ts";
+import { bearing, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
+
+const EVENT = { pipeline: "p_a", channel: "events", payload: 1 };
+
+async function publishFrom(
+  { fetch }: TestService,
+  hostname: string,
+  headers: HeadersInit = {},
+): Promise<Response> {
+  const remoteAddr = { transport: "tcp" as const, hostname, port: 1234 };
+  const response = await fetch(jsonPost("/ingest", EVENT, headers), { remoteAddr });
+  await response.body?.cancel();
+  return response;
+}
+
+Deno.test("RUNNEL_PUBLISH_RATE refuses an address with 429, until the second is over", async () => {
+  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "2" } });
+  const statuses = [];
+  for (let i = 0; i < 3; i++) statuses.push((await publishFrom(service, "192.0.2.1")).status);
+  deepEqual(statuses, [202, 202, 429]);
+  const refused = await publishFrom(service, "192.0.2.1");
+  equal(refused.headers.get("Retry-After"), "1");
+  equal((await publishFrom(service, "192.0.2.2")).status, 202);
+  service.clock.advance(1000);
+  equal((await publishFrom(service, "192.0.2.1")).status, 202);
+});
+
+Deno.test("RUNNEL_PUBLISH_RATE counts a token wherever it comes from, clears included", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
+  await using service = await createTestService({ settings });
+  const headers = bearing(PUBLISH_TOKEN);
+  equal((await publishFrom(service, "192.0.2.1", headers)).status, 202);
+  const clear = new Request("http://localhost/pipelines/p_a/events", { method: "DELETE", headers });
+  equal((await service.fetch(clear)).status, 204);
+  equal((await publishFrom(service, "192.0.2.2", headers)).status, 429);
+  const other = bearing(await mint({ publish: ["p_a"] }));
+  const answer = publishFrom(service, "192.0.2.1", other);
+  equal((await driven(service.clock, answer)).status, 202);
+});
+
+Deno.test("RUNNEL_PUBLISH_RATE does not count this machine's own address", async () => {
+  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "1" } });
+  for (let i = 0; i < 3; i++) equal((await publishFrom(service, "127.0.0.1")).status, 202);
+});
+
+const sizes: [setting: string, value: string, fits: unknown, tooMuch: unknown, status: number][] = [
+  ["RUNNEL_MAX_EVENTS", "2", [EVENT, EVENT], [EVENT, EVENT, EVENT], 422],
+  [
+    "RUNNEL_MAX_PAYLOAD_BYTES",
+    "64",
+    { ...EVENT, payload: "x".repeat(62) },
+    { ...EVENT, payload: "x".repeat(63) },
+    422,
+  ],
+  [
+    "RUNNEL_MAX_BODY_BYTES",
+    "1024",
+    { ...EVENT, payload: "x".repeat(900) },
+    { ...EVENT, payload: "x".repeat(1024) },
+    413,
+  ],
+];
+
+for (const [setting, value, fits, tooMuch, status] of sizes) {
+  Deno.test(`${setting} refuses what is beyond it with ${status}, and stores nothing`, async () => {
+    await using service = await createTestService({ settings: { [setting]: value } });
+    equal((await service.fetch(jsonPost("/ingest", fits))).status, 202);
+    const { sequence } = await service.log.open("p_a");
+    equal((await service.fetch(jsonPost("/ingest", tooMuch))).status, status);
+    equal((await service.log.open("p_a")).sequence, sequence);
+  });
+}
+
+Deno.test("RUNNEL_BODY_TIMEOUT_MS refuses a body that does not come with 408", async () => {
+  await using service = await createTestService({ settings: { RUNNEL_BODY_TIMEOUT_MS: "500" } });
+  for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const headers = { "Content-Type": "application/json" };
+    const request = new Request(`http://localhost${path}`, {
+      method: "POST",
+      headers,
+      body: readable,
+    });
+    const answer = service.fetch(request);
+    await writer.write(utf8("{"));
+    await settled();
+    service.clock.advance(500);
+    const response = await answer;
+    equal(response.status, 408, path);
+    equal((await response.json()).type, "urn:runnel:problem:request-timeout");
+    await writer.close();
+  }
+});
+
+Deno.test("a publisher who is refused is refused before its body is read", async () => {
+  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+  let pulls = 0;
+  for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
+    const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
+    const response = await service.fetch(
+      new Request(`http://localhost${path}`, { method: "POST", body }),
+    );
+    equal(response.status, 401);
+    await response.body?.cancel();
+  }
+  equal(pulls, 0);
+});
+
+Deno.test("a token for some channels stores no request that has another in it", async () => {
+  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+  const headers = bearing(await mint({ publish: ["p_a"], channels: ["orders"] }));
+  const events = ["orders", "names"].map((channel) => ({ ...EVENT, channel }));
+  equal((await service.fetch(jsonPost("/ingest", events, headers))).status, 403);
+  equal((await service.fetch(jsonPost("/ingest", events.slice(0, 1), headers))).status, 202);
+  equal((await service.log.open("p_a")).sequence, 1);
+});

@@ -1,0 +1,89 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { decodeJwt, decodeProtectedHeader } from "jose";
+import denoJson from "../../deno.json" with { type: "json" };
+import { FakeClock } from "../support/fake_clock.ts";
+import { createTestService, jsonPost } from "../support/test_service.ts";
+import { bearing, SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Runs the command as its user does. */
+async function run(args: readonly string[], secret = SECRET) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "token", ...args],
+    cwd: ROOT,
+    env: { RUNNEL_TOKEN_SECRET: secret, NO_COLOR: "1" },
+  }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, stdout: out!, stderr: err! };
+}
+
+Deno.test("deno task token prints a token that the service takes, for what it was minted", async () => {
+  const args = "--publish p_abc --subscribe p_team_* --subscribe p_x --channel orders --for 2m";
+  const before = Math.floor(Date.now() / 1000);
+  const { code, stdout, stderr } = await run(args.split(" "));
+  deepEqual([code, stderr], [0, ""]);
+  const token = stdout.trimEnd();
+  equal(stdout, `${token}\n`);
+  const { runnel, iat, exp, ...others } = decodeJwt(token);
+  deepEqual(others, {});
+  deepEqual(runnel, { publish: ["p_abc"], subscribe: ["p_team_*", "p_x"], channels: ["orders"] });
+  ok(iat! >= before && iat! <= Date.now() / 1000);
+  equal(exp! - iat!, 120);
+  deepEqual(decodeProtectedHeader(token), { alg: "HS256" });
+
+  const clock = new FakeClock(iat! * 1000);
+  await using service = await createTestService({ settings: TOKEN_SETTINGS, clock });
+  const publish = async (pipeline: string, channel: string) => {
+    const request = jsonPost(`/ingest/${pipeline}/${channel}`, 1, bearing(token));
+    const response = await service.fetch(request);
+    await response.body?.cancel();
+    return response.status;
+  };
+  equal(await publish("p_abc", "orders"), 202);
+  equal(await publish("p_abc", "names"), 403);
+  equal(await publish("p_team_a", "orders"), 403);
+  const stream = await service.subscribe("p_team_a/sse", bearing(token));
+  await stream.until("runnel.live");
+  clock.advance(120_000);
+  equal(await stream.event(), null);
+  equal(await publish("p_abc", "orders"), 401);
+});
+
+Deno.test("deno task token mints for an hour and all channels where nothing else is said", async () => {
+  const { runnel, iat, exp } = decodeJwt((await run(["--publish", "*"])).stdout.trimEnd());
+  deepEqual(runnel, { publish: ["*"], subscribe: [] });
+  equal(exp! - iat!, 3600);
+});
+
+const mistakes: [args: string[], says: RegExp, secret?: string][] = [
+  [[], /^What is it for\? Give it --publish or --subscribe\n/],
+  [["--publish", "abc"], /^Cannot use abc: expected p_… or p_…\*\n/],
+  [["--subscribe", "p_*_a"], /^Cannot use p_\*_a: /],
+  [["--publish", "p_a", "--for", "soon"], /^Cannot use --for soon: expected a time such as 15m/],
+  [["--publish", "p_a", "--for", "0s"], /^Cannot use --for 0s: /],
+  [["--publish", "p_a", "--to", "p_b"], /^Unknown option '--to'/],
+  [
+    ["--publish", "p_a"],
+    /^Cannot sign: set RUNNEL_TOKEN_SECRET to the secret that the service/,
+    "",
+  ],
+  [["--publish", "p_a"], /^Cannot sign: RUNNEL_TOKEN_SECRET: expected at least 32/, "too-short"],
+];
+
+Deno.test("deno task token refuses what it cannot take, and says what to do", async () => {
+  const runs = await Promise.all(mistakes.map(([args, , secret]) => run(args, secret)));
+  for (const [index, { code, stdout, stderr }] of runs.entries()) {
+    const [, says, secret] = mistakes[index]!;
+    deepEqual([code, stdout], [1, ""]);
+    match(stderr, says);
+    ok(!secret || !stderr.includes(secret));
+  }
+});
+
+Deno.test("deno task token reads its secret, and nothing else of the machine", () => {
+  match(
+    denoJson.tasks.token,
+    /^deno run --allow-env=RUNNEL_TOKEN_SECRET lib\/commands\/token\.ts$/,
+  );
+});

@@ -1,0 +1,123 @@
+/**
+ * What a JSON text should be after the service took it: written down anew, with
+ * a parser of its own, to compare with what `JSON.parse` and `JSON.stringify`
+ * made of it.
+ *
+ * @module
+ */
+
+/** A value with its text. */
+interface Parsed {
+  text: string;
+  /** The members of an object: a key that is there twice keeps its place and gets the new value. */
+  members?: Map<string, Parsed>;
+  items?: Parsed[];
+}
+
+/** An event as `POST /ingest` should understand it. */
+export interface ExpectedEvent {
+  channel: string;
+  payload: string;
+}
+
+/** What the service should store of a payload, or `null` if it is no JSON. */
+export function expectedPayload(text: string): string | null {
+  return attempt(() => parse(text).text);
+}
+
+/** What the service should store of a body, if it is valid; `null` if it is none at all. */
+export function expectedEvents(text: string, isNdjson: boolean): ExpectedEvent[] | null {
+  return attempt(() => {
+    const values = isNdjson
+      ? text.split("\n").filter((line) => line.trim() !== "").map(parse)
+      : parsedItems(parse(text));
+    return values.map(({ members }) => ({
+      channel: JSON.parse(members!.get("channel")!.text),
+      payload: members!.get("payload")!.text,
+    }));
+  });
+}
+
+function parsedItems(value: Parsed): Parsed[] {
+  return value.items ?? [value];
+}
+
+function attempt<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
+
+function parse(text: string): Parsed {
+  let at = 0;
+  const value = readValue();
+  if (at < text.length) skip(/[ \t\r\n]*/y);
+  if (at !== text.length) throw new SyntaxError("more than a value");
+  return value;
+
+  function skip(pattern: RegExp): string {
+    pattern.lastIndex = at;
+    const match = pattern.exec(text);
+    if (!match) throw new SyntaxError(`expected ${pattern} at ${at}`);
+    at += match[0].length;
+    return match[0];
+  }
+
+  function take(character: string): boolean {
+    skip(/[ \t\r\n]*/y);
+    if (text[at] !== character) return false;
+    at++;
+    return true;
+  }
+
+  function expect(character: string): void {
+    if (!take(character)) throw new SyntaxError(`expected ${character} at ${at}`);
+  }
+
+  function readString(): string {
+    skip(/[ \t\r\n]*/y);
+    return JSON.parse(skip(/"[^"\\]*(?:\\[^][^"\\]*)*"/y));
+  }
+
+  function readValue(): Parsed {
+    if (take("{")) return readObject();
+    if (take("[")) return readArray();
+    if (text[at] === '"') return { text: JSON.stringify(readString()) };
+    return { text: skip(/true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y) };
+  }
+
+  function readArray(): Parsed {
+    const items: Parsed[] = [];
+    if (!take("]")) {
+      do items.push(readValue()); while (take(","));
+      expect("]");
+    }
+    return { items, text: `[${items.map((item) => item.text).join(",")}]` };
+  }
+
+  function readObject(): Parsed {
+    const members = new Map<string, Parsed>();
+    if (!take("}")) {
+      do {
+        const key = readString();
+        expect(":");
+        members.set(key, readValue());
+      } while (take(","));
+      expect("}");
+    }
+    const keys = [...members.keys()];
+    const indices = keys.filter(isIndex).sort((a, b) => Number(a) - Number(b));
+    const rest = keys.filter((key) => !isIndex(key));
+    const parts = [...indices, ...rest].map((key) =>
+      `${JSON.stringify(key)}:${members.get(key)!.text}`
+    );
+    return { members, text: `{${parts.join(",")}}` };
+  }
+}
+
+/** Whether JavaScript moves a key to an object's front. */
+function isIndex(key: string): boolean {
+  return /^(0|[1-9]\d{0,9})$/.test(key) && Number(key) < 2 ** 32 - 1;
+}
