@@ -50,7 +50,7 @@ export function judge({ everyMs, lines }) {
   const held = delays(lines);
   const heldMs = Math.max(...held);
   const bursts = 1 + lines.slice(1).filter(({ at }, i) => at - lines[i].at > everyMs / 4).length;
-  const late = held.filter((ms) => ms > everyMs / 2).length;
+  const late = held.filter((ms) => ms > Math.max(JITTER_MS, everyMs / 2)).length;
   if (late >= lines.length * MOST) return { kind: bursts === 1 ? "end" : "held", heldMs, bursts };
   return { kind: heldMs > Math.max(JITTER_MS, everyMs) ? "unsteady" : "live", heldMs, bursts };
 }

@@ -80,6 +80,11 @@ interface Case {
   text: RegExp;
 }
 
+/** The way to a server. Nobody closes a connection while the other side still reads from it. */
+function passTo(url: string): string {
+  return `proxy_pass ${url}; proxy_http_version 1.1; proxy_set_header Connection "";`;
+}
+
 const COMPRESSED = "gzip on; gzip_types *; gzip_min_length 0;";
 
 const cases: Case[] = [
@@ -97,7 +102,7 @@ const cases: Case[] = [
   },
   {
     what: "compression",
-    server: (pass) => `${COMPRESSED} location / { ${pass} proxy_http_version 1.1; }`,
+    server: (pass) => `${COMPRESSED} location / { ${pass} }`,
     title: AS_SENT,
     text: /compresses the stream \(gzip\)/,
   },
@@ -105,7 +110,8 @@ const cases: Case[] = [
     what: "our header ignored",
     server: (pass) => `location / { ${pass} proxy_ignore_headers X-Accel-Buffering; }`,
     title: HELD,
-    text: /All 10 lines arrived together.*the buffer takes about \d+ KiB.*See what to set/s,
+    text:
+      /All 10 lines arrived together.*the buffer (takes about \d+ KiB|lets go).*See what to set/s,
   },
   {
     what: "our header ignored for the streams alone",
@@ -144,23 +150,26 @@ testThatNeeds(
   async () => {
     await using stack = new AsyncDisposableStack();
     const { service, browser } = await open(stack);
-    await Promise.all(cases.map(async ({ what, server, front, path = QUICK, title, text }) => {
-      await using stack = new AsyncDisposableStack();
-      let nginx = stack.use(await Nginx.start(server(`proxy_pass ${service.url};`)));
-      if (front) nginx = stack.use(await Nginx.start(front(`proxy_pass ${nginx.url};`)));
-      const { page, complaints } = await watchedPage(browser);
-      await page.goto(nginx.url + path);
-      const found = await verdict(page);
-      if (typeof title === "string") equal(found.title, title, `${what}: ${found.text}`);
-      else match(found.title, title, what);
-      match(found.text, text, what);
-      match(await page.innerText("#facts"), /nginx/);
-      const help = page.locator("details[data-by='nginx|openresty']");
-      equal(await help.getAttribute("open") === null, title === AS_SENT, what);
-      // A cut connection is told to the console by the browser itself.
-      if (!found.title.includes("cut")) deepEqual(complaints, []);
-      await page.close();
-    }));
+    const checks = await Promise.allSettled(
+      cases.map(async ({ what, server, front, path = QUICK, title, text }) => {
+        await using stack = new AsyncDisposableStack();
+        let nginx = stack.use(await Nginx.start(server(passTo(service.url))));
+        if (front) nginx = stack.use(await Nginx.start(front(passTo(nginx.url))));
+        const { page, complaints } = await watchedPage(browser);
+        await page.goto(nginx.url + path);
+        const found = await verdict(page);
+        if (typeof title === "string") equal(found.title, title, `${what}: ${found.text}`);
+        else match(found.title, title, what);
+        match(found.text, text, what);
+        match(await page.innerText("#facts"), /nginx/);
+        const help = page.locator("details[data-by='nginx|openresty']");
+        equal(await help.getAttribute("open") === null, title === AS_SENT, what);
+        // A cut connection is told to the console by the browser itself.
+        if (!found.title.includes("cut")) deepEqual(complaints, []);
+        await page.close();
+      }),
+    );
+    for (const check of checks) if (check.status === "rejected") throw check.reason;
   },
 );
 
