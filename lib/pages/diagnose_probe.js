@@ -102,11 +102,23 @@ export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () =
   } finally {
     clearTimeout(timer);
     controller.abort();
-    const [timing] = performance.getEntriesByName(url.href, "resource");
-    sighting.protocol = /** @type {PerformanceResourceTiming | undefined} */ (timing)
-      ?.nextHopProtocol ?? "";
+    sighting.protocol = await protocolOf(url.href);
   }
   return sighting;
+}
+
+/**
+ * The HTTP version of a request, which browsers tell a little after its end.
+ *
+ * @param {string} url
+ */
+async function protocolOf(url) {
+  for (let i = 0; i < 10; i++) {
+    const [timing] = performance.getEntriesByName(url, "resource");
+    if (timing) return /** @type {PerformanceResourceTiming} */ (timing).nextHopProtocol;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return "";
 }
 
 /**

@@ -160,7 +160,7 @@ testThatNeeds(
         const found = await verdict(page);
         if (typeof title === "string") equal(found.title, title, `${what}: ${found.text}`);
         else match(found.title, title, what);
-        match(found.text, text, what);
+        match(found.text, text, `${what}: ${found.text}`);
         match(await page.innerText("#facts"), /nginx/);
         const help = page.locator("details[data-by='nginx|openresty']");
         equal(await help.getAttribute("open") === null, title === AS_SENT, what);
