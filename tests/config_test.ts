@@ -129,7 +129,14 @@ Deno.test("readConfig() listens on this machine alone by default", () => {
 });
 
 Deno.test("readConfig() lets others reach nothing without a secret, and says which to set", () => {
-  for (const open of [{ HOST: "0.0.0.0" }, { HOST: "::" }, { DENO_DEPLOYMENT_ID: "d" }]) {
+  const onDeploy = { DENO_DEPLOYMENT_ID: "d" };
+  const reached = [
+    { HOST: "0.0.0.0" },
+    { HOST: "::" },
+    onDeploy,
+    { ...onDeploy, HOST: "127.0.0.1" },
+  ];
+  for (const open of reached) {
     throws(() => readConfig(open), {
       type: "invalid-setting",
       message:

