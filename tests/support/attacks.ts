@@ -502,7 +502,7 @@ export class Attacks {
     // The pipeline stays, so that what is stored is found.
     const bytes = concat(this.#json.mutate(head), utf8(body));
     return this.#attack("mutated", bytes, {
-      events: [{ channel: "*", payload }, { channel: "*", payload: body }],
+      events: [{ channel: "*", payload: new TextDecoder().decode(bytes) }],
     });
   }
 

@@ -6,6 +6,9 @@
  * @module
  */
 
+/** From how many levels on a value is not looked at any more. */
+const MAX_LEVELS = 1000;
+
 /** A value with its text. */
 interface Parsed {
   text: string;
@@ -52,6 +55,7 @@ function attempt<T>(read: () => T): T | null {
 
 function parse(text: string): Parsed {
   let at = 0;
+  let levels = 0;
   const value = readValue();
   if (at < text.length) skip(/[ \t\r\n]*/y);
   if (at !== text.length) throw new SyntaxError("more than a value");
@@ -82,6 +86,27 @@ function parse(text: string): Parsed {
   }
 
   function readValue(): Parsed {
+    if (levels > MAX_LEVELS) return passOver();
+    levels++;
+    try {
+      return readShallow();
+    } finally {
+      levels--;
+    }
+  }
+
+  /** What is too deep is refused, or stands for a key that comes again: its text is not needed. */
+  function passOver(): Parsed {
+    let inside = 0;
+    do {
+      skip(/[^"{}[\]]*/y);
+      if (text[at] === '"') readString();
+      else inside += "{[".includes(text[at++] ?? "]") ? 1 : -1;
+    } while (inside > 0);
+    return { text: "too deep" };
+  }
+
+  function readShallow(): Parsed {
     if (take("{")) return readObject();
     if (take("[")) return readArray();
     if (text[at] === '"') return { text: JSON.stringify(readString()) };

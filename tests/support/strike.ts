@@ -14,7 +14,7 @@ export const BOUND_MS = 10_000;
 const SILENT_MS = 300;
 
 /** How long after an answer another may come. */
-const QUIET_MS = 1500;
+const QUIET_MS = 5000;
 
 /** How long a stream is listened to. */
 const STREAM_MS = 30;
