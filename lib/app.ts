@@ -15,6 +15,7 @@ import {
   type On,
   type RequestInfo,
 } from "./app/context.ts";
+import { createEntrance } from "./app/entrance.ts";
 import { addPages } from "./app/pages.ts";
 import { addPublishing } from "./app/publishing.ts";
 import { addSubscribing } from "./app/subscribing.ts";
@@ -45,6 +46,7 @@ export function createApp(
   const { hub, access, config, report } = options;
   const app = new OpenAPIHono<{ Bindings: RequestInfo }>();
   const routes = createRoutes(config.history);
+  const enter = createEntrance(options);
 
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],
@@ -85,8 +87,8 @@ export function createApp(
 
   // Before the streams: the path of the probe would match theirs, too.
   addPages((path, handler) => app.use(path, handler), on, routes, options);
-  addSubscribing(on, routes, options, reportOutage);
-  addPublishing(on, routes, options);
+  addSubscribing(on, routes, options, enter, reportOutage);
+  addPublishing(on, routes, options, enter);
   on(routes.healthy, (c) => c.text("ok\n"));
   on(routes.ready, async (c) => {
     await hub.ready(READY_TIMEOUT_MS);

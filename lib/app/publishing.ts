@@ -5,14 +5,12 @@
  */
 
 import type { Bearer } from "../access/token_verifier.ts";
-import { PublishRate } from "../access/publish_rate.ts";
 import { RunnelError } from "../errors.ts";
 import { formatEventId, type NewEvent } from "../event.ts";
 import { pipelineParams, type Routes } from "../openapi/routes.ts";
 import { idempotencyKeySchema } from "../openapi/schemas.ts";
 import { readPublishRequest, readRawEvent } from "../publish_request.ts";
 import {
-  addressOf,
   type AppContext,
   type AppOptions,
   bodyOf,
@@ -20,11 +18,16 @@ import {
   contentType,
   type On,
 } from "./context.ts";
+import type { Entrance } from "./entrance.ts";
 
 /** Adds the routes that publish and clear. */
-export function addPublishing(on: On, routes: Routes, options: AppOptions): void {
-  const { hub, access, config, clock } = options;
-  const rate = new PublishRate(config.publishRate, clock);
+export function addPublishing(
+  on: On,
+  routes: Routes,
+  options: AppOptions,
+  enter: Entrance,
+): void {
+  const { hub, access, config } = options;
 
   on(routes.ingest, async (c) => {
     const publisher = await enter(c);
@@ -47,14 +50,6 @@ export function addPublishing(on: On, routes: Routes, options: AppOptions): void
     await hub.clear(pipeline);
     return c.body(null, 204);
   });
-
-  /** Who it is, and that it is not too often: before anything of it is read. */
-  async function enter(c: AppContext): Promise<Bearer | null> {
-    const publisher = await access.bearer(c.req.raw);
-    const who = publisher?.id ?? addressOf(c, config);
-    if (who !== null) rate.count(who);
-    return publisher;
-  }
 
   async function publish(
     c: AppContext,

@@ -16,6 +16,7 @@ import {
   ticketQuery,
 } from "../openapi/routes.ts";
 import { isPassing } from "../problem.ts";
+import type { Entrance } from "./entrance.ts";
 import { streamHeaders } from "./stream_headers.ts";
 import { addressOf, type AppContext, type AppOptions, bodyOf, check, type On } from "./context.ts";
 
@@ -25,12 +26,14 @@ import { addressOf, type AppContext, type AppOptions, bodyOf, check, type On } f
  * @param on Adds a route.
  * @param routes The routes.
  * @param options What they work with.
+ * @param enter Lets those in who write.
  * @param reportOutage Tells the operator of what is no client's fault.
  */
 export function addSubscribing(
   on: On,
   routes: Routes,
   options: AppOptions,
+  enter: Entrance,
   reportOutage: (c: AppContext, error: Error) => void,
 ): void {
   const { hub, access, tickets, config } = options;
@@ -95,7 +98,7 @@ export function addSubscribing(
 
   on(routes.ticket, async (c) => {
     const { pipeline } = check(pipelineParams, c.req.param());
-    const bearer = await access.bearer(c.req.raw);
+    const bearer = await enter(c);
     const { channels } = await readTicketBody(c);
     const scope = access.ticketScope(bearer, { pipeline, channels });
     const { secret, spendBy } = await tickets.issue({ pipeline, ...scope });

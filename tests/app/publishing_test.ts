@@ -43,6 +43,20 @@ Deno.test("RUNNEL_PUBLISH_RATE counts a token wherever it comes from, clears inc
   equal((await driven(service.clock, answer)).status, 202);
 });
 
+Deno.test("RUNNEL_PUBLISH_RATE counts tickets, too", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
+  await using service = await createTestService({ settings });
+  const headers = bearing(PUBLISH_TOKEN);
+  const statuses = [];
+  for (let i = 0; i < 3; i++) {
+    const url = "http://localhost/pipelines/p_a/tickets";
+    const response = await service.fetch(new Request(url, { method: "POST", headers }));
+    statuses.push(response.status);
+    await response.body?.cancel();
+  }
+  deepEqual(statuses, [201, 201, 429]);
+});
+
 Deno.test("RUNNEL_PUBLISH_RATE does not count this machine's own address", async () => {
   await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "1" } });
   for (let i = 0; i < 3; i++) equal((await publishFrom(service, "127.0.0.1")).status, 202);
