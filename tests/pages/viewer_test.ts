@@ -4,6 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { startLocalService } from "../support/local_service.ts";
 import { DataFolder, Program } from "../support/program.ts";
 import { Tab } from "../support/tab.ts";
+import { bearing, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
 
 /** What a browser says of every answer that is an error, and of a service that is away. */
 const FAILED_REQUEST = /^Failed to load resource/;
@@ -528,3 +529,35 @@ testInChromium("The viewer asks for a token where only publishing needs one", as
   equal(await tab.text("#state"), "Live");
   equal(guarded.tickets.size, 0);
 });
+
+testInChromium(
+  "The viewer opens a real service's stream by a ticket, and comes back with it",
+  async () => {
+    await using folder = new DataFolder();
+    const settings = { ...TOKEN_SETTINGS, RUNNEL_KV: folder.kv, RUNNEL_RETRY_MS: "100" };
+    const first = await Program.start(settings);
+    await using tab = await Tab.open();
+    const streams: string[] = [];
+    tab.page.on("request", (request) => {
+      if (request.url().includes("/sse")) streams.push(new URL(request.url()).search);
+    });
+    await tab.page.goto(`${first.url}/pipelines/p_a`);
+    await tab.page.fill("#token-input", await mint({ publish: ["p_a"], subscribe: ["p_a"] }));
+    await tab.page.click("text=Use this token");
+    await live(tab);
+    await first[Symbol.asyncDispose]();
+    await tab.page.waitForSelector('#state[data-state="waiting"]');
+    await using _second = await Program.start({ ...settings, PORT: new URL(first.url).port });
+    await live(tab);
+    const answer = await fetch(`${first.url}/ingest/p_a/orders`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...bearing(PUBLISH_TOKEN) },
+      body: "1",
+    });
+    const [{ id }] = (await answer.json()).events;
+    await eventually("the event is there", async () => (await rows(tab)).includes(id));
+    // The URL that worked once works again for who knows the stream: no second ticket.
+    const tickets = new Set(streams.filter((search) => search.includes("ticket=")));
+    equal(tickets.size, 1);
+  },
+);
