@@ -96,6 +96,13 @@ const cases: Case[] = [
     text: /^Lines came one by one[^\n]*holds events back\.$/,
   },
   {
+    what: "HTTP/1.1 to us, with which its buffer passes each chunk on",
+    server: (pass) =>
+      `location / { ${pass} proxy_http_version 1.1; proxy_set_header Connection ""; }`,
+    title: AS_SENT,
+    text: /^Lines came one by one[^\n]*holds events back\.$/,
+  },
+  {
     what: "compression",
     server: (pass) => `${COMPRESSED} location / { ${pass} proxy_http_version 1.1; }`,
     title: AS_SENT,
