@@ -95,15 +95,20 @@ export class Access {
    *
    * @param publisher Who it is.
    * @param pipeline Where to.
-   * @param channels The channels of its events; `null` for what concerns them all.
+   * @param events Its events; `null` for what concerns those of all channels.
    * @throws {RunnelError} `forbidden`.
    */
-  checkPublish(publisher: Bearer | null, pipeline: string, channels: string[] | null): void {
-    const { publish, channels: granted } = publisher?.grant ?? EVERYTHING;
+  checkPublish(
+    publisher: Bearer | null,
+    pipeline: string,
+    events: readonly { channel: string }[] | null,
+  ): void {
+    const { publish, channels } = publisher?.grant ?? EVERYTHING;
     if (!covers(publish, pipeline)) throw beyond("publish", `to ${pipeline}`);
-    const wanted = channels ?? [null];
-    if (granted === null || wanted.every((name) => name !== null && granted.includes(name))) return;
-    throw beyond("publish", channels ? "to all of these channels" : "to all channels");
+    if (channels === null) return;
+    if (events === null) throw beyond("publish", "to all channels");
+    if (events.every(({ channel }) => channels.includes(channel))) return;
+    throw beyond("publish", "to all of these channels");
   }
 
   /**

@@ -145,7 +145,8 @@ export class Hub {
    */
   checkRoom(pipeline: string, address: string | null): void {
     this.#refuseWhileDraining();
-    this.#places.take(pipeline, address)();
+    const leavePlace = this.#places.take(pipeline, address);
+    leavePlace();
     this.#live.checkRoom(pipeline);
   }
 

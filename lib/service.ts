@@ -188,5 +188,10 @@ export function createServiceOn(log: Log, {
   });
   const { allowOrigins } = config;
   const access = new Access({ config: config.access, allowOrigins, clock, tickets });
-  return { fetch: createApp({ hub, access, tickets, config, clock, report }), hub, log, tickets };
+  return {
+    fetch: createApp({ hub, access, tickets, config, clock, random, report }),
+    hub,
+    log,
+    tickets,
+  };
 }

@@ -40,6 +40,8 @@ export interface AppOptions {
   config: Config;
   /** Whose time it is. */
   clock: Clock;
+  /** A number from 0 up to 1, for jitter. */
+  random: () => number;
   /** Hears of failures that clients are told nothing of. */
   report: Report;
 }

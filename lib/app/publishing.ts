@@ -57,7 +57,7 @@ export function addPublishing(
     pipeline: string,
     events: NewEvent[],
   ): Promise<Response> {
-    access.checkPublish(publisher, pipeline, events.map(({ channel }) => channel));
+    access.checkPublish(publisher, pipeline, events);
     const header = c.req.header("Idempotency-Key");
     const key = header === undefined
       ? undefined

@@ -51,7 +51,7 @@ export function addSubscribing(
     }
     try {
       const address = addressOf(c, config);
-      hub.checkRoom(pipeline, address);
+      if (ticket) hub.checkRoom(pipeline, address);
       const url = { ticket, lastEventId };
       const { session, ...admission } = await access.admitToStream(c.req.raw, wish, url);
       const stream = await hub.subscribe(pipeline, {
@@ -71,7 +71,7 @@ export function addSubscribing(
       reportOutage(c, error);
       // An EventSource never comes back from an error status, but does from
       // the end of a stream.
-      const retryMs = Math.round(config.retryMs * (1 + Math.random()));
+      const retryMs = Math.round(config.retryMs * (1 + options.random()));
       return new Response(encodeRetry(retryMs) as BodyInit, { headers: streamHeaders(c) });
     }
   });
