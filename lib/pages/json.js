@@ -9,6 +9,13 @@
 const MAX_LINE = 76;
 
 /**
+ * What TypeScript's library does not know of `JSON` yet, and some browsers do not have.
+ *
+ * @type {{ rawJSON?: (text: string) => unknown, isRawJSON?: (value: unknown) => boolean }}
+ */
+const sourceJson = /** @type {object} */ (JSON);
+
+/**
  * A number that JavaScript would change keeps its own digits, where the browser can do so.
  *
  * @param {string} _key
@@ -18,8 +25,7 @@ const MAX_LINE = 76;
 function keepDigits(_key, value, context) {
   const source = context?.source;
   if (typeof value !== "number" || source === undefined || String(value) === source) return value;
-  // @ts-ignore: TypeScript's library does not know it yet.
-  return JSON.rawJSON?.(source) ?? value;
+  return sourceJson.rawJSON?.(source) ?? value;
 }
 
 /**
@@ -62,8 +68,7 @@ export function formatJson(text) {
 
 /** @param {unknown} value @param {string} indent @returns {string} */
 function layOut(value, indent) {
-  // @ts-ignore: TypeScript's library does not know it yet.
-  if (typeof value !== "object" || value === null || JSON.isRawJSON?.(value)) {
+  if (typeof value !== "object" || value === null || sourceJson.isRawJSON?.(value)) {
     return JSON.stringify(value);
   }
   const inner = `${indent}  `;
