@@ -11,9 +11,9 @@ import { startIsolates } from "../lib/isolates.ts";
 import { prepareStorage } from "../lib/storage.ts";
 import { DenoKv, denoKv } from "./support/denokv.ts";
 import { eventually } from "./support/eventually.ts";
-import { type Need, testThatNeeds } from "./support/needs.ts";
-import { OLDER_DENO, olderDeno } from "./support/older_deno.ts";
-import { DataFolder, type Environment, Program, startCommand } from "./support/program.ts";
+import { testThatNeeds } from "./support/needs.ts";
+import { runtimes, stores } from "./support/platforms.ts";
+import { DataFolder, Program } from "./support/program.ts";
 import { SeededRandom } from "./support/random.ts";
 import { type SaidEvent, StreamReader } from "./support/stream_reader.ts";
 import { type Published, SubscriberRecord } from "./support/subscriber_record.ts";
@@ -28,30 +28,6 @@ const ISOLATES = { RUNNEL_ISOLATES: "3" };
 
 /** Runs isolates of a test's own. */
 const ISOLATES_PROGRAM = [Deno.execPath(), "run", "-A", "tests/support/isolates_program.ts"];
-
-const runtimes: { name: string; needs: Need[]; command: string[] }[] = [
-  { name: "this Deno", needs: [], command: startCommand() },
-  { name: "Deno 2.5", needs: [olderDeno], command: startCommand(OLDER_DENO) },
-];
-
-interface Store extends AsyncDisposable {
-  settings: Environment;
-}
-
-const stores: { name: string; needs: Need[]; create: () => Promise<Store> }[] = [
-  {
-    name: "a file",
-    needs: [],
-    create() {
-      const folder = new DataFolder();
-      return Promise.resolve({
-        settings: { RUNNEL_KV: folder.kv },
-        [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-      });
-    },
-  },
-  { name: "denokv", needs: [denoKv], create: DenoKv.start },
-];
 
 /** A connection of its own for each request: the system gives each to an isolate. */
 async function request(url: string, init: RequestInit = {}): Promise<Response> {

@@ -180,13 +180,19 @@ Deno.test("serveLog() tells of commits where nothing else does", async () => {
   deepEqual(await heard, commit);
 });
 
+/** A service in the other isolate, with a stream that has come to the news. */
+async function listenThere({ remote, clock }: ReturnType<typeof reach>) {
+  const { hub } = createServiceOn(remote, { config: readConfig({}), clock });
+  const stream = new StreamReader(await hub.subscribe("p_a"));
+  await stream.until("runnel.live");
+  return { hub, stream };
+}
+
 Deno.test("Hub.publish() on a RemoteLog reads the commit whose word was lost", async () => {
   await using test = await createTestLog();
   using there = reach(test.log);
   const { clock } = there;
-  const { hub } = createServiceOn(there.remote, { config: readConfig({}), clock });
-  const stream = new StreamReader(await hub.subscribe("p_a"));
-  await stream.until("runnel.live");
+  const { hub, stream } = await listenThere(there);
   await hub.publish("p_a", [textEvent("1")]);
   const reads = test.kv.calls.get;
   clock.advance(WORD_MS);
@@ -199,9 +205,7 @@ Deno.test("Hub.publish() on a RemoteLog reads nothing where the word of the comm
   await using test = await createTestLog();
   using there = reach(test.log);
   const { clock } = there;
-  const { hub } = createServiceOn(there.remote, { config: readConfig({}), clock });
-  const stream = new StreamReader(await hub.subscribe("p_a"));
-  await stream.until("runnel.live");
+  const { hub, stream } = await listenThere(there);
   await hub.publish("p_a", [textEvent("1")]);
   there.tell(test.heard[0]!);
   equal((await stream.event())!.data, "1");
@@ -215,10 +219,8 @@ Deno.test("Hub.publish() on a RemoteLog reads nothing where the word of the comm
 Deno.test("Hub.publish() on a RemoteLog is history for whoever comes after its answer", async () => {
   await using test = await createTestLog();
   using there = reach(test.log);
-  const { hub } = createServiceOn(there.remote, { config: readConfig({}), clock: there.clock });
   await test.log.append("p_a", [textEvent("1")]);
-  const earlier = new StreamReader(await hub.subscribe("p_a"));
-  await earlier.until("runnel.live");
+  const { hub, stream: earlier } = await listenThere(there);
   await hub.publish("p_a", [textEvent("2")]);
   const stream = new StreamReader(await hub.subscribe("p_a"));
   const told = await stream.until("runnel.live");

@@ -4,11 +4,11 @@ import { DenoKv, denoKv } from "./support/denokv.ts";
 import { eventually } from "./support/eventually.ts";
 import { Follower } from "./support/follower.ts";
 import { type Need, testThatNeeds } from "./support/needs.ts";
-import { OLDER_DENO, olderDeno } from "./support/older_deno.ts";
-import { DataFolder, type Environment, Program, startCommand } from "./support/program.ts";
+import { runtimes } from "./support/platforms.ts";
+import { DataFolder, type Environment, Program } from "./support/program.ts";
 import { post, Publisher } from "./support/publisher.ts";
 import { SmallDisk, smallDisk } from "./support/small_disk.ts";
-import { StreamReader } from "./support/stream_reader.ts";
+import { openStream } from "./support/stream_reader.ts";
 import type { Published } from "./support/subscriber_record.ts";
 import { TcpProxy } from "./support/tcp_proxy.ts";
 
@@ -28,22 +28,9 @@ const SETTINGS = {
 
 const event = (data: string): Published => ({ channel: "events", data });
 
-/** Opens a stream of a pipeline. */
-async function subscribe(
-  { url }: Program,
-  pipeline: string,
-  lastEventId = "",
-): Promise<StreamReader> {
-  const response = await fetch(`${url}/pipelines/${pipeline}/sse`, {
-    headers: { Accept: "text/event-stream", "Last-Event-ID": lastEventId },
-  });
-  equal(response.status, 200);
-  return new StreamReader(response);
-}
-
 /** The position before the first event. */
 async function findBeginning(program: Program): Promise<string> {
-  const stream = await subscribe(program, "p_a");
+  const stream = await openStream(program, "p_a");
   const live = (await stream.until("runnel.live")).at(-1)!;
   await stream.cancel();
   return live.id!;
@@ -57,7 +44,7 @@ async function readLog(
 ): Promise<Published[]> {
   const accepted = publishers.flatMap(({ accepted }) => [...accepted]);
   const newest = Math.max(...accepted.map(([id]) => parseEventId(id)!.sequence));
-  const stream = await subscribe(program, "p_a", beginning);
+  const stream = await openStream(program, "p_a", beginning);
   const events = (await stream.until("runnel.live")).slice(0, -1);
   // What another program accepted last may come live.
   events.push(...await stream.events(newest - events.length));
@@ -160,22 +147,17 @@ async function withProxy(
   };
 }
 
-const runtimes: { name: string; deno?: string; needs: Need[] }[] = [
-  { name: "this Deno", needs: [] },
-  { name: "Deno 2.5", deno: OLDER_DENO, needs: [olderDeno] },
-];
-
-for (const runtime of runtimes) {
+for (const [index, runtime] of runtimes.entries()) {
   for (const outage of outages) {
     // The network is the same to both.
-    if (runtime.deno !== undefined && outage.name.startsWith("a network")) continue;
+    if (index > 0 && outage.name.startsWith("a network")) continue;
     testThatNeeds(
       [...outage.needs, ...runtime.needs],
       `main.ts under ${runtime.name} outlives ${outage.name}`,
       async () => {
         await using trouble = await outage.create();
-        const command = startCommand(runtime.deno);
-        await using program = await Program.start({ ...trouble.settings, ...SETTINGS }, command);
+        const settings = { ...trouble.settings, ...SETTINGS };
+        await using program = await Program.start(settings, runtime.command);
         const beginning = await findBeginning(program);
         const publishers = [
           ...[1, 2, 3].map((i) => new Publisher(program, `retrying-${i}`, true)),
@@ -188,7 +170,7 @@ for (const runtime of runtimes) {
 
         await trouble.begin();
         await eventually("all are refused", () => publishers.every((p) => p.refusals.length > 1));
-        const passing = await subscribe(program, "p_b");
+        const passing = await openStream(program, "p_b");
         equal(await passing.event(), null);
         match(passing.text, /^retry: \d+\n/);
         equal(await check(program, "/readyz"), 503);
@@ -237,7 +219,7 @@ testThatNeeds(
       sent.push(event(JSON.stringify(payload)));
     }
     equal(proxy.cuts, 4);
-    const stream = await subscribe(program, "p_a", beginning);
+    const stream = await openStream(program, "p_a", beginning);
     const stored = (await stream.until("runnel.live")).slice(0, -1);
     await stream.cancel();
     equal(JSON.stringify(stored.map(({ data }) => event(data))), JSON.stringify(sent));
@@ -274,7 +256,7 @@ testThatNeeds(
     const retried = await post(program, 0, { "Idempotency-Key": "a" });
     equal(retried.status, 202);
     equal(retried.replayed, true);
-    const stream = await subscribe(program, "p_a", beginning);
+    const stream = await openStream(program, "p_a", beginning);
     const [first] = await stream.events(1);
     equal(first!.id, retried.id);
     await stream.cancel();

@@ -1,38 +1,12 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { DenoKv, denoKv } from "./support/denokv.ts";
-import { type Need, testThatNeeds } from "./support/needs.ts";
-import { OLDER_DENO, olderDeno } from "./support/older_deno.ts";
-import { DataFolder, type Environment, Program, startCommand } from "./support/program.ts";
+import { testThatNeeds } from "./support/needs.ts";
+import { runtimes, stores } from "./support/platforms.ts";
+import { type Environment, Program } from "./support/program.ts";
 import { post } from "./support/publisher.ts";
-import { type SaidEvent, StreamReader } from "./support/stream_reader.ts";
+import { openStream, type SaidEvent } from "./support/stream_reader.ts";
 
 const TIMEOUT_MS = 500;
-
-// What the program runs on
-
-const runtimes: { name: string; deno?: string; needs: Need[] }[] = [
-  { name: "this Deno", needs: [] },
-  { name: "Deno 2.5", deno: OLDER_DENO, needs: [olderDeno] },
-];
-
-interface Store extends AsyncDisposable {
-  settings: Environment;
-}
-
-const stores: { name: string; needs: Need[]; create: () => Promise<Store> }[] = [
-  {
-    name: "a file",
-    needs: [],
-    create() {
-      const folder = new DataFolder();
-      return Promise.resolve({
-        settings: { RUNNEL_KV: folder.kv },
-        [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-      });
-    },
-  },
-  { name: "denokv", needs: [denoKv], create: () => DenoKv.start() },
-];
 
 // Its clients
 
@@ -46,19 +20,6 @@ async function publish(program: Program, ...payloads: unknown[]): Promise<string
   return ids;
 }
 
-/** Opens a stream as an EventSource does. */
-async function subscribe(
-  { url }: Program,
-  pipeline: string,
-  lastEventId = "",
-): Promise<StreamReader> {
-  const response = await fetch(`${url}/pipelines/${pipeline}/sse`, {
-    headers: { Accept: "text/event-stream", "Last-Event-ID": lastEventId },
-  });
-  equal(response.status, 200);
-  return new StreamReader(response);
-}
-
 function toldOf(events: readonly SaidEvent[]): [string, unknown][] {
   return events.map(({ id, data }) => [id!, JSON.parse(data)]);
 }
@@ -69,7 +30,7 @@ async function exitsOn(signal: Deno.Signal, program: Program): Promise<void> {
 }
 
 for (const runtime of runtimes) {
-  const command = startCommand(runtime.deno);
+  const { command } = runtime;
   for (const store of stores) {
     const needs = [...runtime.needs, ...store.needs];
     testThatNeeds(
@@ -78,7 +39,7 @@ for (const runtime of runtimes) {
       async () => {
         await using created = await store.create();
         await using first = await Program.start(created.settings, command);
-        const stream = await subscribe(first, "p_a");
+        const stream = await openStream(first, "p_a");
         const beginning = (await stream.until("runnel.live")).at(-1)!.id!;
         const ids = await publish(first, 1, 2);
         deepEqual(toldOf(await stream.events(2)), [[ids[0], 1], [ids[1], 2]]);
@@ -88,7 +49,7 @@ for (const runtime of runtimes) {
 
         await using second = await Program.start(created.settings, command);
         ids.push(...await publish(second, 4));
-        const resumed = await subscribe(second, "p_a", ids[1]);
+        const resumed = await openStream(second, "p_a", ids[1]);
         deepEqual((await resumed.until("runnel.live")).map(({ id }) => id), [
           ids[2],
           ids[3],
@@ -97,7 +58,7 @@ for (const runtime of runtimes) {
         ids.push(...await publish(second, 5));
         deepEqual(toldOf(await resumed.events(1)), [[ids[4], 5]]);
         await resumed.cancel();
-        const all = await subscribe(second, "p_a", beginning);
+        const all = await openStream(second, "p_a", beginning);
         deepEqual((await all.events(5)).map(({ id }) => id), ids);
         await exitsOn("SIGINT", second);
         deepEqual((await all.events(Infinity)).map(({ type }) => type), ["runnel.live"]);
@@ -156,7 +117,7 @@ testThatNeeds([denoKv], "two programs on one KV server are one service", async (
   await using kv = await DenoKv.start();
   await using here = await Program.start(kv.settings);
   await using there = await Program.start(kv.settings);
-  const streams = [await subscribe(here, "p_a"), await subscribe(there, "p_a")];
+  const streams = [await openStream(here, "p_a"), await openStream(there, "p_a")];
   for (const stream of streams) await stream.until("runnel.live");
   await publish(here, 1, 2);
   const [, last] = await publish(there, 3, 4);
@@ -165,7 +126,7 @@ testThatNeeds([denoKv], "two programs on one KV server are one service", async (
     await stream.cancel();
   }
   await publish(here, 5);
-  const resumed = await subscribe(there, "p_a", last);
+  const resumed = await openStream(there, "p_a", last);
   // Replayed or live, as the other is a moment behind or not: once in any case.
   const events = await resumed.events(2);
   deepEqual(

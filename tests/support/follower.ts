@@ -4,10 +4,9 @@
  * @module
  */
 
-import { strictEqual as equal } from "node:assert/strict";
 import { parseEventId } from "../../lib/event.ts";
 import { eventually } from "./eventually.ts";
-import { StreamReader } from "./stream_reader.ts";
+import { openStream, type StreamReader } from "./stream_reader.ts";
 import { type Published, SubscriberRecord } from "./subscriber_record.ts";
 
 /** The default history of a program. */
@@ -61,11 +60,8 @@ export class Follower implements AsyncDisposable {
   }
 
   async #connect(url: string): Promise<void> {
-    const response = await fetch(`${url}/pipelines/p_a/sse`, {
-      headers: { Accept: "text/event-stream", "Last-Event-ID": this.#record.lastEventId },
-    });
-    equal(response.status, 200, "an EventSource would never come back");
-    const reader = this.#reader = new StreamReader(response);
+    const reader = await openStream({ url }, "p_a", this.#record.lastEventId);
+    this.#reader = reader;
     for (let said; (said = await reader.next());) {
       if (said.kind === "retry") this.#retryMs = said.ms;
       else if (said.kind === "event") this.#record.take(said);

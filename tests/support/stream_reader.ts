@@ -4,6 +4,7 @@
  * @module
  */
 
+import { strictEqual as equal } from "node:assert/strict";
 import { createParser } from "eventsource-parser";
 
 /** What a stream said. */
@@ -84,4 +85,23 @@ export class StreamReader {
   async cancel(): Promise<void> {
     await this.#reader.cancel();
   }
+}
+
+/**
+ * Opens a stream of a service as an EventSource does.
+ *
+ * @param service Where.
+ * @param pipeline Whose events.
+ * @param lastEventId The last event ID, if there is one.
+ */
+export async function openStream(
+  { url }: { url: string },
+  pipeline: string,
+  lastEventId = "",
+): Promise<StreamReader> {
+  const response = await fetch(`${url}/pipelines/${pipeline}/sse`, {
+    headers: { Accept: "text/event-stream", "Last-Event-ID": lastEventId },
+  });
+  equal(response.status, 200, "an EventSource would never come back");
+  return new StreamReader(response);
 }
