@@ -1,5 +1,5 @@
 /**
- * Commits that arrived before those that they follow.
+ * Commits that arrive while a tail is read from the log.
  *
  * @module
  */
@@ -7,35 +7,34 @@
 import type { Commit } from "./commit.ts";
 import { readSegmentHeader } from "./segment.ts";
 
-/** Bytes of commits that are kept; what is beyond, the log has. */
+/** Bytes of commits that are kept; the log has what is dropped beyond them. */
 const MAX_BYTES = 2 * 1024 * 1024;
 
-/** Commits of one pipeline that wait for what is missing before them. */
+/** Commits of one pipeline, in the order of their arrival until they are released. */
 export class EarlyCommits {
   #commits: Commit[] = [];
-
-  /** How many wait. */
-  get size(): number {
-    return this.#commits.length;
-  }
+  #hasDropped = false;
 
   /**
-   * Keeps a commit, and gives up the first ones where they are too much.
+   * Keeps a commit, and drops the first ones where they are too many bytes.
    *
    * @param commit The commit.
    */
   add(commit: Commit): void {
     this.#commits.push(commit);
-    while (sizeOf(this.#commits) > MAX_BYTES) this.#commits.shift();
+    while (sizeOf(this.#commits) > MAX_BYTES) {
+      this.#commits.shift();
+      this.#hasDropped = true;
+    }
   }
 
   /**
    * Hands out the commits of a log, the first event first, for as long as they
-   * are taken. Those of other logs are given up.
+   * are taken, and forgets all.
    *
-   * @param epoch Which log.
-   * @param append Takes a commit, or says that something is missing before it.
-   * @returns Whether all were taken.
+   * @param epoch The epoch of the log.
+   * @param append Takes a commit; false if something is missing before it.
+   * @returns Whether all that were added were taken. If not, the log has to be read.
    *
    * @example
    * ```ts
@@ -47,14 +46,20 @@ export class EarlyCommits {
    * const early = new EarlyCommits();
    * early.add({ pipeline: "p_aBcDeF", epoch: "AAECAwQFBgc", cleared: 0, segments });
    * equal(early.release("AAECAwQFBgc", () => false), false);
-   * equal(early.size, 1);
+   * equal(early.release("AAECAwQFBgc", () => false), true, "all are forgotten");
    * ```
    */
   release(epoch: string, append: (commit: Commit) => boolean): boolean {
-    this.#commits = this.#commits.filter((commit) => commit.epoch === epoch)
-      .sort((a, b) => firstOf(a) - firstOf(b));
-    while (this.#commits.length > 0 && append(this.#commits[0]!)) this.#commits.shift();
-    return this.#commits.length === 0;
+    const commits = this.#commits.sort((a, b) => firstOf(a) - firstOf(b));
+    const isWhole = !this.#hasDropped;
+    this.clear();
+    return commits.every((commit) => commit.epoch === epoch && append(commit)) && isWhole;
+  }
+
+  /** Forgets all commits. */
+  clear(): void {
+    this.#commits = [];
+    this.#hasDropped = false;
   }
 }
 

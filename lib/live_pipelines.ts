@@ -18,7 +18,7 @@ import { Pipeline } from "./pipeline.ts";
 import type { PipelineChannels, PipelineMessage } from "./pipeline_channel.ts";
 import { Reconcile } from "./reconcile.ts";
 import type { Report } from "./report.ts";
-import type { RepairCause } from "./tail.ts";
+import type { ComparedHead, RepairCause } from "./tail.ts";
 
 /** What a pipeline's tail keeps beyond its history, in bytes. */
 const TAIL_BYTES = 2 * 1024 * 1024;
@@ -61,7 +61,12 @@ export class LivePipelines {
   /** Runs while there are pipelines. */
   #reconcile: Reconcile | null = null;
   /** Repairs of pipelines that are live no more. */
-  readonly #pastRepairs: Record<RepairCause, number> = { gap: 0, watch: 0, reconcile: 0 };
+  readonly #pastRepairs: Record<RepairCause, number> = {
+    gap: 0,
+    announcement: 0,
+    watch: 0,
+    reconcile: 0,
+  };
 
   /**
    * Begins to listen, without any pipelines.
@@ -206,7 +211,7 @@ export class LivePipelines {
     this.#reconcile = null;
   }
 
-  async #compare(id: string, head: Head | null, cause: RepairCause): Promise<void> {
+  async #compare(id: string, head: ComparedHead | null, cause: RepairCause): Promise<void> {
     const { watches, report } = this.#options;
     try {
       const wasBehind = await this.#live.get(id)?.pipeline.tail.compare(head, cause);
@@ -257,6 +262,7 @@ function addRepairs(
   repairs: Readonly<Record<RepairCause, number>>,
 ): void {
   sum.gap += repairs.gap;
+  sum.announcement += repairs.announcement;
   sum.watch += repairs.watch;
   sum.reconcile += repairs.reconcile;
 }

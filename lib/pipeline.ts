@@ -66,7 +66,7 @@ export class Pipeline implements SubscriberSource, Disposable {
     this.#arriving++;
     try {
       // A pipeline that nobody wrote to has an epoch that has to be renewed.
-      if (!this.tail.events || this.tail.events.last === 0) await this.tail.repair();
+      if (!this.tail.events || this.tail.events.last === 0) await this.tail.load();
       // What was accepted by now is history for whoever comes now.
       await this.tail.reachExpected();
       const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
@@ -109,10 +109,9 @@ export class Pipeline implements SubscriberSource, Disposable {
   async page(sequence: number): Promise<EncodedPage | null> {
     const before = this.newest.last;
     const page = await this.#options.pages.read(this.#id, sequence);
-    const { epoch, last } = this.newest;
-    // Ahead of the tail, or behind where it was: the log was replaced.
-    const isOff = page?.epoch !== epoch || page.sequence > last || page.sequence < before;
-    if (isOff) await this.tail.repair();
+    // Of another log, or behind where the tail was: the log was replaced.
+    if (page?.epoch !== this.newest.epoch || page.sequence < before) await this.tail.repair();
+    else await this.tail.reach(page);
     return page;
   }
 

@@ -75,7 +75,8 @@ export class Reconcile implements Disposable {
       const found = await this.#turns.run(() => heads(pipelines));
       pipelines.forEach((pipeline, index) => onHead(pipeline, found[index]!));
     } catch (error) {
-      // They are compared again in the next round.
+      // They are compared again with the next step.
+      this.#round.unshift(...pipelines);
       report("Cannot compare pipelines with the log", error);
     }
   }

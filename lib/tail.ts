@@ -16,14 +16,14 @@ import type { PageReader } from "./page_reader.ts";
 import type { Report } from "./report.ts";
 import { readSegmentHeader, unpackSegment } from "./segment.ts";
 
-/** How often the log is read for what is missing before a commit: it has it, unless it was replaced. */
-const REPAIR_TRIES = 5;
-
-/** How long to wait before a repair that failed is tried again, in milliseconds. */
+/** Pause before a repair that failed is repeated, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;
 
-/** How long the word of another isolate's commit may take before the log is read, in milliseconds. */
-const WORD_MS = 20;
+/** Grace period for a broadcast commit to arrive before it is read from the log, in milliseconds. */
+const BROADCAST_GRACE_MS = 20;
+
+/** Grace period for a commit in flight here to deliver what a head tells of, in milliseconds. */
+const COMMIT_GRACE_MS = 100;
 
 /** What a {@linkcode Tail} works with. */
 export interface TailOptions {
@@ -43,29 +43,47 @@ export interface TailOptions {
   report: Report;
 }
 
-/** How it was learned that a tail was behind its log. */
-export type RepairCause = "gap" | "watch" | "reconcile";
+/** Signal by which a tail learned that it was behind its log. */
+export type RepairCause = "gap" | "announcement" | "watch" | "reconcile";
 
-/** A pipeline's newest events. */
+/** Part of a head that a tail is compared with. */
+export type ComparedHead = Pick<Head, "epoch" | "sequence" | "cleared">;
+
+/**
+ * A pipeline's newest events.
+ *
+ * Everything that tells of an event which is not here ends in one of two ways:
+ * the event is appended, or the log is read after that was learned. A repair in
+ * progress may have read the head before the event was there, so it never
+ * settles what was learned after it began; a repair that fails is repeated until
+ * one succeeds.
+ */
 export class Tail implements Disposable {
   readonly #pipeline: string;
   readonly #options: TailOptions;
   #events: EventRun | null = null;
-  /** Commits that came during a repair, or to which something is missing. */
+  /** Commits that arrived during the repair in progress. */
   readonly #early = new EarlyCommits();
-  /** The repair under way. */
+  /** The repair in progress. */
   #repairing: Promise<void> | null = null;
+  /** The repair that begins when the one in progress has ended. */
+  #followUp: Promise<void> | null = null;
   #retryTimer: Disposable | null = null;
-  /** The newest event that is known to be in the log, while it may come by itself. */
+  /** The newest event that was accepted here, while its broadcast may be on its way. */
   #expected: Position | null = null;
-  #wordTimer: Disposable | null = null;
+  #graceTimer: Disposable | null = null;
   /** The last clear: events below it may still come, late or from a read that began before. */
   #cleared: { epoch: string; oldest: number } | null = null;
   #closed = false;
   /** How many events the tail was behind its log when that was last compared. */
   behind = 0;
   /** How often the tail was repaired, by how that was learned. */
-  readonly repairs: Record<RepairCause, number> = { gap: 0, watch: 0, reconcile: 0 };
+  readonly repairs: Record<RepairCause, number> = {
+    gap: 0,
+    announcement: 0,
+    watch: 0,
+    reconcile: 0,
+  };
 
   /**
    * Makes a tail that knows nothing until its first repair.
@@ -104,11 +122,10 @@ export class Tail implements Disposable {
    * @param commit What was added to the pipeline's log.
    */
   receive(commit: Commit): void {
-    if (!this.#repairing && this.#append(commit)) return this.#options.onChange();
-    this.#early.add(commit);
-    if (this.#repairing) return;
+    if (this.#repairing) return this.#early.add(commit);
+    if (this.#append(commit)) return this.#options.onChange();
     this.repairs.gap++;
-    this.#repairAside();
+    this.#repairInBackground();
   }
 
   /** Adds what a commit has beyond the tail. Whether nothing is missing before it. */
@@ -131,17 +148,20 @@ export class Tail implements Disposable {
   }
 
   /**
-   * Makes sure that an event which is in the log comes: soon by itself, or else
-   * from there.
+   * Ensures that a committed event reaches the tail: waits briefly for its
+   * broadcast, then reads the log.
    *
-   * @param position Which.
+   * @param position The event.
    */
   expect(position: Position): void {
     if (this.has(position) || this.#closed) return;
-    if (position.sequence > (this.#expected?.sequence ?? 0)) this.#expected = position;
-    this.#wordTimer ??= this.#options.clock.after(WORD_MS, () => {
-      this.#wordTimer = null;
-      this.#aside(this.reachExpected());
+    const { epoch, sequence } = this.#expected ?? {};
+    if (sequence === undefined || epoch !== position.epoch || position.sequence > sequence) {
+      this.#expected = position;
+    }
+    this.#graceTimer ??= this.#options.clock.after(BROADCAST_GRACE_MS, () => {
+      this.#graceTimer = null;
+      this.#inBackground(this.reachExpected());
     });
   }
 
@@ -160,63 +180,84 @@ export class Tail implements Disposable {
   /**
    * Brings an event from the log if it is not here, and all that is before it.
    *
-   * @param position Which.
-   * @returns Whether it is or was here then: otherwise it is none of this log.
+   * @param position The event.
+   * @returns Whether it is or was here then; if not, the log does not have it.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async reach(position: Position): Promise<boolean> {
-    if (!this.has(position)) {
-      // A repair under way may have read the head before the event was there.
-      await this.#repairing?.catch(() => {});
-      if (!this.has(position)) await this.repair();
-    }
+    // The repair in progress may bring it, and its failure is for those who began it.
+    if (!this.has(position)) await this.#repairing?.catch(() => {});
+    if (!this.has(position)) await this.repair();
     return this.has(position);
   }
 
   /**
-   * Compares the tail with the log's head, and repairs it if it is behind.
+   * Compares the tail with a head of its log, and repairs it if it is behind.
    *
    * @param head The head as it was read; `null` if there is none.
-   * @param cause Why it was read.
+   * @param cause Signal by which the head was learned.
    * @returns Whether the tail had to be repaired.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async compare(head: Head | null, cause: RepairCause): Promise<boolean> {
-    // While it is repaired it is brought up to the head in any case.
-    if (!this.#events || this.#repairing) return false;
-    this.behind = head ? Math.max(0, head.sequence - this.#events.last) : 0;
-    // What is being committed here is delivered by that.
-    if (this.#isBehind(head)) await this.#options.log.committed(this.#pipeline);
+  async compare(head: ComparedHead | null, cause: RepairCause): Promise<boolean> {
+    if (this.#events) this.behind = head ? Math.max(0, head.sequence - this.#events.last) : 0;
+    if (this.#isBehind(head)) await this.#waitForOwnCommit();
+    if (this.#isBehind(head)) await this.#repairing?.catch(() => {});
     if (!this.#isBehind(head)) {
       if (head) this.clearBelow(head.epoch, head.cleared);
       return false;
     }
+    if (this.#closed) return false;
     this.repairs[cause]++;
     await this.repair();
     return true;
   }
 
-  #isBehind(head: Head | null): boolean {
+  #isBehind(head: ComparedHead | null): boolean {
     return head ? !this.has(head) : this.#events !== null && this.#events.last > 0;
   }
 
+  /** Waits briefly for a commit in flight here, which delivers what it adds by itself. */
+  async #waitForOwnCommit(): Promise<void> {
+    const { log, clock } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = clock.after(COMMIT_GRACE_MS, resolve);
+    // If the log does not answer, the repair that follows reports it.
+    await Promise.race([promise, log.committed(this.#pipeline).catch(() => {})]);
+  }
+
   /**
-   * Brings the tail up to the log's head, by a strong read. A repair that is
-   * under way is joined.
+   * Joins the repair in progress, or else begins one.
+   *
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  load(): Promise<void> {
+    return this.#repairing ??= this.#repairNow();
+  }
+
+  /**
+   * Brings the tail up to the log's head, by a strong read that begins after
+   * this call.
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   repair(): Promise<void> {
-    return this.#repairing ??= this.#repairNow();
+    if (!this.#repairing) return this.load();
+    return this.#followUp ??= this.#repairing.catch(() => {}).then(() => {
+      this.#followUp = null;
+      return this.load();
+    });
   }
 
   async #repairNow(): Promise<void> {
+    let isLevel = false;
     try {
-      for (let tries = 0; tries < REPAIR_TRIES; tries++) {
-        const events = await this.#readToHead();
-        if (this.#early.release(events.epoch, (commit) => this.#append(commit))) break;
-      }
+      const head = await this.#readToHead();
+      isLevel = this.#early.release(head.epoch, (commit) => this.#append(commit)) &&
+        this.has(head);
     } catch (error) {
+      // The next repair reads them from the log.
+      this.#early.clear();
       this.#retryLater();
       throw error;
     } finally {
@@ -224,11 +265,15 @@ export class Tail implements Disposable {
       // is appended at once.
       this.#repairing = null;
     }
+    this.#retryTimer?.[Symbol.dispose]();
+    this.#retryTimer = null;
+    // Broadcasts were lost, or the log was replaced, while it was read.
+    if (!isLevel) this.#repairInBackground();
     this.#options.onChange();
   }
 
-  /** Reads what the log has beyond the tail. */
-  async #readToHead(): Promise<EventRun> {
+  /** Reads what the log has beyond the tail, and returns the head that it read up to. */
+  async #readToHead(): Promise<Head> {
     const { log, pages, limits } = this.#options;
     const { bytes } = this;
     const head = await log.open(this.#pipeline);
@@ -250,37 +295,40 @@ export class Tail implements Disposable {
     this.clearBelow(head.epoch, head.cleared);
     this.#dropCleared();
     this.#options.onGrowth(Math.max(0, events.bytes - bytes));
-    return events;
+    return head;
   }
 
-  /** Repairs while nobody waits for it. */
-  #repairAside(): void {
+  /** Starts a repair that no caller waits for. */
+  #repairInBackground(): void {
+    // A repair that waits to be repeated reads the head then.
     if (this.#retryTimer || this.#closed) return;
-    this.#aside(this.repair());
+    this.#inBackground(this.repair());
   }
 
-  #aside(repair: Promise<void>): void {
+  #inBackground(repair: Promise<void>): void {
     repair.catch((error) => {
       this.#options.report(`Cannot repair the tail of ${this.#pipeline}`, error);
     });
   }
 
-  /** Commits that wait are delivered even if nothing more comes. */
+  /** Repeats a failed repair, since nothing else may tell of what it was to read. */
   #retryLater(): void {
-    if (this.#closed || this.#early.size === 0) return;
+    if (this.#closed) return;
     this.#retryTimer ??= this.#options.clock.after(REPAIR_PAUSE_MS, () => {
       this.#retryTimer = null;
-      this.#repairAside();
+      this.#repairInBackground();
     });
   }
 
   /**
-   * Forgets the events below a sequence, which were cleared.
+   * Removes the events below a sequence, which were cleared.
    *
-   * @param epoch Which log was cleared.
+   * @param epoch The epoch of the log that was cleared.
    * @param oldest The sequence of the oldest event that stays.
    */
   clearBelow(epoch: string, oldest: number): void {
+    // The log may have been replaced before it was cleared.
+    if (this.#events && epoch !== this.#events.epoch) this.#repairInBackground();
     if (this.#cleared?.epoch === epoch && this.#cleared.oldest >= oldest) return;
     this.#cleared = { epoch, oldest };
     this.#dropCleared();
@@ -306,7 +354,7 @@ export class Tail implements Disposable {
     this.#closed = true;
     this.#retryTimer?.[Symbol.dispose]();
     this.#retryTimer = null;
-    this.#wordTimer?.[Symbol.dispose]();
-    this.#wordTimer = null;
+    this.#graceTimer?.[Symbol.dispose]();
+    this.#graceTimer = null;
   }
 }

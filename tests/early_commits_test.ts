@@ -11,36 +11,40 @@ function commitOf(first: number, text = "", epoch = EPOCH): Commit {
   return { pipeline: "p_a", epoch, cleared: 0, segments };
 }
 
-/** The sequences that are handed out, where those below `missing` are taken. */
-function release(early: EarlyCommits, missing = Infinity): number[] {
+/** The sequences that are handed out, if those below `missing` are taken, and whether all were. */
+function release(early: EarlyCommits, missing = Infinity): { taken: number[]; isWhole: boolean } {
   const taken: number[] = [];
-  const isAll = early.release(EPOCH, ({ segments }) => {
+  const isWhole = early.release(EPOCH, ({ segments }) => {
     const { first } = readSegmentHeader(segments[0]!);
     if (first < missing) taken.push(first);
     return first < missing;
   });
-  equal(isAll, early.size === 0);
-  return taken;
+  return { taken, isWhole };
 }
 
-Deno.test("EarlyCommits.release() hands out in order, and keeps what is not taken", () => {
+Deno.test("EarlyCommits.release() hands out in order, and forgets commits that are not taken", () => {
   const early = new EarlyCommits();
   for (const first of [5, 3, 9, 4]) early.add(commitOf(first));
-  deepEqual(release(early, 5), [3, 4]);
-  deepEqual(release(early), [5, 9]);
+  deepEqual(release(early, 5), { taken: [3, 4], isWhole: false });
+  deepEqual(release(early), { taken: [], isWhole: true });
 });
 
-Deno.test("EarlyCommits.release() gives up commits of another log", () => {
+Deno.test("EarlyCommits.release() asks for the log when there are commits of another epoch", () => {
   const early = new EarlyCommits();
-  early.add(commitOf(1, "", "AAAAAAAAAAA"));
-  early.add(commitOf(2));
-  deepEqual(release(early), [2]);
+  early.add(commitOf(1));
+  early.add(commitOf(2, "", "AAAAAAAAAAA"));
+  deepEqual(release(early), { taken: [1], isWhole: false });
 });
 
-Deno.test("EarlyCommits.add() keeps no more than 2 MiB, the last ones", () => {
+Deno.test("EarlyCommits.release() asks for the log when more than 2 MiB were added", () => {
   const early = new EarlyCommits();
-  for (let first = 1; first <= 100; first++) early.add(commitOf(first, "x".repeat(50_000)));
-  const kept = release(early);
-  ok(kept.length * 50_000 > 1.9 * 1024 * 1024 && kept.length * 50_000 <= 2 * 1024 * 1024);
-  equal(kept.at(-1), 100);
+  // The newest event comes first, and is what does not fit.
+  for (let first = 100; first >= 1; first--) early.add(commitOf(first, "x".repeat(50_000)));
+  const { taken, isWhole } = release(early);
+  const bytes = taken.length * 50_000;
+  ok(bytes > 1.9 * 1024 * 1024 && bytes <= 2 * 1024 * 1024);
+  equal(taken[0], 1);
+  equal(isWhole, false, "event 100 is missing though what is left has no gap");
+  early.add(commitOf(1));
+  equal(release(early).isWhole, true);
 });

@@ -183,6 +183,25 @@ Deno.test("Pipeline.page() learns from the log that the tail lags", async () => 
   await assertIdle(there);
 });
 
+Deno.test("Pipeline.page() brings what its page tells of, though a repair in progress read an older head", async () => {
+  await using hubs = await createTwoHubs(null, settings);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  const ids = await publish(here, 1, 50);
+  const other = await there.subscribe("p_a/sse");
+  const held = holds("answer");
+  hubs.there.kv.script("get", held.fault);
+  const foreign = there.subscribe("p_a/sse", resumed(FOREIGN));
+  await held.met;
+  await publish(here, 51, 60);
+  const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
+  const events = says(stream, 59);
+  await settled();
+  held.release();
+  deepEqual(await events, [...numbers(3, 50), live(48), ...numbers(51, 60)]);
+  for (const each of [await foreign, stream, other]) await each.cancel();
+  await assertIdle(there);
+});
+
 Deno.test("Pipeline.page() learns from the log that all up to beyond the tail was cleared", async () => {
   const { hubs, here, there, ids, other } = await createLaggingHub();
   await using _ = hubs;

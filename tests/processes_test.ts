@@ -87,7 +87,7 @@ Deno.test("a process delivers its own commits once, though the store tells of th
   await driven(here.publish("p_a", "events", 5));
   deepEqual(await driven(numbers(stream, 1)), [5]);
   await settled();
-  deepEqual(here.hub.repairs, { gap: 0, watch: 0, reconcile: 0 });
+  deepEqual(here.hub.repairs, { gap: 0, announcement: 0, watch: 0, reconcile: 0 });
   await stream.cancel();
 });
 
@@ -106,7 +106,7 @@ Deno.test("a process waits for its own commit rather than read what the store te
   commit.release();
   await driven(publish);
   deepEqual(await driven(numbers(stream, 1)), [1]);
-  deepEqual(here.hub.repairs, { gap: 0, watch: 0, reconcile: 0 });
+  deepEqual(here.hub.repairs, { gap: 0, announcement: 0, watch: 0, reconcile: 0 });
   await stream.cancel();
 });
 
@@ -144,7 +144,7 @@ Deno.test("a process whose watch is deaf delivers within a minute, and opens ano
     await settled();
   }
   equal((await driven(news))!.data, "1");
-  deepEqual(there.hub.repairs, { gap: 0, watch: 0, reconcile: 1 });
+  deepEqual(there.hub.repairs, { gap: 0, announcement: 0, watch: 0, reconcile: 1 });
   deepEqual([...there.hub.behind], [["p_a", 1]]);
   clock.advance(10);
   await settled();

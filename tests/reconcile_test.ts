@@ -62,7 +62,7 @@ Deno.test("Reconcile has four reads under way at most", async () => {
   equal(test.reads.length, 4);
 });
 
-Deno.test("Reconcile reports a read that failed, and goes on", async () => {
+Deno.test("Reconcile reports a read that failed, and repeats it with the next step", async () => {
   let isDown = true;
   using test = createTestReconcile(
     60,
@@ -74,7 +74,10 @@ Deno.test("Reconcile reports a read that failed, and goes on", async () => {
   isDown = false;
   test.clock.advance(1000);
   await settled();
-  deepEqual(test.seen, ["p_1"]);
+  deepEqual(test.seen, ["p_0"]);
+  test.clock.advance(1000);
+  await settled();
+  deepEqual(test.seen, ["p_0", "p_1"]);
 });
 
 Deno.test("Reconcile leaves no timer behind", () => {
