@@ -10,6 +10,7 @@ import type { Change, Receipt } from "./commit.ts";
 import { RunnelError } from "./errors.ts";
 import type { NewEvent } from "./event.ts";
 import type { Head, Retention } from "./head.ts";
+import type { AnnouncedHead } from "./head_announcer.ts";
 import { HeadStore } from "./head_store.ts";
 import { digestOnce } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
@@ -48,8 +49,16 @@ export interface EventLogOptions {
   report: Report;
 }
 
-/** What is used of a log, whether it is this isolate's own or another's. */
+/** Interface of a log, whether this isolate or another owns it. */
 export type Log = Pick<EventLog, keyof EventLog>;
+
+/** Listener of a log. */
+export interface LogListener {
+  /** Called with each commit and clear, before the caller that asked for it is answered. */
+  onChange: (change: Change) => void;
+  /** Called with heads that another isolate announces, because their broadcasts may be lost. */
+  onHeads: (heads: readonly AnnouncedHead[]) => void;
+}
 
 /** The log. */
 export class EventLog {
@@ -83,11 +92,12 @@ export class EventLog {
   }
 
   /**
-   * Sets who hears of each commit and clear made here, before whoever asked for it does.
+   * Sets the listener of commits and clears made here, of which nothing needs
+   * to be announced.
    *
-   * @param onChange Who hears.
+   * @param listener The listener.
    */
-  listen(onChange: (change: Change) => void): void {
+  listen({ onChange }: LogListener): void {
     this.#onChange = onChange;
   }
 

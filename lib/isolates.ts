@@ -7,10 +7,10 @@
  */
 
 import { systemClock } from "./clock.ts";
-import type { Change } from "./commit.ts";
 import type { Config } from "./config.ts";
 import { RunnelError, type RunnelErrorType } from "./errors.ts";
-import type { EventLog } from "./event_log.ts";
+import type { EventLog, LogListener } from "./event_log.ts";
+import { HeadAnnouncer } from "./head_announcer.ts";
 import { serveLog } from "./log_port.ts";
 import { PipelineChannels } from "./pipeline_channel.ts";
 import { createReport } from "./report.ts";
@@ -136,16 +136,30 @@ export async function startIsolates(
 class Owner {
   readonly #log: EventLog;
   readonly #ports: MessagePort[] = [];
-  readonly #tells: ((change: Change) => void)[] = [];
+  /** The other isolates, by their ports, which lose nothing. */
+  readonly #listeners: LogListener[] = [];
   readonly #channels = PipelineChannels.detect(createReport(systemClock, console.error));
+  readonly #announcer = new HeadAnnouncer({
+    clock: systemClock,
+    announce: (heads) => {
+      for (const { onHeads } of this.#listeners) onHeads(heads);
+    },
+  });
 
   constructor(log: EventLog) {
     this.#log = log;
-    log.listen((change) => {
-      const { pipeline, ...message } = change;
-      if (this.#channels) this.#channels.post(pipeline, message);
-      // A runtime without broadcasts: the ports are as good, but all hear everything.
-      else for (const tell of this.#tells) tell(change);
+    log.listen({
+      onChange: (change) => {
+        const { pipeline, ...message } = change;
+        if (this.#channels) {
+          this.#channels.post(pipeline, message);
+          this.#announcer.add(change);
+        } else {
+          // A runtime without broadcasts: every port gets every change.
+          for (const { onChange } of this.#listeners) onChange(change);
+        }
+      },
+      onHeads() {},
     });
   }
 
@@ -153,12 +167,13 @@ class Owner {
   serve(): MessagePort {
     const { port1, port2 } = new MessageChannel();
     this.#ports.push(port1);
-    this.#tells.push(serveLog(port1, this.#log));
+    this.#listeners.push(serveLog(port1, this.#log));
     return port2;
   }
 
   async close(): Promise<void> {
     await this.#log.close();
+    this.#announcer[Symbol.dispose]();
     this.#channels?.[Symbol.dispose]();
     for (const port of this.#ports) port.close();
   }

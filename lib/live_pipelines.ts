@@ -76,7 +76,12 @@ export class LivePipelines {
   constructor(options: LivePipelinesOptions) {
     this.#options = options;
     this.#pages = new PageReader(options.log);
-    options.log.listen((change) => this.#onChange(change));
+    options.log.listen({
+      onChange: (change) => this.#onChange(change),
+      onHeads: (heads) => {
+        for (const head of heads) this.#compare(head.pipeline, head, "announcement");
+      },
+    });
     options.watches?.listen((id, head) => this.#compare(id, head, "watch"));
   }
 

@@ -9,8 +9,9 @@ import { type Clock, within } from "./clock.ts";
 import type { Change, Receipt } from "./commit.ts";
 import { RunnelError, type RunnelErrorType } from "./errors.ts";
 import type { NewEvent } from "./event.ts";
-import type { Log } from "./event_log.ts";
+import type { Log, LogListener } from "./event_log.ts";
 import type { Head } from "./head.ts";
+import type { AnnouncedHead } from "./head_announcer.ts";
 import type { Page } from "./log_reader.ts";
 import { describeCause } from "./report.ts";
 import type { Ticket, TicketEntry } from "./ticket_store.ts";
@@ -40,18 +41,19 @@ interface Failure {
   cause: string | undefined;
 }
 
-/** What the owner says: an answer, or what happened to a log. */
+/** Message from the owner: an answer, or a call of the listener. */
 type Said =
   | { id: number; value: unknown }
   | { id: number; failure: Failure }
-  | { change: Change };
+  | { change: Change }
+  | { heads: readonly AnnouncedHead[] };
 
 /**
  * Serves a log to another isolate.
  *
  * @param port The way to that isolate.
  * @param log The log, which this isolate owns.
- * @returns Tells the other isolate of a change, where nothing else does.
+ * @returns A listener that passes its calls on to the listener in the other isolate.
  *
  * @example
  * ```ts
@@ -71,7 +73,7 @@ type Said =
  * await log.close();
  * ```
  */
-export function serveLog(port: MessagePort, log: Log): (change: Change) => void {
+export function serveLog(port: MessagePort, log: Log): LogListener {
   const say = (said: Said) => port.postMessage(said);
   port.onmessage = async ({ data }: MessageEvent<Call>) => {
     const { id, method, args } = data;
@@ -82,7 +84,10 @@ export function serveLog(port: MessagePort, log: Log): (change: Change) => void 
       say({ id, failure: toFailure(error) });
     }
   };
-  return (change) => say({ change });
+  return {
+    onChange: (change) => say({ change }),
+    onHeads: (heads) => say({ heads }),
+  };
 }
 
 function toFailure(error: unknown): Failure {
@@ -124,7 +129,7 @@ export class RemoteLog implements Log {
   readonly #calls = new Map<number, Waiting>();
   #nextId = 1;
   #closed = false;
-  #onChange: (change: Change) => void = () => {};
+  #listener: LogListener | null = null;
 
   /**
    * Reaches a log.
@@ -145,7 +150,8 @@ export class RemoteLog implements Log {
   }
 
   #hear(said: Said): void {
-    if ("change" in said) return this.#onChange(said.change);
+    if ("change" in said) return this.#listener?.onChange(said.change);
+    if ("heads" in said) return this.#listener?.onHeads(said.heads);
     // One that comes after its deadline was given up.
     const call = this.#calls.get(said.id);
     if ("failure" in said) call?.reject(toError(said.failure));
@@ -153,13 +159,13 @@ export class RemoteLog implements Log {
   }
 
   /**
-   * Sets who hears of the changes that the owner tells over the port: none,
-   * where it tells of them by {@linkcode PipelineChannels}.
+   * Sets the listener of what the owner passes on over the port: heads, and the
+   * changes too where there is no {@linkcode PipelineChannels}.
    *
-   * @param onChange Who hears.
+   * @param listener The listener.
    */
-  listen(onChange: (change: Change) => void): void {
-    this.#onChange = onChange;
+  listen(listener: LogListener): void {
+    this.#listener = listener;
   }
 
   /** As {@linkcode EventLog.append}. */

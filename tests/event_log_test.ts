@@ -185,8 +185,11 @@ for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
 
 Deno.test("EventLog.append() answers for what stands though its delivery fails, and says so", async () => {
   await using test = await createTestLog();
-  test.log.listen(() => {
-    throw new Error("no delivery");
+  test.log.listen({
+    onChange() {
+      throw new Error("no delivery");
+    },
+    onHeads() {},
   });
   equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
   deepEqual(test.reports, ["Cannot deliver a change of p_a"]);

@@ -4,15 +4,22 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
-import type { Change } from "../lib/commit.ts";
 import { readConfig } from "../lib/config.ts";
 import { RunnelError } from "../lib/errors.ts";
-import type { Log } from "../lib/event_log.ts";
+import type { Log, LogListener } from "../lib/event_log.ts";
+import type { AnnouncedHead } from "../lib/head_announcer.ts";
 import { RemoteLog, serveLog } from "../lib/log_port.ts";
 import { createServiceOn } from "../lib/service.ts";
 import { FakeClock, settled } from "./support/fake_clock.ts";
 import { StreamReader } from "./support/stream_reader.ts";
-import { createTestLog, readTexts, textEvent, TIMEOUT_MS } from "./support/test_log.ts";
+import { holds, passes } from "./support/faulty_kv.ts";
+import {
+  createTestLog,
+  readTexts,
+  type TestLog,
+  textEvent,
+  TIMEOUT_MS,
+} from "./support/test_log.ts";
 
 const MiB = 1024 * 1024;
 
@@ -22,7 +29,8 @@ const WORD_MS = 20;
 interface Reached extends Disposable {
   remote: RemoteLog;
   clock: FakeClock;
-  tell: (change: Change) => void;
+  /** Passes its calls on to the listener of `remote`. */
+  listener: LogListener;
   port: MessagePort;
 }
 
@@ -30,12 +38,12 @@ interface Reached extends Disposable {
 function reach(log: Log | null, maxWaitingBytes = MiB): Reached {
   const clock = new FakeClock();
   const { port1, port2 } = new MessageChannel();
-  const tell = log ? serveLog(port1, log) : () => {};
+  const listener = log ? serveLog(port1, log) : { onChange() {}, onHeads() {} };
   const remote = new RemoteLog(port2, { clock, timeoutMs: TIMEOUT_MS, maxWaitingBytes });
   return {
     remote,
     clock,
-    tell,
+    listener,
     port: port1,
     [Symbol.dispose]() {
       remote.close();
@@ -160,8 +168,8 @@ Deno.test("serveLog() tells of clears where nothing else does", async () => {
   await using test = await createTestLog();
   using there = reach(test.log);
   await test.log.append("p_a", [textEvent("1")]);
-  test.log.listen(there.tell);
-  const heard = new Promise((resolve) => there.remote.listen(resolve));
+  test.log.listen(there.listener);
+  const heard = new Promise((onChange) => there.remote.listen({ onChange, onHeads() {} }));
   const { epoch } = (await there.remote.clear("p_a"))!;
   deepEqual(await heard, { pipeline: "p_a", epoch, oldest: 2 });
 });
@@ -169,14 +177,14 @@ Deno.test("serveLog() tells of clears where nothing else does", async () => {
 Deno.test("serveLog() tells of commits where nothing else does", async () => {
   await using test = await createTestLog();
   using there = reach(test.log);
-  const heard = new Promise((resolve) => there.remote.listen(resolve));
+  const heard = new Promise((onChange) => there.remote.listen({ onChange, onHeads() {} }));
   const commit = {
     pipeline: "p_a",
     epoch: "AAECAwQFBgc",
     cleared: 0,
     segments: [new Uint8Array([1])],
   };
-  there.tell(commit);
+  there.listener.onChange(commit);
   deepEqual(await heard, commit);
 });
 
@@ -207,7 +215,7 @@ Deno.test("Hub.publish() on a RemoteLog reads nothing where the word of the comm
   const { clock } = there;
   const { hub, stream } = await listenThere(there);
   await hub.publish("p_a", [textEvent("1")]);
-  there.tell(test.heard[0]!);
+  there.listener.onChange(test.heard[0]!);
   equal((await stream.event())!.data, "1");
   const reads = test.kv.calls.get;
   clock.advance(WORD_MS);
@@ -228,4 +236,57 @@ Deno.test("Hub.publish() on a RemoteLog is history for whoever comes after its a
   await earlier.cancel();
   await stream.cancel();
   there.clock.advance(WORD_MS);
+});
+
+/** The head of a pipeline as its owner announces it. */
+async function announced({ log }: TestLog): Promise<AnnouncedHead> {
+  const { epoch, sequence, cleared } = (await log.heads(["p_a"]))[0]!;
+  return { pipeline: "p_a", epoch, sequence, cleared };
+}
+
+Deno.test("serveLog() passes on announced heads, which bring an event whose broadcast was lost", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const { hub, stream } = await listenThere(there);
+  await test.log.append("p_a", [textEvent("1")]);
+  there.listener.onHeads([await announced(test)]);
+  equal((await stream.event())!.data, "1");
+  deepEqual(hub.repairs, { gap: 0, announcement: 1, watch: 0, reconcile: 0 });
+  await stream.cancel();
+});
+
+Deno.test("serveLog() passes on announced heads, which bring an event written during a repair", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const { stream } = await listenThere(there);
+  await test.log.append("p_a", [textEvent("1")]);
+  await test.log.append("p_a", [textEvent("2")]);
+  const [head, list] = [holds("answer"), holds("answer")];
+  test.kv.script("get", head.fault);
+  test.kv.script("next", passes, passes, list.fault);
+  // The first broadcast was lost, so the log is read.
+  there.listener.onChange(test.heard[1]!);
+  await head.met;
+  head.release();
+  await list.met;
+  await test.log.append("p_a", [textEvent("3")]);
+  there.listener.onHeads([await announced(test)]);
+  await settled();
+  list.release();
+  deepEqual((await stream.events(3)).map(({ data }) => data), ["1", "2", "3"]);
+  await stream.cancel();
+});
+
+Deno.test("serveLog() passes on announced heads, which tell of a clear whose broadcast was lost", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  await test.log.append("p_a", [textEvent("1")]);
+  const { hub, stream } = await listenThere(there);
+  await test.log.clear("p_a");
+  there.listener.onHeads([await announced(test)]);
+  await settled();
+  const fresh = new StreamReader(await hub.subscribe("p_a"));
+  deepEqual((await fresh.until("runnel.live")).map(({ data }) => data), ['{"replayed":0}']);
+  await stream.cancel();
+  await fresh.cancel();
 });

@@ -72,8 +72,11 @@ export async function createTestLog({
     maxWaitingBytes,
     report: (trouble) => reports.push(trouble),
   });
-  log.listen((change) => {
-    if ("segments" in change) heard.push(change);
+  log.listen({
+    onChange(change) {
+      if ("segments" in change) heard.push(change);
+    },
+    onHeads() {},
   });
   return {
     log,
