@@ -181,7 +181,7 @@ for (const { name, needs, create } of stores) {
       const seed = Math.floor(Math.random() * 1000);
       console.log(`seed ${seed}`);
       await using store = await create();
-      const entry = `./chaotic_isolate.ts?${seed}`;
+      const entry = `./chaotic_isolate.ts?seed=${seed}`;
       await using program = await Program.start(
         { ...store.settings, RUNNEL_ENTRY: entry },
         ISOLATES_PROGRAM,

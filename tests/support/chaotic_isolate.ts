@@ -1,7 +1,8 @@
 /**
  * An isolate whose broadcast channels lose, delay, double and reorder half of
- * what they hear, at random from the seed in its address. Of each channel that
- * heard something it says on standard error what became of that.
+ * the messages that they receive, at random from `seed` in its address; with
+ * `fates=lost` there, they only lose them. When a channel closes, its counts are
+ * written to standard error.
  *
  * @module
  */
@@ -12,9 +13,10 @@ import { SeededRandom } from "./random.ts";
 /** How long a message may be delayed, in milliseconds. */
 const MAX_DELAY_MS = 100;
 
-const FATES = ["lost", "delayed", "doubled", "reordered"] as const;
-
-const random = new SeededRandom(Number(new URL(import.meta.url).search.slice(1)));
+const { searchParams } = new URL(import.meta.url);
+const random = new SeededRandom(Number(searchParams.get("seed")));
+const FATES = (searchParams.get("fates")?.split(",") ??
+  ["lost", "delayed", "doubled", "reordered"]) as ("lost" | "delayed" | "doubled" | "reordered")[];
 const RealChannel = BroadcastChannel;
 
 class ChaoticChannel {
