@@ -26,20 +26,37 @@ export interface Service {
   isOver: () => boolean;
   /** Waits, in milliseconds. */
   pause: (ms: number) => Promise<void>;
+  /** Waits while there is silence between two bursts of all publishers. */
+  bursts: () => Promise<void>;
 }
 
-/** What was accepted, by whoever published it. */
+/** What one connection was told live, and when. */
+interface LiveConnection {
+  /** When its stream had reached the live events, in milliseconds; infinite before. */
+  since: number;
+  /** The sequence that it had reached then. */
+  after: number;
+  /** When it was left. */
+  until: number;
+  /** Times of arrival, by sequence. */
+  arrivals: Map<number, number>;
+}
+
+/** Events that were accepted, of all publishers. */
 export class Acceptances {
   /** The events in their order; the one of sequence 1 first. */
   readonly log: Published[] = [];
+  /** Times of the 202 of each, in the same order, in milliseconds. */
+  readonly times: number[] = [];
   /** How many publishes were refused or broke off, and were repeated. */
   retries = 0;
 
-  /** An event was accepted. */
-  add(id: string, event: Published): void {
+  /** Adds an event that was accepted at a time. */
+  add(id: string, event: Published, time: number): void {
     const { sequence } = parseEventId(id)!;
     ok(this.log[sequence - 1] === undefined, `event ${sequence} was accepted twice`);
     this.log[sequence - 1] = event;
+    this.times[sequence - 1] = time;
   }
 
   /** Checks that each event that was stored is one that was accepted. */
@@ -52,7 +69,7 @@ export class Acceptances {
 /** Publishes requests of a few events, each with its key until it is accepted. */
 export async function publish(
   name: string,
-  { pick, isOver, pause }: Service,
+  { pick, isOver, pause, bursts }: Service,
   random: SeededRandom,
   acceptances: Acceptances,
 ): Promise<void> {
@@ -60,29 +77,38 @@ export async function publish(
     const events = Array.from({ length: random.integer(1, 5) }, (_, index) => ({
       pipeline: PIPELINE,
       channel: random.pick(CHANNELS),
-      payload: { publisher: name, request, index, time: Date.now() },
+      payload: { publisher: name, request, index },
     }));
-    let ids;
-    while (!(ids = await tryToPublish(pick(random), events, `${name}.${request}`))) {
+    let accepted;
+    while (!(accepted = await tryToPublish(pick(random), events, `${name}.${request}`))) {
       acceptances.retries++;
       await pause(RETRY_MS);
     }
+    const { ids, time } = accepted;
     events.forEach(({ channel, payload }, index) =>
-      acceptances.add(ids[index]!, { channel, data: JSON.stringify(payload) })
+      acceptances.add(ids[index]!, { channel, data: JSON.stringify(payload) }, time)
     );
     await pause(random.integer(0, 20));
+    await bursts();
   }
 }
 
-async function tryToPublish(url: string, events: unknown, key: string): Promise<string[] | null> {
+async function tryToPublish(
+  url: string,
+  events: unknown,
+  key: string,
+): Promise<{ ids: string[]; time: number } | null> {
   try {
     const response = await fetch(`${url}/ingest`, {
       method: "POST",
       headers: { "Content-Type": "application/json", "Idempotency-Key": key },
       body: JSON.stringify(events),
     });
+    const time = performance.now();
     const body = await response.json();
-    if (response.status === 202) return body.events.map(({ id }: { id: string }) => id);
+    if (response.status === 202) {
+      return { ids: body.events.map(({ id }: { id: string }) => id), time };
+    }
     equal(response.status, 503, JSON.stringify(body));
     ok(response.headers.has("Retry-After"));
   } catch (error) {
@@ -99,8 +125,7 @@ export class LastingSubscriber {
   readonly #record: SubscriberRecord;
   /** How many connections it had. */
   connections = 0;
-  /** How long the events that were news took from their publisher, in milliseconds. */
-  readonly latencies: number[] = [];
+  readonly #live: LiveConnection[] = [];
 
   /** @param isPicky Whether it wants one channel alone. */
   constructor(service: Service, random: SeededRandom, isPicky: boolean) {
@@ -150,8 +175,21 @@ export class LastingSubscriber {
   }
 
   async #read(reader: StreamReader, isEnough: (type: string) => boolean): Promise<void> {
+    const live: LiveConnection = { since: Infinity, after: 0, until: 0, arrivals: new Map() };
+    this.#live.push(live);
+    try {
+      await this.#readEvents(reader, live, isEnough);
+    } finally {
+      live.until = performance.now();
+    }
+  }
+
+  async #readEvents(
+    reader: StreamReader,
+    live: LiveConnection,
+    isEnough: (type: string) => boolean,
+  ): Promise<void> {
     let isOpen = false;
-    let isNews = false;
     for (let event; (event = await reader.event());) {
       // A stream that only says to come back is no connection to be judged. An
       // instance may be a moment behind: where news begin says nothing here.
@@ -161,9 +199,39 @@ export class LastingSubscriber {
       }
       isOpen = true;
       this.#record.take(event);
-      if (event.type === "runnel.live") isNews = true;
-      else if (isNews) this.latencies.push(Date.now() - JSON.parse(event.data).time);
+      const { sequence } = parseEventId(event.id!)!;
+      const now = performance.now();
+      if (event.type === "runnel.live") Object.assign(live, { since: now, after: sequence });
+      else if (live.since < Infinity) live.arrivals.set(sequence, now);
       if (isEnough(event.type)) break;
     }
+  }
+
+  /**
+   * Times from the 202 of events to their arrival on streams that were live by
+   * then, in milliseconds; infinite for an event that never arrived on a stream
+   * which stayed open for long enough.
+   *
+   * @param maxMs How long an event may take, in milliseconds.
+   * @param isQuiet Whether nothing disturbed an event between two times.
+   */
+  lateness(
+    { log, times }: Acceptances,
+    maxMs: number,
+    isQuiet: (from: number, to: number) => boolean,
+  ): number[] {
+    const { channels } = this.#record;
+    const all: number[] = [];
+    for (const { since, after, until, arrivals } of this.#live) {
+      for (let sequence = after + 1; sequence <= log.length; sequence++) {
+        const accepted = times[sequence - 1]!;
+        const isWanted = channels.length === 0 || channels.includes(log[sequence - 1]!.channel);
+        if (accepted < since || accepted > until || !isWanted) continue;
+        const arrived = arrivals.get(sequence) ?? Infinity;
+        if (arrived === Infinity && until < accepted + maxMs) continue;
+        if (isQuiet(accepted, Math.min(arrived, until))) all.push(arrived - accepted);
+      }
+    }
+    return all;
   }
 }
