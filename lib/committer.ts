@@ -20,8 +20,7 @@ import {
   toAtomicOperation,
 } from "./commit.ts";
 import { RunnelError } from "./errors.ts";
-import { mintEpoch } from "./event.ts";
-import { type Head, newHead, type Retention } from "./head.ts";
+import { type Head, mintEpoch, newHead, type Retention } from "./head.ts";
 import type { OnceRecord } from "./idempotency.ts";
 import { headKey, onceKey } from "./keys.ts";
 import type { Kv, KvConnection } from "./kv_connection.ts";

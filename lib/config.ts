@@ -6,7 +6,7 @@
  */
 
 import { ACCESS_SETTING_NAMES, type AccessConfig, readAccessConfig } from "./access_config.ts";
-import { isLoopback } from "./access/client_address.ts";
+import { isLoopback } from "./loopback.ts";
 import { RunnelError } from "./errors.ts";
 import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "./event_rules.ts";
 

@@ -31,14 +31,6 @@ export interface Position {
   sequence: number;
 }
 
-/** A new epoch, which nobody can guess. */
-export function mintEpoch(): string {
-  return crypto.getRandomValues(new Uint8Array(8)).toBase64({
-    alphabet: "base64url",
-    omitPadding: true,
-  });
-}
-
 /**
  * The event ID of a position.
  *

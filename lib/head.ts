@@ -39,6 +39,14 @@ export interface Head {
 /** The share of the retention after which a new mark is set. */
 const GRAIN = 8;
 
+/** A new epoch, which nobody can guess. */
+export function mintEpoch(): string {
+  return crypto.getRandomValues(new Uint8Array(8)).toBase64({
+    alphabet: "base64url",
+    omitPadding: true,
+  });
+}
+
 /**
  * The head of a log that nothing was written to yet.
  *

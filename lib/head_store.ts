@@ -6,8 +6,7 @@
  */
 
 import { type Clock, wait } from "./clock.ts";
-import { mintEpoch } from "./event.ts";
-import { clearHead, type Head, newHead } from "./head.ts";
+import { clearHead, type Head, mintEpoch, newHead } from "./head.ts";
 import { headKey } from "./keys.ts";
 import type { KvConnection } from "./kv_connection.ts";
 

@@ -11,6 +11,7 @@
 import type { Clock } from "./clock.ts";
 import type { Head } from "./head.ts";
 import { headKey } from "./keys.ts";
+import type { WatchKv } from "./kv_connection.ts";
 import type { Report } from "./report.ts";
 
 /** Deno KV watches at most this many keys at once. */
@@ -27,9 +28,6 @@ const MAX_AGE_MS = 30 * 60 * 1000;
 
 /** How long to wait before a watch that was lost is opened again, in milliseconds. */
 const REOPEN_MS = 500;
-
-/** What is used of `Deno.Kv` to watch. */
-export type WatchKv = Pick<Deno.Kv, "watch" | "close">;
 
 /** What {@linkcode HeadWatches} work with. */
 export interface HeadWatchOptions {

@@ -11,6 +11,9 @@ import { RunnelError } from "./errors.ts";
 /** What is used of `Deno.Kv`, so that a test can put itself in between. */
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
 
+/** What is used of `Deno.Kv` to watch. */
+export type WatchKv = Pick<Deno.Kv, "watch" | "close">;
+
 /** How a {@linkcode KvConnection} is set up. */
 export interface KvConnectionOptions {
   /** Opens the store. */

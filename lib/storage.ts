@@ -6,8 +6,7 @@
  */
 
 import { RunnelError } from "./errors.ts";
-import type { WatchKv } from "./head_watch.ts";
-import type { Kv } from "./kv_connection.ts";
+import type { Kv, WatchKv } from "./kv_connection.ts";
 
 /** A store that is ready to be opened. Disposing it lets others have it. */
 export interface Storage extends Disposable {

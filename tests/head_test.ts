@@ -1,6 +1,14 @@
-import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { advanceHead, clearHead, type Head, newHead, type Retention } from "../lib/head.ts";
+import { parseEventId } from "../lib/event.ts";
+import {
+  advanceHead,
+  clearHead,
+  type Head,
+  mintEpoch,
+  newHead,
+  type Retention,
+} from "../lib/head.ts";
 
 /** A commit as this test remembers it. */
 interface Commit {
@@ -175,4 +183,13 @@ Deno.test("a head tells a clear from a trim that came after it", () => {
 Deno.test("clearHead() of an empty log keeps it empty", () => {
   const head = clearHead(newHead("AAECAwQFBgc", 0));
   deepEqual([head.sequence, head.oldest], [0, 1]);
+});
+
+Deno.test("mintEpoch() never makes the same twice, and event IDs take what it makes", () => {
+  const epochs = Array.from({ length: 1000 }, mintEpoch);
+  equal(new Set(epochs).size, epochs.length);
+  for (const epoch of epochs) {
+    match(epoch, /^[A-Za-z0-9_-]{11}$/);
+    deepEqual(parseEventId(`${epoch}-0`), { epoch, sequence: 0 });
+  }
 });

@@ -1,6 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import type { WatchKv } from "../lib/head_watch.ts";
-import type { Kv } from "../lib/kv_connection.ts";
+import type { Kv, WatchKv } from "../lib/kv_connection.ts";
 import { FakeClock, settled } from "./support/fake_clock.ts";
 import { FaultyKv, holds } from "./support/faulty_kv.ts";
 import type { StreamReader } from "./support/stream_reader.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isLoopback } from "../loopback.ts";
+
 /**
  * The address of a client.
  *
@@ -33,13 +35,4 @@ export function clientAddress(
     .split(",").map((address) => address.trim()).filter((address) => address !== "");
   const address = proxies > 0 ? forwarded.at(-proxies) ?? remote : remote;
   return address === undefined || isLoopback(address) ? null : address;
-}
-
-/**
- * Whether an address or a name is this machine's own.
- *
- * @param host The address or name.
- */
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?|::ffff:127(\.\d{1,3}){3})$/i.test(host);
 }

@@ -6,7 +6,7 @@
  */
 
 import { RunnelError } from "../errors.ts";
-import { isLoopback } from "./client_address.ts";
+import { isLoopback } from "../loopback.ts";
 
 /** What changes nothing. */
 const READS = ["GET", "HEAD", "OPTIONS"];

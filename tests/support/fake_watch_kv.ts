@@ -5,7 +5,7 @@
  */
 
 import { newHead } from "../../lib/head.ts";
-import type { WatchKv } from "../../lib/head_watch.ts";
+import type { WatchKv } from "../../lib/kv_connection.ts";
 
 interface OpenWatch {
   keys: readonly Deno.KvKey[];
