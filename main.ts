@@ -5,12 +5,12 @@
  * @module
  */
 
-import { readConfig, SETTING_NAMES } from "./lib/config.ts";
-import { RunnelError } from "./lib/errors.ts";
-import { startIsolates } from "./lib/isolates.ts";
-import { serve, type Server } from "./lib/server.ts";
-import { createService } from "./lib/service.ts";
-import { prepareStorage } from "./lib/storage.ts";
+import { readConfig, SETTING_NAMES } from "./lib/config/config.ts";
+import { RunnelError } from "./lib/base/errors.ts";
+import { startIsolates } from "./lib/service/isolates.ts";
+import { serve, type Server } from "./lib/service/server.ts";
+import { createService } from "./lib/service/service.ts";
+import { prepareStorage } from "./lib/kv/storage.ts";
 
 /** A platform kills 5 seconds after its signal; by then all this is over. */
 const EXIT_MS = 4500;

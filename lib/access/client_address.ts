@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isLoopback } from "../loopback.ts";
+import { isLoopback } from "../base/loopback.ts";
 
 /**
  * The address of a client.

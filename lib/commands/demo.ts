@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { defineComponent, DeliveryError, runWorkflow, type Workflow } from "../workflow.ts";
+import { defineComponent, DeliveryError, runWorkflow, type Workflow } from "../workflow/mod.ts";
 
 /** The least time between two runs of the workflow, in milliseconds; up to twice that. */
 const PAUSE_MS = 300;

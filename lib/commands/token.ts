@@ -7,8 +7,8 @@
 
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
-import { readConfig } from "../config.ts";
-import { RunnelError } from "../errors.ts";
+import { readConfig } from "../config/config.ts";
+import { RunnelError } from "../base/errors.ts";
 
 const USAGE = `Mints a token, signed with RUNNEL_TOKEN_SECRET.
 

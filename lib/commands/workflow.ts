@@ -16,7 +16,7 @@ import {
   runWorkflow,
   StepError,
   type WorkflowStep,
-} from "../workflow.ts";
+} from "../workflow/mod.ts";
 
 const USAGE = `Runs component files, in order, as the steps of one workflow, and then delivers
 what they sent with $.send.sse().

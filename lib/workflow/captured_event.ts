@@ -9,7 +9,7 @@ import {
   isDeeperThan,
   MAX_PAYLOAD_BYTES,
   MAX_PAYLOAD_DEPTH,
-} from "../event_rules.ts";
+} from "../protocol/event_rules.ts";
 
 /** What a workflow sends. */
 export interface SseEvent {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pipelineProblem } from "../event_rules.ts";
+import { pipelineProblem } from "../protocol/event_rules.ts";
 
 /** Where events go. */
 export interface Destination {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MAX_BODY_BYTES, MAX_EVENTS } from "../event_rules.ts";
+import { MAX_BODY_BYTES, MAX_EVENTS } from "../protocol/event_rules.ts";
 import type { CapturedEvent } from "./captured_event.ts";
 
 /** Events that go together: all of them are stored, or none. */

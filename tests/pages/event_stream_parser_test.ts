@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { encodeComment, encodeEvent, encodeRetry } from "../../lib/event_stream.ts";
+import { encodeComment, encodeEvent, encodeRetry } from "../../lib/protocol/event_stream.ts";
 import { EventStreamParser } from "../../lib/pages/event_stream_parser.js";
 
 Deno.test("EventStreamParser reads what encodeEvent wrote, however it is cut", () => {

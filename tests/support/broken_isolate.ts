@@ -5,7 +5,7 @@
  * @module
  */
 
-import "../../lib/isolate.ts";
+import "../../lib/service/isolate.ts";
 
 const ways: Record<string, () => void> = {
   "?throws": () => {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import "../../lib/isolate.ts";
+import "../../lib/service/isolate.ts";
 import { SeededRandom } from "./random.ts";
 
 /** How long a message may be delayed, in milliseconds. */

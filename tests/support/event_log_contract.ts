@@ -12,7 +12,7 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
-import { KEY_LIFETIME_MS } from "../../lib/idempotency.ts";
+import { KEY_LIFETIME_MS } from "../../lib/log/idempotency.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {
   createTestLog,

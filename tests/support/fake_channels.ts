@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ChannelConstructor, PipelineMessage } from "../../lib/pipeline_channel.ts";
+import type { ChannelConstructor, PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
 
 type Channel = InstanceType<ChannelConstructor>;
 

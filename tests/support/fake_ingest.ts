@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { DeliveryOptions } from "../../lib/workflow.ts";
+import type { DeliveryOptions } from "../../lib/workflow/mod.ts";
 
 /** What an attempt meets: a status, an answer, or a failure to get one. */
 export type Answer = number | (() => Response) | Error;

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { newHead } from "../../lib/head.ts";
-import type { WatchKv } from "../../lib/kv_connection.ts";
+import { newHead } from "../../lib/log/head.ts";
+import type { WatchKv } from "../../lib/kv/kv_connection.ts";
 
 interface OpenWatch {
   keys: readonly Deno.KvKey[];

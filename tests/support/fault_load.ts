@@ -6,7 +6,7 @@
  */
 
 import { ok, strictEqual as equal } from "node:assert/strict";
-import { parseEventId } from "../../lib/event.ts";
+import { parseEventId } from "../../lib/protocol/event.ts";
 import type { SeededRandom } from "./random.ts";
 import { StreamReader } from "./stream_reader.ts";
 import { type Published, SubscriberRecord } from "./subscriber_record.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kv } from "../../lib/kv_connection.ts";
+import type { Kv } from "../../lib/kv/kv_connection.ts";
 
 /** A call that a test can make go wrong; `next` is one step of a list. */
 export type KvCall = "get" | "getMany" | "next" | "commit";

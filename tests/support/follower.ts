@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseEventId } from "../../lib/event.ts";
+import { parseEventId } from "../../lib/protocol/event.ts";
 import { eventually } from "./eventually.ts";
 import { openStream, type StreamReader } from "./stream_reader.ts";
 import { type Published, SubscriberRecord } from "./subscriber_record.ts";

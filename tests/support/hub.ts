@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { NewEvent } from "../../lib/event.ts";
+import type { NewEvent } from "../../lib/protocol/event.ts";
 import { FaultyKv } from "./faulty_kv.ts";
 import { StreamReader } from "./stream_reader.ts";
 import { textEvent } from "./test_log.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { readConfig } from "../../lib/config.ts";
-import { startIsolates } from "../../lib/isolates.ts";
-import { prepareStorage } from "../../lib/storage.ts";
+import { readConfig } from "../../lib/config/config.ts";
+import { startIsolates } from "../../lib/service/isolates.ts";
+import { prepareStorage } from "../../lib/kv/storage.ts";
 
 const config = readConfig({
   PORT: "0",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Settings } from "../../lib/config.ts";
+import type { Settings } from "../../lib/config/config.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { type LocalServer, serveLocally } from "./local_server.ts";
 import { createTestService, type TestService } from "./test_service.ts";

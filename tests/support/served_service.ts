@@ -5,8 +5,8 @@
  * @module
  */
 
-import { readConfig, type Settings } from "../../lib/config.ts";
-import { createService, type Service } from "../../lib/service.ts";
+import { readConfig, type Settings } from "../../lib/config/config.ts";
+import { createService, type Service } from "../../lib/service/service.ts";
 import { type LocalServer, serveLocally } from "./local_server.ts";
 import { jsonPost } from "./test_service.ts";
 

@@ -7,7 +7,7 @@
  */
 
 import { fail, ok, strictEqual as equal } from "node:assert/strict";
-import { parseEventId } from "../../lib/event.ts";
+import { parseEventId } from "../../lib/protocol/event.ts";
 import type { SaidEvent } from "./stream_reader.ts";
 
 /** An event as its publisher knows it. */

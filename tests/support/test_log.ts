@@ -5,13 +5,13 @@
  * @module
  */
 
-import type { NewEvent } from "../../lib/event.ts";
-import { EventLog } from "../../lib/event_log.ts";
-import type { Retention } from "../../lib/head.ts";
-import { headKey } from "../../lib/keys.ts";
-import { type Kv, KvConnection } from "../../lib/kv_connection.ts";
-import type { Commit } from "../../lib/commit.ts";
-import { unpackSegment } from "../../lib/segment.ts";
+import type { NewEvent } from "../../lib/protocol/event.ts";
+import { EventLog } from "../../lib/log/event_log.ts";
+import type { Retention } from "../../lib/log/head.ts";
+import { headKey } from "../../lib/log/keys.ts";
+import { type Kv, KvConnection } from "../../lib/kv/kv_connection.ts";
+import type { Commit } from "../../lib/log/commit.ts";
+import { unpackSegment } from "../../lib/log/segment.ts";
 import { FakeClock, settled } from "./fake_clock.ts";
 import { FaultyKv } from "./faulty_kv.ts";
 

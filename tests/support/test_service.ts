@@ -5,11 +5,11 @@
  * @module
  */
 
-import { readConfig, type Settings } from "../../lib/config.ts";
-import type { Kv } from "../../lib/kv_connection.ts";
-import type { PipelineChannels } from "../../lib/pipeline_channel.ts";
-import { describeCause } from "../../lib/report.ts";
-import { createService, type Service, type ServiceOptions } from "../../lib/service.ts";
+import { readConfig, type Settings } from "../../lib/config/config.ts";
+import type { Kv } from "../../lib/kv/kv_connection.ts";
+import type { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
+import { describeCause } from "../../lib/base/report.ts";
+import { createService, type Service, type ServiceOptions } from "../../lib/service/service.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { StreamReader } from "./stream_reader.ts";
 

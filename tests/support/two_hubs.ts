@@ -4,8 +4,8 @@
  * @module
  */
 
-import { PipelineChannels } from "../../lib/pipeline_channel.ts";
-import type { ChannelConstructor } from "../../lib/pipeline_channel.ts";
+import { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
+import type { ChannelConstructor } from "../../lib/sync/pipeline_channels.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FaultyKv } from "./faulty_kv.ts";
 import { memoryStore, type SharedStore } from "./test_log.ts";

@@ -1,5 +1,9 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
-import { MAX_CHANNEL_LENGTH, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from "../../lib/event_rules.ts";
+import {
+  MAX_CHANNEL_LENGTH,
+  MAX_PAYLOAD_BYTES,
+  MAX_PAYLOAD_DEPTH,
+} from "../../lib/protocol/event_rules.ts";
 import { captureEvent } from "../../lib/workflow/captured_event.ts";
 import { nest } from "../support/nest.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "../../lib/event_rules.ts";
+import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "../../lib/protocol/event_rules.ts";
 import type { CapturedEvent } from "../../lib/workflow/captured_event.ts";
 import { toBatches } from "../../lib/workflow/publish_body.ts";
 import { awkwardLine, awkwardText } from "../support/awkward.ts";

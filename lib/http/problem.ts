@@ -1,0 +1,80 @@
+/**
+ * From an error to the answer that a client gets.
+ *
+ * @see {@link https://www.rfc-editor.org/rfc/rfc9457}
+ * @module
+ */
+
+import type { RunnelError, RunnelErrorType } from "../base/errors.ts";
+
+/** The statuses of what passes by itself. */
+const PASSING = [429, 503];
+
+/** After how many seconds a client may try again what failed in passing. */
+const RETRY_AFTER_SECONDS = 1;
+
+const INTERNAL = {
+  status: 500,
+  title: "Internal error",
+  detail: "The request failed for a reason that the operator can find in the log",
+};
+
+const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string }>> = {
+  "malformed-request": { status: 400, title: "Malformed request" },
+  "unauthorized": { status: 401, title: "Unauthorized" },
+  "forbidden": { status: 403, title: "Forbidden" },
+  "not-found": { status: 404, title: "Not found" },
+  "method-not-allowed": { status: 405, title: "Method not allowed" },
+  "request-timeout": { status: 408, title: "Request timeout" },
+  "too-large": { status: 413, title: "Body too large" },
+  "unsupported-media-type": { status: 415, title: "Unsupported media type" },
+  "invalid-event": { status: 422, title: "Invalid event" },
+  "key-reused": { status: 422, title: "Idempotency key reused" },
+  "too-many-requests": { status: 429, title: "Too many requests" },
+  "overloaded": { status: 503, title: "Overloaded" },
+  "draining": { status: 503, title: "Draining" },
+  "log-unavailable": { status: 503, title: "Log unavailable" },
+  "keys-unavailable": { status: 503, title: "Keys unavailable" },
+  "outcome-unknown": { status: 503, title: "Outcome unknown" },
+};
+
+/**
+ * Whether a failure passes by itself, so that trying again makes sense.
+ *
+ * @param error The failure.
+ */
+export function isPassing(error: RunnelError): boolean {
+  return PASSING.includes(PROBLEMS[error.type]?.status ?? 0);
+}
+
+/**
+ * The answer for a failure, as a problem document.
+ *
+ * @param error The failure; `null` for one that strangers are told nothing of.
+ * @param headers More headers.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ * import { RunnelError } from "../base/errors.ts";
+ *
+ * const response = problem(new RunnelError("too-large", "Cannot read body: it exceeds 9 bytes"));
+ * equal(response.status, 413);
+ * equal((await response.json()).type, "urn:runnel:problem:too-large");
+ * ```
+ */
+export function problem(error: RunnelError | null, headers: HeadersInit = {}): Response {
+  const known = error && PROBLEMS[error.type];
+  const { status, title } = known ?? INTERNAL;
+  const type = known ? error.type : "internal";
+  const detail = known ? error.message : INTERNAL.detail;
+  const response = new Response(
+    JSON.stringify({ type: `urn:runnel:problem:${type}`, title, status, detail }),
+    { status, headers },
+  );
+  response.headers.set("Content-Type", "application/problem+json");
+  response.headers.set("Cache-Control", "no-store");
+  if (status === 401) response.headers.set("WWW-Authenticate", "Bearer");
+  if (PASSING.includes(status)) response.headers.set("Retry-After", String(RETRY_AFTER_SECONDS));
+  return response;
+}

@@ -1,0 +1,275 @@
+/**
+ * All that an isolate does: what is published is appended to the log and handed
+ * to those who listen, here and in other isolates.
+ *
+ * @module
+ */
+
+import { ChannelFilter } from "../protocol/channel_filter.ts";
+import type { Receipt } from "../log/commit.ts";
+import { RunnelError } from "../base/errors.ts";
+import type { NewEvent, Position } from "../protocol/event.ts";
+import { type History, HistoryReader } from "../log/history.ts";
+import { KeepAlive } from "../stream/keep_alive.ts";
+import { LivePipelines, type LivePipelinesOptions } from "./pipelines.ts";
+import { type SubscriberLimits, SubscriberPlaces } from "./subscriber_quota.ts";
+import { type ProbeRequest, Probes } from "./proxy_probe.ts";
+import { Publishes } from "./in_flight.ts";
+import type { RepairCause } from "./tail.ts";
+
+/** How long streams that end may wait for the last events of other isolates, in milliseconds. */
+const CATCH_UP_MS = 300;
+
+/** What a {@linkcode Hub} works with. */
+export interface HubOptions extends LivePipelinesOptions, SubscriberLimits {
+  /** A number from 0 up to 1, for jitter. */
+  random: () => number;
+  /** The time between two keep-alives of a stream, in milliseconds. */
+  keepAliveMs: number;
+  /** The least reconnection time that subscribers are told, in milliseconds. */
+  retryMs: number;
+  /** After how long a stream ends by itself, give or take a fifth, in milliseconds. */
+  maxStreamAgeMs: number;
+}
+
+/** What a subscriber asks for. */
+export interface Subscription {
+  /** The last event ID that it brings. */
+  lastEventId?: string | undefined;
+  /** How many events of the history it wants, where it brings no ID of this log. */
+  history?: number | undefined;
+  /** The channels that it wants; all without any. */
+  channels?: readonly string[] | undefined;
+  /** The client's address; `null` for one that is not counted by it. */
+  address?: string | null | undefined;
+  /** A position that the log has: its stream does not begin with what is older than that. */
+  seen?: Position | undefined;
+  /** When it ends at the latest, in milliseconds since the Unix epoch: that of its token. */
+  endsAt?: number | undefined;
+  /** Ends it, when another stream takes its place. */
+  signal?: AbortSignal | undefined;
+  /** Hears when it is over. */
+  onGone?: (() => void) | undefined;
+  /**
+   * Settles when its connection is over, which may be long after its stream was
+   * closed: the runtime keeps the connection of a client that does not read.
+   */
+  completed?: Promise<unknown> | undefined;
+}
+
+/** An isolate's publishers and subscribers. */
+export class Hub {
+  readonly #options: HubOptions;
+  readonly #live: LivePipelines;
+  readonly #histories: HistoryReader;
+  readonly #keepAlive: KeepAlive;
+  readonly #places: SubscriberPlaces;
+  readonly #probes: Probes;
+  readonly #publishes = new Publishes();
+  #draining = false;
+  #ping: Promise<void> | null = null;
+
+  /**
+   * Makes a hub without publishers and subscribers.
+   *
+   * @param options What it works with.
+   */
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.#live = new LivePipelines(options);
+    this.#histories = new HistoryReader(options.log);
+    this.#keepAlive = new KeepAlive(options.clock, options.keepAliveMs);
+    this.#places = new SubscriberPlaces(options);
+    this.#probes = new Probes(options.clock);
+  }
+
+  /** How often tails had to be repaired, by how that was learned. */
+  get repairs(): Record<RepairCause, number> {
+    return this.#live.repairs;
+  }
+
+  /** How many events each live pipeline was behind the log when that was last compared. */
+  get behind(): Map<string, number> {
+    return this.#live.behind;
+  }
+
+  /** What is held here now. */
+  get stats(): {
+    pipelines: number;
+    subscribers: number;
+    places: number;
+    probes: number;
+    publishing: number;
+    tailBytes: number;
+  } {
+    return {
+      pipelines: this.#live.size,
+      subscribers: this.#keepAlive.size,
+      places: this.#places.taken,
+      probes: this.#probes.size,
+      publishing: this.#publishes.size,
+      tailBytes: this.#live.tailBytes,
+    };
+  }
+
+  /**
+   * Publishes the events of one request, all or none.
+   *
+   * @param pipeline Where to.
+   * @param events The events, in order.
+   * @param key The idempotency key, if the publisher sent one.
+   * @returns Where the events are, once they are durable.
+   * @throws {RunnelError} As {@linkcode EventLog.append}; `draining` if this
+   *   isolate is about to end.
+   */
+  async publish(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
+    this.#refuseWhileDraining();
+    const receipt = await this.#publishes.add(this.#options.log.append(pipeline, events, key));
+    const { epoch, first, count } = receipt;
+    this.#live.expect(pipeline, { epoch, sequence: first + count - 1 });
+    return receipt;
+  }
+
+  #refuseWhileDraining(): void {
+    if (!this.#draining) return;
+    throw new RunnelError("draining", "Cannot take this: the instance is about to end. Try again");
+  }
+
+  /**
+   * Refuses a subscriber that there is no room for, before it gives anything for
+   * it: a ticket is spent but once.
+   *
+   * @param pipeline Whose subscriber it would be.
+   * @param address Its address, if it is counted by it.
+   * @throws {RunnelError} `draining`, `overloaded` or `too-many-requests`: all pass.
+   */
+  checkRoom(pipeline: string, address: string | null): void {
+    this.#refuseWhileDraining();
+    const leavePlace = this.#places.take(pipeline, address);
+    leavePlace();
+    this.#live.checkRoom(pipeline);
+  }
+
+  /**
+   * Subscribes to a pipeline.
+   *
+   * @param pipeline Whose events.
+   * @param subscription What is asked for.
+   * @returns The event stream. Cancelling it ends the subscription.
+   * @throws {RunnelError} `draining`, `overloaded`, `too-many-requests` or
+   *   `log-unavailable`: all pass.
+   */
+  async subscribe(
+    pipeline: string,
+    subscription: Subscription = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    const { clock, random, history, retryMs, maxStreamAgeMs } = this.#options;
+    const { completed, signal, onGone, seen } = subscription;
+    const agedAt = clock.now() + maxStreamAgeMs * (0.8 + 0.4 * random());
+    const endsAt = Math.min(agedAt, subscription.endsAt ?? Infinity);
+    let leavePlace = () => {};
+    let timer: Disposable | null = null;
+    try {
+      this.#refuseWhileDraining();
+      leavePlace = this.#places.take(pipeline, subscription.address ?? null);
+      completed?.then(leavePlace, leavePlace);
+      const live = this.#live.open(pipeline);
+      if (seen) live.tail.expect(seen);
+      const subscriber = await live.subscribe({
+        lastEventId: subscription.lastEventId,
+        history: Math.min(subscription.history ?? history, history),
+        filter: new ChannelFilter(subscription.channels ?? []),
+        retryMs: Math.round(retryMs * (1 + random())),
+        endsAt,
+        onGone: (subscriber) => {
+          timer?.[Symbol.dispose]();
+          this.#keepAlive.delete(subscriber);
+          if (!completed) leavePlace();
+          onGone?.();
+        },
+      });
+      this.#keepAlive.add(subscriber);
+      // Age is looked at with each keep-alive; a right that ends, ends then.
+      if (endsAt < agedAt) timer = clock.after(endsAt - clock.now(), () => subscriber.end());
+      signal?.addEventListener("abort", () => subscriber.end());
+      // It began to drain, or its session was taken over, while the log was read.
+      if (this.#draining || signal?.aborted) subscriber.end();
+      return subscriber.body;
+    } catch (error) {
+      leavePlace();
+      onGone?.();
+      throw error;
+    }
+  }
+
+  /**
+   * Begins a probe of the way to a client, as {@linkcode Probes.open} does.
+   *
+   * @param request What it is asked for.
+   * @returns The event stream. Cancelling it ends the probe.
+   * @throws {RunnelError} `draining` or `overloaded`: both pass.
+   */
+  probe(request: ProbeRequest): ReadableStream<Uint8Array> {
+    this.#refuseWhileDraining();
+    return this.#probes.open(request);
+  }
+
+  /**
+   * The newest events of a pipeline, oldest first.
+   *
+   * @param pipeline Whose.
+   * @param count How many at most.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer,
+   *   `overloaded` if too many ask.
+   */
+  history(pipeline: string, count: number): Promise<History> {
+    return this.#histories.read(pipeline, count);
+  }
+
+  /**
+   * Clears the history of a pipeline. Who is connected stays so.
+   *
+   * @param pipeline Whose.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer; `draining`.
+   */
+  async clear(pipeline: string): Promise<void> {
+    this.#refuseWhileDraining();
+    const head = await this.#options.log.clear(pipeline);
+    if (head) this.#live.clear(pipeline, head);
+  }
+
+  /**
+   * Resolves if new work is taken and the log answers.
+   *
+   * @param ms How long the log may take, in milliseconds.
+   * @throws {RunnelError} `draining` or `log-unavailable`.
+   */
+  async ready(ms: number): Promise<void> {
+    this.#refuseWhileDraining();
+    // Whoever asks meanwhile is answered with it: a ping is a write.
+    this.#ping ??= this.#options.log.ping(ms).finally(() => this.#ping = null);
+    await this.#ping;
+  }
+
+  /**
+   * Ends: new work is refused, publishes under way are waited for, every stream
+   * gets its last events and its end. A stream that does not read is not waited
+   * for.
+   *
+   * @param ms How long publishes are waited for, in milliseconds.
+   * @param others Resolves once no other isolate publishes any more either.
+   */
+  async drain(
+    ms: number,
+    others?: () => Promise<unknown>,
+  ): Promise<void> {
+    this.#draining = true;
+    this.#probes.end();
+    await this.#publishes.end(this.#options.clock, ms);
+    if (others) {
+      await others();
+      await this.#live.catchUp(CATCH_UP_MS);
+    }
+    await this.#live.close();
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * A connection to Deno KV that always answers: each call has a deadline, and a
+ * remote connection that missed one is replaced.
+ *
+ * @module
+ */
+
+import { type Clock, within } from "../base/clock.ts";
+import { RunnelError } from "../base/errors.ts";
+
+/** What is used of `Deno.Kv`, so that a test can put itself in between. */
+export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
+
+/** What is used of `Deno.Kv` to watch. */
+export type WatchKv = Pick<Deno.Kv, "watch" | "close">;
+
+/** How a {@linkcode KvConnection} is set up. */
+export interface KvConnectionOptions {
+  /** Opens the store. */
+  open: () => Promise<Kv>;
+  /** Whose time deadlines are measured in. */
+  clock: Clock;
+  /** How long a call may take, in milliseconds. */
+  timeoutMs: number;
+  /**
+   * Whether a connection that missed a deadline is replaced by a new one: for a
+   * remote store, whose client never replaces a connection that froze. Not for
+   * `:memory:`, where another connection is another database.
+   */
+  replace: boolean;
+}
+
+/** The one way to the store. */
+export class KvConnection implements Disposable {
+  readonly #options: KvConnectionOptions;
+  /** Connections that were replaced, and the timers that will close them. */
+  readonly #replaced = new Map<Promise<Kv>, Disposable>();
+  #kv: Promise<Kv> | null;
+  #closed = false;
+
+  private constructor(options: KvConnectionOptions, kv: Kv) {
+    this.#options = options;
+    this.#kv = Promise.resolve(kv);
+  }
+
+  /**
+   * Opens the store. A remote one has to answer in time.
+   *
+   * @param options How.
+   * @throws {RunnelError} `log-unavailable` past the deadline.
+   * @throws Whatever opening throws.
+   *
+   * @example
+   * ```ts
+   * import { systemClock } from "../base/clock.ts";
+   *
+   * using connection = await KvConnection.open({
+   *   open: () => Deno.openKv(":memory:"),
+   *   clock: systemClock,
+   *   timeoutMs: 3000,
+   *   replace: false,
+   * });
+   * await connection.call((kv) => kv.get(["head", "p_aBcDeF"]));
+   * ```
+   */
+  static async open(options: KvConnectionOptions): Promise<KvConnection> {
+    const { open, clock, timeoutMs, replace } = options;
+    const opened = replace ? within(clock, timeoutMs, open(), () => late(timeoutMs)) : open();
+    return new KvConnection(options, await opened);
+  }
+
+  /**
+   * Makes one call. Past the deadline its outcome is unknown: the store may
+   * still carry it out.
+   *
+   * @param use The call.
+   * @param ms How long it may take, in milliseconds; the connection's own deadline if that is sooner.
+   * @throws {RunnelError} `log-unavailable` past the deadline.
+   * @throws Whatever `use` throws.
+   */
+  async call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
+    if (this.#closed) throw closed();
+    const { clock, replace } = this.#options;
+    const timeoutMs = Math.min(ms, this.#options.timeoutMs);
+    if (timeoutMs <= 0) throw late(0);
+    const kv = this.#kv ??= this.#options.open();
+    return await within(clock, timeoutMs, this.#use(kv, use), () => {
+      // A deadline much shorter than its own says nothing of a connection.
+      if (replace && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
+      return late(timeoutMs);
+    });
+  }
+
+  /**
+   * Makes one call for somebody who is told what became of it: whatever the
+   * store's own failure was, to them the log is out of reach.
+   *
+   * @param use The call.
+   * @param ms As in {@linkcode KvConnection.call}.
+   * @throws {RunnelError} `log-unavailable`, with the failure as its cause.
+   */
+  async ask<T>(use: (kv: Kv) => Promise<T>, ms?: number): Promise<T> {
+    try {
+      return await this.call(use, ms);
+    } catch (cause) {
+      if (cause instanceof RunnelError && cause.type !== "storage-unusable") throw cause;
+      throw new RunnelError("log-unavailable", "Cannot reach the log. Try again", { cause });
+    }
+  }
+
+  async #use<T>(kv: Promise<Kv>, use: (kv: Kv) => Promise<T>): Promise<T> {
+    let opened: Kv;
+    try {
+      opened = await kv;
+    } catch (error) {
+      // The next call opens the store anew.
+      if (this.#kv === kv) this.#kv = null;
+      throw error;
+    }
+    return await use(opened);
+  }
+
+  #retire(kv: Promise<Kv>): void {
+    if (this.#kv !== kv || this.#closed) return;
+    this.#kv = null;
+    // By then every call on it has met its own deadline.
+    const timer = this.#options.clock.after(this.#options.timeoutMs, () => this.#end(kv));
+    this.#replaced.set(kv, timer);
+  }
+
+  #end(kv: Promise<Kv>): void {
+    this.#replaced.get(kv)?.[Symbol.dispose]();
+    this.#replaced.delete(kv);
+    // A store that never opened needs no closing, and one that cannot be closed
+    // is of no further use either way.
+    kv.then((kv) => kv.close()).catch(() => {});
+  }
+
+  /** Closes the store. Calls under way fail, later ones too. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const kv of this.#replaced.keys()) this.#end(kv);
+    if (this.#kv) this.#end(this.#kv);
+    this.#kv = null;
+  }
+
+  /** Calls {@linkcode KvConnection.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function late(ms: number): RunnelError {
+  return new RunnelError(
+    "log-unavailable",
+    `Cannot reach the log: it did not answer within ${ms} ms. Try again`,
+  );
+}
+
+function closed(): RunnelError {
+  return new RunnelError("draining", "Cannot reach the log: it was closed");
+}

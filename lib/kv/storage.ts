@@ -1,0 +1,104 @@
+/**
+ * Where the log is stored: prepares it, so that whoever set it up wrongly is
+ * told so at start.
+ *
+ * @module
+ */
+
+import { RunnelError } from "../base/errors.ts";
+import type { Kv, WatchKv } from "./kv_connection.ts";
+
+/** A store that is ready to be opened. Disposing it lets others have it. */
+export interface Storage extends Disposable {
+  /** Opens the store. */
+  open: () => Promise<Kv & WatchKv>;
+  /** Whether it is reached over a network: others write to it, and a connection may freeze. */
+  remote: boolean;
+}
+
+/**
+ * Prepares a store. A file gets its folder, and is locked against other
+ * processes: changes are heard in the process that makes them alone.
+ *
+ * @param kv A path, `:memory:`, the URL of a KV Connect server, or `undefined`
+ *   for the platform's own store.
+ * @throws {RunnelError} `storage-unusable`, saying what to do.
+ *
+ * @example
+ * ```ts
+ * using storage = await prepareStorage(":memory:");
+ * (await storage.open()).close();
+ * ```
+ */
+export async function prepareStorage(kv: string | undefined): Promise<Storage> {
+  const remote = kv === undefined || isUrl(kv);
+  const inFile = !remote && kv !== ":memory:";
+  const lock = inFile ? await explained(kv, () => lockFile(kv)) : null;
+  return {
+    open: () => explained(kv ?? "the platform's store", () => Deno.openKv(kv)),
+    remote,
+    [Symbol.dispose]: () => {
+      // Closing alone leaves it locked for as long as a child that was just forked has it.
+      lock?.unlockSync?.();
+      lock?.close();
+    },
+  };
+}
+
+/** Locks a file for as long as the result is open. */
+async function lockFile(path: string): Promise<Deno.FsFile> {
+  await Deno.mkdir(folderOf(path), { recursive: true });
+  const name = `${path}.lock`;
+  const file = await Deno.open(name, { read: true, write: true, create: true });
+  // Deno 2.5 has no tryLock: there, nothing is locked.
+  if (await file.tryLock?.(true) === false) {
+    file.close();
+    const holder = (await Deno.readTextFile(name)).trim();
+    throw new RunnelError(
+      "storage-unusable",
+      `Cannot start: ${path} is in use by process ${holder}. Stop that one, or name another file ` +
+        "in RUNNEL_KV",
+    );
+  }
+  await file.truncate();
+  await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  return file;
+}
+
+async function explained<T>(where: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } catch (error) {
+    if (error instanceof RunnelError) throw error;
+    throw new RunnelError("storage-unusable", explain(where, error), { cause: error });
+  }
+}
+
+function explain(where: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) {
+    const name = /"([^"]+)"/.exec(error.message)?.[1] ?? where;
+    const folder = quote(folderOf(where));
+    return `Cannot start: no permission for ${name}. Use a file in .data, or start with: ` +
+      `RUNNEL_KV=${
+        quote(where)
+      } deno run -P --allow-read=${folder} --allow-write=${folder} main.ts`;
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  const advice = isUrl(where)
+    ? "Start the KV server there, and set DENO_KV_ACCESS_TOKEN to its access token"
+    : "Name a file in a folder that can be written to, :memory:, or the URL of a KV Connect server";
+  return `Cannot start: RUNNEL_KV is ${where}, which cannot be opened (${reason}). ${advice}`;
+}
+
+function isUrl(kv: string): boolean {
+  return /^https?:\/\//.test(kv);
+}
+
+/** A text as one word of a shell's command. */
+function quote(text: string): string {
+  return /^[\w./:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function folderOf(path: string): string {
+  return path.replace(/\/?[^/]*$/, "") || (path.startsWith("/") ? "/" : ".");
+}

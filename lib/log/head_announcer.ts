@@ -1,0 +1,81 @@
+/**
+ * Announces the heads of pipelines that were written a moment ago: a receiver
+ * whose last broadcast was lost learns of it without waiting for the next event.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Change } from "./commit.ts";
+import type { Head } from "./head.ts";
+import { readSegmentHeader } from "./segment.ts";
+
+/**
+ * Time between two announcements, in milliseconds. A pipeline is announced once
+ * it has been quiet for one to two of them; a busy one needs no announcement,
+ * because its next event shows what is missing.
+ */
+const ANNOUNCE_MS = 100;
+
+/** A pipeline with the part of its head that a tail is compared with. */
+export interface AnnouncedHead extends Pick<Head, "epoch" | "sequence" | "cleared"> {
+  /** The pipeline's ID. */
+  pipeline: string;
+}
+
+/** Options for {@linkcode HeadAnnouncer}. */
+export interface HeadAnnouncerOptions {
+  /** Clock used for timers. */
+  clock: Clock;
+  /** Called with the heads of all pipelines that have gone quiet since the last call. */
+  announce: (heads: AnnouncedHead[]) => void;
+}
+
+/** Collects the changes of an isolate's log for announcements. */
+export class HeadAnnouncer implements Disposable {
+  readonly #options: HeadAnnouncerOptions;
+  /** Heads that changed since the last tick. */
+  #recent = new Map<string, AnnouncedHead>();
+  /** Heads that changed before the last tick and not since. */
+  #quiet = new Map<string, AnnouncedHead>();
+  /** Runs while there are heads to announce. */
+  #timer: Disposable | null = null;
+
+  /**
+   * Creates an announcer with nothing to announce.
+   *
+   * @param options Clock, and the function that sends announcements.
+   */
+  constructor(options: HeadAnnouncerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Notes a change, whose pipeline is announced when no other change follows.
+   *
+   * @param change A commit or a clear.
+   */
+  add(change: Change): void {
+    const { pipeline, epoch } = change;
+    const head = "segments" in change
+      ? { sequence: readSegmentHeader(change.segments.at(-1)!).last, cleared: change.cleared }
+      : { sequence: change.oldest - 1, cleared: change.oldest };
+    this.#quiet.delete(pipeline);
+    this.#recent.set(pipeline, { pipeline, epoch, ...head });
+    this.#timer ??= this.#options.clock.every(ANNOUNCE_MS, () => this.#tick());
+  }
+
+  #tick(): void {
+    const heads = [...this.#quiet.values()];
+    this.#quiet = this.#recent;
+    this.#recent = new Map();
+    if (this.#quiet.size === 0) this[Symbol.dispose]();
+    if (heads.length > 0) this.#options.announce(heads);
+  }
+
+  /** Stops the announcements. */
+  [Symbol.dispose](): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * A segment: the events of one commit, or a part of them, as bytes. It is what
+ * the log stores and what isolates send each other.
+ *
+ * Layout, numbers big-endian: version (1 byte), commit token (8), time (float
+ * of 8), first sequence (float of 8), count (4); then for each event the length
+ * of its channel (2) and of its payload (4), and both in UTF-8.
+ *
+ * @module
+ */
+
+import type { AcceptedEvent, NewEvent } from "../protocol/event.ts";
+
+/** The most bytes of a segment: a value of Deno KV takes 65,536 with its own framing. */
+export const MAX_SEGMENT_BYTES = 65_000;
+
+/** The bytes that an event takes in a segment beside its channel and payload. */
+export const EVENT_OVERHEAD_BYTES = 6;
+
+const VERSION = 1;
+const HEADER_BYTES = 29;
+const encoder = new TextEncoder();
+// A channel may begin with U+FEFF, which is no byte order mark there.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** What a segment says of itself before its events. */
+export interface SegmentHeader {
+  /** Names the commit that wrote the segment: 64 random bits. */
+  token: bigint;
+  /** When its events were accepted, in milliseconds since the Unix epoch. */
+  time: number;
+  /** The sequence of its first event. */
+  first: number;
+  /** The sequence of its last event. */
+  last: number;
+}
+
+/** What is said of the events of a commit as a whole. */
+export interface CommitStamp {
+  /** Names the commit: 64 random bits. */
+  token: bigint;
+  /** When the commit was made, in milliseconds since the Unix epoch. */
+  time: number;
+  /** The sequence of its first event. */
+  first: number;
+}
+
+/**
+ * Packs events into as few segments as hold them.
+ *
+ * @param stamp What is said of all events.
+ * @param events The events, in order.
+ * @returns The segments' bytes, in order.
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual as deepEqual } from "node:assert/strict";
+ *
+ * const event = { channel: "events", payload: new TextEncoder().encode("1") };
+ * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event]);
+ * deepEqual(unpackSegment(bytes!), [{ ...event, sequence: 7, time: 5 }]);
+ * ```
+ */
+export function packSegments(stamp: CommitStamp, events: readonly NewEvent[]): Uint8Array[] {
+  const segments: Uint8Array[] = [];
+  let first = stamp.first;
+  let channels: Uint8Array[] = [];
+  let length = HEADER_BYTES;
+  const close = (end: number) => {
+    const start = first - stamp.first;
+    segments.push(pack({ ...stamp, first }, events.slice(start, end), channels, length));
+    first = stamp.first + end;
+    channels = [];
+    length = HEADER_BYTES;
+  };
+  events.forEach((event, index) => {
+    const channel = encoder.encode(event.channel);
+    const size = EVENT_OVERHEAD_BYTES + channel.length + event.payload.length;
+    if (length + size > MAX_SEGMENT_BYTES && channels.length > 0) close(index);
+    channels.push(channel);
+    length += size;
+  });
+  close(events.length);
+  return segments;
+}
+
+function pack(
+  { token, time, first }: CommitStamp,
+  events: readonly NewEvent[],
+  channels: Uint8Array[],
+  length: number,
+): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, VERSION);
+  view.setBigUint64(1, token);
+  view.setFloat64(9, time);
+  view.setFloat64(17, first);
+  view.setUint32(25, events.length);
+  let offset = HEADER_BYTES;
+  events.forEach(({ payload }, index) => {
+    const channel = channels[index]!;
+    view.setUint16(offset, channel.length);
+    view.setUint32(offset + 2, payload.length);
+    bytes.set(channel, offset += EVENT_OVERHEAD_BYTES);
+    bytes.set(payload, offset += channel.length);
+    offset += payload.length;
+  });
+  return bytes;
+}
+
+/**
+ * Reads a segment's header alone.
+ *
+ * @param bytes What {@linkcode packSegments} made.
+ * @throws {TypeError} If it was written by another version of this service.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * const event = { channel: "events", payload: new TextEncoder().encode("1") };
+ * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event, event]);
+ * equal(readSegmentHeader(bytes!).last, 8);
+ * ```
+ */
+export function readSegmentHeader(bytes: Uint8Array): SegmentHeader {
+  const view = viewOf(bytes);
+  const version = view.getUint8(0);
+  if (version !== VERSION) {
+    throw new TypeError(`Cannot read segment: expected version ${VERSION}, got ${version}`);
+  }
+  const first = view.getFloat64(17);
+  const last = first + view.getUint32(25) - 1;
+  return { token: view.getBigUint64(1), time: view.getFloat64(9), first, last };
+}
+
+/**
+ * Unpacks a segment's events. Their payloads are views of `bytes`, not copies.
+ *
+ * @param bytes What {@linkcode packSegments} made.
+ * @throws {TypeError} If it was written by another version of this service.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * const event = { channel: "events", payload: new TextEncoder().encode("1") };
+ * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event]);
+ * equal(unpackSegment(bytes!)[0]!.channel, "events");
+ * ```
+ */
+export function unpackSegment(bytes: Uint8Array): AcceptedEvent[] {
+  const { time, first, last } = readSegmentHeader(bytes);
+  const view = viewOf(bytes);
+  const events: AcceptedEvent[] = [];
+  let offset = HEADER_BYTES;
+  for (let sequence = first; sequence <= last; sequence++) {
+    const payloadStart = offset + EVENT_OVERHEAD_BYTES + view.getUint16(offset);
+    const end = payloadStart + view.getUint32(offset + 2);
+    events.push({
+      sequence,
+      time,
+      channel: decoder.decode(bytes.subarray(offset + EVENT_OVERHEAD_BYTES, payloadStart)),
+      payload: bytes.subarray(payloadStart, end),
+    });
+    offset = end;
+  }
+  return events;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

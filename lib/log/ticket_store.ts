@@ -1,0 +1,123 @@
+/**
+ * Tickets in Deno KV, by the hash of what is in a URL: who reads the store, or a
+ * URL in a trace, has none that opens anything.
+ *
+ * @module
+ */
+
+import type { Position } from "../protocol/event.ts";
+import { ticketKey } from "./keys.ts";
+import type { KvConnection } from "../kv/kv_connection.ts";
+
+/** The most keys that Deno KV reads in one call. */
+const MAX_READ_KEYS = 10;
+
+/** A session that a ticket opened. */
+export interface Session {
+  /** How often it was taken over: the stream that knows another number is an older one. */
+  generation: number;
+  /** When it was opened, in milliseconds since the Unix epoch. */
+  openedAt: number;
+  /** The position before the first event that it could be sent. */
+  from: Position;
+}
+
+/** A ticket: unspent while it has no session. */
+export interface Ticket {
+  /** The pipeline that it is for. */
+  pipeline: string;
+  /** The channels that it is for, all if there are none. */
+  channels: readonly string[];
+  /** Until when it may be spent, in milliseconds since the Unix epoch. */
+  spendBy: number;
+  /** When its session ends, in milliseconds since the Unix epoch; until it is spent, at the latest. */
+  endsAt: number;
+  /** The session that it opened. */
+  session: Session | null;
+}
+
+/** A ticket as it was read: it can be replaced for as long as it stays the same. */
+export interface TicketEntry {
+  /** The ticket. */
+  ticket: Ticket;
+  /** Which version of it. */
+  versionstamp: string;
+}
+
+/**
+ * The tickets.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ * import { systemClock as clock } from "../base/clock.ts";
+ * import { KvConnection } from "../kv/kv_connection.ts";
+ *
+ * const open = () => Deno.openKv(":memory:");
+ * using kv = await KvConnection.open({ open, clock, timeoutMs: 3000, replace: false });
+ * equal(await new TicketStore(kv).read("3f2a"), null);
+ * ```
+ */
+export class TicketStore {
+  readonly #kv: KvConnection;
+
+  /**
+   * Makes the way to the tickets.
+   *
+   * @param kv The store.
+   */
+  constructor(kv: KvConnection) {
+    this.#kv = kv;
+  }
+
+  /**
+   * Reads a ticket.
+   *
+   * @param hash The hash that it is kept by.
+   * @throws {RunnelError} `log-unavailable` if the store does not answer.
+   */
+  async read(hash: string): Promise<TicketEntry | null> {
+    const { value, versionstamp } = await this.#kv.ask((kv) => kv.get<Ticket>(ticketKey(hash)));
+    return value && versionstamp ? { ticket: value, versionstamp } : null;
+  }
+
+  /**
+   * Reads how often the sessions of some tickets were taken over.
+   *
+   * @param hashes The hashes that they are kept by.
+   * @returns The generations; `null` for a ticket that is no more.
+   * @throws {RunnelError} `log-unavailable` if the store does not answer.
+   */
+  async generations(hashes: readonly string[]): Promise<(number | null)[]> {
+    const generations = [];
+    for (let i = 0; i < hashes.length; i += MAX_READ_KEYS) {
+      const keys = hashes.slice(i, i + MAX_READ_KEYS).map(ticketKey);
+      const entries = await this.#kv.ask((kv) => kv.getMany<Ticket[]>(keys));
+      generations.push(...entries.map(({ value }) => value?.session?.generation ?? null));
+    }
+    return generations;
+  }
+
+  /**
+   * Writes a ticket, unless it changed since it was read.
+   *
+   * @param hash The hash that it is kept by.
+   * @param ticket The ticket.
+   * @param versionstamp Which version it replaces; `null` for a new one.
+   * @param expireIn For how long it is of any use, in milliseconds.
+   * @returns Whether it was written.
+   * @throws {RunnelError} `log-unavailable` if the store does not answer.
+   */
+  async write(
+    hash: string,
+    ticket: Ticket,
+    versionstamp: string | null,
+    expireIn: number,
+  ): Promise<boolean> {
+    const key = ticketKey(hash);
+    const { ok } = await this.#kv.ask((kv) =>
+      kv.atomic().check({ key, versionstamp }).set(key, ticket, { expireIn }).commit()
+    );
+    return ok;
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * What a Worker of {@linkcode startIsolates} runs: a service of its own, on the
+ * port that all of them share.
+ *
+ * @module
+ */
+
+import { systemClock } from "../base/clock.ts";
+import { RunnelError } from "../base/errors.ts";
+import type { Log } from "../log/event_log.ts";
+import type { FromIsolate, IsolateSetup, ToIsolate } from "./isolates.ts";
+import { RemoteLog } from "./remote_log.ts";
+import { PipelineChannels } from "../sync/pipeline_channels.ts";
+import { createReport, describeCause } from "../base/report.ts";
+import { serve } from "./server.ts";
+import { createServiceOn, openLog } from "./service.ts";
+import { prepareStorage } from "../kv/storage.ts";
+
+/** This isolate as a Worker, which the types of a main module do not know. */
+const worker = globalThis as unknown as {
+  postMessage(message: FromIsolate): void;
+  addEventListener(type: string, listener: (event: Event) => void): void;
+  close(): void;
+};
+const tell = worker.postMessage.bind(worker);
+
+function fail(event: Event, error: unknown): void {
+  event.preventDefault();
+  tell({ is: "failed", message: `An isolate failed: ${describeCause(error)}` });
+}
+
+worker.addEventListener("error", (event) => fail(event, (event as ErrorEvent).error));
+worker.addEventListener(
+  "unhandledrejection",
+  (event) => fail(event, (event as PromiseRejectionEvent).reason),
+);
+// Otherwise nobody would hear of Deno.exit() …
+worker.addEventListener("unload", () => tell({ is: "failed", message: "An isolate ended" }));
+// … and of close(), which fires nothing.
+worker.close = () => tell({ is: "failed", message: "An isolate ended" });
+
+worker.addEventListener("message", async (event) => {
+  const { config, port, signals, logPort } = (event as MessageEvent<IsolateSetup>).data;
+  const report = createReport(systemClock, console.error);
+  let log: Log;
+  try {
+    const storage = logPort ? null : await prepareStorage(config.kv);
+    log = storage ? await openLog({ config, report, ...storage }) : new RemoteLog(logPort!, {
+      clock: systemClock,
+      timeoutMs: config.kvTimeoutMs,
+      maxWaitingBytes: config.maxWaitingBytes,
+    });
+    const channels = PipelineChannels.detect(report);
+    const watch = storage?.open ?? null;
+    const service = createServiceOn(log, { config, report, channels, watch });
+    const server = serve(service, { hostname: config.host, port }, true);
+    const settled = Promise.withResolvers<void>();
+    signals.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
+      if (data === "end") return settled.resolve();
+      await server.drain(() => {
+        tell({ is: "settled" });
+        return settled.promise;
+      });
+      tell({ is: "drained" });
+    };
+    tell({ is: "listening", address: server.address });
+  } catch (error) {
+    if (error instanceof RunnelError) {
+      tell({ is: "failed", type: error.type, message: error.message });
+    } else fail(event, error);
+  }
+});

@@ -1,0 +1,197 @@
+/**
+ * The whole service, put together from its parts.
+ *
+ * @module
+ */
+
+import { Access } from "../access/access.ts";
+import { createApp, type RequestInfo } from "../http/app.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { Config } from "../config/config.ts";
+import { EventLog, type Log } from "../log/event_log.ts";
+import { Hub } from "../hub/hub.ts";
+import { HeadWatches } from "../sync/head_watches.ts";
+import { type Kv, KvConnection, type WatchKv } from "../kv/kv_connection.ts";
+import type { PipelineChannels } from "../sync/pipeline_channels.ts";
+import { createReport, type Report } from "../base/report.ts";
+import { Tickets } from "../access/tickets.ts";
+
+/** The time that a log keeps events at least, in milliseconds. */
+const RETENTION_MS = 60_000;
+
+/** The bytes that a log keeps at most. */
+const RETENTION_BYTES = 32 * 1024 * 1024;
+
+/** How long a live pipeline may be behind a log that other processes write to, in milliseconds. */
+const PROCESSES_RECONCILE_MS = 60_000;
+
+/** How long one may be behind a log that other isolates write to, in milliseconds. */
+const ISOLATES_RECONCILE_MS = 15_000;
+
+/** What a log is made of. */
+export interface LogOptions {
+  /** The settings. */
+  config: Config;
+  /** Opens the store of the log. */
+  open: () => Promise<Kv>;
+  /** Whether the store is reached over a network, and other processes write to it as well. */
+  remote?: boolean;
+  /** Whose time it is: the machine's by default. */
+  clock?: Clock;
+  /** A number from 0 up to 1, for jitter: `Math.random` by default. */
+  random?: () => number;
+  /** Hears of trouble that clients are told nothing of: standard error by default. */
+  report?: Report;
+}
+
+/** What a service is made of beside its log. */
+export interface ServiceParts extends Omit<LogOptions, "open" | "remote"> {
+  /** The way to other isolates, if there are any. */
+  channels?: PipelineChannels | null;
+  /** Opens the store to watch it, if other processes write to it. */
+  watch?: (() => Promise<WatchKv>) | null;
+}
+
+/** What a service is made of. */
+export interface ServiceOptions extends LogOptions, ServiceParts {}
+
+/** A service that runs. */
+export interface Service {
+  /** Answers a request. */
+  fetch: (request: Request, info?: RequestInfo) => Promise<Response>;
+  /** The pipelines. */
+  hub: Hub;
+  /** The log. */
+  log: Log;
+  /** The tickets. */
+  tickets: Tickets;
+}
+
+/**
+ * Opens the log and puts the parts together.
+ *
+ * @param options What the service is made of.
+ * @throws Whatever opening the store throws.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ * import { readConfig } from "../config/config.ts";
+ *
+ * const service = await createService({
+ *   config: readConfig({}),
+ *   open: () => Deno.openKv(":memory:"),
+ * });
+ * const response = await service.fetch(new Request("http://localhost/healthz"));
+ * equal(await response.text(), "ok\n");
+ * await service.hub.drain(0);
+ * await service.log.close();
+ * ```
+ */
+export async function createService(options: ServiceOptions): Promise<Service> {
+  return createServiceOn(await openLog(options), options);
+}
+
+/**
+ * Opens the log alone.
+ *
+ * @param options What the log is made of.
+ * @throws Whatever opening the store throws.
+ *
+ * @example
+ * ```ts
+ * import { readConfig } from "../config/config.ts";
+ *
+ * const log = await openLog({ config: readConfig({}), open: () => Deno.openKv(":memory:") });
+ * await log.ping(1000);
+ * await log.close();
+ * ```
+ */
+export async function openLog({
+  config,
+  open,
+  remote = false,
+  clock = systemClock,
+  random = Math.random,
+  report = createReport(clock, console.error),
+}: LogOptions): Promise<EventLog> {
+  const kv = await KvConnection.open({
+    open,
+    clock,
+    timeoutMs: config.kvTimeoutMs,
+    replace: remote,
+  });
+  return new EventLog({
+    kv,
+    shared: remote,
+    clock,
+    random,
+    report,
+    retention: { events: config.retention, ms: RETENTION_MS, bytes: RETENTION_BYTES },
+    timeoutMs: config.kvTimeoutMs,
+    maxWaitingBytes: config.maxWaitingBytes,
+  });
+}
+
+/**
+ * Puts the parts together on a log that is there.
+ *
+ * @param log The log. The service listens to it.
+ * @param parts What else the service is made of.
+ *
+ * @example
+ * ```ts
+ * import { readConfig } from "../config/config.ts";
+ *
+ * const config = readConfig({});
+ * const log = await openLog({ config, open: () => Deno.openKv(":memory:") });
+ * const service = createServiceOn(log, { config });
+ * await service.hub.ready(1000);
+ * await log.close();
+ * ```
+ */
+export function createServiceOn(log: Log, {
+  config,
+  channels = null,
+  watch = null,
+  clock = systemClock,
+  random = Math.random,
+  report = createReport(clock, console.error),
+}: ServiceParts): Service {
+  const isolatesMs = channels && ISOLATES_RECONCILE_MS;
+  const hub = new Hub({
+    log,
+    channels,
+    watches: watch && new HeadWatches({ open: watch, clock, random, report }),
+    reconcileMs: watch ? PROCESSES_RECONCILE_MS : isolatesMs,
+    clock,
+    random,
+    report,
+    history: config.history,
+    keepAliveMs: config.keepAliveMs,
+    retryMs: config.retryMs,
+    maxStreamAgeMs: config.maxStreamAgeMs,
+    maxSubscribers: config.maxSubscribers,
+    maxPipelineSubscribers: config.maxPipelineSubscribers,
+    maxAddressSubscribers: config.maxAddressSubscribers,
+    maxPipelines: config.maxPipelines,
+    maxTailBytes: config.maxTailBytes,
+  });
+  const tickets = new Tickets({
+    log,
+    clock,
+    report,
+    ticketMs: config.access.ticketMs,
+    sessionMs: config.access.sessionMs,
+    history: config.history,
+    checkMs: config.keepAliveMs,
+  });
+  const { allowOrigins } = config;
+  const access = new Access({ config: config.access, allowOrigins, clock, tickets });
+  return {
+    fetch: createApp({ hub, access, tickets, config, clock, random, report }),
+    hub,
+    log,
+    tickets,
+  };
+}

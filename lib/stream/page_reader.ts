@@ -1,0 +1,65 @@
+/**
+ * Reads pages of the log for subscribers that are behind the tail: few at a
+ * time, and one for all that ask for the same.
+ *
+ * @module
+ */
+
+import type { EventLog } from "../log/event_log.ts";
+import { EventRun, MAX_CHUNK_BYTES } from "./encoded_events.ts";
+import type { Page } from "../log/log_reader.ts";
+import { Turns } from "../base/semaphore.ts";
+
+/** How many pages are read at once. */
+const MAX_READS = 4;
+
+/** A page of the log, encoded. */
+export interface EncodedPage extends Omit<Page, "events"> {
+  /** The events, ready to be sent. */
+  run: EventRun;
+}
+
+/** Reads pages for all pipelines of an isolate. */
+export class PageReader {
+  readonly #log: Pick<EventLog, "readAfter">;
+  readonly #turns = new Turns(MAX_READS);
+  readonly #reads = new Map<string, Promise<EncodedPage | null>>();
+
+  /**
+   * Makes a reader with nothing to do.
+   *
+   * @param log What is read.
+   */
+  constructor(log: Pick<EventLog, "readAfter">) {
+    this.#log = log;
+  }
+
+  /**
+   * Reads what follows a sequence.
+   *
+   * @param pipeline Whose log.
+   * @param sequence After which event.
+   * @returns The page, or `null` if there is no log of that pipeline.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  read(pipeline: string, sequence: number): Promise<EncodedPage | null> {
+    const key = `${pipeline} ${sequence}`;
+    let read = this.#reads.get(key);
+    if (!read) {
+      read = this.#read(pipeline, sequence).finally(() => this.#reads.delete(key));
+      this.#reads.set(key, read);
+    }
+    return read;
+  }
+
+  async #read(pipeline: string, sequence: number): Promise<EncodedPage | null> {
+    const page = await this.#turns.run(() =>
+      this.#log.readAfter(pipeline, sequence, MAX_CHUNK_BYTES)
+    );
+    if (!page) return null;
+    const { events, ...rest } = page;
+    const run = new EventRun(page.epoch, page.after);
+    run.append(events);
+    return { ...rest, run };
+  }
+}

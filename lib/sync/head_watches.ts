@@ -1,0 +1,245 @@
+/**
+ * Watches the heads of pipelines in a store that other processes write to.
+ *
+ * Watches never share a connection with reads and commits: all calls of one go
+ * over one HTTP/2 connection, and at 200 open streams commits hang for ever
+ * without an error.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Head } from "../log/head.ts";
+import { headKey } from "../log/keys.ts";
+import type { WatchKv } from "../kv/kv_connection.ts";
+import type { Report } from "../base/report.ts";
+
+/** Deno KV watches at most this many keys at once. */
+const MAX_KEYS = 10;
+
+/** Watches of one connection. */
+const MAX_WATCHES = 64;
+
+/** How long changes of what is watched are collected, in milliseconds. */
+const COLLECT_MS = 10;
+
+/** How long a watch lives: its back-off grows with each loss and never resets. */
+const MAX_AGE_MS = 30 * 60 * 1000;
+
+/** How long to wait before a watch that was lost is opened again, in milliseconds. */
+const REOPEN_MS = 500;
+
+/** What {@linkcode HeadWatches} work with. */
+export interface HeadWatchOptions {
+  /** Opens a connection that is for watches alone. */
+  open: () => Promise<WatchKv>;
+  /** Whose time it is. */
+  clock: Clock;
+  /** A number from 0 up to 1, for jitter. */
+  random: () => number;
+  /** Hears of watches that were lost. */
+  report: Report;
+}
+
+/** A connection and how many watches it carries. */
+interface Connection {
+  kv: Promise<WatchKv>;
+  watches: number;
+}
+
+/** Some pipelines that are watched together. */
+class Group {
+  /** The pipelines, each with the versionstamp that was last seen of its head. */
+  readonly seen = new Map<string, string | null | undefined>();
+  reader: ReadableStreamDefaultReader<Deno.KvEntryMaybe<Head>[]> | null = null;
+  /** Ends the current watch, so that another takes its place. */
+  renewal: Disposable | null = null;
+  /** Whether the current watch is about to be replaced. */
+  isRenewed = false;
+  /** Whether the current watch was ended here. */
+  isEnded = false;
+}
+
+/** The watches of an instance. */
+export class HeadWatches implements AsyncDisposable {
+  readonly #options: HeadWatchOptions;
+  readonly #groups = new Set<Group>();
+  readonly #groupOf = new Map<string, Group>();
+  readonly #connections = new Set<Connection>();
+  readonly #loops = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+  #lost = 0;
+  #onHead: (pipeline: string, head: Head | null) => void = () => {};
+
+  /**
+   * Makes watches of nothing.
+   *
+   * @param options What they work with.
+   */
+  constructor(options: HeadWatchOptions) {
+    this.#options = options;
+  }
+
+  /** How many pipelines, watches and connections there are, and how often a watch was lost. */
+  get stats(): { pipelines: number; watches: number; connections: number; lost: number } {
+    return {
+      pipelines: this.#groupOf.size,
+      watches: this.#groups.size,
+      connections: this.#connections.size,
+      lost: this.#lost,
+    };
+  }
+
+  /**
+   * Sets who hears of each head that changed, and of each when it begins to be
+   * watched.
+   *
+   * @param onHead Who hears.
+   */
+  listen(onHead: (pipeline: string, head: Head | null) => void): void {
+    this.#onHead = onHead;
+  }
+
+  /**
+   * Watches a pipeline.
+   *
+   * @param pipeline The pipeline's ID.
+   */
+  add(pipeline: string): void {
+    if (this.#groupOf.has(pipeline) || this.#closing.signal.aborted) return;
+    let group = this.#groups.values().find(({ seen }) => seen.size < MAX_KEYS);
+    if (group) this.#renew(group, COLLECT_MS);
+    else group = new Group();
+    group.seen.set(pipeline, undefined);
+    this.#groupOf.set(pipeline, group);
+    if (!this.#groups.has(group)) this.#start(group);
+  }
+
+  /**
+   * Watches a pipeline no more.
+   *
+   * @param pipeline The pipeline's ID.
+   */
+  delete(pipeline: string): void {
+    const group = this.#groupOf.get(pipeline);
+    if (!group) return;
+    this.#groupOf.delete(pipeline);
+    group.seen.delete(pipeline);
+    if (group.seen.size > 0) return;
+    this.#groups.delete(group);
+    this.#end(group);
+  }
+
+  /**
+   * Replaces the watch of a pipeline: it did not tell of a change.
+   *
+   * @param pipeline The pipeline's ID.
+   */
+  renew(pipeline: string): void {
+    const group = this.#groupOf.get(pipeline);
+    if (group) this.#renew(group, 0);
+  }
+
+  #renew(group: Group, ms: number): void {
+    if (group.isRenewed) return;
+    group.isRenewed = true;
+    group.renewal?.[Symbol.dispose]();
+    group.renewal = this.#options.clock.after(ms, () => this.#end(group));
+  }
+
+  #end(group: Group): void {
+    group.renewal?.[Symbol.dispose]();
+    group.renewal = null;
+    group.isEnded = true;
+    // A stream that failed by itself says so to its reader, too.
+    group.reader?.cancel().catch(() => {});
+  }
+
+  #start(group: Group): void {
+    this.#groups.add(group);
+    const loop = this.#keepWatching(group).finally(() => this.#loops.delete(loop));
+    this.#loops.add(loop);
+  }
+
+  async #keepWatching(group: Group): Promise<void> {
+    // Those that come in the same moment are watched together at once.
+    await this.#wait(COLLECT_MS);
+    while (this.#groups.has(group)) {
+      const connection = this.#connect();
+      try {
+        await this.#watch(group, await connection.kv);
+      } catch (error) {
+        this.#lost++;
+        this.#options.report("Cannot watch the log", error);
+        await this.#wait(REOPEN_MS * (1 + this.#options.random()));
+      } finally {
+        this.#disconnect(connection);
+      }
+    }
+  }
+
+  async #watch(group: Group, kv: WatchKv): Promise<void> {
+    const pipelines = [...group.seen.keys()];
+    if (pipelines.length === 0) return;
+    group.isRenewed = false;
+    group.isEnded = false;
+    group.renewal?.[Symbol.dispose]();
+    group.renewal = this.#options.clock.after(MAX_AGE_MS, () => this.#end(group));
+    const reader = group.reader = kv.watch<Head[]>(pipelines.map(headKey)).getReader();
+    try {
+      while (true) {
+        const { done, value } = await reader.read();
+        if (done && group.isEnded) return;
+        if (done) throw new Error("The store ended a watch");
+        // A wake names all keys though one changed.
+        pipelines.forEach((pipeline, index) => this.#see(group, pipeline, value[index]!));
+      }
+    } finally {
+      group.reader = null;
+    }
+  }
+
+  #see(group: Group, pipeline: string, { value, versionstamp }: Deno.KvEntryMaybe<Head>): void {
+    if (!group.seen.has(pipeline) || group.seen.get(pipeline) === versionstamp) return;
+    group.seen.set(pipeline, versionstamp);
+    this.#onHead(pipeline, value);
+  }
+
+  #connect(): Connection {
+    let connection = this.#connections.values().find(({ watches }) => watches < MAX_WATCHES);
+    if (!connection) {
+      connection = { kv: this.#options.open(), watches: 0 };
+      this.#connections.add(connection);
+    }
+    connection.watches++;
+    return connection;
+  }
+
+  #disconnect(connection: Connection): void {
+    if (--connection.watches > 0) return;
+    this.#connections.delete(connection);
+    // One that never opened was reported by whoever waited for it.
+    connection.kv.then((kv) => kv.close()).catch(() => {});
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const { signal } = this.#closing;
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    using _timer = this.#options.clock.after(ms, resolve);
+    await promise;
+  }
+
+  /** Ends all watches. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const pipeline of this.#groupOf.keys()) this.delete(pipeline);
+    await Promise.all(this.#loops);
+  }
+
+  /** Calls {@linkcode HeadWatches.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

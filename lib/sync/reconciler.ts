@@ -1,0 +1,88 @@
+/**
+ * The safety net: compares each live pipeline with the log now and then, spread
+ * evenly over a period.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Head } from "../log/head.ts";
+import type { Report } from "../base/report.ts";
+import { Turns } from "../base/semaphore.ts";
+
+/** How often some of the pipelines are compared, in milliseconds. */
+const STEP_MS = 1000;
+
+/** Heads that are read in one call: Deno KV's own limit. */
+const MAX_KEYS = 10;
+
+/** Reads that are under way at once. */
+const MAX_READS = 4;
+
+/** What a {@linkcode Reconcile} works with. */
+export interface ReconcileOptions {
+  /** Whose time it is. */
+  clock: Clock;
+  /** After how long each pipeline is compared again, in milliseconds. */
+  periodMs: number;
+  /** The pipelines that are live now. */
+  pipelines: () => Iterable<string>;
+  /** Reads the heads of some pipelines. */
+  heads: (pipelines: readonly string[]) => Promise<(Head | null)[]>;
+  /** Hears of each head that was read. */
+  onHead: (pipeline: string, head: Head | null) => void;
+  /** Hears of reads that failed. */
+  report: Report;
+}
+
+/** Compares pipelines with the log. */
+export class Reconcile implements Disposable {
+  readonly #options: ReconcileOptions;
+  readonly #turns = new Turns(MAX_READS);
+  readonly #timer: Disposable;
+  /** Pipelines of this round that are still to be compared. */
+  #round: string[] = [];
+  /** How many a round has. */
+  #size = 0;
+  /** Pipelines times milliseconds that are due: whole numbers, so that no rounding delays one. */
+  #due = 0;
+
+  /**
+   * Begins to compare.
+   *
+   * @param options What it works with.
+   */
+  constructor(options: ReconcileOptions) {
+    this.#options = options;
+    this.#timer = options.clock.every(STEP_MS, () => this.#step());
+  }
+
+  #step(): void {
+    const { pipelines, periodMs } = this.#options;
+    if (this.#round.length === 0) {
+      this.#round = [...pipelines()];
+      this.#size = this.#round.length;
+    }
+    this.#due = Math.min(this.#round.length * periodMs, this.#due + this.#size * STEP_MS);
+    const now = this.#round.splice(0, Math.floor(this.#due / periodMs));
+    this.#due -= now.length * periodMs;
+    for (let i = 0; i < now.length; i += MAX_KEYS) this.#compare(now.slice(i, i + MAX_KEYS));
+  }
+
+  async #compare(pipelines: readonly string[]): Promise<void> {
+    const { heads, onHead, report } = this.#options;
+    try {
+      const found = await this.#turns.run(() => heads(pipelines));
+      pipelines.forEach((pipeline, index) => onHead(pipeline, found[index]!));
+    } catch (error) {
+      // They are compared again with the next step.
+      this.#round.unshift(...pipelines);
+      report("Cannot compare pipelines with the log", error);
+    }
+  }
+
+  /** Ends it. */
+  [Symbol.dispose](): void {
+    this.#timer[Symbol.dispose]();
+  }
+}

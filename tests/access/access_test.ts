@@ -1,0 +1,217 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { settled } from "../support/fake_clock.ts";
+import { event } from "../support/hub.ts";
+import { assertIdle } from "../support/idle.ts";
+import { createTestService, type TestService } from "../support/test_service.ts";
+import { bearing, mint, PUBLISH_TOKEN, SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
+
+/** Set, the matrix is printed. */
+const PRINT = Deno.env.has("RUNNEL_TEST_MATRIX");
+
+const MODES = {
+  open: {},
+  public: { RUNNEL_PUBLISH_TOKENS: PUBLISH_TOKEN, RUNNEL_TOKEN_SECRET: SECRET },
+  token: TOKEN_SETTINGS,
+};
+
+type Mode = keyof typeof MODES;
+
+/** What a request goes to. All are of `p_a`, and where they have a channel, of `orders`. */
+const ROUTES = {
+  "POST /ingest": { method: "POST", path: "/ingest" },
+  "POST /ingest/:p/:c": { method: "POST", path: "/ingest/p_a/orders" },
+  "DELETE …/events": { method: "DELETE", path: "/pipelines/p_a/events" },
+  "POST …/tickets": { method: "POST", path: "/pipelines/p_a/tickets" },
+  "GET …/events": { method: "GET", path: "/pipelines/p_a/events" },
+  "GET …/sse": { method: "GET", path: "/pipelines/p_a/sse" },
+  "HEAD …/sse": { method: "HEAD", path: "/pipelines/p_a/sse" },
+  "GET …/sse?channel=": { method: "GET", path: "/pipelines/p_a/sse?channel=orders" },
+  "GET /healthz": { method: "GET", path: "/healthz" },
+  "GET /openapi.json": { method: "GET", path: "/openapi.json" },
+} as const;
+
+type RouteName = keyof typeof ROUTES;
+
+/** What comes with a request: headers, and something more in its query. */
+interface Credential {
+  headers?: Record<string, string>;
+  ticket?: string;
+}
+
+type Show = (service: TestService) => Credential | Promise<Credential>;
+
+function jwt(claim: unknown): Show {
+  return async () => ({ headers: bearing(await mint(claim)) });
+}
+
+/** A ticket, and what is done with it before. */
+function ticket(
+  { pipeline = "p_a", channels = [] as string[], isSpent = false, ageMs = 0 } = {},
+): Show {
+  return async (service) => {
+    const { tickets } = service;
+    const { secret } = await tickets.issue({ pipeline, channels, endsAt: Infinity });
+    const use = { lastEventId: undefined, lastEventIdInUrl: undefined };
+    if (isSpent) (await tickets.open(secret, { pipeline, channels, ...use })).close();
+    service.clock.advance(ageMs);
+    return { ticket: secret };
+  };
+}
+
+const ALL = { publish: ["*"], subscribe: ["*"] };
+
+const CREDENTIALS: Record<string, Show> = {
+  "nothing": () => ({}),
+  "no token of ours": () => ({ headers: bearing("a-token-of-somebody-else") }),
+  "static token": () => ({ headers: bearing(PUBLISH_TOKEN) }),
+  "static token, other scheme": () => ({ headers: { Authorization: `Basic ${PUBLISH_TOKEN}` } }),
+  "JWT to publish": jwt({ publish: ["p_a"] }),
+  "JWT to subscribe": jwt({ subscribe: ["p_a"] }),
+  "JWT for both, by p_*": jwt({ publish: ["p_*"], subscribe: ["p_*"] }),
+  "JWT, other pipeline": jwt({ publish: ["p_b", "p_ab*"], subscribe: ["p_b", "p_ab*"] }),
+  "JWT, channel orders": jwt({ ...ALL, channels: ["orders"] }),
+  "JWT, other channel": jwt({ ...ALL, channels: ["names"] }),
+  "JWT, no channel": jwt({ ...ALL, channels: [] }),
+  "JWT without a claim": jwt(undefined),
+  "JWT, expired": async ({ clock }) => ({ headers: bearing(await mint(ALL, clock.now())) }),
+  "cookie to subscribe": async () => ({
+    headers: { Cookie: `a=b; runnel_token=${await mint({ subscribe: ["p_a"] })}` },
+  }),
+  "cookie to publish": async () => ({
+    headers: { Cookie: `runnel_token=${await mint({ publish: ["p_a"] })}` },
+  }),
+  "cookie, other name": async () => ({
+    headers: { Cookie: `x_runnel_token=${await mint({ subscribe: ["p_a"] })}` },
+  }),
+  "ticket": ticket(),
+  "ticket, other pipeline": ticket({ pipeline: "p_b" }),
+  "ticket, other channel": ticket({ channels: ["names"] }),
+  "ticket, 5 minutes old": ticket({ ageMs: 300_000 }),
+  "ticket, spent 9 s ago": ticket({ isSpent: true, ageMs: 9000 }),
+  "ticket, spent 10 s ago": ticket({ isSpent: true, ageMs: 10_000 }),
+  "token in the query": async () => ({ ticket: await mint(ALL) }),
+};
+
+const NAMES = Object.keys(ROUTES) as RouteName[];
+
+/** The statuses of each credential, in the order of the routes. */
+const EXPECTED: Record<Mode, Record<string, string>> = {
+  open: {
+    "nothing": "202 202 204 201 200 200 200 200 200 200",
+  },
+  public: {
+    "nothing": "401 401 401 401 200 200 200 200 200 200",
+    "no token of ours": "401 401 401 401 200 200 200 200 200 200",
+    "static token": "202 202 204 201 200 200 200 200 200 200",
+    "static token, other scheme": "401 401 401 401 200 200 200 200 200 200",
+    "JWT to publish": "202 202 204 201 200 200 200 200 200 200",
+    "JWT to subscribe": "403 403 403 201 200 200 200 200 200 200",
+    "JWT for both, by p_*": "202 202 204 201 200 200 200 200 200 200",
+    "JWT, other pipeline": "403 403 403 403 200 200 200 200 200 200",
+    "JWT, channel orders": "202 202 403 201 200 200 200 200 200 200",
+    "JWT, other channel": "403 403 403 201 200 200 200 200 200 200",
+    "JWT, no channel": "403 403 403 403 200 200 200 200 200 200",
+    "JWT without a claim": "401 401 401 401 200 200 200 200 200 200",
+    "JWT, expired": "401 401 401 401 200 200 200 200 200 200",
+    "cookie to subscribe": "401 401 401 401 200 200 200 200 200 200",
+    "cookie to publish": "401 401 401 401 200 200 200 200 200 200",
+    "cookie, other name": "401 401 401 401 200 200 200 200 200 200",
+    "ticket": "401 401 401 401 200 200 200 200 200 200",
+    "ticket, other pipeline": "401 401 401 401 200 200 200 200 200 200",
+    "ticket, other channel": "401 401 401 401 200 200 200 200 200 200",
+    "ticket, 5 minutes old": "401 401 401 401 200 200 200 200 200 200",
+    "ticket, spent 9 s ago": "401 401 401 401 200 200 200 200 200 200",
+    "ticket, spent 10 s ago": "401 401 401 401 200 200 200 200 200 200",
+    "token in the query": "401 401 401 401 200 200 200 200 200 200",
+  },
+  token: {
+    "nothing": "401 401 401 401 401 401 401 401 200 200",
+    "no token of ours": "401 401 401 401 401 401 401 401 200 200",
+    "static token": "202 202 204 201 403 403 403 403 200 200",
+    "static token, other scheme": "401 401 401 401 401 401 401 401 200 200",
+    "JWT to publish": "202 202 204 201 403 403 403 403 200 200",
+    "JWT to subscribe": "403 403 403 201 200 200 200 200 200 200",
+    "JWT for both, by p_*": "202 202 204 201 200 200 200 200 200 200",
+    "JWT, other pipeline": "403 403 403 403 403 403 403 403 200 200",
+    "JWT, channel orders": "202 202 403 201 200 200 200 200 200 200",
+    "JWT, other channel": "403 403 403 201 200 200 200 403 200 200",
+    "JWT, no channel": "403 403 403 403 403 403 403 403 200 200",
+    "JWT without a claim": "401 401 401 401 401 401 401 401 200 200",
+    "JWT, expired": "401 401 401 401 401 401 401 401 200 200",
+    "cookie to subscribe": "401 401 401 401 200 200 200 200 200 200",
+    "cookie to publish": "401 401 401 401 403 403 403 403 200 200",
+    "cookie, other name": "401 401 401 401 401 401 401 401 200 200",
+    "ticket": "401 401 401 401 401 200 401 200 200 200",
+    "ticket, other pipeline": "401 401 401 401 401 403 401 403 200 200",
+    "ticket, other channel": "401 401 401 401 401 200 401 403 200 200",
+    "ticket, 5 minutes old": "401 401 401 401 401 403 401 403 200 200",
+    "ticket, spent 9 s ago": "401 401 401 401 401 200 401 200 200 200",
+    "ticket, spent 10 s ago": "401 401 401 401 401 403 401 403 200 200",
+    "token in the query": "401 401 401 401 401 403 401 403 200 200",
+  },
+};
+
+/** What a service answers to a credential, the credential made anew for each route. */
+async function statuses(mode: Mode, show: Show): Promise<string[]> {
+  await using service = await createTestService({ settings: MODES[mode] });
+  await service.hub.publish("p_a", [{ ...event(1), channel: "orders" }]);
+  const answers: string[] = [];
+  for (const name of NAMES) {
+    const { method, path } = ROUTES[name];
+    const { headers = {}, ticket } = await show(service);
+    const url = new URL(`http://localhost${path}`);
+    if (ticket) url.searchParams.set("ticket", ticket);
+    const isIngest = path === "/ingest";
+    const response = await service.fetch(
+      new Request(url, {
+        method,
+        headers: isIngest ? { ...headers, "Content-Type": "application/json" } : headers,
+        body: isIngest ? '{"pipeline":"p_a","channel":"orders","payload":1}' : null,
+      }),
+    );
+    await response.body?.cancel();
+    answers.push(String(response.status));
+    equal(
+      response.headers.get("WWW-Authenticate"),
+      response.status === 401 ? "Bearer" : null,
+      `${name} by ${mode}`,
+    );
+    if (method === "POST") {
+      const { events } = await service.hub.history("p_a", 100);
+      // Nothing is stored but by whom it was accepted from.
+      const stored = events.length;
+      const accepted = answers.filter((status, index) =>
+        status === "202" || (status === "204" && index === 2)
+      );
+      const wasCleared = accepted.length === 3;
+      equal(stored, wasCleared ? 0 : 1 + accepted.length, `${name} by ${mode}`);
+    }
+  }
+  await settled();
+  await assertIdle(service);
+  return answers;
+}
+
+for (const mode of Object.keys(MODES) as Mode[]) {
+  Deno.test(`the routes answer who shows what, with streams in the mode ${mode}`, async () => {
+    const rows: Record<string, string> = {};
+    for (const [name, show] of Object.entries(CREDENTIALS)) {
+      rows[name] = (await statuses(mode, show)).join(" ");
+    }
+    if (PRINT) print(mode, rows);
+    const expected = Object.keys(CREDENTIALS).map((name) =>
+      [name, EXPECTED[mode][name] ?? EXPECTED[mode]["nothing"]] as const
+    );
+    deepEqual(rows, Object.fromEntries(expected));
+  });
+}
+
+/** Prints the matrix of a mode as a table. */
+function print(mode: Mode, rows: Record<string, string>): void {
+  const lines = Object.entries(rows).map(([name, statuses]) => [name, ...statuses.split(" ")]);
+  console.log(`\n${mode}\n`);
+  const head = ["", ...NAMES.map((name) => `\`${name}\``)];
+  for (const cells of [head, head.map(() => "---"), ...lines]) {
+    console.log(`| ${cells.join(" | ")} |`);
+  }
+}

@@ -1,0 +1,51 @@
+import { throws } from "node:assert/strict";
+import { guardOpenService } from "../../lib/access/local_only.ts";
+
+function guard(method: string, headers: HeadersInit, allowOrigins: "*" | string[] = "*"): void {
+  guardOpenService(new Request("http://localhost:8000/ingest", { method, headers }), allowOrigins);
+}
+
+for (const host of ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LocalHost"]) {
+  Deno.test(`guardOpenService() answers to ${host}`, () => guard("POST", { Host: host }));
+}
+
+for (
+  const host of [
+    "rebound.example",
+    "rebound.example:8000",
+    "localhost.rebound.example",
+    "127.0.0.1.rebound.example",
+    "localhost@rebound.example",
+    "0.0.0.0:8000",
+    "192.168.0.7:8000",
+    "[::]:8000",
+    ":8000",
+  ]
+) {
+  Deno.test(`guardOpenService() does not answer to ${host}, not even a read`, () => {
+    for (const method of ["GET", "POST", "OPTIONS"]) {
+      throws(() => guard(method, { Host: host }), { type: "forbidden" });
+    }
+  });
+}
+
+const ORIGIN = "https://app.example";
+const crossSite = { "Sec-Fetch-Site": "cross-site", Origin: ORIGIN };
+
+Deno.test("guardOpenService() takes no write from a page of another site, unless its origin is named", () => {
+  for (const method of ["POST", "DELETE"]) {
+    throws(() => guard(method, crossSite), { type: "forbidden" });
+    throws(() => guard(method, crossSite, ["https://other.example"]), { type: "forbidden" });
+    throws(() => guard(method, { ...crossSite, Origin: "null" }, [ORIGIN]), { type: "forbidden" });
+    guard(method, crossSite, [ORIGIN]);
+  }
+  throws(() => guard("POST", { "Sec-Fetch-Site": "cross-site" }), { type: "forbidden" });
+});
+
+Deno.test("guardOpenService() takes reads of any site, and writes of its own pages and of programs", () => {
+  for (const method of ["GET", "HEAD", "OPTIONS"]) guard(method, crossSite);
+  for (const site of ["same-origin", "same-site", "none"]) {
+    guard("POST", { "Sec-Fetch-Site": site, Origin: "http://localhost:5173" });
+  }
+  guard("POST", {});
+});

@@ -1,0 +1,34 @@
+import { doesNotThrow, throws } from "node:assert/strict";
+import { PublishRate } from "../../lib/access/rate_limiter.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+
+const REFUSAL = {
+  type: "too-many-requests",
+  message: "Cannot publish: more than 3 requests in a second. Send more events in each, or wait",
+};
+
+Deno.test("PublishRate.count() takes as many as it may in a second, and refuses the next", () => {
+  const clock = new FakeClock();
+  const rate = new PublishRate(3, clock);
+  for (let second = 0; second < 3; second++) {
+    for (let i = 0; i < 3; i++) rate.count("a");
+    throws(() => rate.count("a"), REFUSAL);
+    clock.advance(999);
+    throws(() => rate.count("a"), REFUSAL);
+    clock.advance(1);
+  }
+});
+
+Deno.test("PublishRate.count() counts each by itself", () => {
+  const rate = new PublishRate(1, new FakeClock());
+  rate.count("a");
+  doesNotThrow(() => rate.count("b"));
+});
+
+Deno.test("PublishRate.count() refuses nobody for long where the clock is set back", () => {
+  const clock = new FakeClock();
+  const rate = new PublishRate(1, clock);
+  rate.count("a");
+  clock.set(clock.now() - 3_600_000);
+  doesNotThrow(() => rate.count("a"));
+});

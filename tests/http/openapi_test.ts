@@ -1,0 +1,104 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { createRoutes, subscriptionQuery } from "../../lib/http/openapi.ts";
+import { createTestService } from "../support/test_service.ts";
+
+/** What these tests look at in an OpenAPI document. */
+interface Document {
+  openapi: string;
+  info: { title: string; version: string };
+  paths: Record<string, Record<string, Operation>>;
+}
+
+interface Operation {
+  summary: string;
+  parameters?: { name: string; in: string; required?: boolean; schema: Record<string, unknown> }[];
+  requestBody?: { content: Record<string, unknown> };
+  responses: Record<string, { description: string; content?: Record<string, unknown> }>;
+}
+
+async function fetchDocument(history = 100): Promise<Document> {
+  await using service = await createTestService({ settings: { RUNNEL_HISTORY: String(history) } });
+  const response = await service.fetch(new Request("http://localhost/openapi.json"));
+  equal(response.status, 200);
+  equal(response.headers.get("Content-Type"), "application/json");
+  return await response.json();
+}
+
+Deno.test("openapi.json names every route and method, with what each answers", async () => {
+  const { openapi, info, paths } = await fetchDocument();
+  match(openapi, /^3\.1\./);
+  ok(info.title && info.version);
+  const answers = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, { responses }]) =>
+      `${method} ${path}: ${Object.keys(responses).sort().join(" ")}`
+    )
+  );
+  deepEqual(answers.sort(), [
+    "delete /pipelines/{pipeline}/events: 204 4XX 503",
+    "get /: 200",
+    "get /assets/{file}: 200 4XX 503",
+    "get /diagnose: 200",
+    "get /healthz: 200",
+    "get /openapi.json: 200",
+    "get /pipelines/diagnose/sse: 200 4XX 503",
+    "get /pipelines/{pipeline}/events: 200 4XX 503",
+    "get /pipelines/{pipeline}/sse: 200 4XX 503",
+    "get /pipelines/{pipeline}: 200 4XX 503",
+    "get /readyz: 200 4XX 503",
+    "post /ingest/{pipeline}/{channel}: 202 4XX 503",
+    "post /ingest: 202 4XX 503",
+    "post /pipelines/{pipeline}/tickets: 201 4XX 503",
+  ]);
+});
+
+Deno.test("openapi.json is well formed: every operation has a summary, every path parameter is declared", async () => {
+  const { paths } = await fetchDocument();
+  for (const [path, operations] of Object.entries(paths)) {
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    for (const { summary, parameters = [], responses } of Object.values(operations)) {
+      ok(summary);
+      for (const { description } of Object.values(responses)) ok(description);
+      const inPath = parameters.filter((parameter) => parameter.in === "path");
+      deepEqual(inPath.map(({ name }) => name), named, path);
+      ok(inPath.every(({ required }) => required), path);
+    }
+  }
+});
+
+Deno.test("openapi.json shows the schemas that validate", async () => {
+  const { paths } = await fetchDocument();
+  const stream = paths["/pipelines/{pipeline}/sse"]!["get"]!;
+  deepEqual(
+    stream.parameters!.map(({ name, in: where }) => `${where} ${name}`).sort(),
+    [
+      "header Last-Event-ID",
+      "path pipeline",
+      "query channel",
+      "query history",
+      "query lastEventId",
+    ],
+  );
+  const pipeline = stream.parameters!.find(({ name }) => name === "pipeline")!;
+  equal(pipeline.schema["pattern"], "^p_[A-Za-z0-9_-]{1,62}$");
+  const channel = stream.parameters!.find(({ name }) => name === "channel")!;
+  equal(channel.schema["maxItems"], 20);
+  deepEqual(Object.keys(stream.responses["200"]!.content!), ["text/event-stream"]);
+  const ingest = paths["/ingest"]!["post"]!;
+  deepEqual(Object.keys(ingest.requestBody!.content), ["application/json", "application/x-ndjson"]);
+  match(JSON.stringify(ingest.requestBody), /"required":\["pipeline","channel"/);
+  deepEqual(Object.keys(ingest.responses["4XX"]!.content!), ["application/problem+json"]);
+});
+
+Deno.test("subscriptionQuery() takes as much history as there is", () => {
+  for (
+    const [history, text, taken] of [[100, "100", true], [7, "8", false], [7, "7", true]] as const
+  ) {
+    equal(subscriptionQuery(history).safeParse({ history: text }).success, taken, text);
+  }
+});
+
+Deno.test("createRoutes() gives the router its paths", () => {
+  const paths = Object.values(createRoutes(100)).map((route) => route.getRoutingPath());
+  ok(paths.includes("/ingest/:pipeline/:channel"));
+  ok(paths.includes("/pipelines/:pipeline/sse"));
+});

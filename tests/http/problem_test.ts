@@ -1,0 +1,88 @@
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { RunnelError, type RunnelErrorType } from "../../lib/base/errors.ts";
+import { isPassing, problem } from "../../lib/http/problem.ts";
+
+/** The status that a client gets; `null` for what only an operator sees, at start. */
+const STATUS: Record<RunnelErrorType, number | null> = {
+  "malformed-request": 400,
+  "unauthorized": 401,
+  "forbidden": 403,
+  "not-found": 404,
+  "request-timeout": 408,
+  "too-many-requests": 429,
+  "keys-unavailable": 503,
+  "method-not-allowed": 405,
+  "too-large": 413,
+  "unsupported-media-type": 415,
+  "invalid-event": 422,
+  "key-reused": 422,
+  "overloaded": 503,
+  "draining": 503,
+  "log-unavailable": 503,
+  "outcome-unknown": 503,
+  "invalid-setting": null,
+  "storage-unusable": null,
+};
+
+function isPassingStatus(status: number): boolean {
+  return status === 429 || status === 503;
+}
+
+for (const [name, status] of Object.entries(STATUS)) {
+  const type = name as RunnelErrorType;
+  const error = new RunnelError(type, "Cannot do it: it is so", { cause: new Error("secret") });
+
+  if (status === null) {
+    Deno.test(`problem() tells strangers nothing of ${type}`, async () => {
+      const response = problem(error);
+      equal(response.status, 500);
+      ok(!(await response.text()).includes("Cannot do it"));
+    });
+    continue;
+  }
+
+  Deno.test(`problem() answers ${type} with ${status} and what to do`, async () => {
+    const response = problem(error);
+    equal(response.status, status);
+    equal(response.headers.get("Content-Type"), "application/problem+json");
+    equal(response.headers.get("Cache-Control"), "no-store");
+    equal(response.headers.get("Retry-After"), isPassingStatus(status) ? "1" : null);
+    equal(response.headers.get("WWW-Authenticate"), status === 401 ? "Bearer" : null);
+    const { title, ...rest } = await response.json();
+    ok(title.length > 0);
+    deepEqual(rest, {
+      type: `urn:runnel:problem:${type}`,
+      status,
+      detail: "Cannot do it: it is so",
+    });
+  });
+
+  Deno.test(`isPassing() is ${isPassingStatus(status)} for ${type}`, () => {
+    equal(isPassing(error), isPassingStatus(status));
+  });
+}
+
+Deno.test("problem() has a title of its own for every type", async () => {
+  const types = Object.keys(STATUS).filter((type) => STATUS[type as RunnelErrorType] !== null);
+  const bodies = types.map((type) => problem(new RunnelError(type as RunnelErrorType, "")).json());
+  const titles = (await Promise.all(bodies)).map(({ title }) => title);
+  equal(new Set(titles).size, types.length);
+});
+
+Deno.test("problem() of the unknown says nothing but that it failed", async () => {
+  const response = problem(null);
+  equal(response.headers.get("Content-Type"), "application/problem+json");
+  deepEqual(await response.json(), {
+    type: "urn:runnel:problem:internal",
+    title: "Internal error",
+    status: 500,
+    detail: "The request failed for a reason that the operator can find in the log",
+  });
+});
+
+Deno.test("problem() keeps the headers that it is given", () => {
+  const error = new RunnelError("method-not-allowed", "Cannot PUT here");
+  const { headers } = problem(error, { Allow: "GET, HEAD" });
+  equal(headers.get("Allow"), "GET, HEAD");
+  equal(headers.get("Content-Type"), "application/problem+json");
+});

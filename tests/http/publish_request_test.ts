@@ -1,0 +1,474 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
+import fc from "fast-check";
+import {
+  MAX_EVENTS,
+  MAX_PAYLOAD_BYTES,
+  MAX_PAYLOAD_DEPTH,
+} from "../../lib/protocol/event_rules.ts";
+import { readPublishRequest, readRawEvent } from "../../lib/http/publish_request.ts";
+import { textOf, utf8 } from "../support/text.ts";
+
+const JSON_TYPE = "application/json";
+const NDJSON_TYPE = "application/x-ndjson";
+
+/** An event with a payload given as JSON text, so that a test decides on every character. */
+function eventOf(payload: string, pipeline: string = "p_a", channel: string = "c"): string {
+  return `{"pipeline":${JSON.stringify(pipeline)},"channel":${
+    JSON.stringify(channel)
+  },"payload":${payload}}`;
+}
+
+/** Every form in which a payload can be sent, each giving back what was understood of it. */
+const forms: [name: string, read: (payload: string) => string][] = [
+  ["one event", (payload) => first(JSON_TYPE, eventOf(payload))],
+  ["an array", (payload) => first(JSON_TYPE, `[${eventOf(payload)}]`)],
+  ["NDJSON", (payload) => first(NDJSON_TYPE, eventOf(payload))],
+  ["raw JSON", (payload) => textOf(readRawEvent("c", JSON_TYPE, utf8(payload)).payload)],
+];
+
+function first(type: string, body: string): string {
+  return textOf(readPublishRequest(type, utf8(body)).events[0]!.payload);
+}
+
+function payloads(type: string, body: string): string[] {
+  return readPublishRequest(type, utf8(body)).events.map(({ payload }) => textOf(payload));
+}
+
+function refuses(read: () => unknown, type: string, message: RegExp): void {
+  throws(read, { name: "RunnelError", type, message });
+}
+
+// What is taken
+
+Deno.test("readPublishRequest() reads an array in order", () => {
+  const body = `[${eventOf("1")},${eventOf("2", "p_a", "d")},${eventOf("3")}]`;
+  deepEqual(readPublishRequest(JSON_TYPE, utf8(body)), {
+    pipeline: "p_a",
+    events: [
+      { channel: "c", payload: utf8("1") },
+      { channel: "d", payload: utf8("2") },
+      { channel: "c", payload: utf8("3") },
+    ],
+  });
+});
+
+const ndjson: [name: string, body: string][] = [
+  ["with a line break at its end", `${eventOf("1.0")}\n${eventOf("2")}\n`],
+  ["without one", `${eventOf("1.0")}\n${eventOf("2")}`],
+  ["with CRLF", `${eventOf("1.0")}\r\n${eventOf("2")}\r\n`],
+  ["with blank lines", `\n \n${eventOf("1.0")}\n\r\n\n${eventOf("2")}\n\n`],
+  ["with U+2028 inside a line", `${eventOf("1.0", "p_a", "a\u2028b")}\n${eventOf("2")}`],
+];
+
+for (const [name, body] of ndjson) {
+  Deno.test(`readPublishRequest() reads NDJSON ${name}`, () => {
+    deepEqual(payloads(NDJSON_TYPE, body), ["1.0", "2"]);
+  });
+}
+
+for (
+  const type of [
+    "application/json; charset=utf-8",
+    "application/json;charset=UTF-8",
+    "APPLICATION/JSON",
+    " application/x-ndjson ; x=y",
+  ]
+) {
+  Deno.test(`readPublishRequest() takes Content-Type ${JSON.stringify(type)}`, () => {
+    deepEqual(payloads(type, eventOf("1")), ["1"]);
+  });
+}
+
+Deno.test("readPublishRequest() passes over a byte order mark", () => {
+  deepEqual(payloads(JSON_TYPE, "\ufeff" + eventOf("1")), ["1"]);
+});
+
+Deno.test("readPublishRequest() takes fields in any order, with any space between", () => {
+  const body = ' {\r\n\t"payload" : 1.50 , "channel":"c","pipeline" : "p_a"} ';
+  deepEqual(payloads(JSON_TYPE, body), ["1.50"]);
+});
+
+Deno.test("readPublishRequest() takes escapes in a channel for what they stand for", () => {
+  const body = String.raw`{"pipeline":"p_\u0061","channel":"\u00e9\ud83d\ude00","payload":1}`;
+  const { pipeline, events } = readPublishRequest(JSON_TYPE, utf8(body));
+  deepEqual([pipeline, events[0]!.channel], ["p_a", "é😀"]);
+});
+
+Deno.test(`readPublishRequest() takes ${MAX_EVENTS} events and no more`, () => {
+  const bodies = (count: number): [string, string][] => {
+    const events = Array<string>(count).fill(eventOf("1"));
+    return [[JSON_TYPE, `[${events}]`], [NDJSON_TYPE, events.join("\n")]];
+  };
+  for (const [type, body] of bodies(MAX_EVENTS)) equal(payloads(type, body).length, MAX_EVENTS);
+  for (const [type, body] of bodies(MAX_EVENTS + 1)) {
+    refuses(() => payloads(type, body), "invalid-event", /expected 1 to 1000 events, got 1001/);
+  }
+});
+
+// Payloads exactly as they were sent
+
+const numberText = fc.stringMatching(/^-?(0|[1-9]\d{0,24})(\.\d{1,20})?([eE][+-]?\d{1,4})?$/);
+
+const stringText = fc.array(
+  fc.oneof(
+    fc.string({ unit: "binary", maxLength: 3 }).map((text) => JSON.stringify(text).slice(1, -1)),
+    fc.constantFrom(...["\\u0041", "\\/", "\\ud800", "\\udc00", "\\ud83d\\ude00", "\u2028", "1.0"]),
+  ),
+  { maxLength: 5 },
+).map((parts) => `"${parts.join("")}"`);
+
+/** JSON as it may be sent, and as it is expected to come out. */
+interface Text {
+  sent: string;
+  taken: string;
+}
+
+/** The text of a JSON string in its shortest form. */
+function shortest(text: string): string {
+  return JSON.stringify(JSON.parse(text));
+}
+
+const { value: jsonText } = fc.letrec<{ value: Text }>((tie) => {
+  const space = fc.constantFrom("", " ", "\t\r ");
+  // A prefix, because JavaScript puts keys that look like indices first.
+  const key = fc.oneof(
+    fc.constantFrom('"a"', '"__proto__"', '"toJSON"', '"rawJSON"', '"constructor"'),
+    stringText.map((text) => `"k${text.slice(1)}`),
+  );
+  return {
+    value: fc.oneof(
+      { depthSize: "small", withCrossShrink: true },
+      numberText.map((text) => ({ sent: text, taken: text })),
+      stringText.map((text) => ({ sent: text, taken: shortest(text) })),
+      fc.constantFrom("null", "true", "false").map((text) => ({ sent: text, taken: text })),
+      fc.tuple(space, fc.array(tie("value"), { maxLength: 4 })).map(([space, items]) => ({
+        sent: `[${space}${items.map(({ sent }) => sent + space)}]`,
+        taken: `[${items.map(({ taken }) => taken)}]`,
+      })),
+      fc.tuple(space, fc.array(fc.tuple(key, tie("value")), { maxLength: 4 })).map(
+        ([space, entries]) => {
+          // Of a doubled key the last value counts, at the first one's place.
+          const fields = new Map(entries.map(([key, { taken }]) => [shortest(key), taken]));
+          const sent = entries.map(([key, { sent }]) => `${space}${key}${space}:${space}${sent}`);
+          const taken = [...fields].map(([key, taken]) => `${key}:${taken}`);
+          return { sent: `{${sent}}`, taken: `{${taken}}` };
+        },
+      ),
+    ),
+  };
+});
+
+for (const [name, read] of forms) {
+  Deno.test(`a number in ${name} stays as it was written`, () => {
+    fc.assert(fc.property(numberText, (text) => equal(read(text), text)), { numRuns: 500 });
+  });
+
+  Deno.test(`a payload in ${name} keeps its numbers, texts, keys and their order`, () => {
+    fc.assert(fc.property(jsonText, ({ sent, taken }) => equal(read(sent), taken)), {
+      numRuns: 500,
+    });
+  });
+
+  Deno.test(`a payload in ${name} that needs no change gets none`, () => {
+    fc.assert(fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+      const text = JSON.stringify(value);
+      equal(read(text), text);
+    }));
+  });
+}
+
+const exact: [name: string, sent: string, taken?: string][] = [
+  ["an integer past 2^53", "12345678901234567890"],
+  ["16 digits", "9007199254740993"],
+  ["a fraction of zero", "1.0"],
+  ["negative zero", "-0"],
+  ["negative zero with a fraction", "-0.0"],
+  ["what is infinite as a double", "1e400"],
+  ["what is zero as a double", "1e-400"],
+  ["a capital exponent", "1E5"],
+  ["a signed exponent", "1e+05"],
+  ["a fraction that no double holds", "0.1"],
+  ["30 decimals", "3.141592653589793238462643383279"],
+  ["numbers deep inside", '{"a":[{"b":[-0,1.0]}]}'],
+  ["what looks like a number in a text", '["1.0","-0","12345678901234567890"]'],
+  ["a key that looks like a number", '{"k1.0":1.0}'],
+  ["null", "null"],
+  ["an empty text", '""'],
+  ["an empty object", "{}"],
+  ["an emoji", '"😀"'],
+  ["an escaped emoji", '"\\ud83d\\ude00"', '"😀"'],
+  ["a lone surrogate escape", '"\\ud800"'],
+  ["a lone surrogate escape beside 1.0", '["\\udc00",1.0]'],
+  ["a lone surrogate escape in a key", '{"\\ud800":1}'],
+  ["U+2028 and U+2029", '"\u2028\u2029"'],
+  ["a byte order mark inside", '"\ufeff"'],
+  ["escapes of control characters", '"\\u0000\\n\\r\\t\\u001f"'],
+  ["__proto__ as a key", '{"__proto__":{"polluted":1}}'],
+  ["__proto__ as a key beside 1.0", '{"__proto__":{"polluted":1.0}}'],
+  ["toJSON as a key", '{"toJSON":"x","n":1.0}'],
+  ["a doubled key", '{"a":1.0,"b":2,"a":3.0}', '{"a":3.0,"b":2}'],
+  ["a doubled key of other kinds", '{"a":[1.0],"a":"x"}', '{"a":"x"}'],
+];
+
+for (const [name, sent, taken = sent] of exact) {
+  Deno.test(`a payload keeps ${name}`, () => {
+    for (const [, read] of forms) equal(read(sent), taken);
+    equal(Object.hasOwn(Object.prototype, "polluted"), false);
+  });
+}
+
+// Limits of a payload
+
+Deno.test(`a payload of ${MAX_PAYLOAD_BYTES} bytes is taken, one byte more is not`, () => {
+  const bodies: ((bytes: number) => string)[] = [
+    (bytes) => `"${"a".repeat(bytes - 2)}"`,
+    (bytes) => `"${"€".repeat(Math.floor((bytes - 2) / 3))}${"a".repeat((bytes - 2) % 3)}"`,
+    (bytes) => `1.${"0".repeat(bytes - 2)}`,
+  ];
+  for (const [name, read] of forms) {
+    for (const body of bodies) {
+      equal(utf8(read(body(MAX_PAYLOAD_BYTES))).length, MAX_PAYLOAD_BYTES, name);
+      refuses(
+        () => read(body(MAX_PAYLOAD_BYTES + 1)),
+        "invalid-event",
+        /event 0: payload: it has 61441 bytes of JSON, expected 61440 at most/,
+      );
+    }
+  }
+});
+
+Deno.test("space around values does not count as payload", () => {
+  const sent = `[${" ".repeat(MAX_PAYLOAD_BYTES)}1.0]`;
+  for (const [, read] of forms) equal(read(sent), "[1.0]");
+});
+
+/** A payload of so many levels, made of arrays, of objects, or of both in turn. */
+const nests: [name: string, make: (levels: number) => string][] = [
+  ["arrays", (levels) => "[".repeat(levels) + "]".repeat(levels)],
+  ["arrays around a fraction", (levels) => `${"[".repeat(levels)}1.0${"]".repeat(levels)}`],
+  ["objects", (levels) => `${'{"a":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`],
+  ["objects around a fraction", (levels) => `${'{"a":'.repeat(levels)}1.0${"}".repeat(levels)}`],
+  [
+    "both",
+    (levels) =>
+      `${'[{"a":'.repeat(levels / 2)}${levels % 2 ? "[]" : "0"}${"}]".repeat(levels / 2)}`,
+  ],
+  ["the last of many", (levels) => `[1,{"a":1},[2],${"[".repeat(levels - 1)}${"]".repeat(levels)}`],
+];
+
+for (const [name, make] of nests) {
+  Deno.test(`a payload of ${MAX_PAYLOAD_DEPTH} levels of ${name} is taken, one more is not`, () => {
+    for (const [, read] of forms) {
+      equal(read(make(MAX_PAYLOAD_DEPTH)), make(MAX_PAYLOAD_DEPTH));
+      refuses(
+        () => read(make(MAX_PAYLOAD_DEPTH + 1)),
+        "invalid-event",
+        /event 0: payload: it is more than 512 levels deep/,
+      );
+    }
+  });
+
+  Deno.test(`a bomb of ${name} is refused, and overflows no stack`, () => {
+    const bomb = make(name.startsWith("objects") ? 80_000 : 250_000);
+    for (const [, read] of forms) refuses(() => read(bomb), "invalid-event", /levels deep/);
+  });
+
+  Deno.test(`a bomb of ${name} outside the payload is refused, and overflows no stack`, () => {
+    const bomb = make(name.startsWith("objects") ? 80_000 : 250_000);
+    const bodies = [
+      bomb,
+      `[${bomb}]`,
+      `{"pipeline":${bomb},"channel":"c","payload":1}`,
+      `{"pipeline":"p_a","channel":${bomb},"payload":1}`,
+      `{"pipeline":"p_a","channel":"c","payload":1.0,"x":${bomb}}`,
+    ];
+    for (const type of [JSON_TYPE, NDJSON_TYPE]) {
+      for (const body of bodies) refuses(() => payloads(type, body), "invalid-event", /event 0/);
+    }
+  });
+}
+
+// What is refused
+
+const types = [
+  null,
+  "",
+  "text/plain",
+  "text/json",
+  "application/x-www-form-urlencoded",
+  "multipart/form-data; boundary=x",
+  "application/jsonp",
+  "application/octet-stream; x=application/json",
+];
+
+for (const type of types) {
+  Deno.test(`readPublishRequest() refuses Content-Type ${type}, saying what it takes`, () => {
+    refuses(
+      () => payloads(type!, eventOf("1")),
+      "unsupported-media-type",
+      /expected Content-Type application\/json or application\/x-ndjson/,
+    );
+  });
+}
+
+const empty = ["", " ", "\r\n\t \n", "\ufeff"];
+
+for (const body of empty) {
+  Deno.test(`readPublishRequest() refuses an empty body: ${JSON.stringify(body)}`, () => {
+    for (const type of [JSON_TYPE, NDJSON_TYPE]) {
+      refuses(() => payloads(type, body), "malformed-request", /the body is empty/);
+    }
+  });
+}
+
+const noJson = [
+  eventOf("1").slice(0, -1),
+  `[${eventOf("1")},`,
+  `[${eventOf("1")}`,
+  `${eventOf("1")},${eventOf("1")}`,
+  eventOf(""),
+  eventOf("01"),
+  eventOf("1."),
+  eventOf(".5"),
+  eventOf("+1"),
+  eventOf("NaN"),
+  eventOf("Infinity"),
+  eventOf("undefined"),
+  eventOf("'a'"),
+  eventOf('"a\nb"'),
+  eventOf('"\\x41"'),
+  eventOf("[1,]"),
+  eventOf("1 // a comment"),
+  "pipeline=p_a&channel=c",
+  "\0",
+];
+
+for (const body of noJson) {
+  Deno.test(`readPublishRequest() refuses what is no JSON: ${JSON.stringify(body)}`, () => {
+    for (const type of [JSON_TYPE, NDJSON_TYPE]) {
+      refuses(() => payloads(type, body), "malformed-request", /is not JSON$/);
+    }
+  });
+}
+
+Deno.test("readPublishRequest() refuses two documents in one JSON body", () => {
+  const body = `${eventOf("1")}\n${eventOf("2")}`;
+  refuses(() => payloads(JSON_TYPE, body), "malformed-request", /is not JSON$/);
+});
+
+Deno.test("readPublishRequest() names the event of NDJSON that is no JSON", () => {
+  const body = `${eventOf("1")}\n\n${eventOf("2").slice(0, -1)}\n${eventOf("3")}`;
+  refuses(() => payloads(NDJSON_TYPE, body), "malformed-request", /Event 1 is not JSON$/);
+});
+
+Deno.test("a body that is not UTF-8 is refused, in every form", () => {
+  const body = utf8(eventOf('"é"')).filter((byte) => byte !== 0xa9);
+  for (const type of [JSON_TYPE, NDJSON_TYPE]) {
+    refuses(() => readPublishRequest(type, body), "malformed-request", /not UTF-8/);
+  }
+  for (const type of [JSON_TYPE, "text/plain", null]) {
+    refuses(() => readRawEvent("c", type, body), "malformed-request", /not UTF-8/);
+  }
+});
+
+const channelRules: [name: string, channel: unknown, message: RegExp][] = [
+  ["a line feed", "a\nb", /well-formed text without control characters/],
+  ["a carriage return", "a\r", /well-formed text without control characters/],
+  ["NUL", "a\0b", /well-formed text without control characters/],
+  ["DEL", "\x7f", /well-formed text without control characters/],
+  ["a C1 control character", "a\x85", /well-formed text without control characters/],
+  ["a lone surrogate", "a\ud800", /well-formed text without control characters/],
+  ["error", "error", /other than error and open/],
+  ["open", "open", /other than error and open/],
+  ["our own prefix", "runnel.x", /does not start with runnel\./],
+  ["nothing", "", /1 to 128 characters/],
+  ["129 units", "a".repeat(129), /1 to 128 characters/],
+  ["129 units of which some are pairs", "😀".repeat(64) + "a", /1 to 128 characters/],
+  ["a number", 1, /expected string/],
+  ["null", null, /expected string/],
+  ["an array", ["c"], /expected string/],
+];
+
+for (const [name, channel, message] of channelRules) {
+  Deno.test(`a channel of ${name} is refused by its rule`, () => {
+    const rule = new RegExp(`event 0: channel: .*${message.source}`);
+    const body = `{"pipeline":"p_a","channel":${JSON.stringify(channel)},"payload":1}`;
+    for (const type of [JSON_TYPE, NDJSON_TYPE]) {
+      refuses(() => payloads(type, body), "invalid-event", rule);
+    }
+    if (typeof channel !== "string") return;
+    refuses(() => readRawEvent(channel, "text/plain", utf8("1")), "invalid-event", rule);
+  });
+}
+
+for (const channel of ["a".repeat(128), "😀".repeat(64), "€".repeat(128), " ", "a:b", "errors"]) {
+  Deno.test(`a channel like ${channel.slice(0, 8)} of ${channel.length} units is taken`, () => {
+    const { events } = readPublishRequest(JSON_TYPE, utf8(eventOf("1", "p_a", channel)));
+    equal(events[0]!.channel, channel);
+    equal(readRawEvent(channel, null, utf8("1")).channel, channel);
+  });
+}
+
+const badEvents: [name: string, event: string, message: RegExp][] = [
+  ["no payload", '{"pipeline":"p_a","channel":"c"}', /payload: expected any JSON value/],
+  ["no channel", '{"pipeline":"p_a","payload":1}', /channel: /],
+  ["no pipeline", '{"channel":"c","payload":1}', /pipeline: /],
+  ["a pipeline without p_", eventOf("1", "a"), /pipeline: expected p_ followed by/],
+  ["a pipeline with a line break", eventOf("1", "p_a\n"), /pipeline: expected p_ followed by/],
+  ["another pipeline", eventOf("1", "p_b"), /pipeline: expected p_a, as in the first event/],
+  ["a field too many", `${eventOf("1").slice(0, -1)},"id":"7"}`, /"id"/],
+  ["a field named __proto__", `${eventOf("1").slice(0, -1)},"__proto__":{}}`, /"__proto__"/],
+  ["a payload too deep", eventOf("[".repeat(513) + "]".repeat(513)), /payload: .*512 levels/],
+  ["a payload too large", eventOf(`"${"a".repeat(61_439)}"`), /payload: .*61440 at most/],
+  ["null", "null", /expected object/],
+  ["a text", '"p_a"', /expected object/],
+  ["an array", `[${eventOf("1")}]`, /expected object/],
+];
+
+for (const [name, bad, message] of badEvents) {
+  Deno.test(`a batch with ${name} in the middle is refused, naming index and field`, () => {
+    const events = [eventOf("1"), bad, eventOf("3")];
+    const named = new RegExp(`^Cannot publish: event 1: .*${message.source}`);
+    refuses(() => payloads(JSON_TYPE, `[${events}]`), "invalid-event", named);
+    refuses(() => payloads(NDJSON_TYPE, events.join("\n")), "invalid-event", named);
+  });
+}
+
+Deno.test("readPublishRequest() refuses an array of no events", () => {
+  refuses(() => payloads(JSON_TYPE, "[]"), "invalid-event", /expected 1 to 1000 events, got 0/);
+});
+
+// The raw form
+
+const raw: [type: string | null, body: string, payload: string][] = [
+  [null, "hello", '"hello"'],
+  ["text/plain", "1.0", '"1.0"'],
+  ["text/plain; charset=utf-8", 'a"b\\c\r\n\0', '"a\\"b\\\\c\\r\\n\\u0000"'],
+  ["text/plain", "", '""'],
+  ["text/plain", "\ufeffa", '"\ufeffa"'],
+  ["application/x-www-form-urlencoded", "a=1&b=2", '"a=1&b=2"'],
+  ["text/html", "\u2028😀", '"\u2028😀"'],
+  ["application/x-ndjson", "1\n2", '"1\\n2"'],
+  ["application/json", " 1.0\n", "1.0"],
+  ["Application/JSON; charset=utf-8", '{"a":-0}', '{"a":-0}'],
+  ["application/cloudevents+json", "[1E5]", "[1E5]"],
+  ["application/json", '"hello"', '"hello"'],
+];
+
+for (const [type, body, payload] of raw) {
+  Deno.test(`readRawEvent() takes ${JSON.stringify(body)} as ${type}`, () => {
+    deepEqual(readRawEvent("c", type, utf8(body)), { channel: "c", payload: utf8(payload) });
+  });
+}
+
+for (const body of ["", " ", "hello", "{", "1 2"]) {
+  Deno.test(`readRawEvent() refuses ${JSON.stringify(body)} as JSON`, () => {
+    refuses(() => readRawEvent("c", JSON_TYPE, utf8(body)), "malformed-request", /is not JSON$/);
+  });
+}
+
+Deno.test("readRawEvent() counts a text's bytes as JSON", () => {
+  const fits = "\n".repeat((MAX_PAYLOAD_BYTES - 2) / 2);
+  equal(readRawEvent("c", "text/plain", utf8(fits)).payload.length, MAX_PAYLOAD_BYTES);
+  refuses(() => readRawEvent("c", "text/plain", utf8(fits + "a")), "invalid-event", /61441 bytes/);
+});

@@ -1,0 +1,154 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { MAX_BODY_BYTES } from "../../lib/protocol/event_rules.ts";
+import { readBody as readBodyWithin } from "../../lib/http/request_body.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+import { textOf, utf8 } from "../support/text.ts";
+
+function post(body: BodyInit | null, headers: HeadersInit = {}): Request {
+  return new Request("http://localhost/", { method: "POST", body, headers });
+}
+
+/** A body that arrives in parts, so that it has no `Content-Length`. */
+function inParts(parts: Iterable<Uint8Array>): ReadableStream<Uint8Array> {
+  return ReadableStream.from(parts);
+}
+
+const MAX_MS = 1000;
+
+function readBody(request: Request, maxBytes = MAX_BODY_BYTES, clock = new FakeClock()) {
+  return readBodyWithin(request, { maxBytes, maxMs: MAX_MS, clock });
+}
+
+Deno.test("readBody() gives a body that does not come its time, and no more", async () => {
+  for (const headers of [{}, { "Content-Length": "10" }]) {
+    const clock = new FakeClock();
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const reading = readBody(post(readable, headers), MAX_BODY_BYTES, clock);
+    const refused = rejects(reading, { type: "request-timeout" });
+    await writer.write(utf8("1"));
+    clock.advance(MAX_MS - 1);
+    await settled();
+    clock.advance(1);
+    await refused;
+    equal(clock.liveTimers, 0);
+    await writer.close();
+  }
+});
+
+const TOO_LARGE = { name: "RunnelError", type: "too-large" };
+
+Deno.test("readBody() reads a body of no bytes, and none at all", async () => {
+  equal((await readBody(post(""))).length, 0);
+  equal((await readBody(post(null))).length, 0);
+  equal((await readBody(post(inParts([])))).length, 0);
+});
+
+Deno.test("readBody() keeps every byte, a byte order mark and NUL included", async () => {
+  const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0, 0xff, 10, 13);
+  deepEqual(await readBody(post(bytes)), bytes);
+});
+
+Deno.test("readBody() takes 512 KiB by default, and not one byte more", async () => {
+  equal(MAX_BODY_BYTES, 512 * 1024);
+  equal((await readBody(post(new Uint8Array(MAX_BODY_BYTES)))).length, MAX_BODY_BYTES);
+  await rejects(readBody(post(new Uint8Array(MAX_BODY_BYTES + 1))), TOO_LARGE);
+});
+
+for (const announced of [true, false]) {
+  const how = announced ? "with" : "without";
+  const make = (text: string) =>
+    announced
+      ? post(text, { "Content-Length": String(text.length) })
+      : post(inParts([...text].map(utf8)));
+
+  Deno.test(`readBody() reads up to the limit ${how} Content-Length`, async () => {
+    equal(textOf(await readBody(make("1234"), 4)), "1234");
+  });
+
+  Deno.test(`readBody() refuses one byte over the limit ${how} Content-Length`, async () => {
+    await rejects(readBody(make("12345"), 4), {
+      ...TOO_LARGE,
+      message: "Cannot read body: it exceeds 4 bytes. Send fewer events in a request",
+    });
+  });
+}
+
+Deno.test("readBody() believes no Content-Length that is too small", async () => {
+  await rejects(readBody(post("12345", { "Content-Length": "1" }), 4), TOO_LARGE);
+});
+
+Deno.test("readBody() refuses an announced length over the limit before it reads", async () => {
+  let pulls = 0;
+  const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
+  await rejects(readBody(post(body, { "Content-Length": "5" }), 4), TOO_LARGE);
+  equal(pulls, 0);
+});
+
+Deno.test("readBody() stops an upload that goes over the limit", async () => {
+  let pulls = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const body = new ReadableStream({
+    pull(controller) {
+      pulls++;
+      controller.enqueue(utf8("123"));
+    },
+    cancel: () => resolve(),
+  }, { highWaterMark: 0 });
+  await rejects(readBody(post(body), 4), TOO_LARGE);
+  await promise;
+  equal(pulls, 2);
+});
+
+Deno.test("readBody() reads many small parts as one, in order", async () => {
+  const text = Array.from({ length: 10_000 }, (_, i) => String(i)).join(",");
+  const parts = [...text].map(utf8);
+  equal(textOf(await readBody(post(inParts(parts)))), text);
+});
+
+Deno.test("readBody() keeps no part, which may be a byte of a much larger buffer", async () => {
+  // A part that was kept would change with the buffer that all parts are of.
+  const buffer = new Uint8Array(1);
+  const parts = function* () {
+    for (const byte of utf8("12345")) {
+      buffer[0] = byte;
+      yield buffer;
+    }
+  };
+  equal(textOf(await readBody(post(inParts(parts())))), "12345");
+});
+
+Deno.test("readBody() passes over parts of no bytes", async () => {
+  const parts = ["", "1", "", "2", ""].map(utf8);
+  equal(textOf(await readBody(post(inParts(parts)))), "12");
+});
+
+for (const coding of ["gzip", "GZIP", "br", "deflate", "identity, gzip", "unknown"]) {
+  Deno.test(`readBody() refuses Content-Encoding ${coding}`, async () => {
+    await rejects(readBody(post("1", { "Content-Encoding": coding })), {
+      name: "RunnelError",
+      type: "unsupported-media-type",
+    });
+  });
+}
+
+Deno.test("readBody() takes a body whose encoding is none", async () => {
+  equal(textOf(await readBody(post("1", { "Content-Encoding": "Identity" }))), "1");
+});
+
+for (const [when, parts] of [["at once", []], ["mid-way", [utf8("123")]]] as const) {
+  Deno.test(`readBody() calls a body that breaks off ${when} malformed`, async () => {
+    const cause = new Error("connection reset");
+    await rejects(readBody(post(inParts(breakOff(parts, cause)))), {
+      name: "RunnelError",
+      type: "malformed-request",
+      message: "Cannot read body: it broke off",
+      cause,
+    });
+  });
+}
+
+function* breakOff(parts: readonly Uint8Array[], cause: Error): Generator<Uint8Array> {
+  yield* parts;
+  throw cause;
+}

@@ -1,0 +1,270 @@
+import {
+  deepStrictEqual as deepEqual,
+  rejects,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
+import { FakeChannels } from "../support/fake_channels.ts";
+import { settled } from "../support/fake_clock.ts";
+import { type FaultyKv, type Held, holds } from "../support/faulty_kv.ts";
+import { createHub, event, subscribe } from "../support/hub.ts";
+import { assertIdle } from "../support/idle.ts";
+import { brief, live, numbers, says } from "../support/numbered.ts";
+import { StreamReader } from "../support/stream_reader.ts";
+import type { TestService } from "../support/test_service.ts";
+import { createTwoHubs } from "../support/two_hubs.ts";
+
+const TYPE = (type: string) => ({ name: "RunnelError", type });
+
+/** Everything that a stream says until it ends. */
+async function rest(stream: StreamReader): Promise<unknown[]> {
+  return (await stream.until("")).map(brief);
+}
+
+// ---------------------------------------------------------------- subscribers
+
+Deno.test("Hub.subscribe() takes as many subscribers as there may be, those on their way included", async () => {
+  const { service, hub, kv } = await createHub({ RUNNEL_MAX_SUBSCRIBERS: "2" });
+  await using _ = service;
+  const held = holds("call");
+  kv.script("get", held.fault);
+  const arriving = [hub.subscribe("p_a"), hub.subscribe("p_a")];
+  await rejects(hub.subscribe("p_b"), TYPE("overloaded"));
+  held.release();
+  const [first, second] = await Promise.all(arriving);
+  await rejects(hub.subscribe("p_a"), TYPE("overloaded"));
+  await first!.cancel();
+  const third = await hub.subscribe("p_b");
+  deepEqual([hub.stats.subscribers, hub.stats.pipelines], [2, 2]);
+  await second!.cancel();
+  await third.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("Hub.subscribe() keeps nothing of one for whom the log does not answer", async () => {
+  const { service, hub, kv } = await createHub({ RUNNEL_MAX_SUBSCRIBERS: "1" });
+  await using _ = service;
+  kv.script("get", () => Promise.reject(new Error("connection reset")));
+  await rejects(hub.subscribe("p_a"), TYPE("log-unavailable"));
+  await assertIdle(service);
+  await (await hub.subscribe("p_a")).cancel();
+});
+
+Deno.test("Hub keeps all its streams alive with one timer", async () => {
+  const { service } = await createHub();
+  await using _ = service;
+  const streams: StreamReader[] = [];
+  for (let i = 0; i < 20; i++) streams.push(await subscribe(service, `p_${i % 5}`));
+  equal(service.clock.liveTimers, 1);
+  for (const stream of streams) await stream.until("runnel.live");
+  const said = streams.map((stream) => stream.next());
+  await settled();
+  service.clock.advance(15_000);
+  for (const each of await Promise.all(said)) {
+    deepEqual(each, { kind: "comment", text: "keepalive" });
+  }
+  for (const stream of streams) await stream.cancel();
+  await assertIdle(service);
+});
+
+// ----------------------------------------------------------------------- drain
+
+/** Holds the commit of a publish that is under way. */
+async function publishHeld({ hub, kv }: { hub: TestService["hub"]; kv: FaultyKv }): Promise<{
+  held: Held;
+  publishing: Promise<unknown>;
+}> {
+  const held = holds("call");
+  kv.script("commit", held.fault);
+  const publishing = hub.publish("p_a", [event("in flight")]);
+  await held.met;
+  return { held, publishing };
+}
+
+Deno.test("Hub.ready() asks the log once for all who ask at the same time", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  const before = kv.calls.commit;
+  await Promise.all(Array.from({ length: 20 }, () => hub.ready(1000)));
+  equal(kv.calls.commit, before + 1);
+  await hub.ready(1000);
+  equal(kv.calls.commit, before + 2);
+});
+
+Deno.test("Hub.drain() refuses new work, and is not ready while the process answers", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  await hub.drain(2500);
+  const calls = { ...kv.calls };
+  await rejects(hub.publish("p_a", [event(1)]), TYPE("draining"));
+  await rejects(hub.subscribe("p_a"), TYPE("draining"));
+  await rejects(hub.clear("p_a"), TYPE("draining"));
+  throws(() => hub.probe({ everyMs: 100, bytes: 0 }), TYPE("draining"));
+  await rejects(hub.ready(1000), TYPE("draining"));
+  deepEqual(kv.calls, calls);
+  equal((await service.fetch(new Request("http://localhost/healthz"))).status, 200);
+  equal((await service.fetch(new Request("http://localhost/readyz"))).status, 503);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.drain() waits for publishes under way, then ends every stream with its last events", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  const [waiting, slow] = [await subscribe(service), await subscribe(service)];
+  await waiting.until("runnel.live");
+  const end = rest(waiting);
+  const { held, publishing } = await publishHeld({ hub, kv });
+  await hub.publish("p_b", [event(1)]);
+  let drained = false;
+  const draining = hub.drain(2500).then(() => drained = true);
+  await rejects(hub.publish("p_a", [event("late")]), TYPE("draining"));
+  service.clock.advance(2499);
+  await settled();
+  equal(drained, false);
+  equal(hub.stats.subscribers, 2);
+  held.release();
+  await publishing;
+  await draining;
+  deepEqual(await end, ["in flight"]);
+  deepEqual(await rest(slow), [live(0), "in flight"]);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.drain() tells publishers at its deadline that the outcome is unknown", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  const stream = await subscribe(service);
+  const { held, publishing } = await publishHeld({ hub, kv });
+  const response = service.fetch(
+    new Request("http://localhost/ingest/p_a/events", { method: "POST", body: "x" }),
+  );
+  const refused = rejects(publishing, TYPE("outcome-unknown"));
+  await settled();
+  const draining = hub.drain(2500);
+  service.clock.advance(2500);
+  await draining;
+  await refused;
+  equal((await response).status, 503);
+  equal((await response).headers.get("Retry-After"), "1");
+  equal((await (await response).json()).type, "urn:runnel:problem:outcome-unknown");
+  deepEqual(await rest(stream), [live(0)]);
+  held.release();
+  await held.done;
+  await assertIdle(service);
+});
+
+Deno.test("Hub.drain() ends probes at once, before publishes under way", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  const held = holds("answer");
+  kv.script("commit", held.fault);
+  const publishing = hub.publish("p_a", [event(1)]);
+  await held.met;
+  const probe = new StreamReader(hub.probe({ everyMs: 100, bytes: 0 }));
+  const draining = hub.drain(2500);
+  equal((await probe.events(2)).length, 1);
+  held.release();
+  await Promise.all([publishing, draining]);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.drain() does not wait for a stream that does not read", async () => {
+  const { service, hub } = await createHub();
+  await using _ = service;
+  const stream = await subscribe(service);
+  await hub.publish("p_a", [event(1)]);
+  await hub.drain(2500);
+  equal(service.clock.liveTimers, 1);
+  deepEqual(await rest(stream), [live(0), 1]);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.drain() ends a stream that is on its way, too", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  await hub.publish("p_a", [event(1)]);
+  const held = holds("answer");
+  kv.script("get", held.fault);
+  const arriving = subscribe(service);
+  await held.met;
+  await hub.drain(2500);
+  held.release();
+  deepEqual(await rest(await arriving), [1, live(1)]);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.drain() ends a stream that is behind the tail where it is: it comes back without a hole", async () => {
+  await using hubs = await createTwoHubs(null, { RUNNEL_HISTORY: "5" });
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  const { epoch } = await here.hub.publish("p_a", numbers(1, 50).map(event));
+  const stream = new StreamReader(await here.hub.subscribe("p_a", { lastEventId: `${epoch}-7` }));
+  await here.hub.drain(2500);
+  deepEqual(await rest(stream), []);
+  const again = new StreamReader(await there.hub.subscribe("p_a", { lastEventId: `${epoch}-7` }));
+  deepEqual(await says(again, 44), [...numbers(8, 50), live(43)]);
+  await again.cancel();
+});
+
+Deno.test("Hub.drain() closes its channels for good, even for a commit that comes late", async () => {
+  const network = new FakeChannels();
+  await using hubs = await createTwoHubs(network.Channel);
+  const { service, kv } = hubs.here;
+  const stream = await subscribe(service);
+  const { held, publishing } = await publishHeld({ hub: service.hub, kv });
+  const refused = rejects(publishing, TYPE("outcome-unknown"));
+  const draining = service.hub.drain(2500);
+  hubs.clock.advance(2500);
+  await draining;
+  await refused;
+  held.release();
+  await settled();
+  deepEqual(await rest(stream), [live(0)]);
+  deepEqual(network.open, ["runnel"], "the other's");
+  deepEqual(service.reports, []);
+});
+
+// --------------------------------------------------------------------- fan-out
+
+Deno.test("Hub.subscribe() listens to others before it reads the log", async () => {
+  const network = new FakeChannels();
+  await using hubs = await createTwoHubs(network.Channel);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  await here.hub.publish("p_a", [event(1)]);
+  for (const what of ["call", "answer"] as const) {
+    const held = holds(what);
+    hubs.there.kv.script("get", held.fault);
+    const arriving = subscribe(there);
+    await held.met;
+    await here.hub.publish("p_a", [event(2)]);
+    held.release();
+    const stream = await arriving;
+    await here.hub.publish("p_a", [event(3)]);
+    const events = (await stream.events(what === "call" ? 4 : 6)).map(brief);
+    deepEqual(
+      events.filter((each) => !Array.isArray(each)),
+      what === "call" ? [1, 2, 3] : [1, 2, 3, 2, 3],
+    );
+    await stream.cancel();
+    await assertIdle(there);
+  }
+});
+
+Deno.test("Hub.publish() hears nothing of a channel that fails, and delivers here", async () => {
+  const network = new FakeChannels();
+  const broken = () => {
+    throw new TypeError("expected i32");
+  };
+  network.route = broken;
+  network.onClose = broken;
+  await using hubs = await createTwoHubs(network.Channel);
+  const { service, channels } = hubs.here;
+  const stream = await subscribe(service);
+  for (let i = 1; i <= 3; i++) await service.hub.publish("p_a", [event(i)]);
+  deepEqual(await says(stream, 4), [live(0), 1, 2, 3]);
+  equal(channels!.stats.failures, 3);
+  await service.hub.clear("p_a");
+  equal(channels!.stats.failures, 4);
+  await stream.cancel();
+  equal(channels!.stats.failures, 5);
+  await assertIdle(service);
+});

@@ -1,0 +1,36 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import type { Receipt } from "../../lib/log/commit.ts";
+import { Publishes } from "../../lib/hub/in_flight.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+
+const receipt: Receipt = { epoch: "AAECAwQFBgc", first: 1, count: 1, replayed: false };
+
+Deno.test("Publishes.end() waits for the last of them, its publisher first", async () => {
+  const [clock, publishes] = [new FakeClock(), new Publishes()];
+  const log = [Promise.withResolvers<Receipt>(), Promise.withResolvers<Receipt>()];
+  const order: string[] = [];
+  for (const { promise } of log) {
+    publishes.add(promise).then(() => order.push("answered"), () => order.push("refused"));
+  }
+  const ended = publishes.end(clock, 100).then(() => order.push("ended"));
+  log[0]!.reject(new Error("refused"));
+  await settled();
+  deepEqual([order, publishes.size], [["refused"], 1]);
+  log[1]!.resolve(receipt);
+  await ended;
+  deepEqual(order, ["refused", "answered", "ended"]);
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("Publishes.end() refuses those that take longer, and forgets them", async () => {
+  const [clock, publishes] = [new FakeClock(), new Publishes()];
+  const log = Promise.withResolvers<Receipt>();
+  const refused = rejects(publishes.add(log.promise), { type: "outcome-unknown" });
+  const ended = publishes.end(clock, 100);
+  clock.advance(100);
+  await Promise.all([ended, refused]);
+  equal(publishes.size, 0);
+  log.resolve(receipt);
+  await settled();
+  equal(publishes.size, 0);
+});

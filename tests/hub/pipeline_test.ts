@@ -1,0 +1,213 @@
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { headKey } from "../../lib/log/keys.ts";
+import { driven } from "../support/driven.ts";
+import { settled } from "../support/fake_clock.ts";
+import { FaultyKv, type Held, holds, passes } from "../support/faulty_kv.ts";
+import { assertIdle } from "../support/idle.ts";
+import {
+  begins,
+  brief,
+  live,
+  numbers,
+  publish,
+  resumed,
+  says,
+  unknown,
+} from "../support/numbered.ts";
+import type { SaidEvent } from "../support/stream_reader.ts";
+import { storedSegments } from "../support/test_log.ts";
+import { createTestService } from "../support/test_service.ts";
+import { createTwoHubs } from "../support/two_hubs.ts";
+
+const FOREIGN = "AAAAAAAAAAA-3";
+const HISTORY = 5;
+const settings = { RUNNEL_HISTORY: String(HISTORY) };
+
+/** Holds the read or write of a store that is made as the nth from now on. */
+function holdNth(kv: FaultyKv, n: number, what: "call" | "answer"): Held {
+  const held = holds(what);
+  let calls = 0;
+  kv.fallback = () => calls++ === n ? held.fault : passes;
+  return held;
+}
+
+/**
+ * Checks what a stream said up to `last`: nothing missing, nothing twice, and
+ * the seam in its place.
+ */
+function assertWhole(events: readonly SaidEvent[], after: number | null, last: number): void {
+  const told = events.map(brief);
+  const seam = told.findIndex((said) => Array.isArray(said));
+  const sequences = told.toSpliced(seam, 1);
+  const first = after === null ? last - sequences.length + 1 : after + 1;
+  deepEqual(sequences, numbers(first, last), JSON.stringify(told));
+  deepEqual(told[seam], live(seam));
+  equal(events[seam]!.id!.split("-").at(-1), String(first + seam - 1));
+  if (after === null) equal(seam, Math.min(HISTORY, first + seam - 1), "the whole history");
+}
+
+/** How many events there are, after which the subscriber resumes, and who is there already. */
+const ARRIVALS: [string, number, number | null, boolean][] = [
+  ["fresh to a pipeline that nobody wrote to", 0, null, false],
+  ["fresh to a pipeline", 12, null, false],
+  ["fresh to a pipeline that is live", 12, null, true],
+  ["resuming within the tail", 12, 9, false],
+  ["resuming within the tail of a pipeline that is live", 12, 9, true],
+  ["resuming behind the tail", 12, 2, false],
+  ["resuming behind the tail of a pipeline that is live", 12, 2, true],
+];
+
+for (const [how, count, after, isLive] of ARRIVALS) {
+  for (const what of ["call", "answer"] as const) {
+    Deno.test(`Pipeline.subscribe() leaves no hole and no duplicate for one ${how}, whatever is published around the ${what} of whichever read`, async () => {
+      let held = true;
+      let n = 0;
+      for (; held; n++) {
+        const kv = new FaultyKv(await Deno.openKv(":memory:"));
+        await using service = await createTestService({
+          settings,
+          open: () => Promise.resolve(kv),
+        });
+        const ids = await publish(service, 1, count);
+        const other = isLive ? await service.subscribe("p_a/sse") : null;
+        const pause = holdNth(kv, n, what);
+        held = false;
+        pause.met.then(() => held = true);
+        const session = (async () => {
+          const headers = after === null ? {} : resumed(ids[after - 1]);
+          const stream = await service.subscribe("p_a/sse", headers);
+          const events = await stream.until("runnel.live");
+          return { stream, events };
+        })();
+        await Promise.race([pause.met, session]);
+        kv.fallback = () => passes;
+        await publish(service, count + 1, count + 3);
+        pause.release();
+        const { stream, events } = await driven(service.clock, session);
+        await publish(service, count + 4, count + 4);
+        while (events.at(-1)!.data !== String(count + 4)) events.push((await stream.event())!);
+        assertWhole(events, after, count + 4);
+        await stream.cancel();
+        await other?.cancel();
+        await assertIdle(service);
+      }
+      ok(n > 1 || isLive, `${n} reads were held`);
+    });
+  }
+}
+
+Deno.test("Pipeline.subscribe() repairs a tail that lags before it calls an ID foreign", async () => {
+  await using hubs = await createTwoHubs(null);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  await publish(here, 1, 2);
+  const stream = await there.subscribe("p_a/sse");
+  deepEqual(await says(stream, 3), [1, 2, live(2)]);
+  const ids = await publish(here, 3, 300);
+  deepEqual(await begins(there, resumed(ids[200])), [...numbers(204, 300), live(97)]);
+  deepEqual(await says(stream, 298), numbers(3, 300));
+  deepEqual(await begins(there, resumed(ids.at(-1))), [live(0)]);
+  await stream.cancel();
+  await assertIdle(there);
+});
+
+Deno.test("Pipeline.subscribe() does not take a repair for the answer that began before the ID was there", async () => {
+  await using hubs = await createTwoHubs(null);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  await publish(here, 1, 2);
+  const stream = await there.subscribe("p_a/sse");
+  const held = holds("answer");
+  hubs.there.kv.script("get", held.fault);
+  const stranger = there.subscribe("p_a/sse", resumed(FOREIGN));
+  await held.met;
+  const [, id] = await publish(here, 3, 4);
+  const arriving = there.subscribe("p_a/sse", resumed(id));
+  await settled();
+  held.release();
+  const arrived = await arriving;
+  deepEqual(await says(arrived, 1), [live(0)]);
+  for (const each of [await stranger, arrived, stream]) await each.cancel();
+});
+
+Deno.test("Pipeline.subscribe() asks the log once for an ID that is foreign, and not for one that is known", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  const ids = await publish(service, 1, 3);
+  const stream = await service.subscribe("p_a/sse");
+  let { get } = kv.calls;
+  await begins(service, resumed(ids[1]));
+  equal(kv.calls.get, get);
+  await begins(service, resumed("nonsense"));
+  equal(kv.calls.get, get);
+  deepEqual(await begins(service, resumed(FOREIGN)), [unknown, 1, 2, 3, live(3)]);
+  equal(kv.calls.get, ++get);
+  await stream.cancel();
+});
+
+for (const count of [1, 3]) {
+  Deno.test(`Pipeline tells its subscribers after ${count} events when its log is another, and begins anew`, async () => {
+    const kv = new FaultyKv(await Deno.openKv(":memory:"));
+    await using service = await createTestService({ open: () => Promise.resolve(kv) });
+    const [old] = await publish(service, 1, count);
+    const stream = await service.subscribe("p_a/sse");
+    await stream.until("runnel.live");
+    for (const last of await storedSegments(kv, "p_a")) {
+      await kv.atomic().delete(["log", "p_a", last]).commit();
+    }
+    await kv.atomic().delete(headKey("p_a")).commit();
+    const [id] = await driven(service.clock, publish(service, 101, 102));
+    const events = await stream.events(3);
+    ok(id!.endsWith("-1") && id !== old);
+    deepEqual(events.map(brief), [unknown, 101, 102]);
+    equal(events[1]!.id, id);
+    deepEqual(await begins(service, resumed(old)), [unknown, 101, 102, live(2)]);
+    await stream.cancel();
+  });
+}
+
+/** A hub without channels whose tail has fallen behind the log that the other writes. */
+async function createLaggingHub() {
+  const hubs = await createTwoHubs(null, settings);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  const ids = await publish(here, 1, 50);
+  const other = await there.subscribe("p_a/sse");
+  await publish(here, 51, 60);
+  return { hubs, here, there, ids, other };
+}
+
+Deno.test("Pipeline.page() learns from the log that the tail lags", async () => {
+  const { hubs, there, ids, other } = await createLaggingHub();
+  await using _ = hubs;
+  const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
+  deepEqual(await says(stream, 59), [...numbers(3, 50), live(48), ...numbers(51, 60)]);
+  for (const each of [stream, other]) await each.cancel();
+  await assertIdle(there);
+});
+
+Deno.test("Pipeline.page() brings what its page tells of, though a repair in progress read an older head", async () => {
+  await using hubs = await createTwoHubs(null, settings);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  const ids = await publish(here, 1, 50);
+  const other = await there.subscribe("p_a/sse");
+  const held = holds("answer");
+  hubs.there.kv.script("get", held.fault);
+  const foreign = there.subscribe("p_a/sse", resumed(FOREIGN));
+  await held.met;
+  await publish(here, 51, 60);
+  const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
+  const events = says(stream, 59);
+  await settled();
+  held.release();
+  deepEqual(await events, [...numbers(3, 50), live(48), ...numbers(51, 60)]);
+  for (const each of [await foreign, stream, other]) await each.cancel();
+  await assertIdle(there);
+});
+
+Deno.test("Pipeline.page() learns from the log that all up to beyond the tail was cleared", async () => {
+  const { hubs, here, there, ids, other } = await createLaggingHub();
+  await using _ = hubs;
+  await here.hub.clear("p_a");
+  const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
+  const cleared = ["runnel.gap", { missed: 58, reason: "cleared" }];
+  deepEqual(await says(stream, 2), [cleared, live(0)]);
+  for (const each of [stream, other]) await each.cancel();
+});

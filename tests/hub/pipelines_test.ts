@@ -1,0 +1,202 @@
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import fc from "fast-check";
+import { systemClock, within } from "../../lib/base/clock.ts";
+import type { PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
+import { driven } from "../support/driven.ts";
+import { delivers, FakeChannels, type Route } from "../support/fake_channels.ts";
+import { createHub, event, subscribe } from "../support/hub.ts";
+import { assertIdle } from "../support/idle.ts";
+import { brief, live, numbers, says } from "../support/numbered.ts";
+import type { StreamReader } from "../support/stream_reader.ts";
+import { fileStore, memoryStore } from "../support/test_log.ts";
+import { createTwoHubs } from "../support/two_hubs.ts";
+
+const LARGE = "x".repeat(50_000);
+
+function soon<T>(work: Promise<T>): Promise<T> {
+  return within(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
+}
+
+Deno.test("LivePipelines keep a pipeline in memory for as long as it has subscribers", async () => {
+  const { service, hub } = await createHub();
+  await using _ = service;
+  await hub.publish("p_b", [event(1)]);
+  equal(hub.stats.pipelines, 0);
+  const streams = [
+    await subscribe(service),
+    await subscribe(service),
+    await subscribe(service, "p_b"),
+  ];
+  deepEqual([hub.stats.subscribers, hub.stats.pipelines], [3, 2]);
+  equal(service.clock.liveTimers, 1);
+  for (const stream of streams) await stream.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("LivePipelines keep all tails together within their limit, and subscribers still get everything", async () => {
+  const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
+  await using _ = service;
+  const pipelines = ["p_a", "p_b", "p_c"];
+  const streams: StreamReader[] = [];
+  for (const pipeline of pipelines) streams.push(await subscribe(service, pipeline));
+  let most = 0;
+  for (let i = 1; i <= 30; i++) {
+    for (const pipeline of pipelines) {
+      await hub.publish(pipeline, [event([i, LARGE])]);
+      most = Math.max(most, hub.stats.tailBytes);
+    }
+  }
+  ok(most > 512 * 1024 && most <= 1024 * 1024, `${most}`);
+  for (const stream of streams) {
+    const [seam, ...events] = await stream.events(31);
+    deepEqual(brief(seam!), live(0));
+    deepEqual(events.map(({ data }) => JSON.parse(data)[0]), numbers(1, 30));
+    await stream.cancel();
+  }
+  await assertIdle(service);
+});
+
+Deno.test("LivePipelines count what tails take from the log, too", async () => {
+  const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
+  await using _ = service;
+  const pipelines = ["p_a", "p_b", "p_c", "p_d"];
+  for (const pipeline of pipelines) {
+    for (let i = 1; i <= 15; i++) await hub.publish(pipeline, [event([i, LARGE])]);
+  }
+  const streams: StreamReader[] = [];
+  for (const pipeline of pipelines) streams.push(await subscribe(service, pipeline));
+  ok(hub.stats.tailBytes <= 1024 * 1024, `${hub.stats.tailBytes}`);
+  for (const stream of streams) {
+    const events = await stream.until("runnel.live");
+    deepEqual(events.slice(0, -1).map(({ data }) => JSON.parse(data)[0]), numbers(1, 15));
+    await stream.cancel();
+  }
+});
+
+for (const [where, openStore] of [["in memory", memoryStore], ["in a file", fileStore]] as const) {
+  Deno.test(`two hubs on a store ${where} tell each other of everything: all subscribers get all, once, in order`, async () => {
+    await using hubs = await createTwoHubs(BroadcastChannel, {}, openStore);
+    const isolates = [hubs.here, hubs.there];
+    const streams: StreamReader[] = [];
+    for (const { service } of isolates) {
+      streams.push(await driven(hubs.clock, subscribe(service)));
+      streams.push(await driven(hubs.clock, subscribe(service)));
+    }
+    const told = streams.map((stream) => says(stream, 41));
+    for (let i = 1; i <= 40; i++) {
+      const { service } = isolates[i % 2]!;
+      await driven(hubs.clock, service.hub.publish("p_a", [event(i)]));
+    }
+    for (const each of told) deepEqual(await soon(each), [live(0), ...numbers(1, 40)]);
+    for (const stream of streams) await stream.cancel();
+    for (const { service, channels } of isolates) {
+      await assertIdle(service);
+      equal(channels!.stats.failures, 0);
+    }
+  });
+}
+
+Deno.test("LivePipelines post one message for a request, whatever its size, and also where nobody listens here", async () => {
+  const network = new FakeChannels();
+  await using hubs = await createTwoHubs(network.Channel);
+  const stream = await subscribe(hubs.there.service);
+  const events = numbers(1, 9).map((i) => event([i, LARGE]));
+  await hubs.here.service.hub.publish("p_a", events);
+  equal(network.posts, 1);
+  const said = await stream.events(10);
+  deepEqual(said.slice(1).map(({ data }) => JSON.parse(data)[0]), numbers(1, 9));
+  equal(hubs.there.kv.calls.next, 0, "the message carried the events");
+  await stream.cancel();
+});
+
+Deno.test("LivePipelines.clear() is learned by the others", async () => {
+  const network = new FakeChannels();
+  await using hubs = await createTwoHubs(network.Channel);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  await here.hub.publish("p_a", [event(1), event(2)]);
+  const stream = await subscribe(there);
+  deepEqual(await says(stream, 3), [1, 2, live(2)]);
+  await here.hub.clear("p_a");
+  const other = await subscribe(there);
+  deepEqual(await says(other, 1), [live(0)]);
+  await driven(hubs.clock, here.hub.publish("p_a", [event(3)]));
+  deepEqual(await says(stream, 1), [3]);
+  deepEqual(await says(other, 1), [3]);
+  for (const each of [stream, other]) await each.cancel();
+});
+
+Deno.test("LivePipelines work without channels", async () => {
+  await using hubs = await createTwoHubs(null);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  const stream = await subscribe(here);
+  await here.hub.publish("p_a", [event(1)]);
+  await here.hub.clear("p_a");
+  deepEqual(await says(stream, 1), [live(0)]);
+  await stream.cancel();
+  const fresh = await subscribe(there);
+  deepEqual(await says(fresh, 1), [live(0)]);
+  await fresh.cancel();
+});
+
+/** What becomes of one message; `later` is delivered after the next ones, last come first. */
+const FATES = ["delivered", "lost", "doubled", "later", "of another epoch"] as const;
+
+function scripted(fates: Iterator<typeof FATES[number]>): { route: Route; flush: () => void } {
+  const later: (() => void)[] = [];
+  const flush = () => {
+    while (later.length > 0) later.pop()!();
+  };
+  const route: Route = (message, deliver) => {
+    const fate = fates.next().value ?? "delivered";
+    if (fate === "later") return void later.push(() => deliver(message));
+    if (fate === "lost") return;
+    deliver(
+      fate === "of another epoch"
+        ? { ...message, epoch: "AAAAAAAAAAA" } as PipelineMessage
+        : message,
+    );
+    if (fate === "doubled") deliver(message);
+    flush();
+  };
+  return { route, flush };
+}
+
+async function survives(fates: (typeof FATES[number])[], isolateOf: number[]): Promise<void> {
+  const network = new FakeChannels();
+  await using hubs = await createTwoHubs(network.Channel, { RUNNEL_HISTORY: "3" });
+  const isolates = [hubs.here, hubs.there];
+  const streams: StreamReader[] = [];
+  for (const { service } of isolates) streams.push(await subscribe(service));
+  const { route, flush } = scripted(fates[Symbol.iterator]());
+  network.route = route;
+  let last = 0;
+  for (const [index, isolate] of isolateOf.entries()) {
+    const events = Array.from({ length: index % 3 + 1 }, () => event(++last));
+    await driven(hubs.clock, isolates[isolate]!.service.hub.publish("p_a", events));
+  }
+  flush();
+  network.route = delivers;
+  await driven(hubs.clock, hubs.here.service.hub.publish("p_a", [event(++last)]));
+  for (const stream of streams) {
+    deepEqual(await says(stream, last + 1), [live(0), ...numbers(1, last)]);
+    await stream.cancel();
+  }
+  for (const { service } of isolates) await assertIdle(service);
+}
+
+for (const fate of FATES) {
+  Deno.test(`subscribers of two hubs get all, once, in order, though every message is ${fate}`, async () => {
+    await survives(Array(8).fill(fate), [0, 0, 1, 0, 1, 1, 0, 0]);
+  });
+}
+
+Deno.test("subscribers of two hubs get all, once, in order, whatever becomes of the messages between them", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom(...FATES), { minLength: 10, maxLength: 10 }),
+      fc.array(fc.nat({ max: 1 }), { minLength: 4, maxLength: 10 }),
+      survives,
+    ),
+    { numRuns: 15 },
+  );
+});

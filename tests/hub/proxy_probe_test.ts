@@ -1,0 +1,84 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
+import { PROBE_LINES, Probes } from "../../lib/hub/proxy_probe.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+import { StreamReader } from "../support/stream_reader.ts";
+
+function createProbes(): { clock: FakeClock; probes: Probes } {
+  const clock = new FakeClock();
+  return { clock, probes: new Probes(clock) };
+}
+
+/** What a probe says next. */
+async function line(stream: StreamReader): Promise<{ type: string; data: unknown } | null> {
+  const event = await stream.event();
+  return event && { type: event.type, data: JSON.parse(event.data) };
+}
+
+Deno.test("Probes.open() sends a line at once and one after each time, and then ends", async () => {
+  const { clock, probes } = createProbes();
+  const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
+  for (let i = 1; i <= PROBE_LINES; i++) {
+    const sent = (i - 1) * 100;
+    const data = { line: i, of: PROBE_LINES, sent, fill: "" };
+    deepEqual(await line(stream), { type: "runnel.probe", data });
+    equal(probes.size, i < PROBE_LINES ? 1 : 0);
+    clock.advance(100);
+  }
+  equal(await line(stream), null);
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("Probes.open() says when a line was really sent, on a machine that is late", async () => {
+  const { clock, probes } = createProbes();
+  const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
+  await stream.event();
+  clock.set(clock.now() + 130);
+  clock.advance(0);
+  const { data } = (await stream.event())!;
+  equal(JSON.parse(data).sent, 130);
+  await stream.cancel();
+});
+
+Deno.test("Probes.open() fills each line up with what does not compress", async () => {
+  const { clock, probes } = createProbes();
+  const body = new Response(probes.open({ everyMs: 1, bytes: 16_384 })).text();
+  clock.advance(100);
+  const text = await body;
+  const fills = [...text.matchAll(/"fill":"(.*?)"/g)].map(([, fill]) => fill!.length);
+  deepEqual(fills, Array(PROBE_LINES).fill(16_384));
+  const compressed = await new Response(
+    new Blob([text]).stream().pipeThrough(new CompressionStream("gzip")),
+  ).bytes();
+  // Base64 has six bits in each byte.
+  equal(compressed.length > 0.7 * PROBE_LINES * 16_384, true, String(compressed.length));
+});
+
+Deno.test("Probes.open() forgets a client that leaves", async () => {
+  const { clock, probes } = createProbes();
+  const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
+  await stream.event();
+  await stream.cancel();
+  deepEqual([probes.size, clock.liveTimers], [0, 0]);
+});
+
+Deno.test("Probes.open() refuses more than 64, those whose connection lingers included", async () => {
+  const { clock, probes } = createProbes();
+  const { promise: completed, resolve } = Promise.withResolvers<void>();
+  for (let i = 0; i < 64; i++) probes.open({ everyMs: 1, bytes: 0, completed });
+  clock.advance(100);
+  equal(clock.liveTimers, 0);
+  throws(() => probes.open({ everyMs: 1, bytes: 0 }), { type: "overloaded" });
+  equal(clock.liveTimers, 0);
+  resolve();
+  await settled();
+  equal(probes.size, 0);
+  await probes.open({ everyMs: 1, bytes: 0 }).cancel();
+});
+
+Deno.test("Probes.end() ends all streams", async () => {
+  const { clock, probes } = createProbes();
+  const streams = [1, 2].map(() => new StreamReader(probes.open({ everyMs: 100, bytes: 0 })));
+  probes.end();
+  for (const stream of streams) equal((await stream.events(2)).length, 1);
+  deepEqual([probes.size, clock.liveTimers], [0, 0]);
+});

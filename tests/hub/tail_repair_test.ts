@@ -1,0 +1,302 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import type { Commit } from "../../lib/log/commit.ts";
+import { PageReader } from "../../lib/stream/page_reader.ts";
+import { packSegments } from "../../lib/log/segment.ts";
+import { Tail } from "../../lib/hub/tail.ts";
+import { settled } from "../support/fake_clock.ts";
+import { type Fault, type Held, holds, passes, throws } from "../support/faulty_kv.ts";
+import { createTestLog, textEvent } from "../support/test_log.ts";
+
+const REPAIR_PAUSE_MS = 1000;
+const BROADCAST_GRACE_MS = 20;
+const COMMIT_GRACE_MS = 100;
+
+/** A tail of one event on a real log, which nothing tells of further ones. */
+async function createTestTail() {
+  const test = await createTestLog();
+  const { log, clock, kv, drive } = test;
+  const reports: string[] = [];
+  const tail = new Tail("p_a", {
+    log,
+    pages: new PageReader(log),
+    clock,
+    limits: { events: 100, bytes: 2 * 1024 * 1024 },
+    onChange() {},
+    onGrowth() {},
+    report: (message) => reports.push(message),
+  });
+  const append = async (count = 1) => {
+    for (let i = 0; i < count; i++) await drive(log.append("p_a", [textEvent("x")]));
+  };
+  /** The head as it is now, past any script. */
+  const head = async () => (await log.heads(["p_a"]))[0]!;
+  await append();
+  await tail.repair();
+  return {
+    ...test,
+    tail,
+    reports,
+    append,
+    head,
+    /** Starts a repair that has read the head, and holds what it read. */
+    async beginRepair(fails = false): Promise<{ repair: Promise<void>; held: Held }> {
+      const held = holds("answer");
+      kv.script("get", async (carryOut) => {
+        await held.fault(carryOut);
+        if (fails) throw new Error("connection reset");
+        return await held.done;
+      });
+      const repair = tail.repair();
+      repair.catch(() => {});
+      await held.met;
+      return { repair, held };
+    },
+    async [Symbol.asyncDispose]() {
+      tail[Symbol.dispose]();
+      equal(clock.liveTimers, 0);
+      await log.close();
+    },
+  };
+}
+
+/** A commit as a broadcast brings it. */
+function commitOf(first: number, epoch: string): Commit {
+  const segments = packSegments({ token: 0n, time: 0, first }, [textEvent("x")]);
+  return { pipeline: "p_a", epoch, cleared: 0, segments };
+}
+
+Deno.test("Tail.compare() brings what was written after the repair in progress read the head", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  const { held } = await test.beginRepair();
+  await append();
+  const compared = tail.compare(await test.head(), "watch");
+  held.release();
+  equal(await compared, true);
+  equal(tail.events!.last, 2);
+  deepEqual(tail.repairs, { gap: 0, announcement: 0, watch: 1, reconcile: 0 });
+});
+
+Deno.test("Tail.compare() reads nothing more if the repair in progress brings it", async () => {
+  await using test = await createTestTail();
+  const { tail, append, kv } = test;
+  await append();
+  const { held, repair } = await test.beginRepair();
+  const compared = tail.compare(await test.head(), "watch");
+  held.release();
+  equal(await compared, false);
+  await repair;
+  const { get } = kv.calls;
+  await settled();
+  equal(kv.calls.get, get);
+  equal(tail.events!.last, 2);
+});
+
+Deno.test("Tail.compare() brings what was written during two repairs, one after the other", async () => {
+  await using test = await createTestTail();
+  const { tail, append, kv } = test;
+  const first = await test.beginRepair();
+  await append();
+  // The second repair reads the head and one event, before another one is written.
+  const second = holds("answer");
+  kv.script("next", second.fault);
+  const compared = [tail.compare(await test.head(), "watch")];
+  first.held.release();
+  await second.met;
+  await append();
+  compared.push(tail.compare(await test.head(), "watch"));
+  second.release();
+  deepEqual(await Promise.all(compared), [true, true]);
+  equal(tail.events!.last, 3);
+});
+
+Deno.test("Tail.compare() repairs by itself if the repair in progress fails", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  const { held, repair } = await test.beginRepair(true);
+  await append();
+  const compared = tail.compare(await test.head(), "watch");
+  held.release();
+  await rejects(repair, { type: "log-unavailable" });
+  equal(await compared, true);
+  equal(tail.events!.last, 2);
+  equal(test.clock.liveTimers, 0, "a repair that succeeded needs no repetition");
+});
+
+Deno.test("Tail repeats a failed repair until one succeeds, though nothing more is learned", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock, kv } = test;
+  await append();
+  const head = await test.head();
+  kv.script("get", throws(), throws(), throws());
+  await rejects(tail.compare(head, "announcement"), { type: "log-unavailable" });
+  for (let i = 0; i < 3; i++) {
+    equal(tail.events!.last, 1);
+    clock.advance(REPAIR_PAUSE_MS);
+    await settled();
+  }
+  equal(tail.events!.last, 2);
+  equal(test.reports.length, 2, "the first failure was its caller's");
+});
+
+Deno.test("Tail.compare() learns of a clear that came after the repair in progress read the head", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log } = test;
+  await append();
+  const { held, repair } = await test.beginRepair();
+  await log.clear("p_a");
+  const compared = tail.compare(await test.head(), "watch");
+  held.release();
+  await Promise.all([repair, compared]);
+  deepEqual([tail.events!.first, tail.events!.last], [3, 2]);
+});
+
+Deno.test("Tail.compare() learns of a clear and of an event after it during a repair", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log } = test;
+  const { held } = await test.beginRepair();
+  await log.clear("p_a");
+  await append();
+  const compared = tail.compare(await test.head(), "watch");
+  held.release();
+  await compared;
+  deepEqual([tail.events!.first, tail.events!.last], [2, 2]);
+});
+
+Deno.test("Tail.compare() does not wait long for a commit in flight here", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log, kv, clock } = test;
+  await append();
+  const head = await test.head();
+  const commit = holds("call");
+  kv.script("commit", commit.fault);
+  const appending = log.append("p_a", [textEvent("x")]);
+  await commit.met;
+  const compared = tail.compare(head, "watch");
+  await settled();
+  equal(tail.events!.last, 1);
+  clock.advance(COMMIT_GRACE_MS);
+  equal(await compared, true);
+  equal(tail.events!.last, 2);
+  commit.release();
+  await appending;
+});
+
+Deno.test("Tail.receive() reads the log again after a broadcast was lost during a repair", async () => {
+  await using test = await createTestTail();
+  const { tail, append, heard } = test;
+  const { held, repair } = await test.beginRepair();
+  await append(3);
+  for (const commit of [heard.at(-1)!, heard.at(-3)!]) tail.receive(commit);
+  held.release();
+  await repair;
+  await settled();
+  equal(tail.events!.last, 4);
+});
+
+Deno.test("Tail.receive() reads the log again when broadcasts are lost during each of many repairs", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log, heard, kv } = test;
+  const READS = 20;
+  let reads = 0;
+  // After each list, two events are written, and the first broadcast is lost.
+  const writeAfterList: Fault = async (carryOut) => {
+    const result = await carryOut() as IteratorResult<unknown>;
+    if (!result.done || reads++ >= READS) return result;
+    for (let i = 0; i < 2; i++) await log.append("p_a", [textEvent("x")]);
+    tail.receive(heard.at(-1)!);
+    return result;
+  };
+  kv.fallback = (call) => call === "next" ? writeAfterList : passes;
+  await append();
+  await tail.repair();
+  for (let i = 0; i < READS; i++) await settled();
+  equal(tail.events!.last, 2 + 2 * READS);
+});
+
+Deno.test("Tail.receive() reads the log again for a commit of another epoch during a repair", async () => {
+  await using test = await createTestTail();
+  const { tail, kv } = test;
+  const { held, repair } = await test.beginRepair();
+  const before = tail.events!.epoch;
+  // The log is replaced while it is read: one head is deleted, another one written.
+  const { epoch } = await replaceLog(test);
+  tail.receive(commitOf(1, epoch));
+  const { get } = kv.calls;
+  held.release();
+  await repair;
+  await settled();
+  equal(kv.calls.get > get, true);
+  equal(tail.events!.epoch === before, false);
+  equal(tail.events!.epoch, epoch);
+});
+
+/** Replaces the log of the pipeline by another of one event. */
+async function replaceLog({ kv, log, drive }: Awaited<ReturnType<typeof createTestTail>>) {
+  for (const prefix of [["head"], ["log"]]) {
+    for await (const { key } of kv.inner.list({ prefix })) {
+      await kv.inner.atomic().delete(key).commit();
+    }
+  }
+  return await drive(log.append("p_a", [textEvent("y")]));
+}
+
+Deno.test("Tail.repair() is followed by another one if the log is replaced while it is read", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  await append();
+  const { held, repair } = await test.beginRepair();
+  const { epoch } = await replaceLog(test);
+  held.release();
+  await repair;
+  await settled();
+  deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
+});
+
+Deno.test("Tail.expect() brings an event of another epoch, though its sequence is lower", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock } = test;
+  await append(5);
+  tail.expect({ epoch: tail.events!.epoch, sequence: 6 });
+  const { epoch, first } = await replaceLog(test);
+  tail.expect({ epoch, sequence: first });
+  clock.advance(BROADCAST_GRACE_MS);
+  await settled();
+  deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
+});
+
+Deno.test("Tail.expect() brings an event after a repair that failed", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock, kv } = test;
+  await append();
+  kv.script("get", throws());
+  tail.expect({ epoch: tail.events!.epoch, sequence: 2 });
+  clock.advance(BROADCAST_GRACE_MS);
+  await settled();
+  equal(tail.events!.last, 1);
+  clock.advance(REPAIR_PAUSE_MS);
+  await settled();
+  equal(tail.events!.last, 2);
+});
+
+Deno.test("Tail.repair() reads a head that is newer than the call, also during another repair", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  const { held, repair } = await test.beginRepair();
+  await append();
+  const another = tail.repair();
+  held.release();
+  await repair;
+  equal(tail.events!.last, 1);
+  await another;
+  equal(tail.events!.last, 2);
+});
+
+Deno.test("Tail.clearBelow() reads the log when another epoch was cleared", async () => {
+  await using test = await createTestTail();
+  const { tail } = test;
+  const { epoch } = await replaceLog(test);
+  tail.clearBelow(epoch, 2);
+  await settled();
+  deepEqual([tail.events!.epoch, tail.events!.first, tail.events!.last], [epoch, 2, 1]);
+});

@@ -1,0 +1,250 @@
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import type { PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
+import { driven } from "../support/driven.ts";
+import { delivers, FakeChannels } from "../support/fake_channels.ts";
+import { settled } from "../support/fake_clock.ts";
+import { FaultyKv, holds, throws } from "../support/faulty_kv.ts";
+import { assertIdle } from "../support/idle.ts";
+import { begins, live, numbers, publish, resumed, says } from "../support/numbered.ts";
+import { createTestService } from "../support/test_service.ts";
+import { createTwoHubs } from "../support/two_hubs.ts";
+
+const FOREIGN = "AAAAAAAAAAA-3";
+const HISTORY = 5;
+const settings = { RUNNEL_HISTORY: String(HISTORY) };
+
+Deno.test("Tail.receive() drops what the log gave already", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  await publish(service, 1, 3);
+  const held = holds("answer");
+  kv.script("commit", held.fault);
+  const publishing = service.publish("p_a", "events", 4);
+  await held.met;
+  const stream = await service.subscribe("p_a/sse");
+  deepEqual(await says(stream, 5), [1, 2, 3, 4, live(4)]);
+  held.release();
+  await publishing;
+  await publish(service, 5, 5);
+  deepEqual(await says(stream, 1), [5]);
+  await stream.cancel();
+});
+
+/** Two hubs of which the second has a subscriber, and gets only what is let through. */
+async function createDeafHub() {
+  const network = new FakeChannels();
+  const hubs = await createTwoHubs(network.Channel, settings);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  await publish(here, 1, 2);
+  const stream = await there.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  const kept: (() => void)[] = [];
+  network.route = (message, deliver) => kept.push(() => deliver(message));
+  return { hubs, network, here, there, stream, kept };
+}
+
+Deno.test("Tail.receive() reads what is missing from the log, and tries again after a second", async () => {
+  const { hubs, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  await publish(here, 3, 5);
+  hubs.there.kv.script("get", throws(), throws());
+  const next = says(stream, 3);
+  kept[2]!();
+  for (let tries = 1; tries <= 2; tries++) {
+    await settled();
+    equal(hubs.clock.liveTimers, 3, "a keep-alive, a comparison and another try");
+    hubs.clock.advance(1000);
+  }
+  deepEqual(await next, [3, 4, 5]);
+  equal(hubs.clock.liveTimers, 2);
+  await stream.cancel();
+  await assertIdle(there);
+});
+
+Deno.test("Tail delivers what came while a repair failed that somebody else had begun", async () => {
+  const { hubs, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  const held = holds("call");
+  hubs.there.kv.script("get", async (carryOut) => {
+    await held.fault(carryOut);
+    throw new Error("connection reset");
+  });
+  const refused = there.subscribe("p_a/sse", resumed(FOREIGN)).catch(() => "refused");
+  await held.met;
+  await publish(here, 3, 3);
+  kept[0]!();
+  held.release();
+  equal(await refused, "refused");
+  let told: unknown;
+  says(stream, 1).then((events) => told = events);
+  for (let i = 0; i < 3; i++) {
+    await settled();
+    hubs.clock.advance(1000);
+  }
+  await settled();
+  deepEqual(told, [3]);
+  await stream.cancel();
+  await assertIdle(there);
+});
+
+Deno.test("Tail leaves no timer behind when its last subscriber leaves during a repair that fails", async () => {
+  const { hubs, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  await publish(here, 3, 4);
+  const held = holds("call");
+  hubs.there.kv.script("get", async (carryOut) => {
+    await held.fault(carryOut);
+    throw new Error("connection reset");
+  });
+  kept[1]!();
+  await held.met;
+  await stream.cancel();
+  held.release();
+  await assertIdle(there);
+});
+
+Deno.test("Tail leaves no timer behind when its last subscriber leaves between two tries", async () => {
+  const { hubs, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  await publish(here, 3, 4);
+  hubs.there.kv.script("get", throws());
+  kept[1]!();
+  await settled();
+  await stream.cancel();
+  await assertIdle(there);
+});
+
+for (const count of [10, 255, 300]) {
+  Deno.test(`Tail.receive() loses nothing of ${count} commits that come out of order during a repair`, async () => {
+    const { hubs, here, there, stream, kept } = await createDeafHub();
+    await using _ = hubs;
+    await publish(here, 3, 4);
+    const held = holds("answer");
+    hubs.there.kv.script("get", held.fault);
+    const next = says(stream, 2 + count);
+    kept[1]!();
+    await held.met;
+    await publish(here, 5, 4 + count);
+    for (const deliver of kept.slice(2).reverse()) deliver();
+    held.release();
+    deepEqual(await next, numbers(3, 4 + count));
+    await stream.cancel();
+    await assertIdle(there);
+  });
+}
+
+Deno.test("Tail far behind the log gives each subscriber all that it misses", async () => {
+  const { hubs, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  await publish(here, 3, 100);
+  kept.at(-1)!();
+  deepEqual(await says(stream, 98), numbers(3, 100));
+  ok(there.hub.stats.tailBytes < (HISTORY + 1) * 600, "the history alone is in memory");
+  await stream.cancel();
+});
+
+Deno.test("Tail.clearBelow() counts for events that the log gave before the clear, too", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  await publish(service, 1, 3);
+  const held = holds("answer");
+  kv.script("next", held.fault);
+  const arriving = service.subscribe("p_a/sse");
+  await held.met;
+  await service.hub.clear("p_a");
+  held.release();
+  const stream = await arriving;
+  deepEqual(await begins(service), [live(0)]);
+  await stream.cancel();
+});
+
+Deno.test("Tail learns with a repair of a clear that it did not hear of", async () => {
+  const { hubs, here, there, stream } = await createDeafHub();
+  await using _ = hubs;
+  await here.hub.clear("p_a");
+  await begins(there, resumed(FOREIGN));
+  deepEqual(await begins(there), [live(0)]);
+  await stream.cancel();
+});
+
+Deno.test("Tail.clearBelow() counts for commits that come after it, too", async () => {
+  const { hubs, network, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  await publish(here, 3, 12);
+  await here.hub.clear("p_a");
+  network.route = delivers;
+  const clear = kept.pop()!;
+  for (const deliver of [clear, ...kept]) deliver();
+  await settled();
+  await driven(hubs.clock, publish(here, 13, 13));
+  deepEqual(await begins(there), [13, live(1)]);
+  await stream.cancel();
+});
+
+Deno.test("Tail takes no message of another epoch", async () => {
+  const { hubs, network, here, there, stream } = await createDeafHub();
+  await using _ = hubs;
+  network.route = (message, deliver) =>
+    deliver({ ...message, epoch: "AAAAAAAAAAA" } as PipelineMessage);
+  await publish(here, 3, 3);
+  await settled();
+  deepEqual(await says(stream, 1), [3], "read from the log");
+  network.route = (_message, deliver) => deliver({ epoch: "AAAAAAAAAAA", oldest: 5 });
+  await publish(here, 4, 4);
+  deepEqual(await says(stream, 1), [4], "read from the log");
+  deepEqual(await begins(there), [1, 2, 3, 4, live(4)], "another epoch was cleared");
+  await stream.cancel();
+});
+
+Deno.test("Tail learns with the next commit of a clear whose word was lost", async () => {
+  const { hubs, here, there, stream, kept } = await createDeafHub();
+  await using _ = hubs;
+  await here.hub.clear("p_a");
+  await driven(hubs.clock, publish(here, 3, 3));
+  kept.at(-1)!();
+  await settled();
+  equal(there.hub.repairs.gap, 0);
+  deepEqual(await begins(there), [3, live(1)]);
+  await stream.cancel();
+});
+
+Deno.test("Tail learns with the next commit of a clear that was made past its deadline", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  await publish(service, 1, 2);
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  const commit = holds("call");
+  kv.script("commit", commit.fault);
+  const refused = rejects(service.hub.clear("p_a"), { type: "log-unavailable" });
+  await commit.met;
+  service.clock.advance(3000);
+  await refused;
+  commit.release();
+  await commit.done;
+  await driven(service.clock, publish(service, 3, 3));
+  deepEqual(await begins(service), [3, live(1)]);
+  deepEqual(await says(stream, 1), [3]);
+  await stream.cancel();
+});
+
+Deno.test("Hub.drain() ends streams with the last events, though a repair in progress read an older head", async () => {
+  const { hubs, here, there, stream } = await createDeafHub();
+  await using _ = hubs;
+  const held = holds("answer");
+  hubs.there.kv.script("get", held.fault);
+  const foreign = there.subscribe("p_a/sse", resumed(FOREIGN)).catch(() => null);
+  await held.met;
+  await publish(here, 3, 4);
+  const draining = there.hub.drain(0, () => Promise.resolve());
+  await settled();
+  held.release();
+  await draining;
+  deepEqual(await says(stream, 3), [3, 4]);
+  await (await foreign)?.cancel();
+});

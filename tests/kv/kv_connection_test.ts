@@ -1,0 +1,241 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { type Kv, KvConnection } from "../../lib/kv/kv_connection.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+import { FaultyKv, hangs } from "../support/faulty_kv.ts";
+
+const TIMEOUT_MS = 3000;
+const late = { type: "log-unavailable" };
+
+/** A connection whose stores are all kept, in the order in which they were opened. */
+async function createTestConnection(replace: boolean) {
+  const clock = new FakeClock();
+  const stores: FaultyKv[] = [];
+  /** What the next openings do instead. */
+  const openings: (() => Promise<Kv>)[] = [];
+  const open = async () => {
+    const kv = new FaultyKv(await Deno.openKv(":memory:"));
+    stores.push(kv);
+    return kv;
+  };
+  const connection = await KvConnection.open({
+    open: () => (openings.shift() ?? open)(),
+    clock,
+    timeoutMs: TIMEOUT_MS,
+    replace,
+  });
+  return {
+    connection,
+    clock,
+    stores,
+    openings,
+    get: (ms?: number) => connection.call((kv) => kv.get(["key"]), ms),
+    /** Makes a call that never settles miss its deadline. */
+    async missDeadline() {
+      stores.at(-1)!.script("get", hangs);
+      const refused = rejects(connection.call((kv) => kv.get(["key"])), late);
+      clock.advance(TIMEOUT_MS);
+      await refused;
+    },
+    async [Symbol.asyncDispose]() {
+      connection.close();
+      await settled();
+      for (const kv of stores) if (!kv.closed) kv.close();
+    },
+  };
+}
+
+Deno.test("KvConnection.open() throws what opening throws", async () => {
+  const open = () => Promise.reject(new Error("no such host"));
+  const options = { open, clock: new FakeClock(), timeoutMs: TIMEOUT_MS, replace: true };
+  await rejects(KvConnection.open(options), /no such host/);
+});
+
+Deno.test("KvConnection.open() is refused by a remote store that does not answer in time", async () => {
+  const clock = new FakeClock();
+  const open = () => new Promise<never>(() => {});
+  const refused = rejects(
+    KvConnection.open({ open, clock, timeoutMs: TIMEOUT_MS, replace: true }),
+    late,
+  );
+  clock.advance(TIMEOUT_MS);
+  await refused;
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("KvConnection.call() answers as the store does and leaves no timer", async () => {
+  await using test = await createTestConnection(true);
+  equal((await test.get()).value, null);
+  await rejects(test.connection.call(() => Promise.reject(new Error("broken"))), /broken/);
+  equal(test.clock.liveTimers, 0);
+  equal(test.stores.length, 1);
+});
+
+for (
+  const [name, ms, deadline] of [
+    ["its own deadline", undefined, TIMEOUT_MS],
+    ["the caller's deadline if sooner", 10, 10],
+    ["its own deadline if sooner than the caller's", 10_000, TIMEOUT_MS],
+  ] as const
+) {
+  Deno.test(`KvConnection.call() waits for ${name}`, async () => {
+    await using test = await createTestConnection(false);
+    test.stores[0]!.script("get", hangs);
+    let answered = false;
+    const refused = rejects(test.get(ms), late).then(() => answered = true);
+    test.clock.advance(deadline - 1);
+    await settled();
+    equal(answered, false);
+    test.clock.advance(1);
+    await refused;
+    equal(test.clock.liveTimers, 0);
+  });
+}
+
+Deno.test("KvConnection.call() makes no call where the caller's time has passed", async () => {
+  await using test = await createTestConnection(true);
+  await rejects(test.get(0), late);
+  await rejects(test.get(-5), late);
+  await test.get();
+  deepEqual(test.stores.map(({ calls }) => calls.get), [1]);
+});
+
+Deno.test("KvConnection keeps a connection that missed a much shorter deadline of its caller", async () => {
+  await using test = await createTestConnection(true);
+  test.stores[0]!.script("get", hangs);
+  const refused = rejects(test.get(10), late);
+  test.clock.advance(10);
+  await refused;
+  await test.get();
+  equal(test.stores.length, 1);
+});
+
+Deno.test("KvConnection replaces a connection that missed a deadline", async () => {
+  await using test = await createTestConnection(true);
+  await test.missDeadline();
+  await test.get();
+  equal(test.stores.length, 2);
+  deepEqual(test.stores.map(({ calls }) => calls.get), [1, 1]);
+});
+
+Deno.test("KvConnection closes a replaced connection once its calls met their deadlines", async () => {
+  await using test = await createTestConnection(true);
+  await test.missDeadline();
+  await test.get();
+  test.clock.advance(TIMEOUT_MS - 1);
+  await settled();
+  deepEqual(test.stores.map(({ closed }) => closed), [false, false]);
+  test.clock.advance(1);
+  await settled();
+  deepEqual(test.stores.map(({ closed }) => closed), [true, false]);
+  equal(test.clock.liveTimers, 0);
+});
+
+Deno.test("KvConnection replaces a connection once, though many calls on it are late", async () => {
+  await using test = await createTestConnection(true);
+  test.stores[0]!.script("get", hangs, hangs, hangs);
+  const refused = [1, 2, 3].map(() => rejects(test.get(), late));
+  test.clock.advance(1000);
+  const later = test.get();
+  await later;
+  test.clock.advance(TIMEOUT_MS - 1000);
+  await Promise.all(refused);
+  await test.get();
+  equal(test.stores.length, 2);
+  equal(test.clock.liveTimers, 1);
+});
+
+Deno.test("KvConnection lets a call on a replaced connection end well", async () => {
+  await using test = await createTestConnection(true);
+  const answer = Promise.withResolvers<void>();
+  test.stores[0]!.script("get", hangs, async (carryOut) => {
+    await answer.promise;
+    return await carryOut();
+  });
+  const refused = rejects(test.get(10), late);
+  const slow = test.get();
+  test.clock.advance(10);
+  await refused;
+  answer.resolve();
+  equal((await slow).value, null);
+});
+
+Deno.test("KvConnection keeps its connection past a deadline if it is not to be replaced", async () => {
+  await using test = await createTestConnection(false);
+  await test.missDeadline();
+  await test.get();
+  equal(test.stores.length, 1);
+  equal(test.stores[0]!.closed, false);
+  equal(test.clock.liveTimers, 0);
+});
+
+Deno.test("KvConnection opens again after an opening that failed", async () => {
+  await using test = await createTestConnection(true);
+  await test.missDeadline();
+  test.openings.push(() => Promise.reject(new Error("no such host")));
+  const both = [test.get(), test.get()].map((call) => rejects(call, /no such host/));
+  await Promise.all(both);
+  equal((await test.get()).value, null);
+  equal(test.stores.length, 2);
+});
+
+Deno.test("KvConnection gives up an opening that never ends, and closes what it still opens", async () => {
+  await using test = await createTestConnection(true);
+  await test.missDeadline();
+  const opening = Promise.withResolvers<Kv>();
+  test.openings.push(() => opening.promise);
+  const refused = rejects(test.get(), late);
+  test.clock.advance(TIMEOUT_MS);
+  await refused;
+  await test.get();
+  test.clock.advance(TIMEOUT_MS);
+  const opened = new FaultyKv(await Deno.openKv(":memory:"));
+  opening.resolve(opened);
+  await settled();
+  equal(opened.closed, true);
+  equal(test.clock.liveTimers, 0);
+});
+
+Deno.test("KvConnection hears of no failure of an opening that it gave up", async () => {
+  await using test = await createTestConnection(true);
+  await test.missDeadline();
+  const opening = Promise.withResolvers<Kv>();
+  test.openings.push(() => opening.promise);
+  const refused = rejects(test.get(), late);
+  test.clock.advance(TIMEOUT_MS);
+  await refused;
+  opening.reject(new Error("no such host"));
+  // A rejection that nobody hears would fail this test.
+  await settled();
+  equal((await test.get()).value, null);
+  equal(test.stores.length, 2);
+});
+
+Deno.test("KvConnection.close() closes replaced connections too and leaves no timer", async () => {
+  await using test = await createTestConnection(true);
+  await test.missDeadline();
+  await test.get();
+  test.connection.close();
+  test.connection.close();
+  await settled();
+  deepEqual(test.stores.map(({ closed }) => closed), [true, true]);
+  equal(test.clock.liveTimers, 0);
+});
+
+Deno.test("KvConnection opens nothing once it was closed", async () => {
+  await using test = await createTestConnection(true);
+  test.connection.close();
+  for (let i = 0; i < 3; i++) await rejects(test.get(), { type: "draining" });
+  equal(test.stores.length, 1);
+});
+
+Deno.test("KvConnection replaces nothing once it was closed", async () => {
+  await using test = await createTestConnection(true);
+  test.stores[0]!.script("get", hangs);
+  const refused = rejects(test.get());
+  test.connection.close();
+  test.clock.advance(TIMEOUT_MS);
+  await refused;
+  await rejects(test.get(), { type: "draining" });
+  equal(test.stores.length, 1);
+  equal(test.clock.liveTimers, 0);
+});

@@ -1,0 +1,132 @@
+import { ok, rejects, strictEqual as equal } from "node:assert/strict";
+import { prepareStorage } from "../../lib/kv/storage.ts";
+import { Program } from "../support/program.ts";
+
+/** Where a shell finds the Deno that runs this test. */
+const PATH = `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`;
+
+/** A folder for one test. */
+async function makeFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir();
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+for (const name of ["runnel.sqlite", "a/b/runnel.sqlite", "with space/é.sqlite"]) {
+  Deno.test(`prepareStorage() makes the folder of ${name}, and what is stored stays`, async () => {
+    await using folder = await makeFolder();
+    const path = `${folder.path}/${name}`;
+    {
+      using storage = await prepareStorage(path);
+      equal(storage.remote, false);
+      const kv = await storage.open();
+      await kv.atomic().set(["head"], 1).commit();
+      kv.close();
+    }
+    using storage = await prepareStorage(path);
+    const kv = await storage.open();
+    equal((await kv.get(["head"])).value, 1);
+    kv.close();
+    ok((await Deno.stat(path)).isFile);
+  });
+}
+
+Deno.test("prepareStorage() locks a file until it is disposed", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/runnel.sqlite`;
+  const inUse = {
+    name: "RunnelError",
+    type: "storage-unusable",
+    message: `Cannot start: ${path} is in use by process ${Deno.pid}. Stop that one, or name ` +
+      "another file in RUNNEL_KV",
+  };
+  // What a process left that has ended.
+  await Deno.writeTextFile(`${path}.lock`, "123456789012345\n");
+  {
+    using _storage = await prepareStorage(path);
+    await rejects(prepareStorage(path), inUse);
+    // A refused attempt must not take the lock away from who holds it.
+    await rejects(prepareStorage(path), inUse);
+  }
+  (await prepareStorage(path))[Symbol.dispose]();
+});
+
+Deno.test("prepareStorage() locks one file, not its neighbours", async () => {
+  await using folder = await makeFolder();
+  using _one = await prepareStorage(`${folder.path}/one.sqlite`);
+  using _other = await prepareStorage(`${folder.path}/other.sqlite`);
+});
+
+Deno.test("prepareStorage() in memory locks nothing, and each store is another", async () => {
+  using one = await prepareStorage(":memory:");
+  using other = await prepareStorage(":memory:");
+  equal(one.remote, false);
+  const kv = await one.open();
+  const otherKv = await other.open();
+  await kv.atomic().set(["head"], 1).commit();
+  equal((await otherKv.get(["head"])).value, null);
+  kv.close();
+  otherKv.close();
+});
+
+for (const kv of ["https://kv.example/", "http://127.0.0.1:4512", undefined]) {
+  Deno.test(`prepareStorage() takes ${kv ?? "the platform's store"} for a remote one`, async () => {
+    using storage = await prepareStorage(kv);
+    equal(storage.remote, true);
+  });
+}
+
+Deno.test("prepareStorage() refuses a folder that cannot be made, saying why", async () => {
+  await using folder = await makeFolder();
+  await Deno.writeTextFile(`${folder.path}/file`, "");
+  const path = `${folder.path}/file/runnel.sqlite`;
+  await rejects(prepareStorage(path), (error: Error) => {
+    ok(error.message.startsWith(`Cannot start: RUNNEL_KV is ${path}, which cannot be opened (`));
+    ok(error.message.endsWith(
+      "Name a file in a folder that can be written to, :memory:, or the " +
+        "URL of a KV Connect server",
+    ));
+    return true;
+  });
+});
+
+const unusable: [name: string, make: (path: string) => Promise<void>][] = [
+  ["a folder", (path) => Deno.mkdir(path)],
+  ["a file of another kind", (path) => Deno.writeTextFile(path, "no database".repeat(1000))],
+];
+
+for (const [name, make] of unusable) {
+  Deno.test(`opening ${name} is refused, saying what to do`, async () => {
+    await using folder = await makeFolder();
+    const path = `${folder.path}/runnel.sqlite`;
+    await make(path);
+    using storage = await prepareStorage(path);
+    await rejects(storage.open(), {
+      name: "RunnelError",
+      type: "storage-unusable",
+      message: /^Cannot start: RUNNEL_KV is .*, which cannot be opened \(.*Name a file in a folder/,
+    });
+  });
+}
+
+const outside = ["log/runnel.sqlite", "a log/runnel.sqlite", "it's one/runnel.sqlite"];
+
+for (const name of outside) {
+  Deno.test(`the command for a file outside of the permissions works: ${name}`, async () => {
+    await using folder = await makeFolder();
+    const path = `${folder.path}/${name}`;
+    const { code, lines } = await Program.refuse({ RUNNEL_KV: path });
+    equal(code, 1);
+    equal(lines.length, 1);
+    const [, missing, command] =
+      /^Cannot start: no permission for (.*?)\. Use a file in \.data, or start with: (.*)$/
+        .exec(lines[0]!)!;
+    ok(path.startsWith(missing!), `${missing} is not on the way to ${path}`);
+    ok(!command!.includes("-A"), "it asks for more than is needed");
+
+    await using _program = await Program.start({ PATH }, ["/bin/sh", "-c", `exec env ${command}`]);
+    await rejects(prepareStorage(path), ({ message }: Error) => {
+      const [, holder] = / is in use by process (\d+)\. /.exec(message)!;
+      return Number(holder) !== Deno.pid;
+    });
+  });
+}

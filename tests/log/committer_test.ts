@@ -1,0 +1,342 @@
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import { RunnelError } from "../../lib/base/errors.ts";
+import { settled } from "../support/fake_clock.ts";
+import {
+  type Fault,
+  hangs,
+  holds,
+  locked,
+  passes,
+  passesAfter,
+  refuses,
+  standsAndHangs,
+  standsAndRefuses,
+  standsAndThrows,
+  throws,
+} from "../support/faulty_kv.ts";
+import {
+  createTestLog,
+  drive,
+  heardTexts,
+  memoryStore,
+  readTexts,
+  TIMEOUT_MS,
+  until,
+} from "../support/test_log.ts";
+import {
+  append,
+  atDeadline,
+  atRest,
+  createWrittenLog,
+  keys,
+  leaveUnknown,
+  unavailable,
+  unknown,
+} from "../support/written_log.ts";
+
+// A commit whose answer is bad
+
+const badAnswers: [string, Fault[]][] = [
+  ["is refused", [refuses]],
+  ["is refused again and again", Array(5).fill(refuses)],
+  ["throws that the file is locked", [throws(locked), throws(locked)]],
+  ["throws anything", [throws()]],
+  ["stands and is refused", [standsAndRefuses]],
+  ["stands and throws that the file is locked", [standsAndThrows(locked)]],
+  ["stands and throws anything", [standsAndThrows()]],
+  ["is refused, then stands and is refused", [refuses, standsAndRefuses]],
+  ["throws, then stands and throws", [throws(), standsAndThrows()]],
+];
+for (const [name, faults] of badAnswers) {
+  for (const [keyName, key] of keys) {
+    Deno.test(`Committer stores an event ${keyName} once if its commit ${name}`, async () => {
+      for (const create of [createTestLog, createWrittenLog]) {
+        await using test = await create();
+        const { sequence: before } = await test.log.head("p_a") ?? { sequence: 0 };
+        test.kv.script("commit", ...faults);
+        const receipt = await test.drive(append(test, "1", key));
+        deepEqual([receipt.first, receipt.count, receipt.replayed], [before + 1, 1, false]);
+        await append(test, "2");
+        deepEqual((await readTexts(test.log, "p_a")).slice(before), ["1", "2"]);
+        deepEqual(heardTexts(test.heard).slice(before), ["1", "2"]);
+        if (key) equal((await append(test, "1", key)).first, receipt.first);
+        equal(test.clock.liveTimers, 0);
+      }
+    });
+  }
+}
+
+Deno.test("Committer tells its own commit from one that another made in its place", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  await append(other, "1");
+  const receipt = await test.drive(append(test, "2"));
+  equal(receipt.first, 3);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1", "2"]);
+  deepEqual(heardTexts(test.heard), ["0", "2"]);
+});
+
+Deno.test("Committer finds its commit though others went on from there", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  test.kv.script("commit", async (carryOut) => {
+    await carryOut();
+    await append(other, "2");
+    return { ok: false };
+  });
+  equal((await drive([test, other], append(test, "1"))).first, 2);
+  equal((await append(test, "3")).first, 4);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1", "2", "3"]);
+});
+
+for (const [keyName, key] of keys) {
+  Deno.test(`Committer repeats no commit ${keyName} whose proof was cleared away`, async () => {
+    await using store = await memoryStore();
+    await using test = await createTestLog(store);
+    await using other = await createTestLog(store);
+    await append(test, "0");
+    test.kv.script("commit", async (carryOut) => {
+      await carryOut();
+      await other.log.clear("p_a");
+      await until(() => other.log.pending.sweeps === 0);
+      return { ok: false };
+    });
+    const answer = drive([test, other], append(test, "1", key));
+    if (key) equal((await answer).first, 2);
+    else await rejects(answer, unknown);
+    equal((await test.log.head("p_a"))!.sequence, 2);
+    equal((await test.drive(append(test, "2"))).first, 3);
+  });
+}
+
+Deno.test("Committer knows what others wrote while it waited for its next try", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  const commits = test.kv.calls.commit;
+  test.kv.script("commit", passesAfter(() => append(other, "faster")));
+  const answer = append(test, "1");
+  // Its clock stands still, so it waits.
+  await until(() => test.kv.calls.getMany === 1 && test.kv.busy === 0);
+  await settled();
+  await append(other, "meanwhile");
+  equal((await drive([test, other], answer)).first, 4);
+  equal(test.kv.calls.commit - commits, 2);
+});
+
+Deno.test("Committer gives up where other writers are faster until its deadline", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  let more = 0;
+  test.kv.fallback = (call) =>
+    call === "commit" ? passesAfter(() => append(other, `other ${++more}`)) : passes;
+  const from = test.clock.now();
+  await rejects(drive([test, other], append(test, "1")), {
+    ...unavailable,
+    cause: new Error("Other writers were faster every time"),
+  });
+  ok(test.clock.now() - from <= TIMEOUT_MS + 60);
+  ok(more > 10);
+  equal((await readTexts(test.log, "p_a")).includes("1"), false);
+});
+
+Deno.test("Committer tells why the log refused its commits until the deadline", async () => {
+  await using test = await createWrittenLog();
+  const cause = new TypeError("database or disk is full");
+  test.kv.fallback = (call) => call === "commit" ? throws(() => cause) : passes;
+  await rejects(test.drive(append(test, "1")), { ...unknown, cause });
+});
+
+Deno.test("Committer from two isolates accepts every event once, whatever goes wrong", async () => {
+  await using store = await memoryStore();
+  await using one = await createTestLog({ ...store, timeoutMs: 60_000 });
+  await using two = await createTestLog({ ...store, timeoutMs: 60_000 });
+  const faults = [passes, standsAndRefuses, standsAndThrows(), refuses, throws(locked)];
+  const stored: string[] = [];
+  let turn = 0;
+  for (const { kv } of [one, two]) {
+    kv.fallback = (call) => call === "commit" ? faults[turn++ % faults.length]! : passes;
+  }
+  const work = [one, two].flatMap((test, side) =>
+    Array.from({ length: 5 }, async (_, caller) => {
+      for (let i = 0; i < 10; i++) {
+        const text = `${side}:${caller}:${i}`;
+        stored[(await append(test, text)).first - 1] = text;
+      }
+    })
+  );
+  await drive([one, two], Promise.all(work));
+  deepEqual(await readTexts(one.log, "p_a"), stored);
+  equal(stored.filter(Boolean).length, 100);
+  deepEqual([...heardTexts(one.heard), ...heardTexts(two.heard)].sort(), stored.toSorted());
+});
+
+// A commit that is not answered in time
+
+const noAnswers: [string, Fault, stands: boolean][] = [
+  ["that never comes", hangs, false],
+  ["that stands", standsAndHangs, true],
+];
+for (const [name, fault, stands] of noAnswers) {
+  for (const [keyName, key] of keys) {
+    Deno.test(`Committer calls a commit ${name} ${keyName} unknown at the deadline`, async () => {
+      await using test = await createWrittenLog();
+      test.kv.script("commit", fault);
+      const error = await atDeadline(test, append(test, "1", key));
+      ok(error instanceof RunnelError);
+      equal(error.type, "outcome-unknown");
+      const receipt = await test.drive(append(test, key ? "1" : "2", key));
+      deepEqual([receipt.first, receipt.replayed], [stands && !key ? 3 : 2, stands && !!key]);
+      const texts = ["0", ...(stands || key ? ["1"] : []), ...(key ? [] : ["2"])];
+      deepEqual(await readTexts(test.log, "p_a"), texts);
+      deepEqual(heardTexts(test.heard), texts);
+      equal(test.clock.liveTimers, 0);
+    });
+  }
+}
+
+Deno.test("Committer settles a commit of unknown outcome by itself, after a pause", async () => {
+  for (const fault of [hangs, standsAndHangs]) {
+    await using test = await createWrittenLog();
+    test.kv.script("commit", fault);
+    await atDeadline(test, append(test, "1"));
+    const reads = test.kv.calls.getMany;
+    test.clock.advance(999);
+    await settled();
+    equal(test.kv.calls.getMany, reads);
+    test.clock.advance(1);
+    await atRest(test);
+    deepEqual(heardTexts(test.heard), await readTexts(test.log, "p_a"));
+    equal(test.heard.length, fault === hangs ? 1 : 2);
+  }
+});
+
+Deno.test("Committer delivers a commit of unknown outcome before what is appended next", async () => {
+  await using test = await createWrittenLog();
+  const commit = await leaveUnknown(test, "1", "answer");
+  const [next, other] = [append(test, "2"), append(test, "3")];
+  deepEqual((await Promise.all([next, other])).map(({ first }) => first), [3, 4]);
+  deepEqual(heardTexts(test.heard), ["0", "1", "2", "3"]);
+  commit.release();
+  await settled();
+  deepEqual(heardTexts(test.heard), ["0", "1", "2", "3"]);
+});
+
+for (const create of [createTestLog, createWrittenLog]) {
+  const name = create === createTestLog ? "the first commit" : "a commit";
+  Deno.test(`Committer lets ${name} that it gave up never come late`, async () => {
+    await using test = await create();
+    const before = await readTexts(test.log, "p_a");
+    const commit = await leaveUnknown(test, "given up", "call");
+    test.clock.advance(1000);
+    await atRest(test);
+    commit.release();
+    deepEqual(await commit.done, { ok: false });
+    deepEqual(await readTexts(test.log, "p_a"), before);
+    await append(test, "next");
+    deepEqual(await readTexts(test.log, "p_a"), [...before, "next"]);
+    deepEqual(heardTexts(test.heard), [...before, "next"]);
+  });
+}
+
+Deno.test("Committer delivers a commit that comes just before it is given up", async () => {
+  await using test = await createWrittenLog();
+  const late = await leaveUnknown(test, "1", "call");
+  // Its token was looked for and not found; it comes before the head is written anew.
+  test.kv.script("commit", passesAfter(() => (late.release(), late.done)));
+  equal((await append(test, "2")).first, 3);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1", "2"]);
+  deepEqual(heardTexts(test.heard), ["0", "1", "2"]);
+});
+
+Deno.test("Committer delivers a commit that comes before it is repeated", async () => {
+  await using test = await createWrittenLog();
+  const late = holds("call");
+  test.kv.script(
+    "commit",
+    // Answered negatively, it still comes, while the same is sent again.
+    (carryOut) => (void late.fault(carryOut), refuses(carryOut)),
+    passesAfter(() => (late.release(), late.done)),
+  );
+  equal((await test.drive(append(test, "1"))).first, 2);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+  deepEqual(heardTexts(test.heard), ["0", "1"]);
+});
+
+const fences: [string, Fault][] = [
+  ["stands and is refused", standsAndRefuses],
+  ["stands and is not answered", standsAndHangs],
+  ["stands and throws", standsAndThrows()],
+  ["is not answered", hangs],
+  ["is refused", refuses],
+  ["throws that the file is locked", throws(locked)],
+];
+for (const [name, fence] of fences) {
+  Deno.test(`Committer rules a commit out though what does so ${name}`, async () => {
+    await using test = await createWrittenLog();
+    const commit = await leaveUnknown(test, "given up", "call");
+    test.kv.script("commit", fence);
+    await test.drive(atRest(test));
+    commit.release();
+    deepEqual(await commit.done, { ok: false });
+    await append(test, "1");
+    deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+    deepEqual(heardTexts(test.heard), ["0", "1"]);
+  });
+}
+
+Deno.test("Committer keeps a commit in doubt for as long as the log does not answer", async () => {
+  await using test = await createWrittenLog();
+  const commit = await leaveUnknown(test, "1", "call", "k");
+  for (let i = 0; i < 5; i++) {
+    test.kv.script("getMany", i % 2 ? hangs : throws());
+    await rejects(test.drive(append(test, `refused ${i}`)), unavailable);
+  }
+  commit.release();
+  equal((await commit.done as Deno.KvCommitResult).ok, true);
+  const receipt = await test.drive(append(test, "1", "k"));
+  deepEqual([receipt.first, receipt.replayed], [2, true]);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+  deepEqual(heardTexts(test.heard), ["0", "1"]);
+});
+
+Deno.test("Committer in doubt sees that another writer ruled its commit out", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  const commit = await leaveUnknown(test, "1", "call", "k");
+  equal((await append(other, "1", "k")).first, 2);
+  commit.release();
+  deepEqual(await commit.done, { ok: false });
+  const receipt = await test.drive(append(test, "1", "k"));
+  deepEqual([receipt.first, receipt.replayed], [2, true]);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+  deepEqual(heardTexts(test.heard), ["0"]);
+});
+
+Deno.test("Committer in doubt replays a key that another writer found stored", async () => {
+  await using store = await memoryStore();
+  await using test = await createTestLog(store);
+  await using other = await createTestLog(store);
+  await append(test, "0");
+  await leaveUnknown(test, "1", "answer", "k");
+  const receipts = await Promise.all([
+    append(other, "1", "k"),
+    test.drive(append(test, "1", "k")),
+  ]);
+  for (const { first, replayed } of receipts) deepEqual([first, replayed], [2, true]);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+});

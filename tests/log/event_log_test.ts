@@ -1,0 +1,197 @@
+import {
+  deepStrictEqual as deepEqual,
+  notStrictEqual as notEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import { denoKvStore, testWithDenokv } from "../support/denokv.ts";
+import { testEventLog } from "../support/event_log_contract.ts";
+import { settled } from "../support/fake_clock.ts";
+import { hangs, holds, type KvCall, throws } from "../support/faulty_kv.ts";
+import {
+  createTestLog,
+  fileStore,
+  memoryStore,
+  readTexts,
+  type TestLog,
+  textEvent,
+  TIMEOUT_MS,
+  until,
+} from "../support/test_log.ts";
+
+testEventLog("memory", memoryStore);
+testEventLog("a file", fileStore);
+testEventLog("denokv", denoKvStore, testWithDenokv);
+
+Deno.test("EventLog on a fresh store has epochs that tell it from the lost one", async () => {
+  await using one = await createTestLog();
+  await using other = await createTestLog();
+  const [a, b] = [one, other].map(({ log }) => log.append("p_a", [textEvent("1")]));
+  notEqual((await a!).epoch, (await b!).epoch);
+});
+
+const calls: [string, KvCall, (test: TestLog) => Promise<unknown>][] = [
+  ["readAfter", "get", ({ log }) => log.readAfter("p_a", 0, Infinity)],
+  ["head", "get", ({ log }) => log.head("p_a")],
+  ["open", "get", ({ log }) => log.open("p_a")],
+  ["clear", "get", ({ log }) => log.clear("p_a")],
+  // It writes: what can be read may still take no events.
+  ["ping", "commit", ({ log }) => log.ping(TIMEOUT_MS)],
+];
+for (const [name, call, make] of calls) {
+  Deno.test(`EventLog.${name}() is refused at its deadline`, async () => {
+    await using test = await createTestLog();
+    test.kv.script(call, hangs);
+    const refused = rejects(make(test), { type: "log-unavailable" });
+    test.clock.advance(TIMEOUT_MS);
+    await refused;
+    equal(test.clock.liveTimers, 0);
+  });
+
+  Deno.test(`EventLog.${name}() says nothing of the store's own failure`, async () => {
+    await using test = await createTestLog();
+    const cause = new Error("secret");
+    test.kv.script(call, throws(() => cause));
+    await rejects(make(test), {
+      type: "log-unavailable",
+      message: "Cannot reach the log. Try again",
+      cause,
+    });
+  });
+}
+
+Deno.test("EventLog.ping() has a deadline of its own", async () => {
+  await using test = await createTestLog();
+  test.kv.script("commit", hangs);
+  const refused = rejects(test.log.ping(500), { type: "log-unavailable" });
+  test.clock.advance(500);
+  await refused;
+});
+
+// What waits
+
+Deno.test("EventLog.append() refuses what would wait beyond its bytes, and stores none of it", async () => {
+  await using test = await createTestLog({ maxWaitingBytes: 10_000 });
+  const first = holds("call");
+  test.kv.script("commit", first.fault);
+  const texts = Array.from({ length: 12 }, (_, i) => `${i}`.padEnd(1000, "."));
+  const answers = Promise.allSettled(
+    texts.map((text) => test.log.append("p_a", [textEvent(text)])),
+  );
+  await first.met;
+  ok(test.log.pending.waitingBytes <= 10_000);
+  first.release();
+  const accepted = texts.filter((_, i) => i < 6);
+  deepEqual(
+    (await answers).map((answer) => answer.status === "rejected" ? answer.reason.type : "stored"),
+    texts.map((text) => accepted.includes(text) ? "stored" : "overloaded"),
+  );
+  deepEqual(await readTexts(test.log, "p_a"), accepted);
+  equal(test.log.pending.waitingBytes, 0);
+});
+
+Deno.test("EventLog.append() counts nothing as waiting once it was refused", async () => {
+  await using test = await createTestLog();
+  test.kv.script("get", throws());
+  await rejects(test.log.append("p_a", [textEvent("1")]), { type: "log-unavailable" });
+  test.kv.script("commit", hangs);
+  const unknown = test.log.append("p_a", [textEvent("2")], "k");
+  await until(() => test.kv.calls.commit === 1);
+  ok(test.log.pending.waitingBytes > 0);
+  test.clock.advance(TIMEOUT_MS);
+  await rejects(unknown, { type: "outcome-unknown" });
+  equal(test.log.pending.waitingBytes, 0);
+});
+
+Deno.test("EventLog forgets writers that are idle, and what they knew was not needed", async () => {
+  await using test = await createTestLog();
+  await test.log.append("p_a", [textEvent("1")], "k");
+  for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  const reads = test.kv.calls.get;
+  deepEqual((await test.log.append("p_a", [textEvent("2")])).first, 2);
+  equal(test.kv.calls.get, reads + 1);
+  equal((await test.log.append("p_a", [textEvent("1")], "k")).replayed, true);
+});
+
+Deno.test("EventLog commits to two thousand pipelines in turn without reading their heads anew", async () => {
+  await using test = await createTestLog();
+  const publishToAll = async () => {
+    for (let i = 0; i < 2000; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  };
+  await publishToAll();
+  const reads = test.kv.calls.get;
+  await publishToAll();
+  equal(test.kv.calls.get, reads);
+});
+
+Deno.test("EventLog forgets no writer that has a commit under way", async () => {
+  await using test = await createTestLog();
+  const commit = holds("call");
+  test.kv.script("commit", commit.fault);
+  const first = test.log.append("p_a", [textEvent("1")]);
+  await commit.met;
+  for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  const commits = test.kv.calls.commit;
+  const second = test.log.append("p_a", [textEvent("2")]);
+  await settled();
+  equal(test.kv.calls.commit, commits);
+  commit.release();
+  deepEqual((await Promise.all([first, second])).map(({ first }) => first), [1, 2]);
+});
+
+// The end
+
+Deno.test("EventLog.close() hears what is under way to its end and refuses what waits", async () => {
+  await using test = await createTestLog();
+  const first = holds("call");
+  test.kv.script("commit", first.fault);
+  const answer = test.log.append("p_a", [textEvent("1")]);
+  await first.met;
+  const waiting = rejects(test.log.append("p_a", [textEvent("2")]), { type: "draining" });
+  const closed = test.log.close();
+  await waiting;
+  equal(test.kv.closed, false);
+  first.release();
+  equal((await answer).first, 1);
+  await closed;
+  equal(test.kv.closed, true);
+  equal(test.clock.liveTimers, 0);
+});
+
+for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
+  Deno.test(`EventLog.append()${name} after close() is refused`, async () => {
+    await using test = await createTestLog();
+    await test.log.append("p_a", [textEvent("1")]);
+    await test.log.close();
+    for (const pipeline of ["p_a", "p_b"]) {
+      await rejects(test.log.append(pipeline, [textEvent("2")], key), { type: "draining" });
+    }
+  });
+
+  Deno.test(`EventLog.append()${name} while it closes is stored or refused`, async () => {
+    await using test = await createTestLog();
+    await test.log.append("p_a", [textEvent("1")]);
+    const answers = Promise.allSettled(
+      ["p_a", "p_b"].map((pipeline) => test.log.append(pipeline, [textEvent("2")], key)),
+    );
+    await test.log.close();
+    for (const answer of await answers) {
+      ok(answer.status === "fulfilled" || answer.reason.type === "draining", `${answer}`);
+    }
+    equal(test.clock.liveTimers, 0);
+  });
+}
+
+Deno.test("EventLog.append() answers for what stands though its delivery fails, and says so", async () => {
+  await using test = await createTestLog();
+  test.log.listen({
+    onChange() {
+      throw new Error("no delivery");
+    },
+    onHeads() {},
+  });
+  equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
+  deepEqual(test.reports, ["Cannot deliver a change of p_a"]);
+  deepEqual(await readTexts(test.log, "p_a"), ["1"]);
+});

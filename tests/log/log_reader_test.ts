@@ -1,0 +1,55 @@
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { passes, passesAfter } from "../support/faulty_kv.ts";
+import { appendTexts, createTestLog, textEvent, trimBelow } from "../support/test_log.ts";
+
+Deno.test("LogReader.readAfter() ends a page where a trim ran in between", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 150);
+  // The first 64 are there already; the next page of the list finds 101.
+  const trims = passesAfter(() => trimBelow(test.kv.inner, "p_a", 101));
+  test.kv.script("next", ...Array(64).fill(passes), trims);
+  const page = (await test.log.readAfter("p_a", 0, Infinity))!;
+  deepEqual(
+    page.events.map(({ sequence }) => sequence),
+    Array.from({ length: 64 }, (_, i) => i + 1),
+  );
+  deepEqual([page.after, page.missed, page.sequence], [0, 0, 150]);
+  const next = (await test.log.readAfter("p_a", 64, Infinity))!;
+  deepEqual([next.after, next.missed, next.events.length], [100, 36, 50]);
+});
+
+Deno.test("LogReader.readAfter() reads the head anew where a trim ran before the list", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 150);
+  test.kv.script("next", passesAfter(() => trimBelow(test.kv.inner, "p_a", 101)));
+  const page = (await test.log.readAfter("p_a", 10, Infinity))!;
+  deepEqual([page.after, page.missed, page.reason], [100, 90, "evicted"]);
+  deepEqual([page.events[0]!.sequence, page.events.length], [101, 50]);
+  deepEqual(test.reports, []);
+});
+
+Deno.test("LogReader.readAfter() reports a hole that no trim explains, and passes over it", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 5);
+  await test.kv.inner.atomic().delete(["log", "p_a", 2]).delete(["log", "p_a", 3]).commit();
+  const page = (await test.log.readAfter("p_a", 1, Infinity))!;
+  deepEqual([page.after, page.missed, page.events.length], [3, 2, 2]);
+  deepEqual(test.reports, ["The log of p_a has no events 2 to 3"]);
+});
+
+Deno.test("LogReader.readAfter() takes along what was appended since it read the head", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 2);
+  test.kv.script("next", passesAfter(() => test.log.append("p_a", [textEvent("3")])));
+  const page = (await test.log.readAfter("p_a", 2, Infinity))!;
+  deepEqual([page.sequence, page.after, page.events.length], [3, 2, 1]);
+});
+
+Deno.test("LogReader.readAfter() gives a thousand events at most, however small", async () => {
+  await using test = await createTestLog();
+  for (let i = 0; i < 3; i++) {
+    await test.log.append("p_a", Array.from({ length: 700 }, () => textEvent("1")));
+  }
+  const page = await test.log.readAfter("p_a", 5, Infinity);
+  deepEqual([page!.after, page!.events.length, page!.events.at(-1)!.sequence], [5, 1000, 1005]);
+});

@@ -1,0 +1,378 @@
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import fc from "fast-check";
+import { wait } from "../../lib/base/clock.ts";
+import type { Receipt } from "../../lib/log/commit.ts";
+import { RunnelError } from "../../lib/base/errors.ts";
+import { digestOnce } from "../../lib/log/idempotency.ts";
+import { KvConnection } from "../../lib/kv/kv_connection.ts";
+import { LogWriter } from "../../lib/log/log_writer.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import {
+  type Fault,
+  FaultyKv,
+  hangs,
+  holds,
+  type KvCall,
+  locked,
+  passes,
+  refuses,
+  standsAndHangs,
+  standsAndRefuses,
+  standsAndThrows,
+  throws,
+} from "../support/faulty_kv.ts";
+import {
+  createTestLog,
+  drive,
+  heardTexts,
+  memoryStore,
+  readTexts,
+  textEvent,
+  TIMEOUT_MS,
+  until,
+} from "../support/test_log.ts";
+import {
+  append,
+  atDeadline,
+  atRest,
+  createWrittenLog,
+  leaveUnknown,
+  unavailable,
+  unknown,
+} from "../support/written_log.ts";
+
+/** What was answered, in words. */
+async function outcomeOf(answer: Promise<Receipt>): Promise<string> {
+  try {
+    const { first, replayed } = await answer;
+    return `${replayed ? "replayed" : "stored"} ${first}`;
+  } catch (error) {
+    if (error instanceof RunnelError) return error.type;
+    throw error;
+  }
+}
+
+/**
+ * A log whose writer was given a commit that is held, and then keyed requests in
+ * the order named, all at once: their digests are made before.
+ */
+async function createBusyWriter(
+  ahead: string,
+  texts: string[],
+  options: { stored?: string } = {},
+) {
+  const [clock, kv] = [new FakeClock(), new FaultyKv(await Deno.openKv(":memory:"))];
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(kv),
+    clock,
+    timeoutMs: TIMEOUT_MS,
+    replace: false,
+  });
+  const writer = new LogWriter("p_a", {
+    kv: connection,
+    shared: false,
+    clock,
+    random: Math.random,
+    retention: { events: 1000, ms: 60_000, bytes: 1e6 },
+    timeoutMs: TIMEOUT_MS,
+    onCommit: () => {},
+    onTrim: () => {},
+  });
+  const send = async (text: string, key?: string) => {
+    const events = [textEvent(text)];
+    const once = key === undefined ? undefined : await digestOnce(key, events);
+    return () => outcomeOf(writer.append(events, 100, once));
+  };
+  if (options.stored) await (await send(options.stored, "k"))();
+  const requests = await Promise.all(texts.map((text) => send(text, "k")));
+  const commit = holds("call");
+  kv.script("commit", commit.fault);
+  const first = (await send(ahead))();
+  await commit.met;
+  const answers = requests.map((request) => request());
+  return {
+    clock,
+    kv,
+    commit,
+    writer,
+    /** What is answered to the commit that is held. */
+    first,
+    /** What is answered to the requests. */
+    answers,
+    send,
+    async [Symbol.asyncDispose]() {
+      await writer.close();
+      connection.close();
+    },
+  };
+}
+
+// Requests that wait
+
+Deno.test("LogWriter refuses what waits for a commit of unknown outcome, and stores none", async () => {
+  for (const what of ["call", "answer"] as const) {
+    await using test = await createWrittenLog();
+    const commit = holds(what);
+    test.kv.script("commit", commit.fault);
+    const first = rejects(append(test, "1"), unknown);
+    await commit.met;
+    const waiting = ["2", "3", "4"].map((text) => rejects(append(test, text), unavailable));
+    test.clock.advance(TIMEOUT_MS);
+    await Promise.all([first, ...waiting]);
+    commit.release();
+    await test.drive(append(test, "5"));
+    const texts = await readTexts(test.log, "p_a");
+    deepEqual(texts.filter((text) => text !== "1"), ["0", "5"]);
+    deepEqual(heardTexts(test.heard), texts);
+  }
+});
+
+const unread: [string, KvCall, key?: string][] = [
+  ["the head", "get"],
+  ["the head", "get", "k"],
+  ["the keys", "getMany", "k"],
+];
+for (const [name, call, key] of unread) {
+  for (const [faultName, fault] of [["throws", throws()], ["hangs", hangs]] as const) {
+    const what = `reading ${name} ${key ? "with" : "without"} a key ${faultName}`;
+    Deno.test(`LogWriter refuses an event and does not store it if ${what}`, async () => {
+      await using test = await createTestLog();
+      test.kv.script(call, fault);
+      const refused = rejects(append(test, "1", key), unavailable);
+      await until(() => test.kv.calls[call] === 1);
+      test.clock.advance(TIMEOUT_MS);
+      await refused;
+      deepEqual(await readTexts(test.log, "p_a"), []);
+      deepEqual((await append(test, "2", key)).replayed, false);
+      deepEqual(await readTexts(test.log, "p_a"), ["2"]);
+      equal(test.clock.liveTimers, 0);
+    });
+  }
+}
+
+Deno.test("LogWriter answers all who share a key alike, also if it refuses them", async () => {
+  await using test = await createBusyWriter("0", ["1", "1", "1"]);
+  test.clock.advance(TIMEOUT_MS);
+  equal(await test.first, "outcome-unknown");
+  deepEqual(await Promise.all(test.answers), Array(3).fill("log-unavailable"));
+  const again = await Promise.all(["1", "1", "1"].map((text) => test.send(text, "k")));
+  deepEqual(await Promise.all(again.map((request) => request())), [
+    "stored 1",
+    "replayed 1",
+    "replayed 1",
+  ]);
+});
+
+Deno.test("LogWriter answers all who share a key of unknown outcome alike", async () => {
+  await using test = await createBusyWriter("0", ["1", "1", "1"]);
+  const commit = holds("call");
+  test.kv.script("commit", commit.fault);
+  test.commit.release();
+  equal(await test.first, "stored 1");
+  await commit.met;
+  test.clock.advance(TIMEOUT_MS);
+  deepEqual(await Promise.all(test.answers), Array(3).fill("outcome-unknown"));
+  const again = await test.send("1", "k");
+  equal(await again(), "stored 2");
+});
+
+Deno.test("LogWriter lets the record decide whose a key is, not who waits with it", async () => {
+  await using test = await createBusyWriter("2", ["other", "1"], { stored: "1" });
+  test.commit.release();
+  deepEqual(await Promise.all(test.answers), ["key-reused", "replayed 1"]);
+  equal(await test.first, "stored 2");
+});
+
+Deno.test("LogWriter gives a key to other events if the first were refused", async () => {
+  await using test = await createBusyWriter("0", ["1", "2"]);
+  test.clock.advance(TIMEOUT_MS);
+  deepEqual(await Promise.all(test.answers), ["log-unavailable", "stored 1"]);
+  equal(await test.first, "outcome-unknown");
+});
+
+Deno.test("LogWriter keeps what it was asked first in front, batch after batch", async () => {
+  await using test = await createTestLog();
+  const texts = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(50_000, "."));
+  const receipts = await Promise.all(texts.map((text) => append(test, text)));
+  deepEqual(receipts.map(({ first }) => first), texts.map((_, i) => i + 1));
+  deepEqual(await readTexts(test.log, "p_a"), texts);
+  equal(test.kv.commits, 1 + Math.ceil(39 / 12));
+});
+
+Deno.test("LogWriter refuses what waited too long for its turn, and stores none of it", async () => {
+  await using test = await createWrittenLog();
+  const commits = [holds("call"), holds("call")];
+  for (const { fault } of commits) test.kv.script("commit", fault);
+  const first = append(test, "1");
+  await commits[0]!.met;
+  // Twelve make a commit of their own, the thirteenth has to wait for another.
+  const texts = Array.from({ length: 13 }, (_, i) => `${i}`.padEnd(50_000, "."));
+  const answers = texts.map((text) => outcomeOf(append(test, text)));
+  for (const { met, release } of commits) {
+    await met;
+    test.clock.advance(TIMEOUT_MS - 10);
+    release();
+  }
+  equal((await first).first, 2);
+  deepEqual(await Promise.all(answers), [
+    ...Array.from({ length: 12 }, (_, i) => `stored ${i + 3}`),
+    "overloaded",
+  ]);
+  equal((await readTexts(test.log, "p_a")).length, 14);
+});
+
+// The end
+
+Deno.test("LogWriter in doubt ends at once when it is closed", async () => {
+  await using test = await createWrittenLog();
+  await leaveUnknown(test, "1", "call");
+  equal(test.clock.liveTimers, 1);
+  await test.log.close();
+  equal(test.clock.liveTimers, 0);
+});
+
+Deno.test("LogWriter that closes refuses whoever waits for another's key", async () => {
+  await using test = await createBusyWriter("0", ["1", "2"]);
+  const closed = test.writer.close();
+  deepEqual(await Promise.all(test.answers), ["draining", "draining"]);
+  test.commit.release();
+  equal(await test.first, "stored 1");
+  await closed;
+});
+
+Deno.test("LogWriter that closes answers a commit under way at its deadline", async () => {
+  await using test = await createWrittenLog();
+  test.kv.script("commit", hangs);
+  const answer = append(test, "1");
+  await until(() => test.kv.calls.commit === 2);
+  const closed = test.log.close();
+  await atDeadline(test, answer);
+  await closed;
+  equal(test.clock.liveTimers, 0);
+});
+
+// Anything that can go wrong, in any order
+
+const commitFaults: Record<string, () => Fault> = {
+  passes: () => passes,
+  hangs: () => hangs,
+  standsAndHangs: () => standsAndHangs,
+  refuses: () => refuses,
+  standsAndRefuses: () => standsAndRefuses,
+  locked: () => throws(locked),
+  standsAndThrows: () => standsAndThrows(),
+};
+const readFaults: Record<string, () => Fault> = {
+  passes: () => passes,
+  hangs: () => hangs,
+  throws: () => throws(),
+};
+
+const anyFaults = (names: string[], maxLength: number) =>
+  fc.array(fc.oneof({ arbitrary: fc.constant("passes"), weight: 3 }, fc.constantFrom(...names)), {
+    maxLength,
+  });
+
+/** What one caller does: a few appends, one after the other, to one of two logs. */
+const anyCaller = fc.record({
+  side: fc.constantFrom(0, 1),
+  appends: fc.array(fc.record({ size: fc.constantFrom(1, 1, 3, 60), keyed: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 4,
+  }),
+});
+
+Deno.test("LogWriter keeps its word whatever the store does", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyCaller, { minLength: 1, maxLength: 6 }),
+      // `late` is a commit that comes after any number of further calls.
+      anyFaults([...Object.keys(commitFaults), "late"], 12),
+      anyFaults(Object.keys(readFaults), 6),
+      anyFaults(Object.keys(readFaults), 10),
+      async (callers, commits, heads, records) => {
+        await using store = await memoryStore();
+        const options = { ...store, timeoutMs: 600, maxWaitingBytes: 40_000, random: () => 0.5 };
+        await using one = await createTestLog(options);
+        await using two = await createTestLog({ ...options, clock: one.clock });
+        const logs = [one, two];
+        const late: (() => void)[] = [];
+        const faultOf = (name: string): Fault => {
+          if (name !== "late") return (commitFaults[name] ?? readFaults[name])!();
+          const held = holds("call");
+          late.push(held.release);
+          return held.fault;
+        };
+        commits.forEach((name, i) => logs[i % 2]!.kv.script("commit", faultOf(name)));
+        heads.forEach((name, i) => logs[i % 2]!.kv.script("get", faultOf(name)));
+        records.forEach((name, i) => logs[i % 2]!.kv.script("getMany", faultOf(name)));
+
+        /** What was answered, by the text of a request's events. */
+        const answers = new Map<string, string>();
+        const work = callers.map(async ({ side, appends }, caller) => {
+          for (const [i, { size, keyed }] of appends.entries()) {
+            const text = `${caller}:${i}`;
+            const events = Array.from(
+              { length: size },
+              (_, n) => textEvent(`${text}:${n}`.padEnd(n * 10)),
+            );
+            for (let tries = 0; !answers.has(text) || (keyed && tries < 50); tries++) {
+              // A retry may go to the other isolate.
+              const { log } = logs[(side + tries) % 2]!;
+              try {
+                const receipt = await log.append("p_a", events, keyed ? text : undefined);
+                answers.set(text, `${receipt.first}`);
+                break;
+              } catch (error) {
+                if (!(error instanceof RunnelError)) throw error;
+                answers.set(text, error.type);
+                late.shift()?.();
+                await wait(one.clock, 100);
+              }
+            }
+          }
+        });
+        await drive([one, two], Promise.all(work));
+        for (const release of late) release();
+        await drive(logs, Promise.all([atRest(one), atRest(two)]));
+
+        await using reader = await createTestLog(store);
+        const page = await reader.log.readAfter("p_a", 0, Infinity);
+        const stored = new Map<string, number[]>();
+        for (const { sequence, payload } of page?.events ?? []) {
+          const [caller, i, n] = new TextDecoder().decode(payload).split(":").map(Number);
+          const request = `${caller}:${i}`;
+          const places = stored.get(request) ?? [];
+          // A request is whole, together and in order, and there once.
+          equal(places.length, n);
+          if (n! > 0) equal(sequence, places.at(-1)! + 1);
+          stored.set(request, [...places, sequence]);
+        }
+        callers.forEach(({ appends }, caller) => {
+          let last = 0;
+          appends.forEach(({ size, keyed }, i) => {
+            const places = stored.get(`${caller}:${i}`) ?? [];
+            const answer = answers.get(`${caller}:${i}`)!;
+            if (places.length > 0) equal(places.length, size);
+            if (/^\d+$/.test(answer)) equal(places[0], Number(answer));
+            else if (keyed) ok(false, `not stored after 50 tries: ${answer}`);
+            else if (answer !== "outcome-unknown") deepEqual(places, []);
+            if (places.length === 0) return;
+            ok(places[0]! > last);
+            last = places.at(-1)!;
+          });
+        });
+        equal(page?.sequence ?? 0, page?.events.length ?? 0);
+        const heard = [one, two].flatMap(({ heard }) => heardTexts(heard));
+        equal(new Set(heard).size, heard.length);
+        deepEqual(one.log.pending.waitingBytes + two.log.pending.waitingBytes, 0);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,127 @@
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
+import fc from "fast-check";
+import type { NewEvent } from "../../lib/protocol/event.ts";
+import { MAX_PAYLOAD_BYTES } from "../../lib/protocol/event_rules.ts";
+import {
+  EVENT_OVERHEAD_BYTES,
+  MAX_SEGMENT_BYTES,
+  packSegments,
+  readSegmentHeader,
+  unpackSegment,
+} from "../../lib/log/segment.ts";
+import { awkwardLine } from "../support/awkward.ts";
+import { utf8 } from "../support/text.ts";
+
+/** A value of Deno KV, in bytes. */
+const MAX_VALUE_BYTES = 65_536;
+
+const STAMP = { token: 1n, time: 5, first: 7 };
+
+const event: fc.Arbitrary<NewEvent> = fc.record({
+  channel: fc.oneof(
+    awkwardLine.map((text) => text.toWellFormed()),
+    fc.nat(128).map((length) => "€".repeat(length)),
+  ),
+  payload: fc.oneof(
+    { weight: 4, arbitrary: fc.uint8Array({ maxLength: 40 }) },
+    { weight: 1, arbitrary: fc.nat(MAX_PAYLOAD_BYTES).map((size) => new Uint8Array(size)) },
+  ),
+}, { noNullPrototype: true });
+
+const stamp = fc.record({
+  token: fc.bigInt(0n, 2n ** 64n - 1n),
+  time: fc.maxSafeNat(),
+  first: fc.integer({ min: 1, max: 10 ** 15 }),
+});
+
+Deno.test("unpackSegment() gives back what packSegments() packed, in order", () => {
+  fc.assert(
+    fc.property(stamp, fc.array(event, { minLength: 1, maxLength: 30 }), (stamp, events) => {
+      const segments = packSegments(stamp, events);
+      deepEqual(
+        segments.flatMap(unpackSegment),
+        events.map((event, index) => ({
+          ...event,
+          sequence: stamp.first + index,
+          time: stamp.time,
+        })),
+      );
+    }),
+  );
+});
+
+Deno.test("readSegmentHeader() says of every segment whose commit it is and what it holds", () => {
+  fc.assert(
+    fc.property(stamp, fc.array(event, { minLength: 1, maxLength: 30 }), (stamp, events) => {
+      for (const segment of packSegments(stamp, events)) {
+        const unpacked = unpackSegment(segment);
+        deepEqual(readSegmentHeader(segment), {
+          token: stamp.token,
+          time: stamp.time,
+          first: unpacked[0]!.sequence,
+          last: unpacked.at(-1)!.sequence,
+        });
+      }
+    }),
+  );
+});
+
+Deno.test("packSegments() makes no more segments than it needs, none too large", () => {
+  fc.assert(fc.property(fc.array(event, { minLength: 1, maxLength: 30 }), (events) => {
+    const segments = packSegments(STAMP, events);
+    segments.forEach((segment, index) => {
+      ok(segment.length <= MAX_SEGMENT_BYTES);
+      if (index === 0) return;
+      const { channel, payload } = unpackSegment(segment)[0]!;
+      const size = EVENT_OVERHEAD_BYTES + utf8(channel).length + payload.length;
+      ok(segments[index - 1]!.length + size > MAX_SEGMENT_BYTES, "it would have fitted before");
+    });
+  }));
+});
+
+Deno.test("packSegments() fills a segment to its last byte, and one more starts another", () => {
+  const pair = (spare: number) => {
+    const empty = packSegments(STAMP, [{ channel: "c", payload: new Uint8Array() }])[0]!.length;
+    const rest = MAX_SEGMENT_BYTES - empty - EVENT_OVERHEAD_BYTES - 1 - 30_000;
+    return [new Uint8Array(30_000), new Uint8Array(rest + spare)]
+      .map((payload) => ({ channel: "c", payload }));
+  };
+  deepEqual(packSegments(STAMP, pair(0)).map(({ length }) => length), [MAX_SEGMENT_BYTES]);
+  equal(packSegments(STAMP, pair(1)).length, 2);
+});
+
+Deno.test("a segment of the largest event is a value that Deno KV takes", async () => {
+  using kv = await Deno.openKv(":memory:");
+  const largest = { channel: "€".repeat(128), payload: new Uint8Array(MAX_PAYLOAD_BYTES) };
+  const [segment, ...more] = packSegments(STAMP, [largest]);
+  equal(more.length, 0);
+  await kv.set(["log"], segment);
+  deepEqual((await kv.get(["log"])).value, segment);
+});
+
+Deno.test("MAX_SEGMENT_BYTES is a value that Deno KV takes", async () => {
+  using kv = await Deno.openKv(":memory:");
+  await kv.set(["log"], new Uint8Array(MAX_SEGMENT_BYTES));
+  ok(MAX_SEGMENT_BYTES < MAX_VALUE_BYTES);
+});
+
+Deno.test("unpackSegment() reads bytes that lie inside a larger buffer", () => {
+  const [segment] = packSegments(STAMP, [{ channel: "c", payload: utf8("1") }]);
+  const larger = new Uint8Array(segment!.length + 20);
+  larger.set(segment!, 13);
+  const inside = larger.subarray(13, 13 + segment!.length);
+  deepEqual(unpackSegment(inside), unpackSegment(segment!));
+});
+
+for (const version of [0, 2, 255]) {
+  Deno.test(`a segment of version ${version} is refused`, () => {
+    const [segment] = packSegments(STAMP, [{ channel: "c", payload: utf8("1") }]);
+    segment![0] = version;
+    const refusal = {
+      name: "TypeError",
+      message: new RegExp(`expected version 1, got ${version}`),
+    };
+    throws(() => readSegmentHeader(segment!), refusal);
+    throws(() => unpackSegment(segment!), refusal);
+  });
+}

@@ -1,0 +1,34 @@
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { holds, passes, throws } from "../support/faulty_kv.ts";
+import {
+  appendTexts,
+  createTestLog,
+  storedSegments,
+  textEvent,
+  until,
+} from "../support/test_log.ts";
+
+Deno.test("Sweep deletes what a clear gives up though a sweep is under way", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 3);
+  const sweep = holds("answer");
+  test.kv.script("commit", passes, sweep.fault);
+  await test.log.clear("p_a");
+  await sweep.met;
+  await test.drive(test.log.append("p_a", [textEvent("4")]));
+  await test.log.clear("p_a");
+  sweep.release();
+  await until(() => test.log.pending.sweeps === 0);
+  deepEqual(await storedSegments(test.kv, "p_a"), []);
+});
+
+Deno.test("Sweep deletes what a failed sweep of the last clear left", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 3);
+  test.kv.script("next", throws());
+  await test.log.clear("p_a");
+  await until(() => test.log.pending.sweeps === 0);
+  await test.log.clear("p_a");
+  await until(() => test.log.pending.sweeps === 0);
+  deepEqual(await storedSegments(test.kv, "p_a"), []);
+});

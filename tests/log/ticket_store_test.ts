@@ -1,0 +1,73 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { KvConnection } from "../../lib/kv/kv_connection.ts";
+import { type Ticket, TicketStore } from "../../lib/log/ticket_store.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { FaultyKv, throws } from "../support/faulty_kv.ts";
+
+const TICKET: Ticket = {
+  pipeline: "p_a",
+  channels: ["orders"],
+  spendBy: 5,
+  endsAt: Infinity,
+  session: null,
+};
+
+async function createStore() {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(kv),
+    clock: new FakeClock(),
+    timeoutMs: 3000,
+    replace: false,
+  });
+  return { kv, store: new TicketStore(connection), [Symbol.dispose]: () => kv.close() };
+}
+
+function session(generation: number): Ticket {
+  const from = { epoch: "AAECAwQFBgc", sequence: 0 };
+  return { ...TICKET, session: { generation, openedAt: 0, from } };
+}
+
+Deno.test("TicketStore.write() makes a ticket once, and replaces the version that was read", async () => {
+  using made = await createStore();
+  const { store } = made;
+  equal(await store.read("h"), null);
+  equal(await store.write("h", TICKET, null, 1000), true);
+  equal(await store.write("h", TICKET, null, 1000), false);
+  const { ticket, versionstamp } = (await store.read("h"))!;
+  deepEqual(ticket, TICKET);
+  equal(await store.write("h", session(1), versionstamp, 1000), true);
+  equal(await store.write("h", session(2), versionstamp, 1000), false);
+  deepEqual((await store.read("h"))!.ticket, session(1));
+});
+
+Deno.test("TicketStore.write() lets the store forget a ticket that is of no use any more", async () => {
+  using made = await createStore();
+  await made.store.write("h", TICKET, null, 1234);
+  deepEqual(made.kv.written.map(({ key, expireIn }) => [key, expireIn]), [[["ticket", "h"], 1234]]);
+});
+
+Deno.test("TicketStore.generations() reads more than the store does in one call", async () => {
+  using made = await createStore();
+  const { store } = made;
+  const hashes = Array.from({ length: 23 }, (_, index) => `h${index}`);
+  for (const [index, hash] of hashes.entries()) {
+    if (index % 3 === 0) await store.write(hash, session(index), null, 1000);
+    if (index % 3 === 1) await store.write(hash, TICKET, null, 1000);
+  }
+  deepEqual(
+    await store.generations(hashes),
+    hashes.map((_, index) => index % 3 === 0 ? index : null),
+  );
+  deepEqual(await store.generations([]), []);
+});
+
+Deno.test("TicketStore says that the log is unavailable where the store fails", async () => {
+  using made = await createStore();
+  const { kv, store } = made;
+  kv.fallback = () => throws();
+  const failure = { type: "log-unavailable" };
+  await rejects(store.read("h"), failure);
+  await rejects(store.generations(["h"]), failure);
+  await rejects(store.write("h", TICKET, null, 1000), failure);
+});

@@ -1,0 +1,37 @@
+import { notStrictEqual, strictEqual as equal } from "node:assert/strict";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+
+Deno.test("ChannelFilter.keeps() keeps every channel where none was named", () => {
+  const filter = new ChannelFilter([]);
+  for (const channel of ["orders", "", "runnel.live"]) equal(filter.keeps(channel), true);
+});
+
+Deno.test("ChannelFilter.keeps() keeps the named channels alone, to the letter", () => {
+  const filter = new ChannelFilter(["orders", "é"]);
+  equal(filter.keeps("orders"), true);
+  equal(filter.keeps("é"), true);
+  for (const other of ["Orders", "order", "orders ", "", "e\u0301"]) {
+    equal(filter.keeps(other), false);
+  }
+});
+
+Deno.test("ChannelFilter.key is equal for the same channels in any order, doubled or not", () => {
+  const { key } = new ChannelFilter(["a", "b"]);
+  equal(new ChannelFilter(["b", "a", "b"]).key, key);
+  equal(new ChannelFilter(new Set(["b", "a"])).key, key);
+});
+
+const apart: [one: string[], other: string[]][] = [
+  [[], [""]],
+  [["a", "b"], ["a,b"]],
+  [["a", "b"], ['a","b']],
+  [["a"], ["a", "b"]],
+  [["a b"], ["a", "b"]],
+];
+
+for (const [one, other] of apart) {
+  const names = `${JSON.stringify(one)} from ${JSON.stringify(other)}`;
+  Deno.test(`ChannelFilter.key tells ${names}`, () => {
+    notStrictEqual(new ChannelFilter(one).key, new ChannelFilter(other).key);
+  });
+}

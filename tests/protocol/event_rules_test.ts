@@ -1,0 +1,38 @@
+import { strictEqual as equal } from "node:assert/strict";
+import {
+  channelProblem,
+  isDeeperThan,
+  MAX_CHANNEL_LENGTH,
+  MAX_PAYLOAD_DEPTH,
+  pipelineProblem,
+} from "../../lib/protocol/event_rules.ts";
+import { nest } from "../support/nest.ts";
+
+Deno.test("pipelineProblem() counts p_ as part of the ID", () => {
+  equal(pipelineProblem("p_aBcDeF"), null);
+  equal(pipelineProblem("aBcDeF"), "expected p_ followed by 1 to 62 letters, digits, _ or -");
+});
+
+Deno.test("channelProblem() says what each channel that is none should have been", () => {
+  const problems: [channel: string, problem: string | null][] = [
+    ["events", null],
+    ["é".repeat(MAX_CHANNEL_LENGTH), null],
+    ["", "expected 1 to 128 characters"],
+    ["a".repeat(MAX_CHANNEL_LENGTH + 1), "expected 1 to 128 characters"],
+    ["a\nb", "expected well-formed text without control characters"],
+    ["\ud800", "expected well-formed text without control characters"],
+    ["runnel.live", "expected a name that does not start with runnel."],
+    ["error", "expected a name other than error and open, which EventSource uses"],
+    ["open", "expected a name other than error and open, which EventSource uses"],
+  ];
+  for (const [channel, problem] of problems) equal(channelProblem(channel), problem);
+});
+
+Deno.test("isDeeperThan() counts arrays and objects inside each other, and nothing else", () => {
+  equal(isDeeperThan(0, "text"), false);
+  equal(isDeeperThan(0, null), false);
+  equal(isDeeperThan(1, { a: 1, b: "text", c: null }), false);
+  equal(isDeeperThan(1, { a: 1, b: [] }), true);
+  equal(isDeeperThan(MAX_PAYLOAD_DEPTH, nest(MAX_PAYLOAD_DEPTH)), false);
+  equal(isDeeperThan(MAX_PAYLOAD_DEPTH, nest(MAX_PAYLOAD_DEPTH + 1)), true);
+});

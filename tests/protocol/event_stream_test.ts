@@ -1,0 +1,145 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
+import fc from "fast-check";
+import {
+  encodeComment,
+  encodeEvent,
+  encodeRetry,
+  type StreamEvent,
+} from "../../lib/protocol/event_stream.ts";
+import { awkwardLine, awkwardText } from "../support/awkward.ts";
+import { type Said, StreamReader } from "../support/stream_reader.ts";
+import { textOf, utf8 } from "../support/text.ts";
+
+/** Something to encode: its bytes, and what a client must read in them. */
+interface Block {
+  bytes: Uint8Array;
+  said: Said[];
+}
+
+const event: fc.Arbitrary<Block> = fc.record({
+  id: awkwardLine,
+  type: awkwardLine,
+  data: fc.oneof(awkwardText, awkwardText.map(utf8)),
+}, { requiredKeys: [] }).map((event) => ({ bytes: encodeEvent(event), said: expected(event) }));
+
+const comment: fc.Arbitrary<Block> = fc.record({
+  text: awkwardLine,
+  id: fc.option(awkwardLine, { nil: undefined }),
+}).map(({ text, id }) => ({
+  bytes: encodeComment(text, id),
+  said: [{ kind: "comment", text: text.toWellFormed().replace(/^ /, "") }],
+}));
+
+const retry: fc.Arbitrary<Block> = fc.maxSafeNat()
+  .map((ms) => ({ bytes: encodeRetry(ms), said: [{ kind: "retry", ms }] }));
+
+function expected({ id, type, data }: StreamEvent): Said[] {
+  if (data === undefined) return [];
+  const text = typeof data === "string" ? data.toWellFormed() : textOf(data);
+  return [{
+    kind: "event",
+    id: id?.toWellFormed(),
+    type: type?.toWellFormed() || "message",
+    data: text.replace(/\r\n|\r/g, "\n"),
+  }];
+}
+
+async function read(parts: Uint8Array[]): Promise<Said[]> {
+  // Deno 2.9 drops U+FEFF at the beginning of any part, as if a stream began there.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const reader = new StreamReader(ReadableStream.from(parts), decoder);
+  const said: Said[] = [];
+  for (let next = await reader.next(); next; next = await reader.next()) said.push(next);
+  return said;
+}
+
+function cut(bytes: Uint8Array, places: number[]): Uint8Array[] {
+  const ends = [...places.map((place) => place % (bytes.length + 1)), bytes.length];
+  ends.sort((a, b) => a - b);
+  return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end));
+}
+
+Deno.test("encodeEvent() is read back by a client, whatever the texts", async () => {
+  await fc.assert(
+    fc.asyncProperty(event, async ({ bytes, said }) => deepEqual(await read([bytes]), said)),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("an event stream is read back in order, wherever its bytes are cut", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof(event, comment, retry), { maxLength: 8 }),
+      fc.array(fc.nat(), { maxLength: 12 }),
+      async (blocks, places) => {
+        const bytes = new Uint8Array(
+          await new Blob(
+            blocks.map(({ bytes }) => bytes as BlobPart),
+          ).arrayBuffer(),
+        );
+        deepEqual(await read(cut(bytes, places)), blocks.flatMap(({ said }) => said));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+const written: [name: string, event: StreamEvent, text: string][] = [
+  ["all fields", { id: "a-1", type: "t", data: "x" }, "id: a-1\nevent: t\ndata: x\n\n"],
+  ["bytes as they are", { data: utf8('{"n":1.0}') }, 'data: {"n":1.0}\n\n'],
+  ["empty data as a data line", { data: "" }, "data: \n\n"],
+  ["a position alone without data", { id: "a-1" }, "id: a-1\n\n"],
+  ["an empty ID, which resets", { id: "", data: "x" }, "id: \ndata: x\n\n"],
+  ["a line for LF, CR and CRLF", { data: "a\nb\rc\r\nd" }, line("a", "b", "c", "d")],
+  ["LF and CR as two breaks", { data: "a\n\rb" }, line("a", "", "b")],
+  ["breaks at both ends", { data: "\na\r\n" }, line("", "a", "")],
+  ["a CR at the very end", { data: "a\r" }, line("a", "")],
+  ["U+2028 and U+0085 inside a line", { data: "a\u2028b\x85c" }, line("a\u2028b\x85c")],
+  ["NUL in data", { data: "a\0b" }, line("a\0b")],
+  ["a leading byte order mark", { data: "\ufeffa" }, line("\ufeffa")],
+  ["leading spaces and colons", { data: "  : a" }, line("  : a")],
+  ["a lone surrogate as U+FFFD", { data: "a\ud800" }, line("a\ufffd")],
+];
+
+function line(...lines: string[]): string {
+  return lines.map((line) => `data: ${line}\n`).join("") + "\n";
+}
+
+for (const [name, event, text] of written) {
+  Deno.test(`encodeEvent() writes ${name}`, () => equal(textOf(encodeEvent(event)), text));
+}
+
+for (const [name, bad] of [["CR", "\r"], ["LF", "\n"], ["CRLF", "\r\n"]]) {
+  Deno.test(`encodeEvent() refuses ${name} in an ID or a type`, () => {
+    throws(() => encodeEvent({ id: `a${bad}data: x` }), TypeError);
+    throws(() => encodeEvent({ type: `a${bad}data: x`, data: "" }), TypeError);
+  });
+
+  Deno.test(`encodeComment() refuses ${name} in its text or ID`, () => {
+    throws(() => encodeComment(`a${bad}data: x`), TypeError);
+    throws(() => encodeComment("a", `1${bad}data: x`), TypeError);
+  });
+}
+
+Deno.test("encodeEvent() refuses NUL in an ID, which clients would ignore", () => {
+  throws(() => encodeEvent({ id: "a\0", data: "x" }), TypeError);
+});
+
+Deno.test("encodeComment() refuses NUL in an ID, which clients would ignore", () => {
+  throws(() => encodeComment("keepalive", "a\0"), TypeError);
+});
+
+Deno.test("encodeComment() puts the position beside the comment, without data", () => {
+  equal(textOf(encodeComment("keepalive", "a-1")), ":keepalive\nid: a-1\n\n");
+});
+
+for (const ms of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
+  Deno.test(`encodeRetry() refuses ${ms}, which clients would ignore`, () => {
+    throws(() => encodeRetry(ms), RangeError);
+  });
+}
+
+Deno.test("encodeRetry() writes digits alone", () => {
+  equal(textOf(encodeRetry(-0)), "retry: 0\n\n");
+  equal(textOf(encodeRetry(2 ** 53 - 1)), "retry: 9007199254740991\n\n");
+});

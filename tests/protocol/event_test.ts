@@ -1,0 +1,38 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import fc from "fast-check";
+import { formatEventId, parseEventId } from "../../lib/protocol/event.ts";
+
+const EPOCH = "AAECAwQF-_g";
+
+Deno.test("parseEventId() reads what formatEventId() wrote", () => {
+  const position = fc.record({
+    epoch: fc.uint8Array({ minLength: 8, maxLength: 8 })
+      .map((bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true })),
+    sequence: fc.maxSafeNat().map((sequence) => sequence % 10 ** 15),
+  }, { noNullPrototype: true });
+  fc.assert(fc.property(position, (position) => {
+    deepEqual(parseEventId(formatEventId(position)), position);
+  }));
+});
+
+const foreign: [name: string, text: string][] = [
+  ["an empty text", ""],
+  ["a number", "7"],
+  ["an epoch alone", EPOCH],
+  ["no sequence", `${EPOCH}-`],
+  ["a negative sequence", `${EPOCH}--1`],
+  ["a leading zero", `${EPOCH}-07`],
+  ["a fraction", `${EPOCH}-7.5`],
+  ["an exponent", `${EPOCH}-1e3`],
+  ["a sequence past what a number holds", `${EPOCH}-${2 ** 53}`],
+  ["a short epoch", "AAECAwQF-_-7"],
+  ["a long epoch", `A${EPOCH}-7`],
+  ["an epoch in another alphabet", "AAECAwQF+/g-7"],
+  ["space around", ` ${EPOCH}-7`],
+  ["a line break after", `${EPOCH}-7\n`],
+  ["digits of another script", `${EPOCH}-٧`],
+];
+
+for (const [name, text] of foreign) {
+  Deno.test(`parseEventId() takes ${name} for no event ID`, () => equal(parseEventId(text), null));
+}

@@ -1,0 +1,292 @@
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import { readConfig } from "../../lib/config/config.ts";
+import { RunnelError } from "../../lib/base/errors.ts";
+import type { Log, LogListener } from "../../lib/log/event_log.ts";
+import type { AnnouncedHead } from "../../lib/log/head_announcer.ts";
+import { RemoteLog, serveLog } from "../../lib/service/remote_log.ts";
+import { createServiceOn } from "../../lib/service/service.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+import { StreamReader } from "../support/stream_reader.ts";
+import { holds, passes } from "../support/faulty_kv.ts";
+import {
+  createTestLog,
+  readTexts,
+  type TestLog,
+  textEvent,
+  TIMEOUT_MS,
+} from "../support/test_log.ts";
+
+const MiB = 1024 * 1024;
+
+/** How long the word of a commit may take, in milliseconds. */
+const WORD_MS = 20;
+
+interface Reached extends Disposable {
+  remote: RemoteLog;
+  clock: FakeClock;
+  /** Passes its calls on to the listener of `remote`. */
+  listener: LogListener;
+  port: MessagePort;
+}
+
+/** Reaches a log as another isolate does; without one, its owner hangs. */
+function reach(log: Log | null, maxWaitingBytes = MiB): Reached {
+  const clock = new FakeClock();
+  const { port1, port2 } = new MessageChannel();
+  const listener = log ? serveLog(port1, log) : { onChange() {}, onHeads() {} };
+  const remote = new RemoteLog(port2, { clock, timeoutMs: TIMEOUT_MS, maxWaitingBytes });
+  return {
+    remote,
+    clock,
+    listener,
+    port: port1,
+    [Symbol.dispose]() {
+      remote.close();
+      port1.close();
+    },
+  };
+}
+
+/** A log of which one method fails. */
+function failing(method: keyof Log, error: Error): Log {
+  return { [method]: () => Promise.reject(error) } as unknown as Log;
+}
+
+Deno.test("RemoteLog.append() and readAfter() are the owner's, bytes and all", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const payload = new Uint8Array([0, 10, 255]);
+  const receipt = await there.remote.append("p_a", [{ channel: "zwölf €", payload }]);
+  deepEqual([receipt.first, receipt.count, receipt.replayed], [1, 1, false]);
+  deepEqual(await there.remote.readAfter("p_a", 0, Infinity), {
+    ...await test.log.readAfter("p_a", 0, Infinity),
+  });
+  deepEqual((await there.remote.readAfter("p_a", 0, Infinity))!.events[0]!.payload, payload);
+  equal(await there.remote.readAfter("p_none", 0, Infinity), null);
+});
+
+Deno.test("RemoteLog.append() joins a key's requests of all isolates into one", async () => {
+  await using test = await createTestLog();
+  using one = reach(test.log);
+  using other = reach(test.log);
+  const append = ({ remote }: Reached) => remote.append("p_a", [textEvent("1")], "key");
+  const receipts = await Promise.all([one, other, one, other].map(append));
+  deepEqual(receipts.map(({ first }) => first), [1, 1, 1, 1]);
+  equal(receipts.filter(({ replayed }) => !replayed).length, 1);
+  deepEqual(await readTexts(test.log, "p_a"), ["1"]);
+});
+
+Deno.test("RemoteLog.open(), head(), clear() and ping() are the owner's", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  equal(await there.remote.head("p_a"), null);
+  equal(await there.remote.clear("p_a"), null);
+  const { epoch } = await there.remote.open("p_a");
+  await there.remote.append("p_a", [textEvent("1")]);
+  equal((await there.remote.clear("p_a"))!.oldest, 2);
+  const head = await there.remote.head("p_a");
+  deepEqual(head, await test.log.head("p_a"));
+  equal(head!.epoch, epoch);
+  await there.remote.ping(1000);
+});
+
+Deno.test("RemoteLog rejects with the owner's error: type, message and what caused it", async () => {
+  const cause = new TypeError("database is locked");
+  using there = reach(failing("head", new RunnelError("overloaded", "Too much", { cause })));
+  await rejects(there.remote.head("p_a"), (error) => {
+    deepEqual(
+      error instanceof RunnelError && [error.type, error.message, error.cause],
+      ["overloaded", "Too much", "TypeError: database is locked"],
+    );
+    return true;
+  });
+});
+
+Deno.test("RemoteLog rejects with an error of no type for one that is not foreseen", async () => {
+  using there = reach(failing("append", new RangeError("a bug")));
+  await rejects(there.remote.append("p_a", [textEvent("1")]), {
+    name: "Error",
+    message: "RangeError: a bug",
+  });
+});
+
+Deno.test("RemoteLog does not wait for an owner that hangs", async () => {
+  using there = reach(null);
+  const calls = [
+    rejects(there.remote.append("p_a", [textEvent("1")]), { type: "outcome-unknown" }),
+    rejects(there.remote.head("p_a"), { type: "log-unavailable" }),
+    rejects(there.remote.readAfter("p_a", 0, 1), { type: "log-unavailable" }),
+    rejects(there.remote.ping(1000), { type: "log-unavailable" }),
+  ];
+  there.clock.advance(1000);
+  await calls.pop();
+  equal(there.clock.liveTimers, 3);
+  there.clock.advance(2 * TIMEOUT_MS);
+  await Promise.all(calls);
+  equal(there.clock.liveTimers, 0);
+});
+
+Deno.test("RemoteLog passes over an answer that comes after its deadline", async () => {
+  using there = reach(null);
+  const late = rejects(there.remote.ping(10));
+  const asked = new Promise((resolve) => there.port.onmessage = ({ data }) => resolve(data.id));
+  there.clock.advance(10);
+  await late;
+  const id = await asked;
+  there.port.onmessage = ({ data }) => there.port.postMessage({ id: data.id, value: null });
+  there.port.postMessage({ id, value: "late" });
+  equal(await there.remote.head("p_a"), null);
+});
+
+Deno.test("RemoteLog.append() refuses what an owner that hangs would let pile up", async () => {
+  using there = reach(null, MiB);
+  const events = [{ channel: "events", payload: new Uint8Array(700 * 1024) }];
+  const waits = rejects(there.remote.append("p_a", events), { type: "outcome-unknown" });
+  await rejects(there.remote.append("p_a", events), { type: "overloaded" });
+  there.clock.advance(10 * TIMEOUT_MS);
+  await waits;
+  equal(there.remote.pending.waitingBytes, 0);
+});
+
+Deno.test("RemoteLog.close() ends calls under way and refuses later ones", async () => {
+  using there = reach(null);
+  const calls = [
+    rejects(there.remote.append("p_a", [textEvent("1")]), { type: "outcome-unknown" }),
+    rejects(there.remote.head("p_a"), { type: "log-unavailable" }),
+  ];
+  await there.remote.close();
+  await Promise.all(calls);
+  await rejects(there.remote.head("p_a"), { type: "draining" });
+});
+
+Deno.test("serveLog() tells of clears where nothing else does", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  await test.log.append("p_a", [textEvent("1")]);
+  test.log.listen(there.listener);
+  const heard = new Promise((onChange) => there.remote.listen({ onChange, onHeads() {} }));
+  const { epoch } = (await there.remote.clear("p_a"))!;
+  deepEqual(await heard, { pipeline: "p_a", epoch, oldest: 2 });
+});
+
+Deno.test("serveLog() tells of commits where nothing else does", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const heard = new Promise((onChange) => there.remote.listen({ onChange, onHeads() {} }));
+  const commit = {
+    pipeline: "p_a",
+    epoch: "AAECAwQFBgc",
+    cleared: 0,
+    segments: [new Uint8Array([1])],
+  };
+  there.listener.onChange(commit);
+  deepEqual(await heard, commit);
+});
+
+/** A service in the other isolate, with a stream that has come to the news. */
+async function listenThere({ remote, clock }: ReturnType<typeof reach>) {
+  const { hub } = createServiceOn(remote, { config: readConfig({}), clock });
+  const stream = new StreamReader(await hub.subscribe("p_a"));
+  await stream.until("runnel.live");
+  return { hub, stream };
+}
+
+Deno.test("Hub.publish() on a RemoteLog reads the commit whose word was lost", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const { clock } = there;
+  const { hub, stream } = await listenThere(there);
+  await hub.publish("p_a", [textEvent("1")]);
+  const reads = test.kv.calls.get;
+  clock.advance(WORD_MS);
+  equal((await stream.event())!.data, "1");
+  ok(test.kv.calls.get > reads);
+  await stream.cancel();
+});
+
+Deno.test("Hub.publish() on a RemoteLog reads nothing where the word of the commit comes", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const { clock } = there;
+  const { hub, stream } = await listenThere(there);
+  await hub.publish("p_a", [textEvent("1")]);
+  there.listener.onChange(test.heard[0]!);
+  equal((await stream.event())!.data, "1");
+  const reads = test.kv.calls.get;
+  clock.advance(WORD_MS);
+  await settled();
+  equal(test.kv.calls.get, reads);
+  await stream.cancel();
+});
+
+Deno.test("Hub.publish() on a RemoteLog is history for whoever comes after its answer", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  await test.log.append("p_a", [textEvent("1")]);
+  const { hub, stream: earlier } = await listenThere(there);
+  await hub.publish("p_a", [textEvent("2")]);
+  const stream = new StreamReader(await hub.subscribe("p_a"));
+  const told = await stream.until("runnel.live");
+  deepEqual(told.map(({ data }) => data), ["1", "2", '{"replayed":2}']);
+  await earlier.cancel();
+  await stream.cancel();
+  there.clock.advance(WORD_MS);
+});
+
+/** The head of a pipeline as its owner announces it. */
+async function announced({ log }: TestLog): Promise<AnnouncedHead> {
+  const { epoch, sequence, cleared } = (await log.heads(["p_a"]))[0]!;
+  return { pipeline: "p_a", epoch, sequence, cleared };
+}
+
+Deno.test("serveLog() passes on announced heads, which bring an event whose broadcast was lost", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const { hub, stream } = await listenThere(there);
+  await test.log.append("p_a", [textEvent("1")]);
+  there.listener.onHeads([await announced(test)]);
+  equal((await stream.event())!.data, "1");
+  deepEqual(hub.repairs, { gap: 0, announcement: 1, watch: 0, reconcile: 0 });
+  await stream.cancel();
+});
+
+Deno.test("serveLog() passes on announced heads, which bring an event written during a repair", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  const { stream } = await listenThere(there);
+  await test.log.append("p_a", [textEvent("1")]);
+  await test.log.append("p_a", [textEvent("2")]);
+  const [head, list] = [holds("answer"), holds("answer")];
+  test.kv.script("get", head.fault);
+  test.kv.script("next", passes, passes, list.fault);
+  // The first broadcast was lost, so the log is read.
+  there.listener.onChange(test.heard[1]!);
+  await head.met;
+  head.release();
+  await list.met;
+  await test.log.append("p_a", [textEvent("3")]);
+  there.listener.onHeads([await announced(test)]);
+  await settled();
+  list.release();
+  deepEqual((await stream.events(3)).map(({ data }) => data), ["1", "2", "3"]);
+  await stream.cancel();
+});
+
+Deno.test("serveLog() passes on announced heads, which tell of a clear whose broadcast was lost", async () => {
+  await using test = await createTestLog();
+  using there = reach(test.log);
+  await test.log.append("p_a", [textEvent("1")]);
+  const { hub, stream } = await listenThere(there);
+  await test.log.clear("p_a");
+  there.listener.onHeads([await announced(test)]);
+  await settled();
+  const fresh = new StreamReader(await hub.subscribe("p_a"));
+  deepEqual((await fresh.until("runnel.live")).map(({ data }) => data), ['{"replayed":0}']);
+  await stream.cancel();
+  await fresh.cancel();
+});

@@ -1,0 +1,292 @@
+/**
+ * A bad week in minutes: the instances of a service are killed, restarted one by
+ * one and cut off from their store, while publishers retry with their keys and
+ * subscribers come back as an EventSource does. In the end the record of each
+ * subscriber is compared with what was accepted.
+ *
+ * Publishers send in bursts with silence between them, and between faults there
+ * are quiet times, in which every event must arrive within a second of its 202:
+ * also the last one of a burst, which no later event brings to light.
+ *
+ * Half of the time is for three instances on one KV server, half for three
+ * isolates on a file that lose half of all broadcasts. Run it with
+ * `deno task test:faults --seed 7 --minutes 10`. The same seed makes the same
+ * choices.
+ *
+ * @module
+ */
+
+import { ok, strictEqual as equal } from "node:assert/strict";
+import { parseArgs } from "node:util";
+import { DenoKv, denoKv } from "../support/denokv.ts";
+import { Acceptances, LastingSubscriber, publish, type Service } from "../support/fault_load.ts";
+import { DataFolder, Program } from "../support/program.ts";
+import { SeededRandom } from "../support/random.ts";
+
+/** Isolates of each instance on the KV server. */
+const INSTANCES = [1, 1, 2];
+const PUBLISHERS = 8;
+const SUBSCRIBERS = 8;
+
+/** Longest time that an event may take in quiet times, in milliseconds. */
+const MAX_LATENESS_MS = 1000;
+
+/** Time after a fault until it is quiet again, in milliseconds. */
+const RECOVERY_MS = 5000;
+
+/** Shortest and longest quiet time, in milliseconds. */
+const QUIET_MS = [4000, 8000] as const;
+
+/** Shortest and longest burst of all publishers, in milliseconds. */
+const BURST_MS = [100, 2000] as const;
+
+/** Silence after a burst, in milliseconds: longer than an event may take. */
+const SILENCE_MS = MAX_LATENESS_MS + 300;
+
+/** Faults after which there is a quiet time. */
+const FAULTS_IN_A_ROW = 2;
+
+/** How often it says how far it is, in milliseconds. */
+const PROGRESS_MS = 10_000;
+
+/** Something that goes wrong. */
+type Fault = "kill" | "rolling restart" | "stopped store" | "frozen store";
+
+/** A service under test. */
+interface Deployment {
+  /** Starts one of its instances. */
+  start: (index: number) => Promise<Program>;
+  /** Number of instances. */
+  instances: number;
+  /** The faults of a round: each in its turn, and the rounds differ. */
+  faults: readonly Fault[];
+  /** Its KV server, if it has one. */
+  kv?: DenoKv;
+}
+
+/** The instances of a service, and what befalls them. */
+class Instances implements AsyncDisposable {
+  readonly #deployment: Deployment;
+  readonly #random: SeededRandom;
+  readonly #programs: (Program | null)[];
+  /** Addresses of the instances, also while they are down. */
+  readonly #urls: string[] = [];
+  /** Beginnings and ends of faults, in milliseconds. */
+  readonly #disturbances: { from: number; to: number }[] = [];
+  /** How often each fault was there. */
+  readonly faults: Record<string, number> = {};
+
+  constructor(deployment: Deployment, random: SeededRandom) {
+    this.#deployment = deployment;
+    this.#random = random;
+    this.#programs = Array.from({ length: deployment.instances }, () => null);
+  }
+
+  async start(): Promise<void> {
+    for (const index of this.#programs.keys()) await this.#start(index);
+  }
+
+  async #start(index: number): Promise<void> {
+    const program = await this.#deployment.start(index);
+    this.#programs[index] = program;
+    this.#urls[index] = program.url;
+  }
+
+  /** The address of an instance: of one that runs, if there is one. */
+  pick(random: SeededRandom): string {
+    const running = this.#urls.filter((_, index) => this.#programs[index]);
+    return random.pick(running.length > 0 ? running : this.#urls);
+  }
+
+  /** Whether there was no fault between two times, nor for long enough before them. */
+  isQuiet(from: number, to: number): boolean {
+    return this.#disturbances.every((fault) => fault.from > to || fault.to < from - RECOVERY_MS);
+  }
+
+  async suffer(isOver: () => boolean): Promise<void> {
+    let round: Fault[] = [];
+    let inARow = 0;
+    while (!isOver()) {
+      await pause(this.#random.integer(500, 3000));
+      if (round.length === 0) round = this.#random.shuffled(this.#deployment.faults);
+      const fault = round.pop()!;
+      console.log(fault);
+      this.faults[fault] = (this.faults[fault] ?? 0) + 1;
+      const disturbance = { from: performance.now(), to: Infinity };
+      this.#disturbances.push(disturbance);
+      if (fault === "kill") await this.#kill(this.#random.integer(0, this.#programs.length - 1));
+      else if (fault === "rolling restart") await this.#restartAll();
+      else await this.#withoutStore(this.#deployment.kv!, fault === "frozen store");
+      disturbance.to = performance.now();
+      if (++inARow < FAULTS_IN_A_ROW && !isOver()) continue;
+      inARow = 0;
+      console.log("quiet");
+      await pause(RECOVERY_MS + this.#random.integer(...QUIET_MS));
+    }
+  }
+
+  async #kill(index: number): Promise<void> {
+    await this.#end(index, "SIGKILL");
+    await this.#start(index);
+  }
+
+  async #restartAll(): Promise<void> {
+    for (const index of this.#programs.keys()) {
+      const { code, errors } = await this.#end(index, "SIGTERM");
+      equal(code, 0, errors);
+      await this.#start(index);
+    }
+  }
+
+  async #end(index: number, signal: Deno.Signal): Promise<{ code: number; errors: string }> {
+    await using program = this.#programs[index]!;
+    this.#programs[index] = null;
+    program.kill(signal);
+    const code = await program.exit();
+    return { code, errors: program.errors };
+  }
+
+  async #withoutStore(kv: DenoKv, isFrozen: boolean): Promise<void> {
+    if (isFrozen) kv.freeze();
+    else await kv.stop();
+    await pause(this.#random.integer(1000, 10_000));
+    if (isFrozen) kv.thaw();
+    else await kv.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const program of this.#programs) await program?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Bursts of all publishers, with silence between them. */
+class Bursts {
+  readonly #random: SeededRandom;
+  #end = 0;
+  #next: Promise<void> = Promise.resolve();
+
+  constructor(random: SeededRandom) {
+    this.#random = random;
+  }
+
+  /** Waits for the next burst if there is silence. */
+  wait = async (): Promise<void> => {
+    const now = performance.now();
+    if (now >= this.#end) {
+      const burstMs = this.#random.integer(...BURST_MS);
+      // The first burst begins at once.
+      const silenceMs = this.#end > 0 ? SILENCE_MS : 0;
+      this.#end = now + silenceMs + burstMs;
+      this.#next = pause(silenceMs);
+    }
+    await this.#next;
+  };
+}
+
+async function run(deployment: Deployment, seed: number, minutes: number): Promise<void> {
+  // Each has its own choices, in whatever order they come to make them.
+  const random = () => new SeededRandom(seed++);
+  await using instances = new Instances(deployment, random());
+  await instances.start();
+  const endsAt = Date.now() + minutes * 60_000;
+  let isOver = false;
+  const service: Service = {
+    pick: (random) => instances.pick(random),
+    isOver: () => isOver,
+    pause,
+    bursts: new Bursts(random()).wait,
+  };
+  const acceptances = new Acceptances();
+  const subscribers = Array.from(
+    { length: SUBSCRIBERS },
+    (_, index) => new LastingSubscriber(service, random(), index % 4 === 0),
+  );
+  const { log } = acceptances;
+  const progress = setInterval(() => console.log(`${log.length} events`), PROGRESS_MS);
+  await Promise.all([
+    // It ends with a quiet time, and the load goes on for as long.
+    instances.suffer(() => Date.now() >= endsAt).finally(() => isOver = true),
+    ...Array.from(
+      { length: PUBLISHERS },
+      (_, index) => publish(String(index), service, random(), acceptances),
+    ),
+    ...subscribers.map((subscriber) => subscriber.listen()),
+  ]);
+  clearInterval(progress);
+
+  acceptances.verify();
+  let delivered = 0;
+  for (const subscriber of subscribers) {
+    const sums = await subscriber.verify(log);
+    equal(sums.missed, 0, "nobody was away for long enough to miss anything");
+    delivered += sums.delivered;
+  }
+  const isQuiet = instances.isQuiet.bind(instances);
+  const lateness = (isQuiet: (from: number, to: number) => boolean) => {
+    const all = subscribers.flatMap((subscriber) =>
+      subscriber.lateness(acceptances, MAX_LATENESS_MS, isQuiet)
+    ).sort((a, b) => a - b);
+    const at = (share: number) => Math.round(all[Math.ceil(all.length * share) - 1]! * 10) / 10;
+    return { events: all.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+  };
+  const quiet = lateness(isQuiet);
+  console.log({
+    published: log.length,
+    delivered,
+    retries: acceptances.retries,
+    connections: subscribers.reduce((sum, { connections }) => sum + connections, 0),
+    faults: instances.faults,
+    quietMs: quiet,
+    allMs: lateness(() => true),
+  });
+  ok(quiet.events > 0, "there was a quiet time");
+  ok(quiet.max <= MAX_LATENESS_MS, `in quiet times an event took ${quiet.max} ms`);
+}
+
+/** Three instances on one KV server. */
+async function runProcesses(seed: number, minutes: number): Promise<void> {
+  await using kv = await DenoKv.start();
+  const start = (index: number) =>
+    Program.start({
+      ...kv.settings,
+      RUNNEL_KV_TIMEOUT_MS: "2000",
+      RUNNEL_ISOLATES: String(INSTANCES[index]),
+    });
+  const faults = ["kill", "kill", "rolling restart", "stopped store", "frozen store"] as const;
+  await run({ start, instances: INSTANCES.length, faults, kv }, seed, minutes);
+}
+
+/** Three isolates on a file that lose half of all broadcasts. */
+async function runIsolates(seed: number, minutes: number): Promise<void> {
+  await using folder = new DataFolder();
+  await folder.make("");
+  const program = [Deno.execPath(), "run", "-A", "tests/support/isolates_program.ts"];
+  const settings = {
+    RUNNEL_KV: folder.kv,
+    RUNNEL_ENTRY: `./chaotic_isolate.ts?seed=${seed}&fates=lost`,
+  };
+  const faults = ["kill", "rolling restart"] as const;
+  const start = () => Program.start(settings, program);
+  await run({ start, instances: 1, faults }, seed, minutes);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
+      minutes: { type: "string", default: "1" },
+    },
+  });
+  if (!denoKv.isThere) {
+    console.error(`Cannot run: it needs a KV server. Install it with: ${denoKv.install}`);
+    Deno.exit(1);
+  }
+  console.log(`deno task test:faults --seed ${values.seed} --minutes ${values.minutes}`);
+  const [seed, minutes] = [Number(values.seed), Number(values.minutes)];
+  await runProcesses(seed, minutes / 2);
+  await runIsolates(seed, minutes / 2);
+}

@@ -1,0 +1,307 @@
+/**
+ * Strangers at the door: malformed HTTP, bodies of all kinds and requests that
+ * are nearly right, at the real program, while honest people use it. In the end
+ * the log is compared with what was answered.
+ *
+ * Run it with `deno task test:fuzz --seed 7 --seconds 60`. The same seed makes
+ * the same choices.
+ *
+ * @module
+ */
+
+import { ok, strictEqual as equal } from "node:assert/strict";
+import { parseArgs } from "node:util";
+import { SignJWT } from "jose";
+import { type Attack, Attacks, type Target } from "../support/attacks.ts";
+import { HonestPeople, summary } from "../support/honest.ts";
+import type { ExpectedEvent } from "../support/json_text.ts";
+import { DataFolder, type Environment, Program } from "../support/program.ts";
+import { SeededRandom } from "../support/random.ts";
+import { StreamReader } from "../support/stream_reader.ts";
+import { BOUND_MS, type Outcome, strike, wantsAnswer } from "../support/strike.ts";
+
+/** How many attack at the same time. */
+const LANES = 16;
+
+/** How many attacks there are before the log is looked at: a log keeps 32 MiB. */
+const ROUND = 60;
+
+/** The most that an honest person may wait, in milliseconds. */
+const PATIENCE_MS = 8000;
+
+/** How much more memory it may have in the end than after its first round, in bytes. */
+const MEMORY_TOLERANCE = 192 * 1024 * 1024;
+
+/** How long it may take to get there, in milliseconds. */
+const REST_MS = 20_000;
+
+const SECRET = "a secret of thirty-two characters";
+
+/** What no answer may tell of: where the code is, and where in it something went wrong. */
+const INTERNAL = /\.ts\b|file:\/\/|node_modules|\bat \S+ \(|\/home\/|\/tmp\/|SQLITE|TypeError/;
+
+/** What a round found out. */
+interface Round {
+  pipeline: string;
+  /** The events of answers with 202, by pipeline and ID: one of them each. */
+  accepted: Map<string, { attack: Attack; events: ExpectedEvent[] }>;
+  /** All that was done, with what came of it. */
+  strikes: { attack: Attack; outcome: Outcome }[];
+  /** Those that may have been stored without our being told. */
+  unsure: ExpectedEvent[];
+}
+
+/** How many there were of each. */
+class Tally {
+  readonly #counts = new Map<string, number>();
+
+  add(what: string): void {
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
+  }
+
+  toJSON(): Record<string, number> {
+    return Object.fromEntries([...this.#counts].sort(([a], [b]) => a < b ? -1 : 1));
+  }
+}
+
+/** Fails with what it takes to see it again. */
+class Defect extends Error {
+  constructor(what: string, attack: Attack, answers: unknown = []) {
+    const bytes = attack.parts.flatMap((part) => [...part.subarray(0, 2000)]).slice(0, 2000);
+    const sent = JSON.stringify(String.fromCharCode(...bytes));
+    super(`${what}\n  ${attack.kind}, sent: ${sent}\n  answered: ${JSON.stringify(answers)}`);
+  }
+}
+
+class Lane {
+  readonly #name: string;
+  readonly #url: string;
+  readonly #credentials: Record<string, string>;
+  readonly #attacks: Attacks;
+  readonly #tally: Tally;
+
+  constructor(
+    name: string,
+    program: Program,
+    credentials: Record<string, string>,
+    random: SeededRandom,
+    tally: Tally,
+  ) {
+    this.#name = name;
+    this.#url = program.url;
+    this.#credentials = credentials;
+    this.#attacks = new Attacks(random);
+    this.#tally = tally;
+  }
+
+  async run(isOver: () => boolean): Promise<void> {
+    for (let number = 0; !isOver(); number++) {
+      const pipeline = `p_${this.#name}_${number}`;
+      const first = await this.#publish(pipeline);
+      const round: Round = { pipeline, accepted: new Map(), strikes: [], unsure: [] };
+      for (let i = 0; i < ROUND && !isOver(); i++) {
+        try {
+          await this.#attack(round);
+        } catch (error) {
+          throw new Error(`Lane ${this.#name}, round ${number}, attack ${i}`, { cause: error });
+        }
+      }
+      await this.#compare(round, first);
+    }
+  }
+
+  async #attack(round: Round): Promise<void> {
+    const { hostname, port, host } = new URL(this.#url);
+    equal(hostname, "127.0.0.1");
+    const lines = Object.entries(this.#credentials).map(([name, value]) => `${name}: ${value}\r\n`);
+    const target: Target = { host, pipeline: round.pipeline, credentials: lines.join("") };
+    const attack = this.#attacks.next(target);
+    const outcome = await strike(Number(port), attack);
+    round.strikes.push({ attack, outcome });
+    this.#tally.add(attack.kind);
+    this.#judge(attack, outcome, round);
+  }
+
+  #judge(attack: Attack, { answers, isUnsure, isSilent }: Outcome, round: Round): void {
+    if (isSilent && wantsAnswer(attack)) {
+      throw new Defect(`Neither answered nor closed within ${BOUND_MS} ms`, attack);
+    }
+    let isKnown = !isUnsure;
+    for (const { status, headers, body } of answers) {
+      this.#tally.add(String(status));
+      if (status >= 500 && status !== 503) throw new Defect(`A ${status}`, attack, answers);
+      if (status === 503) isKnown = false;
+      if (headers.has("X-Injected")) throw new Defect("A header of ours", attack, answers);
+      if (INTERNAL.test(body)) throw new Defect("An answer that says too much", attack, answers);
+      if (status === 202) this.#accept(attack, body, round);
+    }
+    if (!isKnown) round.unsure.push(...attack.events);
+  }
+
+  #accept(attack: Attack, body: string, round: Round): void {
+    const { events } = JSON.parse(body) as { events: { pipeline: string; id: string }[] };
+    if (attack.isExact && events.length !== attack.events.length) {
+      throw new Defect(`Expected ${attack.events.length} events to be taken`, attack, body);
+    }
+    for (const [index, { pipeline, id }] of events.entries()) {
+      if (pipeline !== round.pipeline) this.#tally.add("elsewhere");
+      const expected = attack.isExact ? [attack.events[index]!] : attack.events;
+      round.accepted.set(`${pipeline} ${id}`, { attack, events: expected });
+    }
+  }
+
+  /** Reads the log from its beginning and compares it with what was answered. */
+  async #compare({ pipeline, accepted, strikes, unsure }: Round, first: string): Promise<void> {
+    const last = await this.#publish(pipeline);
+    const answer = await fetch(`${this.#url}/pipelines/${pipeline}/sse`, {
+      headers: { ...this.#credentials, "Last-Event-ID": first },
+    });
+    equal(answer.status, 200);
+    const reader = new StreamReader(answer);
+    while (true) {
+      const event = await reader.event();
+      ok(event, "the log's stream ended");
+      if (event.id === last) break;
+      const key = `${pipeline} ${event.id}`;
+      const known = accepted.get(key);
+      accepted.delete(key);
+      const expected = known?.events ?? unsure;
+      if (!expected.some((one) => isSame(one, event.type, event.data))) {
+        const stored = JSON.stringify(event).slice(0, 2000);
+        const wanted = JSON.stringify(expected).slice(0, 2000);
+        if (!known) {
+          const { attack, outcome } = strikes.find(({ attack }) =>
+            attack.events.some((one) => isSame(one, event.type, event.data))
+          )!;
+          throw new Defect(`Stored, but nobody was told so: ${stored}`, attack, outcome);
+        }
+        throw new Defect(`Stored ${stored}, expected ${wanted}`, known.attack);
+      }
+      this.#tally.add(known ? "stored" : "stored, unsure");
+    }
+    await reader.cancel();
+    for (const [key, { attack }] of accepted) {
+      if (key.startsWith(`${pipeline} `)) throw new Defect(`Lost ${key}`, attack);
+    }
+  }
+
+  async #publish(pipeline: string): Promise<string> {
+    const answer = await fetch(`${this.#url}/ingest/${pipeline}/mark`, {
+      method: "POST",
+      headers: this.#credentials,
+      body: "mark",
+    });
+    equal(answer.status, 202);
+    return (await answer.json()).events[0].id;
+  }
+}
+
+/**
+ * Whether an event is the one. A request that was changed may name any channel,
+ * and where its body begins and ends may be elsewhere.
+ */
+function isSame({ channel, payload }: ExpectedEvent, type: string, data: string): boolean {
+  if (channel !== "*") return channel === type && payload === data;
+  const value: unknown = JSON.parse(data);
+  return payload.includes(typeof value === "string" ? value : data);
+}
+
+async function fuzz(
+  name: string,
+  settings: Environment,
+  credentials: Record<string, string>,
+  random: SeededRandom,
+  seconds: number,
+): Promise<void> {
+  await using folder = new DataFolder();
+  await folder.make(".");
+  await using program = await Program.start({
+    RUNNEL_KV: folder.kv,
+    RUNNEL_BODY_TIMEOUT_MS: "1000",
+    RUNNEL_PUBLISH_RATE: "1000000",
+    RUNNEL_RETENTION: "100000",
+    ...settings,
+  });
+  const honest = new HonestPeople(program.url, { headers: credentials });
+  const endsAt = performance.now() + seconds * 1000;
+  const warmAt = performance.now() + Math.min(30, seconds / 2) * 1000;
+  const tally = new Tally();
+  let baseline = 0;
+  let most = 0;
+  const watch = setInterval(async () => {
+    const memory = await program.memory();
+    most = Math.max(most, memory);
+    if (performance.now() < warmAt) baseline = Math.max(baseline, memory);
+  }, 200);
+  try {
+    const lanes = Array.from(
+      { length: LANES },
+      (_, index) =>
+        new Lane(
+          `${name}${index}`,
+          program,
+          credentials,
+          new SeededRandom(random.integer(0, 2 ** 31)),
+          tally,
+        ),
+    );
+    await Promise.all(lanes.map((lane) => lane.run(() => performance.now() >= endsAt)));
+    await honest.stop();
+  } catch (error) {
+    throw new Error(`The program said: ${program.errors}`, { cause: error });
+  } finally {
+    clearInterval(watch);
+  }
+  const restedBy = performance.now() + REST_MS;
+  let rested = await program.memory();
+  while (rested > baseline + MEMORY_TOLERANCE && performance.now() < restedBy) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    rested = await program.memory();
+  }
+  const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
+  console.log(
+    JSON.stringify(
+      {
+        mode: name,
+        tally,
+        honest: { publishMs: summary(honest.publishMs), deliveryMs: summary(honest.deliveryMs) },
+        memoryMiB: { warm: mib(baseline), most: mib(most), rested: mib(rested) },
+      },
+      null,
+      2,
+    ),
+  );
+  equal(program.complaints.join("\n"), "", "it says nothing on standard error");
+  for (const times of [honest.publishMs, honest.deliveryMs]) {
+    ok(summary(times).max < PATIENCE_MS, "honest people are served all the time");
+  }
+  ok(rested <= baseline + MEMORY_TOLERANCE, `its memory comes back: ${mib(rested)} MiB`);
+  program.kill("SIGTERM");
+  equal(await program.exit(), 0);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
+      seconds: { type: "string", default: "20" },
+    },
+  });
+  const command = `deno task test:fuzz --seed ${values.seed} --seconds ${values.seconds}`;
+  console.log(command);
+  const random = new SeededRandom(Number(values.seed));
+  const token = await new SignJWT({ runnel: { publish: ["*"], subscribe: ["*"] } })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1d")
+    .sign(new TextEncoder().encode(SECRET));
+  const secured = { RUNNEL_TOKEN_SECRET: SECRET, RUNNEL_SUBSCRIBE: "token" };
+  const seconds = Number(values.seconds) / 2;
+  try {
+    await fuzz("open", {}, {}, random, seconds);
+    await fuzz("secured", secured, { Authorization: `Bearer ${token}` }, random, seconds);
+  } catch (error) {
+    console.error(error);
+    console.error(`Failed: ${command}`);
+    Deno.exit(1);
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * A herd that does not move: thousands of subscribers that never read and
+ * hundreds of publishers that send a byte a second, at the real program, while a
+ * pipeline is published to heavily. Others must stay served.
+ *
+ * Run it with `deno task test:herd --streams 9000 --uploads 300 --seconds 30`.
+ * Where the machine has no room for as many, it says so and goes on with what
+ * there are.
+ *
+ * @module
+ */
+
+import { ok, strictEqual as equal } from "node:assert/strict";
+import { parseArgs } from "node:util";
+import { HonestPeople, summary } from "../support/honest.ts";
+import { DataFolder, Program } from "../support/program.ts";
+
+/** The pipeline that the herd listens to. */
+const PIPELINE = "p_herd";
+
+/** How many connections are opened at a time, and after which pause, in milliseconds. */
+const BATCH = 100;
+const BATCH_MS = 100;
+
+/** How long others are watched before the herd comes, in milliseconds. */
+const BEFORE_MS = 5000;
+
+/** The most that nearly all others may wait, and the most that any may, in milliseconds. */
+const P99_MS = 1000;
+const MAX_MS = 5000;
+
+/** The most memory that each of the herd may cost, in bytes: a chunk on its way out and a bit. */
+const MEMORY_EACH = 320 * 1024;
+
+/** The most that all of them share, and that may be left after they are gone, in bytes. */
+const MEMORY_SHARED = 768 * 1024 * 1024;
+
+/**
+ * How much of the kernel's TCP memory the herd may fill: beyond all of it, the
+ * connections of everybody on the machine stand still, whatever a service does.
+ */
+const TCP_SHARE = 0.75;
+
+/** How long the herd may take to be forgotten, in milliseconds. */
+const REST_MS = 60_000;
+
+const encoder = new TextEncoder();
+
+/** Connections that are open, and what is sent over them. */
+class Herd implements Disposable {
+  readonly connections: Deno.Conn[] = [];
+  /** Why there are no more of them. */
+  reason = "";
+  readonly #port: number;
+  readonly #uploads: Deno.Conn[] = [];
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  /** Opens streams that nobody reads. */
+  async listen(count: number): Promise<void> {
+    const head = `GET /pipelines/${PIPELINE}/sse HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    await this.#open(count, head);
+  }
+
+  /** Begins uploads that take their time. */
+  async upload(count: number): Promise<void> {
+    const head = "POST /ingest HTTP/1.1\r\nHost: localhost\r\n" +
+      "Content-Type: application/json\r\nContent-Length: 500000\r\n\r\n";
+    this.#uploads.push(...await this.#open(count, head));
+  }
+
+  /** Sends a byte of each upload, and begins those anew that were ended. */
+  async trickle(): Promise<void> {
+    const ended: Deno.Conn[] = [];
+    await Promise.all(this.#uploads.map(async (connection) => {
+      try {
+        await connection.write(encoder.encode(" "));
+      } catch {
+        ended.push(connection);
+      }
+    }));
+    for (const connection of ended) {
+      this.#uploads.splice(this.#uploads.indexOf(connection), 1);
+      this.connections.splice(this.connections.indexOf(connection), 1);
+      connection.close();
+    }
+    await this.upload(ended.length);
+  }
+
+  async #open(count: number, head: string): Promise<Deno.Conn[]> {
+    const opened: Deno.Conn[] = [];
+    while (opened.length < count && this.reason === "") {
+      if (await tcpShare() > TCP_SHARE) {
+        this.reason = `${100 * TCP_SHARE} % of the kernel's memory for TCP are in use`;
+        break;
+      }
+      const size = Math.min(BATCH, count - opened.length);
+      const results = await Promise.allSettled(
+        Array.from({ length: size }, async () => {
+          const connection = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
+          await connection.write(encoder.encode(head));
+          return connection;
+        }),
+      );
+      for (const result of results) {
+        if (result.status === "fulfilled") opened.push(result.value);
+        else this.reason = String(result.reason);
+      }
+      // What is published in the meantime fills them.
+      await pause(BATCH_MS);
+    }
+    this.connections.push(...opened);
+    return opened;
+  }
+
+  [Symbol.dispose](): void {
+    for (const connection of this.connections) connection.close();
+    this.connections.length = 0;
+  }
+}
+
+/** Publishes 60 KB events as fast as they are taken. */
+async function publishMuch(url: string, isOver: () => boolean): Promise<number> {
+  const payload = JSON.stringify("x".repeat(60_000));
+  let events = 0;
+  while (!isOver()) {
+    const answer = await fetch(`${url}/ingest/${PIPELINE}/events`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: payload,
+    });
+    await answer.body?.cancel();
+    ok([202, 503].includes(answer.status), `A heavy publish is answered ${answer.status}`);
+    if (answer.status === 202) events++;
+    await pause(20);
+  }
+  return events;
+}
+
+/** How much of the kernel's memory for TCP is in use, as a part of 1. */
+async function tcpShare(): Promise<number> {
+  const { tcpMemPages, inUse } = await machine();
+  return Number(/mem (\d+)/.exec(inUse!)![1]) / Number(tcpMemPages!.split(" ")[2]);
+}
+
+/** What the machine allows, and has in use. */
+async function machine(): Promise<Record<string, string>> {
+  const read = async (path: string) => (await Deno.readTextFile(path)).trim().replace(/\s+/g, " ");
+  const limits = await Deno.readTextFile("/proc/self/limits");
+  const sockets = await Deno.readTextFile("/proc/net/sockstat");
+  return {
+    openFiles: /Max open files\s+(\d+)/.exec(limits)![1]!,
+    tcpMemPages: await read("/proc/sys/net/ipv4/tcp_mem"),
+    tcpWmem: await read("/proc/sys/net/ipv4/tcp_wmem"),
+    ports: await read("/proc/sys/net/ipv4/ip_local_port_range"),
+    inUse: /TCP: .*/.exec(sockets)![0],
+  };
+}
+
+async function run(streams: number, uploads: number, seconds: number): Promise<void> {
+  await using folder = new DataFolder();
+  await folder.make(".");
+  await using program = await Program.start({
+    RUNNEL_KV: folder.kv,
+    RUNNEL_MAX_SUBSCRIBERS: "1000000",
+    RUNNEL_MAX_PIPELINE_SUBSCRIBERS: "1000000",
+  });
+  const { url } = program;
+  const port = Number(new URL(url).port);
+  console.log(await machine());
+
+  const before = new HonestPeople(url);
+  await pause(BEFORE_MS);
+  await before.stop();
+  const idle = await program.memory();
+
+  let most = 0;
+  let opened = 0;
+  const during = new HonestPeople(url);
+  {
+    using herd = new Herd(port);
+    let endsAt = Infinity;
+    const isOver = () => performance.now() >= endsAt;
+    const heavy = publishMuch(url, isOver);
+    const start = performance.now();
+    await herd.upload(uploads);
+    await herd.listen(streams);
+    opened = herd.connections.length - uploads;
+    console.log(
+      `${opened} streams and ${uploads} uploads, opened in ${
+        Math.round(performance.now() - start)
+      } ms; ${herd.reason || "as many as asked for"}`,
+    );
+    endsAt = performance.now() + seconds * 1000;
+    while (!isOver()) {
+      await herd.trickle();
+      most = Math.max(most, await program.memory());
+      await pause(1000);
+    }
+    console.log(`${await heavy} events of 60 KB`, await machine());
+  }
+  await during.stop();
+
+  const after = new HonestPeople(url);
+  const bound = idle + MEMORY_SHARED + opened * MEMORY_EACH;
+  const restedBy = performance.now() + REST_MS;
+  let rested = await program.memory();
+  while (rested > idle + MEMORY_SHARED && performance.now() < restedBy) {
+    await pause(500);
+    rested = await program.memory();
+  }
+  await after.stop();
+  const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
+  console.log({
+    memoryMiB: { idle: mib(idle), most: mib(most), rested: mib(rested), bound: mib(bound) },
+    publishMs: { before: summary(before.publishMs), during: summary(during.publishMs) },
+    deliveryMs: { before: summary(before.deliveryMs), during: summary(during.deliveryMs) },
+  });
+  equal(program.complaints.join("\n"), "", "it says nothing on standard error");
+  for (const times of [during.publishMs, during.deliveryMs]) {
+    const { p99, max } = summary(times);
+    ok(p99 < P99_MS && max < MAX_MS, "others are served all the time");
+  }
+  ok(most <= bound, `its memory stays bounded: ${mib(most)} MiB`);
+  ok(rested <= idle + MEMORY_SHARED, `its memory comes back: ${mib(rested)} MiB`);
+  program.kill("SIGTERM");
+  equal(await program.exit(), 0);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      streams: { type: "string", default: "9000" },
+      uploads: { type: "string", default: "300" },
+      seconds: { type: "string", default: "30" },
+    },
+  });
+  const { streams, uploads, seconds } = values;
+  console.log(
+    `deno task test:herd --streams ${streams} --uploads ${uploads} --seconds ${seconds}`,
+  );
+  await run(Number(streams), Number(uploads), Number(seconds));
+}

@@ -1,0 +1,219 @@
+import {
+  deepStrictEqual as deepEqual,
+  notStrictEqual,
+  ok,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
+import fc from "fast-check";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import type { AcceptedEvent } from "../../lib/protocol/event.ts";
+import { type Chunk, EventRun, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
+import { textOf, utf8 } from "../support/text.ts";
+
+const EPOCH = "AAECAwQFBgc";
+const ALL = new ChannelFilter([]);
+
+/** Events from sequence `first` on, one for each channel, of a payload of `size` bytes. */
+function events(first: number, channels: string[], size: number = 1): AcceptedEvent[] {
+  return channels.map((channel, index) => ({
+    sequence: first + index,
+    time: 0,
+    channel,
+    payload: utf8("1".repeat(size)),
+  }));
+}
+
+/** A run of the sequences `first` to `last` on channel `a`. */
+function runOf(first: number, last: number, size: number = 1): EventRun {
+  const run = new EventRun(EPOCH, first - 1);
+  run.append(events(first, Array(last - first + 1).fill("a"), size));
+  return run;
+}
+
+function sequencesIn({ bytes }: Chunk): number[] {
+  return [...textOf(bytes).matchAll(/^id: AAECAwQFBgc-(\d+)$/gm)].map(([, text]) => Number(text));
+}
+
+/** The bytes of one event of a run whose events are all alike. */
+function sizeOfOne(run: EventRun): number {
+  return run.after(run.last - 1, run.last, ALL).bytes.length;
+}
+
+/** What one event counts for, its overhead included. */
+function memoryOfOne(run: EventRun): number {
+  return run.bytes / (run.last + 1 - run.first);
+}
+
+Deno.test("EventRun.append() encodes events as they go out", () => {
+  const run = new EventRun(EPOCH, 6);
+  run.append([{ sequence: 7, time: 0, channel: "orders", payload: utf8('{"n":1.0}') }]);
+  deepEqual(run.after(6, 7, ALL), {
+    bytes: utf8('id: AAECAwQFBgc-7\nevent: orders\ndata: {"n":1.0}\n\n'),
+    count: 1,
+    sent: 7,
+    cursor: 7,
+  });
+});
+
+for (const sequence of [6, 7, 9]) {
+  Deno.test(`EventRun.append() refuses ${sequence} after 7`, () => {
+    const run = runOf(5, 7);
+    throws(() => run.append(events(sequence, ["a"])), RangeError);
+    deepEqual([run.first, run.last], [5, 7]);
+  });
+}
+
+Deno.test("EventRun begins after what it was told, empty", () => {
+  const run = new EventRun(EPOCH, 6);
+  deepEqual([run.first, run.last, run.bytes], [7, 6, 0]);
+});
+
+Deno.test("EventRun.after() gives what lies between cursor and limit", () => {
+  const run = runOf(1, 9);
+  deepEqual(sequencesIn(run.after(0, 9, ALL)), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  deepEqual(sequencesIn(run.after(3, 6, ALL)), [4, 5, 6]);
+  deepEqual(sequencesIn(run.after(3, 100, ALL)), [4, 5, 6, 7, 8, 9]);
+});
+
+Deno.test("EventRun.after() shares one chunk between all that ask for the same", () => {
+  const run = runOf(1, 9);
+  const chunk = run.after(2, 9, new ChannelFilter(["a", "b"]));
+  equal(run.after(2, 9, new ChannelFilter(["b", "a"])), chunk);
+});
+
+Deno.test("EventRun.after() shares nothing between other places or filters", () => {
+  const run = runOf(1, 9);
+  const chunk = run.after(2, 9, ALL);
+  notStrictEqual(run.after(3, 9, ALL), chunk);
+  notStrictEqual(run.after(2, 8, ALL), chunk);
+  notStrictEqual(run.after(2, 9, new ChannelFilter(["a"])), chunk);
+});
+
+Deno.test("EventRun.after() gives a single event's bytes without a copy", () => {
+  const run = runOf(1, 2);
+  const { bytes } = run.after(0, 1, ALL);
+  equal(run.after(0, 1, new ChannelFilter(["a"])).bytes, bytes);
+});
+
+Deno.test("EventRun.after() sees what was appended since it was last asked", () => {
+  const run = runOf(1, 2);
+  deepEqual(sequencesIn(run.after(0, 3, ALL)), [1, 2]);
+  run.append(events(3, ["a"]));
+  deepEqual(sequencesIn(run.after(0, 3, ALL)), [1, 2, 3]);
+});
+
+Deno.test("EventRun.after() remembers a bounded number of chunks", () => {
+  const run = runOf(1, 100);
+  const first = run.after(0, 1, ALL);
+  for (let until = 2; until <= 17; until++) run.after(0, until, ALL);
+  notStrictEqual(run.after(0, 1, ALL), first);
+});
+
+Deno.test("EventRun.after() fills a chunk to its limit and no further", () => {
+  const run = runOf(1, 300, 1000);
+  const chunk = run.after(0, 300, ALL);
+  const fitting = Math.floor(MAX_CHUNK_BYTES / sizeOfOne(run));
+  ok(chunk.bytes.length <= MAX_CHUNK_BYTES);
+  ok(Math.abs(chunk.count - fitting) <= 1, `${chunk.count} of ${fitting}`);
+  equal(chunk.cursor, chunk.count);
+  equal(chunk.sent, chunk.count);
+  deepEqual(sequencesIn(run.after(chunk.cursor, 300, ALL))[0], chunk.cursor + 1);
+});
+
+Deno.test("EventRun.after() gives one event at least, whatever its size", () => {
+  const run = runOf(1, 2, MAX_CHUNK_BYTES + 1);
+  const { count, cursor } = run.after(0, 2, ALL);
+  deepEqual([count, cursor], [1, 1]);
+});
+
+Deno.test("EventRun.after() moves the cursor past what the filter left out", () => {
+  const run = new EventRun(EPOCH, 0);
+  run.append(events(1, ["a", "b", "a", "b", "b"]));
+  const chunk = run.after(0, 5, new ChannelFilter(["a"]));
+  deepEqual(sequencesIn(chunk), [1, 3]);
+  deepEqual([chunk.count, chunk.sent, chunk.cursor], [2, 3, 5]);
+});
+
+Deno.test("EventRun.after() of nothing kept is empty and moves the cursor", () => {
+  const run = runOf(1, 9);
+  const { bytes, ...rest } = run.after(3, 7, new ChannelFilter(["b"]));
+  equal(bytes.length, 0);
+  deepEqual(rest, { count: 0, sent: 0, cursor: 7 });
+});
+
+Deno.test("EventRun.after() in steps gives each event that the filter keeps once, in order", () => {
+  const channels = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 60 });
+  const named = fc.subarray(["a", "b", "c"]);
+  fc.assert(
+    fc.property(channels, named, fc.constantFrom(1, 20_000, 90_000), (channels, named, size) => {
+      const run = new EventRun(EPOCH, 0);
+      run.append(events(1, channels, size));
+      const filter = new ChannelFilter(named);
+      const got: number[] = [];
+      let cursor = 0;
+      while (cursor < run.last) {
+        const chunk = run.after(cursor, run.last, filter);
+        ok(chunk.cursor > cursor, "no progress");
+        ok(chunk.bytes.length <= MAX_CHUNK_BYTES);
+        const sequences = sequencesIn(chunk);
+        equal(chunk.count, sequences.length);
+        equal(chunk.sent, sequences.at(-1) ?? 0);
+        got.push(...sequences);
+        cursor = chunk.cursor;
+      }
+      const kept = channels.flatMap((channel, index) => filter.keeps(channel) ? [index + 1] : []);
+      deepEqual(got, kept);
+    }),
+  );
+});
+
+const trims: [
+  name: string,
+  limits: (one: number) => { events: number; bytes: number },
+  left: number,
+][] = [
+  ["events alone", () => ({ events: 4, bytes: 0 }), 4],
+  ["bytes alone", (one) => ({ events: 0, bytes: 3 * one }), 3],
+  ["a part of an event's bytes", (one) => ({ events: 0, bytes: 2 * one + 1 }), 3],
+  ["events where bytes ask for fewer", (one) => ({ events: 5, bytes: one }), 5],
+  ["bytes where events ask for fewer", (one) => ({ events: 2, bytes: 6 * one }), 6],
+  ["nothing", () => ({ events: 0, bytes: 0 }), 0],
+  ["more than there is", () => ({ events: 100, bytes: 2 ** 30 }), 9],
+];
+
+for (const [name, limits, left] of trims) {
+  Deno.test(`EventRun.trim() leaves what its limits ask for: ${name}`, () => {
+    const run = runOf(101, 109);
+    const one = memoryOfOne(run);
+    run.trim(limits(one));
+    deepEqual([run.first, run.last, run.bytes], [110 - left, 109, left * one]);
+  });
+}
+
+Deno.test("EventRun.dropBelow() gives up what lies below, and nothing shared outlives it", () => {
+  const run = runOf(1, 9);
+  const one = memoryOfOne(run);
+  const chunk = run.after(6, 9, ALL);
+  run.dropBelow(6);
+  deepEqual([run.first, run.last, run.bytes], [6, 9, 4 * one]);
+  deepEqual(sequencesIn(run.after(5, 9, ALL)), [6, 7, 8, 9]);
+  notStrictEqual(run.after(6, 9, ALL), chunk);
+});
+
+Deno.test("EventRun.dropBelow() of what is gone already changes nothing", () => {
+  const run = runOf(5, 9);
+  const chunk = run.after(4, 9, ALL);
+  run.dropBelow(5);
+  run.dropBelow(1);
+  deepEqual([run.first, run.last], [5, 9]);
+  equal(run.after(4, 9, ALL), chunk);
+});
+
+Deno.test("EventRun.dropBelow() of everything leaves an empty run that goes on", () => {
+  const run = runOf(1, 9);
+  run.dropBelow(10);
+  deepEqual([run.first, run.last, run.bytes], [10, 9, 0]);
+  run.append(events(10, ["a"]));
+  deepEqual(sequencesIn(run.after(9, 10, ALL)), [10]);
+});

@@ -1,0 +1,116 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import type { Page } from "../../lib/log/log_reader.ts";
+import { PageReader } from "../../lib/stream/page_reader.ts";
+import { settled } from "../support/fake_clock.ts";
+import { createTestLog, textEvent } from "../support/test_log.ts";
+
+/** A log whose reads are in the test's hands. */
+class HeldLog {
+  readonly reads: { asked: string; answer: PromiseWithResolvers<Page | null> }[] = [];
+
+  get asked(): string[] {
+    return this.reads.map(({ asked }) => asked);
+  }
+
+  readAfter(pipeline: string, sequence: number): Promise<Page | null> {
+    const answer = Promise.withResolvers<Page | null>();
+    this.reads.push({ asked: `${pipeline} ${sequence}`, answer });
+    return answer.promise;
+  }
+}
+
+Deno.test("PageReader.read() gives a page of the log, encoded", async () => {
+  await using test = await createTestLog();
+  const { epoch } = await test.log.append("p_a", [1, 2, 3].map((i) => textEvent(`${i}`)));
+  const { run, ...page } = (await new PageReader(test.log).read("p_a", 1))!;
+  deepEqual(page, { epoch, sequence: 3, after: 1, missed: 0, reason: "evicted" });
+  deepEqual([run.epoch, run.first, run.last], [epoch, 2, 3]);
+  equal(
+    new TextDecoder().decode(run.after(1, 3, new ChannelFilter([])).bytes),
+    `id: ${epoch}-2\nevent: events\ndata: 2\n\nid: ${epoch}-3\nevent: events\ndata: 3\n\n`,
+  );
+});
+
+Deno.test("PageReader.read() begins its run behind what is gone", async () => {
+  await using test = await createTestLog();
+  await test.log.append("p_a", [1, 2, 3].map((i) => textEvent(`${i}`)));
+  await test.log.clear("p_a");
+  const { run, ...page } = (await new PageReader(test.log).read("p_a", 1))!;
+  deepEqual([page.after, page.missed, page.reason], [3, 2, "cleared"]);
+  deepEqual([run.first, run.last], [4, 3]);
+});
+
+Deno.test("PageReader.read() reads about 256 KiB", async () => {
+  await using test = await createTestLog();
+  for (let i = 0; i < 20; i++) await test.log.append("p_a", [textEvent("".padEnd(50_000, "."))]);
+  const { run } = (await new PageReader(test.log).read("p_a", 0))!;
+  equal(run.last, 6);
+});
+
+Deno.test("PageReader.read() gives null where there is no log", async () => {
+  await using test = await createTestLog();
+  equal(await new PageReader(test.log).read("p_a", 0), null);
+});
+
+Deno.test("PageReader.read() reads once for all that ask for the same at once", async () => {
+  const log = new HeldLog();
+  const pages = new PageReader(log);
+  const asked = [["p_a", 1], ["p_a", 1], ["p_a", 2], ["p_b", 1]] as const;
+  const answers = asked.map(([pipeline, sequence]) => pages.read(pipeline, sequence));
+  deepEqual(log.asked, ["p_a 1", "p_a 2", "p_b 1"]);
+  for (const { answer } of log.reads) {
+    answer.resolve({ epoch: "", sequence: 0, after: 0, missed: 0, reason: "evicted", events: [] });
+  }
+  const [a, again, other] = await Promise.all(answers);
+  equal(a, again);
+  equal(a === other, false);
+});
+
+Deno.test("PageReader.read() reads anew once its page was read, or was not", async () => {
+  const log = new HeldLog();
+  const pages = new PageReader(log);
+  const [page, twin] = [pages.read("p_a", 1), pages.read("p_a", 1)];
+  log.reads[0]!.answer.reject(new Error("broken"));
+  await rejects(page, /broken/);
+  await rejects(twin, /broken/);
+  const second = pages.read("p_a", 1);
+  log.reads[1]!.answer.resolve(null);
+  equal(await second, null);
+  const third = pages.read("p_a", 1);
+  log.reads[2]!.answer.resolve(null);
+  await third;
+  equal(log.reads.length, 3);
+});
+
+Deno.test("PageReader.read() reads four pages at once, the others in turn", async () => {
+  const log = new HeldLog();
+  const pages = new PageReader(log);
+  const answers = Promise.allSettled(
+    Array.from({ length: 10 }, (_, sequence) => pages.read("p_a", sequence)),
+  );
+  for (let ended = 0; ended < 10; ended++) {
+    await settled();
+    deepEqual(
+      log.asked,
+      Array.from({ length: Math.min(10, ended + 4) }, (_, sequence) => `p_a ${sequence}`),
+    );
+    // Whoever fails makes room, too.
+    if (ended % 2) log.reads[ended]!.answer.reject(new Error("broken"));
+    else log.reads[ended]!.answer.resolve(null);
+  }
+  await answers;
+  for (let sequence = 0; sequence < 5; sequence++) pages.read("p_b", sequence).catch(() => {});
+  equal(log.reads.length, 14);
+});
+
+Deno.test("PageReader.read() lets nobody slip in before those who wait", async () => {
+  const log = new HeldLog();
+  const pages = new PageReader(log);
+  for (let sequence = 0; sequence < 5; sequence++) pages.read("p_a", sequence);
+  log.reads[0]!.answer.resolve(null);
+  await log.reads[0]!.answer.promise;
+  pages.read("p_b", 0);
+  await settled();
+  deepEqual(log.asked.slice(4), ["p_a 4"]);
+});

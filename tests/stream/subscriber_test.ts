@@ -1,0 +1,714 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import { EventRun } from "../../lib/stream/encoded_events.ts";
+import { Subscriber } from "../../lib/stream/subscriber.ts";
+import { type FakeClock, settled } from "../support/fake_clock.ts";
+import { FaultyKv, type Held, holds, throws } from "../support/faulty_kv.ts";
+import { assertIdle } from "../support/idle.ts";
+import { type Said, type SaidEvent, StreamReader } from "../support/stream_reader.ts";
+import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
+import { driven } from "../support/driven.ts";
+import { until } from "../support/test_log.ts";
+
+const KEEP_ALIVE_MS = 15_000;
+const FOREIGN = "AAAAAAAAAAA-3";
+
+/** Publishes the numbers from one to another, in one request. */
+async function publish(
+  { fetch }: TestService,
+  first: number,
+  last: number,
+  channel: (i: number) => string = () => "events",
+  payload: (i: number) => unknown = (i) => i,
+): Promise<string[]> {
+  const events = Array.from({ length: last - first + 1 }, (_, index) => ({
+    pipeline: "p_a",
+    channel: channel(first + index),
+    payload: payload(first + index),
+  }));
+  const response = await fetch(jsonPost("/ingest", events));
+  const body = await response.json();
+  equal(response.status, 202, JSON.stringify(body));
+  return body.events.map(({ id }: { id: string }) => id);
+}
+
+/** Publishes 60 KB events, few enough in a request. */
+async function publishLarge(service: TestService, first: number, last: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let i = first; i <= last; i += 8) {
+    const until = Math.min(last, i + 7);
+    ids.push(...await publish(service, i, until, undefined, (n) => `${n} ${"x".repeat(60_000)}`));
+  }
+  return ids;
+}
+
+function numbers(first: number, last: number): number[] {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
+}
+
+function brief({ type, data }: SaidEvent): unknown {
+  return type.startsWith("runnel.") ? [type, JSON.parse(data)] : parseInt(JSON.parse(data));
+}
+
+/** What a subscriber is told up to the seam, in brief. */
+async function begins(
+  service: TestService,
+  query: string,
+  headers: HeadersInit = {},
+): Promise<unknown[]> {
+  const stream = await service.subscribe(`p_a/sse${query}`, headers);
+  const events = await stream.until("runnel.live");
+  await stream.cancel();
+  return events.map(brief);
+}
+
+/** What a stream that waits says when some time passes. */
+async function saysAfter(stream: StreamReader, clock: FakeClock, ms: number): Promise<Said | null> {
+  const said = stream.next();
+  await settled();
+  clock.advance(ms);
+  return await said;
+}
+
+const live = (replayed: number) => ["runnel.live", { replayed }];
+const gap = (missed: number | null, reason: string) => ["runnel.gap", { missed, reason }];
+const resumed = (id: string | undefined) => ({ "Last-Event-ID": id! });
+
+// ------------------------------------------------------------------ beginning
+
+for (const [random, ms] of [[0, 2000], [0.5, 3000], [0.9999, 4000]] as const) {
+  Deno.test(`Subscriber says first to come back after ${ms} ms, where chance is ${random}`, async () => {
+    await using service = await createTestService({ random: () => random });
+    await publish(service, 1, 1);
+    const stream = await service.subscribe("p_a/sse");
+    deepEqual(await stream.next(), { kind: "retry", ms });
+    await stream.event();
+    equal(stream.text.split("\n\n")[0], `retry: ${ms}`);
+    await stream.cancel();
+  });
+}
+
+Deno.test("Subscriber writes an event as id, event and data, each on one line", async () => {
+  await using service = await createTestService();
+  const [id] = await publish(service, 1, 1, () => "orders", () => ({ text: "a\nb\u2028" }));
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  equal(
+    stream.text,
+    `retry: 3000\n\nid: ${id}\nevent: orders\ndata: {"text":"a\\nb\u2028"}\n\n` +
+      `id: ${id}\nevent: runnel.live\ndata: {"replayed":1}\n\n`,
+  );
+  await stream.cancel();
+});
+
+for (
+  const [published, first] of [[0, 1], [1, 1], [99, 1], [100, 1], [101, 2], [350, 251]] as const
+) {
+  Deno.test(`Subscriber gets exactly the newest 100 of ${published} at once, fresh`, async () => {
+    await using service = await createTestService();
+    if (published) await publish(service, 1, published);
+    const history = numbers(first, published);
+    deepEqual(await begins(service, ""), [...history, live(history.length)]);
+    await assertIdle(service);
+  });
+}
+
+for (
+  const [query, first] of [["?history=0", 151], ["?history=7", 144], ["?history=100", 51]] as const
+) {
+  Deno.test(`Subscriber gets as much history as ${query} says, fresh`, async () => {
+    await using service = await createTestService();
+    await publish(service, 1, 150);
+    deepEqual(await begins(service, query), [...numbers(first, 150), live(151 - first)]);
+  });
+}
+
+Deno.test("Subscriber is told the seam with the newest ID, then what is published", async () => {
+  await using service = await createTestService();
+  const ids = await publish(service, 1, 3);
+  const stream = await service.subscribe("p_a/sse");
+  const events = await stream.until("runnel.live");
+  deepEqual(events.map(({ id }) => id), [...ids, ids[2]]);
+  const next = stream.events(3);
+  ids.push(await service.publish("p_a", "events", 4), ...await publish(service, 5, 6));
+  deepEqual((await next).map(brief), [4, 5, 6]);
+  const more = stream.events(1);
+  ids.push(await service.publish("p_a", "events", 7));
+  deepEqual((await more).map(({ id }) => id), [ids[6]]);
+  await stream.cancel();
+});
+
+Deno.test("Subscriber of one pipeline is told nothing of another", async () => {
+  await using service = await createTestService();
+  await service.publish("p_b", "events", 1);
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  const next = stream.event();
+  await service.publish("p_b", "events", 2);
+  await service.publish("p_a", "events", 3);
+  equal((await next)!.data, "3");
+  await stream.cancel();
+});
+
+// ------------------------------------------------------------------- resuming
+
+Deno.test("Subscriber resumes after the ID in the header, in the query, in the header first", async () => {
+  await using service = await createTestService();
+  const ids = await publish(service, 1, 130);
+  const [second, tenth] = [ids[1]!, ids[9]!];
+  const afterSecond = [...numbers(3, 130), live(128)];
+  const afterTenth = [...numbers(11, 130), live(120)];
+  deepEqual(await begins(service, "", resumed(second)), afterSecond);
+  deepEqual(await begins(service, `?lastEventId=${second}`), afterSecond);
+  deepEqual(await begins(service, `?lastEventId=${second}`, resumed(tenth)), afterTenth);
+  deepEqual(await begins(service, `?lastEventId=${second}`, resumed("")), afterSecond);
+  deepEqual(await begins(service, "?lastEventId="), [...numbers(31, 130), live(100)]);
+  deepEqual(await begins(service, "", resumed("")), [...numbers(31, 130), live(100)]);
+});
+
+Deno.test("Subscriber that resumes at the newest ID is told the seam alone", async () => {
+  await using service = await createTestService();
+  const ids = await publish(service, 1, 3);
+  const stream = await service.subscribe("p_a/sse", resumed(ids[2]));
+  deepEqual(await stream.event(), {
+    kind: "event",
+    id: ids[2],
+    type: "runnel.live",
+    data: '{"replayed":0}',
+  });
+  await stream.cancel();
+});
+
+Deno.test("Subscriber is given history= only where it brings no ID of this log", async () => {
+  await using service = await createTestService();
+  const ids = await publish(service, 1, 150);
+  deepEqual(await begins(service, "?history=2", resumed(ids[9])), [...numbers(11, 150), live(140)]);
+  const unknown = await begins(service, "?history=2", resumed("nonsense"));
+  deepEqual(unknown, [gap(null, "unknown"), 149, 150, live(2)]);
+});
+
+const UNKNOWN: [string, (newest: string) => string][] = [
+  ["malformed", () => "nonsense"],
+  ["a bare sequence", () => "3"],
+  ["malformed with a good epoch", (newest) => newest.replace(/-\d+$/, "-03")],
+  ["beyond all numbers", (newest) => newest.replace(/-\d+$/, "-9999999999999999")],
+  ["foreign", () => FOREIGN],
+  ["ahead", (newest) => newest.replace(/-\d+$/, "-151")],
+];
+
+for (const [what, makeId] of UNKNOWN) {
+  Deno.test(`Subscriber with an ID that is ${what} is told so, then gets the history`, async () => {
+    await using service = await createTestService();
+    const newest = (await publish(service, 1, 150)).at(-1)!;
+    const expected = [gap(null, "unknown"), ...numbers(51, 150), live(100)];
+    deepEqual(await begins(service, "", resumed(makeId(newest))), expected);
+    const query = `?lastEventId=${encodeURIComponent(makeId(newest))}`;
+    deepEqual(await begins(service, query), expected);
+    const stream = await service.subscribe("p_a/sse?history=10", resumed(makeId(newest)));
+    equal((await stream.event())!.id, newest.replace(/-150$/, "-140"), "the gap's position");
+    await stream.cancel();
+    await assertIdle(service);
+  });
+}
+
+/** A service of which the oldest events of a pipeline are evicted; the first one left. */
+async function createEvicted(): Promise<{ service: TestService; ids: string[]; oldest: number }> {
+  const service = await createTestService({
+    settings: { RUNNEL_HISTORY: "10", RUNNEL_RETENTION: "40" },
+  });
+  const ids = await publishWithTime(service, 1, 200);
+  const { oldest } = (await service.log.head("p_a"))!;
+  ok(oldest > 50 && oldest <= 161, `${oldest}`);
+  return { service, ids, oldest };
+}
+
+async function publishWithTime(service: TestService, first: number, last: number) {
+  const ids: string[] = [];
+  for (let i = first; i <= last; i++) {
+    ids.push(...await publish(service, i, i, (n) => n % 2 ? "odd" : "even"));
+    service.clock.advance(2000);
+  }
+  return ids;
+}
+
+Deno.test("Subscriber whose position was evicted is told how many it missed, then gets all that is there", async () => {
+  const { service, ids, oldest } = await createEvicted();
+  await using _ = service;
+  for (const sequence of [1, 7, oldest - 2]) {
+    deepEqual(await begins(service, "", resumed(ids[sequence - 1])), [
+      gap(oldest - 1 - sequence, "evicted"),
+      ...numbers(oldest, 200),
+      live(201 - oldest),
+    ]);
+  }
+  const untouched = await begins(service, "", resumed(ids[oldest - 2]));
+  deepEqual(untouched, [...numbers(oldest, 200), live(201 - oldest)]);
+});
+
+Deno.test("Subscriber with a filter is told the number of all events that it missed", async () => {
+  const { service, ids, oldest } = await createEvicted();
+  await using _ = service;
+  const odd = numbers(oldest, 200).filter((n) => n % 2);
+  deepEqual(await begins(service, "?channel=odd", resumed(ids[6])), [
+    gap(oldest - 8, "evicted"),
+    ...odd,
+    live(odd.length),
+  ]);
+});
+
+Deno.test("Subscriber is told a gap with the position that it stands for", async () => {
+  const { service, ids, oldest } = await createEvicted();
+  await using _ = service;
+  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
+  equal((await stream.event())!.id, ids[oldest - 2]);
+  await stream.cancel();
+});
+
+Deno.test("Subscriber whose position was cleared is told how many it missed, then gets what came later", async () => {
+  await using service = await createTestService();
+  const ids = await publish(service, 1, 20);
+  await service.hub.clear("p_a");
+  deepEqual(await begins(service, "", resumed(ids[4])), [gap(15, "cleared"), live(0)]);
+  deepEqual(await begins(service, "", resumed(ids[19])), [live(0)]);
+  await driven(service.clock, publish(service, 21, 23));
+  deepEqual(await begins(service, "", resumed(ids[4])), [
+    gap(15, "cleared"),
+    21,
+    22,
+    23,
+    live(3),
+  ]);
+  deepEqual(await begins(service, ""), [21, 22, 23, live(3)]);
+  deepEqual(await begins(service, "", resumed(FOREIGN)), [
+    gap(null, "unknown"),
+    21,
+    22,
+    23,
+    live(3),
+  ]);
+});
+
+Deno.test("Subscriber that reads slowly is told of what was evicted meanwhile", async () => {
+  await using service = await createTestService({
+    settings: { RUNNEL_HISTORY: "1", RUNNEL_RETENTION: "1", RUNNEL_KEEPALIVE_MS: "600000" },
+  });
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  for (let i = 1; i <= 80; i += 8) {
+    await publishLarge(service, i, i + 7);
+    service.clock.advance(15_000);
+  }
+  const { oldest } = (await service.log.head("p_a"))!;
+  ok(oldest > 1 && oldest < 46, `${oldest}`);
+  const events = await stream.events(82 - oldest);
+  deepEqual(events.map(brief), [gap(oldest - 1, "evicted"), ...numbers(oldest, 80)]);
+  await stream.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("Subscriber that reads slowly is told of what was cleared meanwhile", async () => {
+  await using service = await createTestService();
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  await publish(service, 1, 20);
+  await service.hub.clear("p_a");
+  await driven(service.clock, publish(service, 21, 22));
+  deepEqual((await stream.events(3)).map(brief), [gap(20, "cleared"), 21, 22]);
+  await stream.cancel();
+});
+
+// -------------------------------------------------------------------- filters
+
+Deno.test("Subscriber gets what matches of the history and of what follows", async () => {
+  await using service = await createTestService();
+  const channel = (i: number) => ["a", "b", "c"][i % 3]!;
+  await publish(service, 1, 150, channel);
+  const stream = await service.subscribe("p_a/sse?channel=b&channel=c");
+  const kept = numbers(51, 150).filter((i) => i % 3);
+  deepEqual((await stream.until("runnel.live")).map(brief), [...kept, live(kept.length)]);
+  const next = stream.events(4);
+  await publish(service, 151, 156, channel);
+  deepEqual((await next).map(brief), [151, 152, 154, 155]);
+  await stream.cancel();
+});
+
+Deno.test("Subscriber whose cursor moved silently gets the position with its next keep-alive, once", async () => {
+  await using service = await createTestService();
+  const stream = await service.subscribe("p_a/sse?channel=b");
+  await stream.until("runnel.live");
+  const ids = await publish(service, 1, 5, () => "a");
+  const seam = stream.text.length;
+  for (let i = 0; i < 2; i++) await saysAfter(stream, service.clock, KEEP_ALIVE_MS);
+  equal(stream.text.slice(seam), `:keepalive\nid: ${ids[4]}\n\n:keepalive\n\n`);
+  await stream.cancel();
+  await publish(service, 6, 6, () => "b");
+  deepEqual(await begins(service, "?channel=b", resumed(ids[4])), [6, live(1)]);
+});
+
+Deno.test("Subscriber whose cursor moved silently gets the position when its stream ends", async () => {
+  await using service = await createTestService();
+  const stream = await service.subscribe("p_a/sse?channel=b");
+  await stream.until("runnel.live");
+  const ids = await publish(service, 1, 5, () => "a");
+  const seam = stream.text.length;
+  const end = stream.next();
+  await settled();
+  await service.hub.drain(0);
+  equal(await end, null);
+  equal(stream.text.slice(seam), `id: ${ids[4]}\n\n`);
+});
+
+// ---------------------------------------------------------- always a position
+
+const FIRST_POSITIONS: [
+  string,
+  string,
+  (service: TestService) => Promise<unknown>,
+  HeadersInit?,
+][] = [
+  ["of a pipeline that nobody wrote to", "", () => Promise.resolve()],
+  [
+    "with a filter that matches nothing",
+    "?channel=b",
+    (service) => publish(service, 1, 150, () => "a"),
+  ],
+  ["without history", "?history=0", (service) => publish(service, 1, 150)],
+  ["of a pipeline that was cleared", "", async (service) => {
+    await publish(service, 1, 150);
+    await service.hub.clear("p_a");
+  }],
+  ["with an unknown ID", "?history=0", (service) => publish(service, 1, 150), resumed(FOREIGN)],
+];
+
+for (const [what, query, prepare, headers = {}] of FIRST_POSITIONS) {
+  Deno.test(`Subscriber ${what} has a position from its beginning: it comes back without a hole`, async () => {
+    await using service = await createTestService();
+    await prepare(service);
+    const stream = await service.subscribe(`p_a/sse${query}`, headers);
+    const { id } = (await stream.event())!;
+    await stream.cancel();
+    await assertIdle(service);
+    await driven(service.clock, publish(service, 1001, 1250, () => "b"));
+    deepEqual(await begins(service, query, resumed(id)), [...numbers(1001, 1250), live(250)]);
+  });
+}
+
+// ---------------------------------------------------------------- keep-alives
+
+Deno.test("Subscriber is sent a keep-alive every 15 seconds, whether events flow or not", async () => {
+  await using service = await createTestService();
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  const comments: number[] = [];
+  const start = service.clock.now();
+  const read = async () => {
+    while (true) {
+      const said = await stream.next();
+      if (!said) return;
+      if (said.kind === "comment") comments.push(service.clock.now() - start);
+    }
+  };
+  const reading = read();
+  for (let second = 1; second <= 60; second++) {
+    if (second > 30) await service.publish("p_a", "events", second);
+    await settled();
+    service.clock.advance(1000);
+    await settled();
+  }
+  deepEqual(comments, [15_000, 30_000, 45_000, 60_000]);
+  equal(service.clock.liveTimers, 1);
+  await stream.cancel();
+  await reading;
+  await assertIdle(service);
+});
+
+Deno.test("Subscriber that does not read is put no keep-alive, and is closed at the second", async () => {
+  await using service = await createTestService();
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  const seam = stream.text.length;
+  service.clock.advance(2 * KEEP_ALIVE_MS - 1);
+  equal(service.hub.stats.subscribers, 1);
+  service.clock.advance(1);
+  await assertIdle(service);
+  equal(await stream.next(), null);
+  equal(stream.text.length, seam);
+});
+
+Deno.test("Subscriber that was never read is closed at the second keep-alive", async () => {
+  await using service = await createTestService();
+  await service.subscribe("p_a/sse");
+  service.clock.advance(2 * KEEP_ALIVE_MS);
+  await assertIdle(service);
+});
+
+Deno.test("Subscriber that reads now and then stays", async () => {
+  await using service = await createTestService();
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  for (let i = 1; i <= 5; i++) {
+    service.clock.advance(KEEP_ALIVE_MS);
+    await service.publish("p_a", "events", i);
+    equal((await stream.event())!.data, String(i));
+  }
+  equal(service.hub.stats.subscribers, 1);
+  await stream.cancel();
+});
+
+for (const [random, seconds] of [[0, 240], [0.5, 300], [0.9999, 360]] as const) {
+  Deno.test(`Subscriber's stream ends cleanly after ${seconds} s, where chance is ${random}`, async () => {
+    await using service = await createTestService({
+      random: () => random,
+      settings: { RUNNEL_MAX_STREAM_AGE_MS: "300000" },
+    });
+    const stream = await service.subscribe("p_a/sse");
+    await stream.until("runnel.live");
+    for (let at = 15; at < seconds; at += 15) {
+      const said = await saysAfter(stream, service.clock, KEEP_ALIVE_MS);
+      deepEqual(said, { kind: "comment", text: "keepalive" }, `${at}`);
+    }
+    equal(await saysAfter(stream, service.clock, KEEP_ALIVE_MS), null);
+    await assertIdle(service);
+  });
+}
+
+Deno.test("Subscriber that does not read is closed when its stream is old, too", async () => {
+  await using service = await createTestService({
+    settings: { RUNNEL_MAX_STREAM_AGE_MS: "20000" },
+  });
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  await publish(service, 1, 1);
+  service.clock.advance(4 * KEEP_ALIVE_MS);
+  await assertIdle(service);
+});
+
+// -------------------------------------------------------- cursors, not queues
+
+/** A subscriber of events in memory alone, and what it asked them for. */
+function subscribeTo(tail: EventRun) {
+  const asked: number[] = [];
+  const after = tail.after.bind(tail);
+  tail.after = (cursor, until, filter) => {
+    asked.push(cursor);
+    return after(cursor, until, filter);
+  };
+  const subscriber = new Subscriber({
+    source: { newest: tail, page: () => Promise.reject(new Error("nothing is behind the tail")) },
+    resume: "fresh",
+    history: 100,
+    filter: new ChannelFilter([]),
+    retryMs: 1,
+    endsAt: Infinity,
+    onGone: () => {},
+    report: () => {},
+  });
+  return { subscriber, asked };
+}
+
+function newEvents(first: number, last: number) {
+  return numbers(first, last).map((sequence) => ({
+    sequence,
+    time: 0,
+    channel: "events",
+    payload: new TextEncoder().encode(String(sequence)),
+  }));
+}
+
+Deno.test("Subscriber takes nothing for a connection that does not ask", async () => {
+  const tail = new EventRun("AAECAwQFBgc", 0);
+  const { subscriber, asked } = subscribeTo(tail);
+  const reader = subscriber.body.getReader();
+  for (let i = 1; i <= 10; i++) {
+    tail.append(newEvents(i, i));
+    subscriber.wake();
+    if (i === 5) subscriber.keepAlive(0);
+    if (i === 1) { for (let chunk = 0; chunk < 3; chunk++) await reader.read(); }
+  }
+  await settled();
+  deepEqual(asked, [0]);
+  const { value } = await reader.read();
+  deepEqual(asked, [0, 1]);
+  equal(new TextDecoder().decode(value).match(/^data: /gm)!.length, 9);
+  await reader.cancel();
+});
+
+Deno.test("Subscriber sends each event once to a connection that asks several times at once", async () => {
+  const tail = new EventRun("AAECAwQFBgc", 0);
+  const { subscriber } = subscribeTo(tail);
+  const reader = subscriber.body.getReader();
+  for (let chunk = 0; chunk < 2; chunk++) await reader.read();
+  const reads = Array.from({ length: 4 }, () => reader.read());
+  await settled();
+  for (let i = 1; i <= 2; i++) {
+    tail.append(newEvents(i, i));
+    subscriber.wake();
+  }
+  subscriber.end();
+  const chunks = await Promise.all(reads);
+  const text = chunks.map(({ value }) => new TextDecoder().decode(value)).join("");
+  equal(text.replace(/^(id|event): .*\n/gm, ""), "data: 1\n\ndata: 2\n\n");
+  deepEqual(chunks.map(({ done }) => done), [false, false, true, true]);
+});
+
+Deno.test("Subscriber sends events that arrive together as one chunk", async () => {
+  await using service = await createTestService();
+  const body = await service.hub.subscribe("p_a");
+  const reader = body.getReader();
+  await reader.read();
+  await reader.read();
+  const next = reader.read();
+  await publish(service, 1, 50);
+  match(new TextDecoder().decode((await next).value), /data: 1\n[^]*data: 50\n\n$/);
+  await reader.cancel();
+});
+
+Deno.test("Subscribers at one place are sent the very same bytes", async () => {
+  await using service = await createTestService();
+  await publish(service, 1, 150, (i) => i % 2 ? "odd" : "even");
+  for (const channels of [[], ["odd"]]) {
+    const bodies = [];
+    for (let i = 0; i < 3; i++) bodies.push(await service.hub.subscribe("p_a", { channels }));
+    const readers = bodies.map((body) => body.getReader());
+    const read = () => Promise.all(readers.map(async (reader) => (await reader.read()).value!));
+    await read();
+    const [replay, ...others] = await read();
+    ok(others.every((chunk) => chunk === replay), "replay");
+    await read();
+    const news = read();
+    await publish(service, 1, 2, () => "odd");
+    const [chunk, ...more] = await news;
+    ok(more.every((other) => other === chunk), "news");
+    for (const reader of readers) await reader.cancel();
+  }
+});
+
+Deno.test("Subscriber that fell off the tail reads pages of the log, and gets all in bounded chunks", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({
+    open: () => Promise.resolve(kv),
+    settings: { RUNNEL_HISTORY: "5", RUNNEL_KEEPALIVE_MS: "600000" },
+  });
+  const body = await service.hub.subscribe("p_a");
+  const reader = body.getReader();
+  await reader.read();
+  await publishLarge(service, 1, 100);
+  ok(service.hub.stats.tailBytes < 3 * 1024 * 1024, `${service.hub.stats.tailBytes}`);
+  const listed = kv.calls.next;
+  const sequences: number[] = [];
+  while (sequences.at(-1) !== 100) {
+    const { value } = await reader.read();
+    ok(value!.length <= 320 * 1024, `${value!.length}`);
+    const text = new TextDecoder().decode(value);
+    sequences.push(...[...text.matchAll(/^data: "(\d+)/gm)].map(([, n]) => Number(n)));
+  }
+  deepEqual(sequences, numbers(1, 100));
+  ok(kv.calls.next > listed);
+  await reader.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("Subscribers behind the tail share their reads of the log, few at a time", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({
+    open: () => Promise.resolve(kv),
+    settings: { RUNNEL_HISTORY: "5" },
+  });
+  const ids = await publish(service, 1, 150);
+  const body = await service.hub.subscribe("p_a");
+  const held: Held[] = [];
+  kv.fallback = (call) => {
+    if (call !== "get") return (carryOut) => carryOut();
+    held.push(holds("call"));
+    return held.at(-1)!.fault;
+  };
+  const streams: StreamReader[] = [];
+  for (const id of ids.slice(0, 10)) {
+    for (let i = 0; i < 3; i++) {
+      streams.push(new StreamReader(await service.hub.subscribe("p_a", { lastEventId: id })));
+    }
+  }
+  const reading = streams.map((stream) => stream.until("runnel.live"));
+  for (let reads = 4; reads <= 10; reads++) {
+    await settled();
+    equal(held.length, reads);
+    held[reads - 4]!.release();
+    await until(() => held.length > reads || reads === 10);
+  }
+  for (const { release } of held) release();
+  for (const [index, events] of (await Promise.all(reading)).entries()) {
+    const first = Math.floor(index / 3) + 2;
+    deepEqual(events.map(brief), [...numbers(first, 150), live(151 - first)]);
+  }
+  equal(held.length, 10);
+  for (const stream of streams) await stream.cancel();
+  await body.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("Subscriber for whom the log cannot be read is closed, and the operator hears why", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({
+    open: () => Promise.resolve(kv),
+    settings: { RUNNEL_HISTORY: "5" },
+  });
+  const ids = await publish(service, 1, 50);
+  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
+  kv.script("get", throws());
+  equal(await stream.event(), null);
+  match(service.reports.join(), /Cannot read the log for a subscriber/);
+  await assertIdle(service);
+  deepEqual(await begins(service, "", resumed(ids[0])), [...numbers(2, 50), live(49)]);
+});
+
+Deno.test("Subscriber that leaves while the log is read for it is not sent the page", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({
+    open: () => Promise.resolve(kv),
+    settings: { RUNNEL_HISTORY: "5" },
+  });
+  const ids = await publish(service, 1, 50);
+  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
+  const held = holds("answer");
+  kv.script("get", held.fault);
+  const end = stream.event();
+  await held.met;
+  await stream.cancel();
+  held.release();
+  equal(await end, null);
+  await assertIdle(service);
+  deepEqual(service.reports, []);
+});
+
+Deno.test("Subscriber that is kept alive while the log is read for it loses nothing", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({
+    open: () => Promise.resolve(kv),
+    settings: { RUNNEL_HISTORY: "5", RUNNEL_KEEPALIVE_MS: "1500" },
+  });
+  const ids = await publish(service, 1, 50);
+  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
+  const held = holds("answer");
+  kv.script("get", held.fault);
+  const events = stream.until("runnel.live");
+  await held.met;
+  service.clock.advance(1500);
+  await settled();
+  held.release();
+  deepEqual((await events).map(brief), [...numbers(2, 50), live(49)]);
+  match(stream.text, /^retry: 3000\n\n:keepalive\n\nid:/);
+  await stream.cancel();
+});
+
+Deno.test("Subscriber that leaves is forgotten at once", async () => {
+  await using service = await createTestService();
+  for (const reads of [0, 1, 2, 3]) {
+    const stream = await service.subscribe("p_a/sse");
+    for (let i = 0; i < Math.min(reads, 2); i++) await stream.next();
+    const waiting = reads === 3 ? stream.next() : null;
+    await settled();
+    await stream.cancel();
+    await assertIdle(service);
+    equal(await waiting, null);
+  }
+});

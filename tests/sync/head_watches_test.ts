@@ -1,0 +1,159 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { HeadWatches } from "../../lib/sync/head_watches.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+import { FakeWatchKv } from "../support/fake_watch_kv.ts";
+
+/** Watches of a fake store, with what they told. */
+function createTestWatches() {
+  const [clock, kv] = [new FakeClock(), new FakeWatchKv()];
+  const reports: string[] = [];
+  const told: string[] = [];
+  const watches = new HeadWatches({
+    open: kv.open,
+    clock,
+    random: () => 0,
+    report: (trouble) => reports.push(trouble),
+  });
+  watches.listen((pipeline, head) => told.push(`${pipeline} ${head?.sequence ?? "none"}`));
+  return {
+    clock,
+    kv,
+    watches,
+    reports,
+    /** What was told since it was last asked. */
+    async told() {
+      await settled();
+      return told.splice(0);
+    },
+    /** Lets the watches take in what they are to watch. */
+    async collect() {
+      await settled();
+      clock.advance(10);
+      await settled();
+    },
+    async [Symbol.asyncDispose]() {
+      await watches.close();
+      equal(clock.liveTimers, 0);
+      equal(kv.watches.size, 0);
+      equal(kv.connections.size, 0);
+    },
+  };
+}
+
+function names(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `p_${i}`);
+}
+
+Deno.test("HeadWatches tell of a head when it begins to be watched and when it changes", async () => {
+  await using test = createTestWatches();
+  test.kv.set("p_a", 3);
+  test.watches.add("p_a");
+  test.watches.add("p_b");
+  await test.collect();
+  deepEqual(await test.told(), ["p_a 3", "p_b none"]);
+  test.kv.set("p_b", 1);
+  deepEqual(await test.told(), ["p_b 1"]);
+});
+
+Deno.test("HeadWatches take ten pipelines a watch, and 64 watches a connection", async () => {
+  await using test = createTestWatches();
+  for (const pipeline of names(645)) test.watches.add(pipeline);
+  await test.collect();
+  deepEqual(test.watches.stats, { pipelines: 645, watches: 65, connections: 2, lost: 0 });
+  deepEqual([...test.kv.connections].map((watches) => watches.size), [64, 1]);
+  equal(test.kv.opened, 65);
+  for (const { keys } of test.kv.watches) equal(keys.length <= 10, true);
+});
+
+Deno.test("HeadWatches.add() to a watch replaces it, and misses no change meanwhile", async () => {
+  await using test = createTestWatches();
+  test.watches.add("p_a");
+  await test.collect();
+  await test.told();
+  test.watches.add("p_b");
+  test.watches.add("p_c");
+  test.kv.set("p_a", 1, false);
+  await test.collect();
+  deepEqual(await test.told(), ["p_a 1", "p_b none", "p_c none"]);
+  equal(test.kv.opened, 2);
+  equal(test.kv.watches.size, 1);
+});
+
+Deno.test("HeadWatches.delete() tells no more, and ends a watch of nothing", async () => {
+  await using test = createTestWatches();
+  test.watches.add("p_a");
+  test.watches.add("p_b");
+  await test.collect();
+  await test.told();
+  test.watches.delete("p_a");
+  test.kv.set("p_a", 1);
+  deepEqual(await test.told(), []);
+  test.watches.delete("p_b");
+  await settled();
+  deepEqual(test.watches.stats, { pipelines: 0, watches: 0, connections: 0, lost: 0 });
+  equal(test.kv.watches.size, 0);
+});
+
+for (
+  const [how, end] of [
+    ["ended", (controller) => controller.close()],
+    ["failed", (controller) => controller.error(new Error("gone"))],
+  ] as [string, (controller: ReadableStreamDefaultController) => void][]
+) {
+  Deno.test(`HeadWatches open a watch again that ${how}, after a pause, and miss nothing`, async () => {
+    await using test = createTestWatches();
+    test.watches.add("p_a");
+    await test.collect();
+    await test.told();
+    test.kv.drop(end);
+    test.kv.set("p_a", 1);
+    await settled();
+    equal(test.kv.watches.size, 0);
+    deepEqual(test.reports, ["Cannot watch the log"]);
+    test.clock.advance(500);
+    deepEqual(await test.told(), ["p_a 1"]);
+    equal(test.watches.stats.lost, 1);
+  });
+}
+
+Deno.test("HeadWatches try until the store can be watched", async () => {
+  await using test = createTestWatches();
+  test.kv.failure = new Error("down");
+  test.watches.add("p_a");
+  await test.collect();
+  for (let i = 0; i < 3; i++) {
+    test.clock.advance(500);
+    await settled();
+  }
+  equal(test.reports.length, 4);
+  test.kv.failure = null;
+  test.clock.advance(500);
+  deepEqual(await test.told(), ["p_a none"]);
+});
+
+Deno.test("HeadWatches.renew() replaces a watch that told nothing", async () => {
+  await using test = createTestWatches();
+  test.watches.add("p_a");
+  await test.collect();
+  await test.told();
+  test.kv.set("p_a", 1, false);
+  test.watches.renew("p_a");
+  test.watches.renew("p_b");
+  await test.collect();
+  deepEqual(await test.told(), ["p_a 1"]);
+  equal(test.kv.opened, 2);
+});
+
+Deno.test("HeadWatches replace a watch after half an hour", async () => {
+  await using test = createTestWatches();
+  test.watches.add("p_a");
+  await test.collect();
+  await test.told();
+  test.clock.advance(30 * 60 * 1000 - 1);
+  await settled();
+  equal(test.kv.opened, 1);
+  test.clock.advance(1);
+  await settled();
+  equal(test.kv.opened, 2);
+  deepEqual(await test.told(), []);
+});

@@ -1,0 +1,130 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { PipelineChannels, type PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
+import { systemClock, within } from "../../lib/base/clock.ts";
+import { FakeChannels } from "../support/fake_channels.ts";
+
+const MESSAGE: PipelineMessage = { epoch: "AAECAwQFBgc", oldest: 7 };
+const COMMIT: PipelineMessage = {
+  epoch: "AAECAwQFBgc",
+  cleared: 0,
+  segments: [new Uint8Array([1, 2])],
+};
+
+function unexpected(trouble: string): void {
+  throw new Error(trouble);
+}
+
+function soon<T>(work: Promise<T>): Promise<T> {
+  return within(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
+}
+
+Deno.test("PipelineChannels.post() reaches those who joined the pipeline in other isolates, never itself", async () => {
+  using here = new PipelineChannels(BroadcastChannel, unexpected);
+  using there = new PipelineChannels(BroadcastChannel, unexpected);
+  const echoes: PipelineMessage[] = [];
+  const heard: PipelineMessage[] = [];
+  const others: PipelineMessage[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  here.join("p_a", (message) => echoes.push(message));
+  there.join("p_b", (message) => others.push(message));
+  there.join("p_a", (message) => {
+    heard.push(message);
+    if (heard.length === 2) resolve();
+  });
+  here.post("p_a", COMMIT);
+  here.post("p_a", MESSAGE);
+  await soon(promise);
+  deepEqual(heard, [COMMIT, MESSAGE]);
+  deepEqual(echoes, []);
+  deepEqual(others, []);
+});
+
+Deno.test("PipelineChannels.join() listens until it is disposed, and again when it is called again", () => {
+  const network = new FakeChannels();
+  using here = new PipelineChannels(network.Channel, unexpected);
+  using there = new PipelineChannels(network.Channel, unexpected);
+  const heard: string[] = [];
+  const first = there.join("p_a", () => heard.push("first"));
+  here.post("p_a", MESSAGE);
+  first[Symbol.dispose]();
+  here.post("p_a", MESSAGE);
+  const second = there.join("p_a", () => heard.push("second"));
+  first[Symbol.dispose]();
+  here.post("p_a", MESSAGE);
+  deepEqual(heard, ["first", "second"]);
+  second[Symbol.dispose]();
+  deepEqual(there.stats, { open: 0, heard: 0, failures: 0 });
+});
+
+Deno.test("PipelineChannels.join() listens on the channel that it posts on", () => {
+  const network = new FakeChannels();
+  using here = new PipelineChannels(network.Channel, unexpected);
+  here.post("p_a", MESSAGE);
+  deepEqual(here.stats, { open: 1, heard: 0, failures: 0 });
+  using _joined = here.join("p_a", () => {});
+  here.post("p_a", MESSAGE);
+  deepEqual(here.stats, { open: 1, heard: 1, failures: 0 });
+  deepEqual(network.open, ["runnel", "runnel p_a"]);
+});
+
+Deno.test("PipelineChannels holds a channel open from its beginning to its end", () => {
+  const network = new FakeChannels();
+  const here = new PipelineChannels(network.Channel, unexpected);
+  equal(network.open.length, 1);
+  here.join("p_a", () => {})[Symbol.dispose]();
+  equal(network.open.length, 1);
+  here.join("p_a", () => {});
+  here.post("p_b", MESSAGE);
+  here[Symbol.dispose]();
+  deepEqual(network.open, []);
+});
+
+Deno.test("PipelineChannels.post() keeps a thousand channels that nobody listens to, and no more", () => {
+  const network = new FakeChannels();
+  using here = new PipelineChannels(network.Channel, unexpected);
+  using _joined = here.join("p_heard", () => {});
+  for (let i = 0; i < 1500; i++) here.post(`p_${i}`, MESSAGE);
+  equal(here.stats.open, 1000);
+  equal(network.open.length, 1001);
+  ok(network.open.includes("runnel p_heard"), "who is listened to stays");
+  ok(network.open.includes("runnel p_1499"), "who was used last stays");
+});
+
+Deno.test("PipelineChannels.post() counts and reports what fails, and throws nothing", () => {
+  const network = new FakeChannels();
+  const reports: string[] = [];
+  using here = new PipelineChannels(network.Channel, (trouble, cause) => {
+    reports.push(`${trouble}: ${cause}`);
+  });
+  network.route = () => {
+    throw new TypeError("expected i32");
+  };
+  here.post("p_a", MESSAGE);
+  here.post("p_a", MESSAGE);
+  equal(here.stats.failures, 2);
+  match(reports[0]!, /p_a: TypeError: expected i32/);
+});
+
+Deno.test("PipelineChannels closes the others where closing one fails", () => {
+  const network = new FakeChannels();
+  let reports = 0;
+  const here = new PipelineChannels(network.Channel, () => reports++);
+  network.onClose = () => {
+    throw new TypeError("expected i32");
+  };
+  here.join("p_a", () => {})[Symbol.dispose]();
+  here.join("p_b", () => {});
+  here.post("p_c", MESSAGE);
+  here[Symbol.dispose]();
+  deepEqual(network.open, []);
+  equal(here.stats.failures, 4);
+  equal(reports, 4);
+});
+
+Deno.test("PipelineChannels.post() opens nothing anew once all is closed", () => {
+  const network = new FakeChannels();
+  const here = new PipelineChannels(network.Channel, () => {});
+  here[Symbol.dispose]();
+  here.post("p_a", MESSAGE);
+  deepEqual(network.open, []);
+});

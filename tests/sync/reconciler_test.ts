@@ -1,0 +1,87 @@
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { type Head, newHead } from "../../lib/log/head.ts";
+import { Reconcile } from "../../lib/sync/reconciler.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+
+/** A comparison of some pipelines, with what it read. */
+function createTestReconcile(
+  count: number,
+  heads?: () => Promise<(Head | null)[]>,
+  periodMs = 60_000,
+) {
+  const clock = new FakeClock(0);
+  const pipelines = Array.from({ length: count }, (_, i) => `p_${i}`);
+  const reads: (readonly string[])[] = [];
+  const seen: string[] = [];
+  const reports: string[] = [];
+  const reconcile = new Reconcile({
+    clock,
+    periodMs,
+    pipelines: () => pipelines,
+    heads: (some) => {
+      reads.push(some);
+      return heads?.() ?? Promise.resolve(some.map(() => newHead("AAECAwQFBgc", 0)));
+    },
+    onHead: (pipeline) => seen.push(pipeline),
+    report: (trouble) => reports.push(trouble),
+  });
+  return {
+    clock,
+    pipelines,
+    reads,
+    seen,
+    reports,
+    [Symbol.dispose]: () => reconcile[Symbol.dispose](),
+  };
+}
+
+for (const seconds of [15, 60]) {
+  for (const count of [1, 7, 60, 601, 2000]) {
+    Deno.test(`Reconcile compares each of ${count} pipelines once in ${seconds} seconds, evenly`, async () => {
+      using test = createTestReconcile(count, undefined, seconds * 1000);
+      let most = 0;
+      for (let second = 0; second < seconds; second++) {
+        const before = test.seen.length;
+        test.clock.advance(1000);
+        await settled();
+        most = Math.max(most, test.seen.length - before);
+      }
+      ok(most <= Math.ceil(count / seconds) + 1, `${most} in a second`);
+      equal(new Set(test.seen).size, test.seen.length, "none twice");
+      equal(test.seen.length, count);
+      for (const read of test.reads) ok(read.length <= 10);
+    });
+  }
+}
+
+Deno.test("Reconcile has four reads under way at most", async () => {
+  const never = Promise.withResolvers<(Head | null)[]>();
+  using test = createTestReconcile(6000, () => never.promise);
+  for (let i = 0; i < 5; i++) test.clock.advance(1000);
+  await settled();
+  equal(test.reads.length, 4);
+});
+
+Deno.test("Reconcile reports a read that failed, and repeats it with the next step", async () => {
+  let isDown = true;
+  using test = createTestReconcile(
+    60,
+    () => isDown ? Promise.reject(new Error("down")) : Promise.resolve([null]),
+  );
+  test.clock.advance(1000);
+  await settled();
+  deepEqual(test.reports, ["Cannot compare pipelines with the log"]);
+  isDown = false;
+  test.clock.advance(1000);
+  await settled();
+  deepEqual(test.seen, ["p_0"]);
+  test.clock.advance(1000);
+  await settled();
+  deepEqual(test.seen, ["p_0", "p_1"]);
+});
+
+Deno.test("Reconcile leaves no timer behind", () => {
+  const test = createTestReconcile(1);
+  test[Symbol.dispose]();
+  equal(test.clock.liveTimers, 0);
+});

@@ -1,0 +1,325 @@
+import { match, notStrictEqual as differ, ok, strictEqual as equal } from "node:assert/strict";
+import { parseEventId } from "../../lib/protocol/event.ts";
+import { DenoKv, denoKv } from "../support/denokv.ts";
+import { eventually } from "../support/eventually.ts";
+import { Follower } from "../support/follower.ts";
+import { type Need, testThatNeeds } from "../support/needs.ts";
+import { runtimes } from "../support/platforms.ts";
+import { DataFolder, type Environment, Program } from "../support/program.ts";
+import { post, Publisher } from "../support/publisher.ts";
+import { SmallDisk, smallDisk } from "../support/small_disk.ts";
+import { openStream } from "../support/stream_reader.ts";
+import type { Published } from "../support/subscriber_record.ts";
+import { TcpProxy } from "../support/tcp_proxy.ts";
+
+const TIMEOUT_MS = 500;
+
+/** Where nothing is to run into a deadline, on a busy machine either. */
+const PATIENT = { RUNNEL_KV_TIMEOUT_MS: "10000" };
+
+/** A publish waits for its turn, then for its commit; the rest is for a busy machine. */
+const ANSWER_MS = 2 * TIMEOUT_MS + 1000;
+
+const SETTINGS = {
+  RUNNEL_KV_TIMEOUT_MS: String(TIMEOUT_MS),
+  RUNNEL_KEEPALIVE_MS: "100",
+  RUNNEL_RETRY_MS: "50",
+};
+
+const event = (data: string): Published => ({ channel: "events", data });
+
+/** The position before the first event. */
+async function findBeginning(program: Program): Promise<string> {
+  const stream = await openStream(program, "p_a");
+  const live = (await stream.until("runnel.live")).at(-1)!;
+  await stream.cancel();
+  return live.id!;
+}
+
+/** All that is stored, and that it is what the publishers were answered. */
+async function readLog(
+  program: Program,
+  beginning: string,
+  publishers: readonly Publisher[],
+): Promise<Published[]> {
+  const accepted = publishers.flatMap(({ accepted }) => [...accepted]);
+  const newest = Math.max(...accepted.map(([id]) => parseEventId(id)!.sequence));
+  const stream = await openStream(program, "p_a", beginning);
+  const events = (await stream.until("runnel.live")).slice(0, -1);
+  // What another program accepted last may come live.
+  events.push(...await stream.events(newest - events.length));
+  await stream.cancel();
+  const stored = new Map(events.map(({ id, data }) => [id!, data]));
+  const payloads = new Set(stored.values());
+  equal(payloads.size, events.length, "none twice");
+  for (const [id, payload] of accepted) {
+    equal(stored.get(id), JSON.stringify(payload));
+  }
+  // What was refused without a key may have been stored; nothing else was.
+  const sent = publishers.flatMap(({ accepted, refused }) => [...accepted.values(), ...refused]);
+  const known = new Set(sent.map((payload) => JSON.stringify(payload)));
+  for (const payload of payloads) ok(known.has(payload), payload);
+  return events.map(({ data }) => event(data));
+}
+
+async function check({ url }: Program, path: "/healthz" | "/readyz"): Promise<number> {
+  const response = await fetch(`${url}${path}`);
+  await response.body?.cancel();
+  return response.status;
+}
+
+// What a program outlives
+
+/** What a program depends on, and how it fails. */
+interface Trouble extends AsyncDisposable {
+  settings: Environment;
+  begin(): unknown;
+  end(): unknown;
+  /** Checks that it is what the program met. */
+  wasMet?(program: Program): unknown;
+}
+
+const outages: { name: string; needs: Need[]; create: () => Promise<Trouble> }[] = [
+  {
+    name: "a KV server that is stopped",
+    needs: [denoKv],
+    create: () => withDenoKv((kv) => kv.stop(), (kv) => kv.start()),
+  },
+  {
+    name: "a KV server that freezes",
+    needs: [denoKv],
+    create: () => withDenoKv((kv) => kv.freeze(), (kv) => kv.thaw()),
+  },
+  {
+    name: "a network that stops",
+    needs: [denoKv],
+    create: () => withProxy((proxy) => proxy.stop(), (proxy) => proxy.goOn()),
+  },
+  {
+    name: "a network that loses the answer to every commit",
+    needs: [denoKv],
+    create: () => withProxy((proxy) => proxy.cutCommits(), (proxy) => proxy.cutCommits(0)),
+  },
+  {
+    name: "a full disk",
+    needs: [smallDisk],
+    async create() {
+      const disk = await SmallDisk.create(8);
+      return {
+        settings: { RUNNEL_KV: disk.kv },
+        begin: () => disk.fill(),
+        end: () => disk.free(),
+        wasMet: ({ errors }) => match(errors, /Cannot POST \/ingest: .*database or disk is full/),
+        [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
+      };
+    },
+  },
+];
+
+async function withDenoKv(
+  begin: (kv: DenoKv) => unknown,
+  end: (kv: DenoKv) => unknown,
+): Promise<Trouble> {
+  const kv = await DenoKv.start();
+  return {
+    settings: kv.settings,
+    begin: () => begin(kv),
+    end: () => end(kv),
+    [Symbol.asyncDispose]: () => kv[Symbol.asyncDispose](),
+  };
+}
+
+async function withProxy(
+  begin: (proxy: TcpProxy) => unknown,
+  end: (proxy: TcpProxy) => unknown,
+): Promise<Trouble> {
+  const kv = await DenoKv.start();
+  const proxy = new TcpProxy(kv.url);
+  return {
+    settings: { ...kv.settings, RUNNEL_KV: proxy.url },
+    begin: () => begin(proxy),
+    end: () => end(proxy),
+    wasMet: () => ok(proxy.forwarded.up > 10_000 && proxy.forwarded.down > 1000),
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
+      await kv[Symbol.asyncDispose]();
+    },
+  };
+}
+
+for (const [index, runtime] of runtimes.entries()) {
+  for (const outage of outages) {
+    // The network is the same to both.
+    if (index > 0 && outage.name.startsWith("a network")) continue;
+    testThatNeeds(
+      [...outage.needs, ...runtime.needs],
+      `main.ts under ${runtime.name} outlives ${outage.name}`,
+      async () => {
+        await using trouble = await outage.create();
+        const settings = { ...trouble.settings, ...SETTINGS };
+        await using program = await Program.start(settings, runtime.command);
+        const beginning = await findBeginning(program);
+        const publishers = [
+          ...[1, 2, 3].map((i) => new Publisher(program, `retrying-${i}`, true)),
+          ...[1, 2, 3].map((i) => new Publisher(program, `single-${i}`, false)),
+        ];
+        const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
+        await using follower = new Follower(program, accepted);
+        await follower.live();
+        await eventually("they publish", () => accepted() > 60);
+
+        await trouble.begin();
+        await eventually("all are refused", () => publishers.every((p) => p.refusals.length > 1));
+        const passing = await openStream(program, "p_b");
+        equal(await passing.event(), null);
+        match(passing.text, /^retry: \d+\n/);
+        equal(await check(program, "/readyz"), 503);
+        equal(await check(program, "/healthz"), 200);
+        const before = accepted();
+        await eventually("what was accepted is delivered", () => follower.sequence >= before);
+        await trouble.wasMet?.(program);
+
+        await trouble.end();
+        await eventually("they publish again", () => accepted() > before + 60);
+        await Promise.all(publishers.map((publisher) => publisher.stop()));
+        equal(await check(program, "/readyz"), 200);
+        for (const { status, retryAfter, ms } of publishers.flatMap((p) => p.refusals)) {
+          equal(status, 503);
+          match(retryAfter ?? "", /^\d+$/);
+          ok(ms < ANSWER_MS, `${ms} ms`);
+        }
+        const log = await readLog(program, beginning, publishers);
+        equal((await follower.verify(log)).missed, 0);
+        program.kill("SIGTERM");
+        equal(await program.exit(), 0);
+      },
+    );
+  }
+}
+
+// A commit whose answer is lost
+
+testThatNeeds(
+  [denoKv],
+  "main.ts stores once what was committed on a connection that broke before the answer",
+  async () => {
+    await using kv = await DenoKv.start();
+    await using proxy = new TcpProxy(kv.url);
+    const settings = { ...kv.settings, ...SETTINGS, ...PATIENT, RUNNEL_KV: proxy.url };
+    await using program = await Program.start(settings);
+    const beginning = await findBeginning(program);
+    await using follower = new Follower(program, () => 0);
+    await follower.live();
+    const sent: Published[] = [];
+    for (const headers of [{}, { "Idempotency-Key": "a" }, {}, { "Idempotency-Key": "b" }]) {
+      proxy.cutCommits(1);
+      const payload = `cut ${sent.length}`;
+      const answer = await post(program, payload, headers);
+      equal(answer.status, 202, answer.detail);
+      sent.push(event(JSON.stringify(payload)));
+    }
+    equal(proxy.cuts, 4);
+    const stream = await openStream(program, "p_a", beginning);
+    const stored = (await stream.until("runnel.live")).slice(0, -1);
+    await stream.cancel();
+    equal(JSON.stringify(stored.map(({ data }) => event(data))), JSON.stringify(sent));
+    equal((await follower.verify(sent)).delivered, sent.length);
+  },
+);
+
+testThatNeeds(
+  [denoKv],
+  "main.ts answers a retry of what was committed as it would have answered at first",
+  async () => {
+    await using kv = await DenoKv.start();
+    await using proxy = new TcpProxy(kv.url);
+    const settings = { ...kv.settings, ...SETTINGS, RUNNEL_KV: proxy.url };
+    await using program = await Program.start(settings);
+    const beginning = await findBeginning(program);
+    await using follower = new Follower(program, () => 0);
+    await follower.live();
+    const log: Published[] = [];
+    for (const headers of [{ "Idempotency-Key": "a" }, {}]) {
+      proxy.cutCommits();
+      const { status, detail, retryAfter } = await post(program, log.length, headers);
+      equal(status, 503);
+      match(detail, /may have been stored/);
+      match(retryAfter ?? "", /^\d+$/);
+      log.push(event(String(log.length)));
+      proxy.cutCommits(0);
+    }
+    ok(proxy.cuts > 1);
+    await eventually("the log is settled", async () => {
+      return (await post(program, 2, { "Idempotency-Key": "b" })).status === 202;
+    });
+    log.push(event("2"));
+    const retried = await post(program, 0, { "Idempotency-Key": "a" });
+    equal(retried.status, 202);
+    equal(retried.replayed, true);
+    const stream = await openStream(program, "p_a", beginning);
+    const [first] = await stream.events(1);
+    equal(first!.id, retried.id);
+    await stream.cancel();
+    equal((await follower.verify(log)).delivered, 3);
+  },
+);
+
+// Others
+
+testThatNeeds([denoKv], "two programs that publish hard to one pipeline are one", async () => {
+  await using kv = await DenoKv.start();
+  await using here = await Program.start(kv.settings);
+  await using there = await Program.start(kv.settings);
+  const programs = [here, there];
+  const beginning = await findBeginning(here);
+  const publishers = programs.flatMap((program, index) =>
+    Array.from({ length: 16 }, (_, i) => new Publisher(program, `${index}-${i}`, false))
+  );
+  const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
+  await using follower = new Follower(here, accepted);
+  await using other = new Follower(there, accepted);
+  for (const each of [follower, other]) await each.live();
+  await eventually("they publish", () => accepted() > 3000);
+  await Promise.all(publishers.map((publisher) => publisher.stop()));
+  equal(publishers.flatMap((publisher) => publisher.refused).length, 0);
+  const log = await readLog(there, beginning, publishers);
+  equal(log.length, accepted());
+  for (const each of [follower, other]) equal((await each.verify(log)).missed, 0);
+});
+
+Deno.test("main.ts tells a subscriber that stalled for longer than the retention what it missed", async () => {
+  await using folder = new DataFolder();
+  const settings = { ...SETTINGS, RUNNEL_KV: folder.kv, RUNNEL_RETENTION: "100" };
+  await using program = await Program.start(settings);
+  const log: Published[] = [];
+  await using stalled = new Follower(program, () => log.length);
+  await using reading = new Follower(program, () => log.length);
+  for (const follower of [stalled, reading]) await follower.live();
+  const publish = async (count: number, size: number) => {
+    const payloads = Array.from({ length: count }, (_, i) => `${log.length + i}`.padEnd(size));
+    const response = await fetch(`${program.url}/ingest`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(
+        payloads.map((payload) => ({ pipeline: "p_a", channel: "events", payload })),
+      ),
+    });
+    equal(response.status, 202);
+    await response.body?.cancel();
+    log.push(...payloads.map((payload) => event(JSON.stringify(payload))));
+    await eventually("the other reads", () => reading.sequence === log.length);
+  };
+  await publish(10, 10);
+  await eventually("it is told", () => stalled.sequence === 10);
+  stalled.stall();
+  // A minute is kept in any case, but never more than 32 MiB; some more is on the way to it.
+  for (let MiB = 0; MiB < 48; MiB += 0.5) await publish(10, 50 * 1024);
+  stalled.goOn();
+  await eventually("it came back", () => stalled.sequence === log.length);
+  await publish(10, 10);
+  const { delivered, missed } = await stalled.verify(log);
+  differ(missed, 0);
+  equal(delivered + missed, log.length);
+  equal(stalled.connections, 2);
+  equal((await reading.verify(log)).missed, 0);
+});

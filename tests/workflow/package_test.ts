@@ -1,0 +1,261 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import denoJson from "../../deno.json" with { type: "json" };
+import manifest from "../../lib/workflow.deno.json" with { type: "json" };
+import { launchChromium, systemChromium } from "../support/chromium.ts";
+import { serveLocally } from "../support/local_server.ts";
+import { type Need, testThatNeeds } from "../support/needs.ts";
+import { runTask } from "../support/task.ts";
+import { TempFolder } from "../support/temp_folder.ts";
+import { createTestService } from "../support/test_service.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+const node: Need = {
+  isThere: await answers("node") && await answers("npm"),
+  install: "apt-get install -y nodejs npm",
+};
+
+async function answers(program: string): Promise<boolean> {
+  try {
+    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Runs a program to its end, and returns what it printed. */
+async function run(program: string, args: string[], cwd: string | URL): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, cwd }).output();
+  const printed = new TextDecoder().decode(stdout);
+  ok(success, printed + new TextDecoder().decode(stderr));
+  return printed;
+}
+
+/** A project of somebody's that has installed the tarball. */
+async function createProject(): Promise<TempFolder> {
+  const project = new TempFolder();
+  try {
+    const tarball = `${project.path}/workflow.tgz`;
+    const { code, stderr } = await runTask("pack", { args: ["-o", tarball] });
+    equal(code, 0, stderr);
+    await project.write("package.json", '{ "type": "module", "private": true }');
+    const quiet = ["--offline", "--no-audit", "--no-fund"];
+    await run("npm", ["install", ...quiet, tarball], project.path);
+    return project;
+  } catch (error) {
+    await project[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The files of a folder and those below it, by their path in it. */
+async function readFiles(folder: string, below = ""): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for await (const { name, isDirectory } of Deno.readDir(`${folder}/${below}`)) {
+    const path = `${below}${name}`;
+    if (!isDirectory) files.set(path, await Deno.readTextFile(`${folder}/${path}`));
+    else for (const entry of await readFiles(folder, `${path}/`)) files.set(...entry);
+  }
+  return files;
+}
+
+const SCRIPT = `
+import { defineComponent, DeliveryError, runWorkflow, StepError } from "@runnel/workflow";
+
+const [url] = process.argv.slice(2);
+const greet = defineComponent({
+  props: { name: { type: "string" } },
+  async run({ steps, $ }) {
+    $.send.sse({ channel: "greetings", payload: { to: this.name, by: steps.trigger.event } });
+    try {
+      let payload = [];
+      for (let level = 0; level < 25_000; level++) payload = [payload];
+      $.send.sse({ channel: "greetings", payload });
+    } catch (error) {
+      console.log(error.name, error.message);
+    }
+  },
+});
+const workflow = { pipeline: "p_a", url, event: "Leia" };
+const steps = [{ name: "greet", component: greet, props: { name: "Luke" } }];
+const { delivered } = await runWorkflow({ ...workflow, steps });
+console.log(delivered.map(({ channel }) => channel), typeof delivered[0].id);
+
+const fail = { name: "fail", component: { run() { throw new Error("no more droids"); } } };
+await runWorkflow({ ...workflow, steps: [...steps, fail] }).catch((error) => {
+  console.log(error instanceof StepError, error.message, error.delivered.length);
+});
+const nowhere = { ...workflow, steps, url: "http://127.0.0.1:9", delivery: { maxMs: 50.5 } };
+await runWorkflow(nowhere).catch((error) => {
+  console.log(error instanceof DeliveryError, error.status, error.unsent[0].events);
+});
+`;
+
+const PRINTED = `RangeError Cannot send: payload: it is more than 512 levels deep
+[ 'greetings' ] string
+RangeError Cannot send: payload: it is more than 512 levels deep
+true The step fail failed: no more droids 1
+RangeError Cannot send: payload: it is more than 512 levels deep
+true null [ { channel: 'greetings', payload: { to: 'Luke', by: 'Leia' } } ]
+`;
+
+const CONSUMER = `
+import {
+  type Component,
+  defineComponent,
+  type DeliveredEvent,
+  DeliveryError,
+  type Fetch,
+  runWorkflow,
+  type SseEvent,
+  StepError,
+} from "@runnel/workflow";
+
+const event: SseEvent = { channel: "greetings", payload: { name: "Luke" } };
+const greet: Component = defineComponent({
+  key: "greet",
+  props: { name: { type: "string" }, greeting: { type: "string", default: "Hello" } },
+  methods: {
+    greet(end: string): string {
+      return \`\${this.greeting}, \${this.name}\${end}\`;
+    },
+  },
+  async run({ steps, $ }) {
+    $.send.sse(event);
+    $.send.sse({ channel: "greetings", payload: this.greet("!").toUpperCase() });
+    $.export("seen", steps.trigger.event);
+    // @ts-expect-error: a payload is required.
+    $.send.sse({ channel: "greetings" });
+    // @ts-expect-error: it has no such prop.
+    return this.nmae;
+  },
+});
+// @ts-expect-error: run is required.
+defineComponent({ props: {} });
+
+const fetcher: Fetch = (url, init) => fetch(url, init);
+try {
+  const steps = [{ name: "greet", component: greet, props: { name: "Luke" } }];
+  const { delivered } = await runWorkflow({ pipeline: "p_a", steps, delivery: { fetch: fetcher } });
+  const events: readonly DeliveredEvent[] = delivered;
+  console.log(events);
+} catch (error) {
+  if (error instanceof StepError) console.log(error.step, error.delivery?.unsent);
+  if (error instanceof DeliveryError) console.log(error.unsent[0]?.idempotencyKey, error.status);
+}
+`;
+
+const TSCONFIG = JSON.stringify({
+  compilerOptions: {
+    target: "es2022",
+    module: "nodenext",
+    lib: ["es2022", "dom"],
+    types: [],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noPropertyAccessFromIndexSignature: true,
+    skipLibCheck: false,
+    noEmit: true,
+  },
+  files: ["consumer.ts"],
+});
+
+testThatNeeds([node], "deno task pack makes what Node, TypeScript and npm take", async () => {
+  await using project = await createProject();
+  const files = await readFiles(`${project.path}/node_modules/@runnel/workflow`);
+  ok(files.has("workflow/mod.js") && files.has("workflow/mod.d.ts"));
+  for (const [path, text] of files) {
+    match(path, /^(package\.json|(protocol\/event_rules|workflow\/\w+)(\.js|\.d\.ts))$/);
+    ok(!text.includes(ROOT.pathname) && !text.includes("file://"), path);
+  }
+  const { name, version, license, dependencies = {} } = JSON.parse(files.get("package.json")!);
+  deepEqual({ name, version, license, dependencies }, {
+    name: manifest.name,
+    version: denoJson.version,
+    license: denoJson.license,
+    dependencies: {},
+  });
+
+  await using service = await createTestService();
+  await using server = serveLocally(service.fetch);
+  await project.write("send.js", SCRIPT);
+  equal(await run("node", ["send.js", server.url], project.path), PRINTED);
+  const stream = await service.subscribe("p_a/sse");
+  const events = await stream.until("runnel.live");
+  await stream.cancel();
+  const sent = { type: "greetings", data: '{"to":"Luke","by":"Leia"}' };
+  deepEqual(events.slice(0, -1).map(({ type, data }) => ({ type, data })), [sent, sent]);
+
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const [sample] = /^import \{ defineComponent, runWorkflow \}.*?(?=^```)/ms.exec(readme)!;
+  await project.write("readme.js", sample.replace("http://localhost:8000", server.url));
+  match(await run("node", ["readme.js"], project.path), /channel: 'events', id: '[\w-]{11}-1'/);
+
+  await project.write("consumer.ts", CONSUMER);
+  await project.write("tsconfig.json", TSCONFIG);
+  const tsc = `${denoJson.imports.typescript}/tsc`;
+  equal(await run(Deno.execPath(), ["run", "-A", tsc, "--project", project.path], ROOT), "");
+});
+
+Deno.test("lib/workflow/mod.ts needs nothing but its own files and what every platform has", async () => {
+  const info = await run(Deno.execPath(), ["info", "--json", "lib/workflow/mod.ts"], ROOT);
+  const { modules } = JSON.parse(info) as { modules: { specifier: string }[] };
+  ok(modules.length > 5);
+  for (const { specifier } of modules) {
+    match(specifier.slice(ROOT.href.length), /^lib\/(protocol\/event_rules|workflow\/\w+)\.ts$/);
+    const source = await Deno.readTextFile(new URL(specifier));
+    const code = source.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
+    equal(
+      /\b(Deno|process|Buffer|require|window|document)\b/.exec(code)?.[0],
+      undefined,
+      specifier,
+    );
+  }
+});
+
+testThatNeeds(
+  [node, systemChromium],
+  "deno task pack makes what a page of another origin can import and send with",
+  async () => {
+    await using project = await createProject();
+    const files = await readFiles(`${project.path}/node_modules/@runnel/workflow`);
+    await using pages = serveLocally((request) => {
+      const path = new URL(request.url).pathname.slice(1);
+      const type = path === "" ? "text/html" : "text/javascript";
+      return Promise.resolve(
+        new Response(files.get(path) ?? "<!DOCTYPE html>", { headers: { "Content-Type": type } }),
+      );
+    });
+    await using service = await createTestService();
+    await using server = serveLocally(service.fetch);
+    await using stack = new AsyncDisposableStack();
+    const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
+    const page = await browser.newPage();
+    await page.goto(pages.url);
+    const outcomes = await page.evaluate(async ([module, url]) => {
+      const { defineComponent, runWorkflow } = await import(module!);
+      const component = defineComponent({
+        run({ $ }: { $: { send: { sse(event: unknown): void } } }) {
+          for (const payload of ["Luke", "Han"]) $.send.sse({ channel: "names", payload });
+        },
+      });
+      const steps = [{ name: "send", component }];
+      const workflow = { pipeline: "p_a", url, token: "t-1", steps };
+      const { delivered } = await runWorkflow(workflow);
+      const elsewhere = { ...workflow, url: `${url}/elsewhere` };
+      const error = await runWorkflow(elsewhere).catch((error: unknown) => error);
+      return [delivered.length, error.status, error.message];
+    }, [`${pages.url}/workflow/mod.js`, server.url]);
+    deepEqual(outcomes, [
+      2,
+      404,
+      `Cannot deliver 2 of 2 events: ${server.url}/elsewhere/ingest answered 404: ` +
+      "Nothing is here. GET / says what there is",
+    ]);
+    const history = await service.fetch(new Request("http://localhost/pipelines/p_a/events"));
+    const { events } = await history.json();
+    deepEqual(events.map(({ payload }: { payload: string }) => payload), ["Luke", "Han"]);
+  },
+);
