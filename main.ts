@@ -5,12 +5,10 @@
  * @module
  */
 
-import { readConfig, SETTING_NAMES } from "./lib/config/config.ts";
-import { RunnelError } from "./lib/base/errors.ts";
-import { startIsolates } from "./lib/service/isolates.ts";
-import { serve, type Server } from "./lib/service/server.ts";
-import { createService } from "./lib/service/service.ts";
-import { prepareStorage } from "./lib/kv/storage.ts";
+import { RunnelError } from "./lib/base/mod.ts";
+import { readConfig, SETTING_NAMES } from "./lib/config/mod.ts";
+import { prepareStorage } from "./lib/kv/mod.ts";
+import { createService, serve, type Server, startIsolates } from "./lib/service/mod.ts";
 
 /** A platform kills 5 seconds after its signal; by then all this is over. */
 const EXIT_MS = 4500;

@@ -4,13 +4,12 @@
  * @module
  */
 
-import type { AccessConfig } from "../config/access_config.ts";
+import { type Clock, RunnelError } from "../base/mod.ts";
+import type { AccessConfig } from "../config/mod.ts";
 import { covers, EVERYTHING, type Grant, grantedChannels } from "./grant.ts";
 import { guardOpenService } from "./local_only.ts";
-import { type Bearer, TokenVerifier } from "./token_verifier.ts";
-import type { Clock } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
 import type { OpenSession, Tickets } from "./tickets.ts";
+import { type Bearer, TokenVerifier } from "./token_verifier.ts";
 
 /** The cookie that a subscriber's token may be in. */
 const COOKIE = /(?:^|;\s*)runnel_token=([^;\s]+)/;

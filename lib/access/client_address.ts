@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isLoopback } from "../base/loopback.ts";
+import { isLoopback } from "../base/mod.ts";
 
 /**
  * The address of a client.

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { RunnelError } from "../base/errors.ts";
-import { isLoopback } from "../base/loopback.ts";
+import { isLoopback, RunnelError } from "../base/mod.ts";
 
 /** What changes nothing. */
 const READS = ["GET", "HEAD", "OPTIONS"];

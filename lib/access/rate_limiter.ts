@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
+import { type Clock, RunnelError } from "../base/mod.ts";
 
 /** How long requests are counted together, in milliseconds. */
 const WINDOW_MS = 1000;
@@ -37,7 +36,7 @@ export class PublishRate {
    * @example
    * ```ts
    * import { throws } from "node:assert/strict";
-   * import { systemClock } from "../base/clock.ts";
+   * import { systemClock } from "../base/mod.ts";
    *
    * const rate = new PublishRate(1, systemClock);
    * rate.count("192.0.2.1");

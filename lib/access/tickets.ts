@@ -10,14 +10,10 @@
  * @module
  */
 
+import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import type { Head, Log, Ticket } from "../log/mod.ts";
+import { parseEventId, type Position } from "../protocol/mod.ts";
 import { grantedChannels } from "./grant.ts";
-import type { Clock } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
-import { parseEventId, type Position } from "../protocol/event.ts";
-import type { Log } from "../log/event_log.ts";
-import type { Head } from "../log/head.ts";
-import type { Report } from "../base/report.ts";
-import type { Ticket } from "../log/ticket_store.ts";
 
 /** How long a first connection that broke before its first byte may be repeated, in milliseconds. */
 const REPEAT_MS = 10_000;

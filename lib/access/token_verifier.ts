@@ -8,9 +8,8 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { createRemoteJWKSet, customFetch, decodeProtectedHeader, errors, jwtVerify } from "jose";
-import type { AccessConfig } from "../config/access_config.ts";
-import type { Clock } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
+import { type Clock, RunnelError } from "../base/mod.ts";
+import type { AccessConfig } from "../config/mod.ts";
 import { EVERYTHING, type Grant, readGrant } from "./grant.ts";
 
 /** What public keys sign with: no secret of ours may be taken for one. */
@@ -44,7 +43,7 @@ type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
  * @example
  * ```ts
  * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/clock.ts";
+ * import { systemClock as clock } from "../base/mod.ts";
  *
  * const tokens = ["a-token-of-a-publisher"];
  * const keys = { publishTokens: tokens, tokenSecret: null, jwksUrl: null };

@@ -7,8 +7,8 @@
 
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
-import { readConfig } from "../config/config.ts";
-import { RunnelError } from "../base/errors.ts";
+import { RunnelError } from "../base/mod.ts";
+import { readConfig } from "../config/mod.ts";
 
 const USAGE = `Mints a token, signed with RUNNEL_TOKEN_SECRET.
 

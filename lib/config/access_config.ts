@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RunnelError } from "../base/errors.ts";
+import { RunnelError } from "../base/mod.ts";
 
 /** Who may do what. */
 export interface AccessConfig {

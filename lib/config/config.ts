@@ -5,10 +5,9 @@
  * @module
  */
 
+import { isLoopback, RunnelError } from "../base/mod.ts";
+import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "../protocol/mod.ts";
 import { ACCESS_SETTING_NAMES, type AccessConfig, readAccessConfig } from "./access_config.ts";
-import { isLoopback } from "../base/loopback.ts";
-import { RunnelError } from "../base/errors.ts";
-import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "../protocol/event_rules.ts";
 
 /** All settings of an instance. */
 export interface Config {

@@ -8,6 +8,8 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import manifest from "../../deno.json" with { type: "json" };
+import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
+import { createEntrance } from "./authenticate.ts";
 import {
   type AppContext,
   type AppOptions,
@@ -15,15 +17,11 @@ import {
   type On,
   type RequestInfo,
 } from "./context.ts";
-import { createEntrance } from "./authenticate.ts";
+import { createRoutes } from "./openapi.ts";
 import { addPages } from "./page_routes.ts";
+import { problem } from "./problem.ts";
 import { addPublishing } from "./publish_routes.ts";
 import { addSubscribing } from "./stream_routes.ts";
-import { RunnelError, type RunnelErrorType } from "../base/errors.ts";
-import { createRoutes } from "./openapi.ts";
-import { problem } from "./problem.ts";
-
-export type { AppOptions, RequestInfo };
 
 /** How long the log may take to show that it is there, in milliseconds. */
 const READY_TIMEOUT_MS = 1000;

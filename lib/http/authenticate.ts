@@ -4,8 +4,7 @@
  * @module
  */
 
-import { PublishRate } from "../access/rate_limiter.ts";
-import type { Bearer } from "../access/token_verifier.ts";
+import { type Bearer, PublishRate } from "../access/mod.ts";
 import { addressOf, type AppContext, type AppOptions } from "./context.ts";
 
 /** Finds out who it is, and that it is not too often: before anything of it is read. */

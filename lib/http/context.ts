@@ -6,16 +6,12 @@
 
 import type { Context, MiddlewareHandler } from "hono";
 import type { z } from "zod";
-import { clientAddress } from "../access/client_address.ts";
-import type { Access } from "../access/access.ts";
-import type { Clock } from "../base/clock.ts";
-import type { Config } from "../config/config.ts";
-import { RunnelError } from "../base/errors.ts";
-import type { Hub } from "../hub/hub.ts";
+import { type Access, clientAddress, type Tickets } from "../access/mod.ts";
+import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import type { Config } from "../config/mod.ts";
+import type { Hub } from "../hub/mod.ts";
 import type { Route } from "./openapi.ts";
-import type { Report } from "../base/report.ts";
 import { readBody } from "./request_body.ts";
-import type { Tickets } from "../access/tickets.ts";
 
 /** What is known of a request beside itself: part of `Deno.ServeHandlerInfo`. */
 export interface RequestInfo {

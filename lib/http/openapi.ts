@@ -5,8 +5,7 @@
  */
 
 import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
-import { MAX_CHANNELS } from "../protocol/event.ts";
-import { MAX_EVENTS } from "../protocol/event_rules.ts";
+import { MAX_CHANNELS, MAX_EVENTS } from "../protocol/mod.ts";
 import { channelSchema, eventSchema, idempotencyKeySchema, pipelineSchema } from "./schemas.ts";
 
 /** A route, with its path as the router takes it. */

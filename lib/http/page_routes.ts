@@ -5,11 +5,11 @@
  */
 
 import { secureHeaders } from "hono/secure-headers";
+import { type AppOptions, check, nothingHere, type On, type Use } from "./context.ts";
 import { guide } from "./guide.ts";
 import { pipelineParams, probeQuery, type Routes } from "./openapi.ts";
 import { readPageFile } from "./page_files.ts";
 import { problem } from "./problem.ts";
-import { type AppOptions, check, nothingHere, type On, type Use } from "./context.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
 /** How long a probe waits between two lines, in milliseconds, if it is not told. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { RunnelError, RunnelErrorType } from "../base/errors.ts";
+import type { RunnelError, RunnelErrorType } from "../base/mod.ts";
 
 /** The statuses of what passes by itself. */
 const PASSING = [429, 503];
@@ -56,7 +56,7 @@ export function isPassing(error: RunnelError): boolean {
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { RunnelError } from "../base/errors.ts";
+ * import { RunnelError } from "../base/mod.ts";
  *
  * const response = problem(new RunnelError("too-large", "Cannot read body: it exceeds 9 bytes"));
  * equal(response.status, 413);

@@ -4,15 +4,15 @@
  * @module
  */
 
-import { RunnelError } from "../base/errors.ts";
-import type { NewEvent } from "../protocol/event.ts";
+import { RunnelError } from "../base/mod.ts";
 import {
   channelProblem,
   isDeeperThan,
   MAX_EVENTS,
   MAX_PAYLOAD_BYTES,
   MAX_PAYLOAD_DEPTH,
-} from "../protocol/event_rules.ts";
+  type NewEvent,
+} from "../protocol/mod.ts";
 import { eventSchema } from "./schemas.ts";
 
 /** What a request may have. */

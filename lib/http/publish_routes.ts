@@ -4,12 +4,10 @@
  * @module
  */
 
-import type { Bearer } from "../access/token_verifier.ts";
-import { RunnelError } from "../base/errors.ts";
-import { formatEventId, type NewEvent } from "../protocol/event.ts";
-import { pipelineParams, type Routes } from "./openapi.ts";
-import { idempotencyKeySchema } from "./schemas.ts";
-import { readPublishRequest, readRawEvent } from "./publish_request.ts";
+import type { Bearer } from "../access/mod.ts";
+import { RunnelError } from "../base/mod.ts";
+import { formatEventId, type NewEvent } from "../protocol/mod.ts";
+import type { Entrance } from "./authenticate.ts";
 import {
   type AppContext,
   type AppOptions,
@@ -18,7 +16,9 @@ import {
   contentType,
   type On,
 } from "./context.ts";
-import type { Entrance } from "./authenticate.ts";
+import { pipelineParams, type Routes } from "./openapi.ts";
+import { readPublishRequest, readRawEvent } from "./publish_request.ts";
+import { idempotencyKeySchema } from "./schemas.ts";
 
 /** Adds the routes that publish and clear. */
 export function addPublishing(

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { type Clock, within } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
+import { type Clock, RunnelError, within } from "../base/mod.ts";
 
 /** What a body may take. */
 export interface BodyLimits {
@@ -30,7 +29,7 @@ export interface BodyLimits {
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/clock.ts";
+ * import { systemClock as clock } from "../base/mod.ts";
  *
  * const request = new Request("http://localhost/", { method: "POST", body: "1234" });
  * equal((await readBody(request, { maxBytes: 4, maxMs: 1000, clock })).length, 4);

@@ -11,7 +11,7 @@ import {
   MAX_CHANNEL_LENGTH,
   PIPELINE_PATTERN,
   pipelineProblem,
-} from "../protocol/event_rules.ts";
+} from "../protocol/mod.ts";
 
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
 export const pipelineSchema: z.ZodString = z.string()

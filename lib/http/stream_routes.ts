@@ -4,10 +4,10 @@
  * @module
  */
 
-import { ChannelFilter } from "../protocol/channel_filter.ts";
-import { RunnelError } from "../base/errors.ts";
-import { formatEventId } from "../protocol/event.ts";
-import { encodeRetry } from "../protocol/event_stream.ts";
+import { RunnelError } from "../base/mod.ts";
+import { ChannelFilter, encodeRetry, formatEventId } from "../protocol/mod.ts";
+import type { Entrance } from "./authenticate.ts";
+import { addressOf, type AppContext, type AppOptions, bodyOf, check, type On } from "./context.ts";
 import {
   pipelineParams,
   type Routes,
@@ -16,9 +16,7 @@ import {
   ticketQuery,
 } from "./openapi.ts";
 import { isPassing } from "./problem.ts";
-import type { Entrance } from "./authenticate.ts";
 import { streamHeaders } from "./stream_headers.ts";
-import { addressOf, type AppContext, type AppOptions, bodyOf, check, type On } from "./context.ts";
 
 /**
  * Adds the routes that show events, and those that let subscribers in.

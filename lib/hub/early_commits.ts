@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Commit } from "../log/commit.ts";
-import { readSegmentHeader } from "../log/segment.ts";
+import { type Commit, readSegmentHeader } from "../log/mod.ts";
 
 /** Bytes of commits that are kept; the log has what is dropped beyond them. */
 const MAX_BYTES = 2 * 1024 * 1024;
@@ -39,7 +38,7 @@ export class EarlyCommits {
    * @example
    * ```ts
    * import { strictEqual as equal } from "node:assert/strict";
-   * import { packSegments } from "../log/segment.ts";
+   * import { packSegments } from "../log/mod.ts";
    *
    * const events = [{ channel: "events", payload: new TextEncoder().encode("1") }];
    * const segments = packSegments({ token: 0n, time: 0, first: 8 }, events);

@@ -5,16 +5,14 @@
  * @module
  */
 
-import { ChannelFilter } from "../protocol/channel_filter.ts";
-import type { Receipt } from "../log/commit.ts";
-import { RunnelError } from "../base/errors.ts";
-import type { NewEvent, Position } from "../protocol/event.ts";
-import { type History, HistoryReader } from "../log/history.ts";
-import { KeepAlive } from "../stream/keep_alive.ts";
-import { LivePipelines, type LivePipelinesOptions } from "./pipelines.ts";
-import { type SubscriberLimits, SubscriberPlaces } from "./subscriber_quota.ts";
-import { type ProbeRequest, Probes } from "./proxy_probe.ts";
+import { RunnelError } from "../base/mod.ts";
+import { type History, HistoryReader, type Receipt } from "../log/mod.ts";
+import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
+import { KeepAlive } from "../stream/mod.ts";
 import { Publishes } from "./in_flight.ts";
+import { LivePipelines, type LivePipelinesOptions } from "./pipelines.ts";
+import { type ProbeRequest, Probes } from "./proxy_probe.ts";
+import { type SubscriberLimits, SubscriberPlaces } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
 /** How long streams that end may wait for the last events of other isolates, in milliseconds. */

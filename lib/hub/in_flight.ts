@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import type { Receipt } from "../log/commit.ts";
-import { RunnelError } from "../base/errors.ts";
+import { type Clock, RunnelError } from "../base/mod.ts";
+import type { Receipt } from "../log/mod.ts";
 
 /** Publishes under way. */
 export class Publishes {

@@ -5,10 +5,14 @@
  * @module
  */
 
-import { parseEventId } from "../protocol/event.ts";
-import type { EventRun } from "../stream/encoded_events.ts";
-import type { EncodedPage } from "../stream/page_reader.ts";
-import { Subscriber, type SubscriberOptions, type SubscriberSource } from "../stream/subscriber.ts";
+import { parseEventId } from "../protocol/mod.ts";
+import {
+  type EncodedPage,
+  type EventRun,
+  Subscriber,
+  type SubscriberOptions,
+  type SubscriberSource,
+} from "../stream/mod.ts";
 import { Tail, type TailOptions } from "./tail.ts";
 
 /** What a {@linkcode Pipeline} works with. */

@@ -6,18 +6,17 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import type { Change } from "../log/commit.ts";
-import { RunnelError } from "../base/errors.ts";
-import type { Position } from "../protocol/event.ts";
-import type { Log } from "../log/event_log.ts";
-import type { Head } from "../log/head.ts";
-import type { HeadWatches } from "../sync/head_watches.ts";
-import { PageReader } from "../stream/page_reader.ts";
+import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import type { Change, Head, Log } from "../log/mod.ts";
+import type { Position } from "../protocol/mod.ts";
+import { PageReader } from "../stream/mod.ts";
+import {
+  type HeadWatches,
+  type PipelineChannels,
+  type PipelineMessage,
+  Reconcile,
+} from "../sync/mod.ts";
 import { Pipeline } from "./pipeline.ts";
-import type { PipelineChannels, PipelineMessage } from "../sync/pipeline_channels.ts";
-import { Reconcile } from "../sync/reconciler.ts";
-import type { Report } from "../base/report.ts";
 import type { ComparedHead, RepairCause } from "./tail.ts";
 
 /** What a pipeline's tail keeps beyond its history, in bytes. */

@@ -5,10 +5,8 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
-import { encodeEvent } from "../protocol/event_stream.ts";
-import { Places } from "../base/quota.ts";
+import { type Clock, Places, RunnelError } from "../base/mod.ts";
+import { encodeEvent } from "../protocol/mod.ts";
 
 /** How many lines a probe sends. */
 export const PROBE_LINES = 10;
@@ -56,7 +54,7 @@ export class Probes {
    * @example
    * ```ts
    * import { match } from "node:assert/strict";
-   * import { systemClock } from "../base/clock.ts";
+   * import { systemClock } from "../base/mod.ts";
    *
    * const stream = new Probes(systemClock).open({ everyMs: 1, bytes: 0 });
    * match(await new Response(stream).text(), /^event: runnel\.probe\ndata: \{"line":1,"of":10,/);

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { RunnelError } from "../base/errors.ts";
-import { Places } from "../base/quota.ts";
+import { Places, RunnelError } from "../base/mod.ts";
 
 /** How many subscribers are taken. */
 export interface SubscriberLimits {

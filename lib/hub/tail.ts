@@ -5,16 +5,17 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import type { Commit } from "../log/commit.ts";
+import type { Clock, Report } from "../base/mod.ts";
+import {
+  type Commit,
+  type EventLog,
+  type Head,
+  readSegmentHeader,
+  unpackSegment,
+} from "../log/mod.ts";
+import type { Position } from "../protocol/mod.ts";
+import { EventRun, type PageReader, type RunLimits } from "../stream/mod.ts";
 import { EarlyCommits } from "./early_commits.ts";
-import type { Position } from "../protocol/event.ts";
-import type { EventLog } from "../log/event_log.ts";
-import { EventRun, type RunLimits } from "../stream/encoded_events.ts";
-import type { Head } from "../log/head.ts";
-import type { PageReader } from "../stream/page_reader.ts";
-import type { Report } from "../base/report.ts";
-import { readSegmentHeader, unpackSegment } from "../log/segment.ts";
 
 /** Pause before a repair that failed is repeated, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;

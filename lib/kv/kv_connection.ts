@@ -5,8 +5,7 @@
  * @module
  */
 
-import { type Clock, within } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
+import { type Clock, RunnelError, within } from "../base/mod.ts";
 
 /** What is used of `Deno.Kv`, so that a test can put itself in between. */
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
@@ -52,7 +51,7 @@ export class KvConnection implements Disposable {
    *
    * @example
    * ```ts
-   * import { systemClock } from "../base/clock.ts";
+   * import { systemClock } from "../base/mod.ts";
    *
    * using connection = await KvConnection.open({
    *   open: () => Deno.openKv(":memory:"),

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { RunnelError } from "../base/errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
 
 /** A store that is ready to be opened. Disposing it lets others have it. */

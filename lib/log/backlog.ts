@@ -4,8 +4,8 @@
  * @module
  */
 
-import { RunnelError } from "../base/errors.ts";
-import type { NewEvent } from "../protocol/event.ts";
+import { RunnelError } from "../base/mod.ts";
+import type { NewEvent } from "../protocol/mod.ts";
 import { EVENT_OVERHEAD_BYTES } from "./segment.ts";
 
 /** What a request costs in memory while it waits, beside its bytes. */

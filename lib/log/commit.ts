@@ -5,11 +5,11 @@
  * @module
  */
 
-import type { NewEvent } from "../protocol/event.ts";
+import type { Kv } from "../kv/mod.ts";
+import type { NewEvent } from "../protocol/mod.ts";
 import { advanceHead, type Head, type Retention } from "./head.ts";
 import { KEY_LIFETIME_MS, type Once, type OnceRecord } from "./idempotency.ts";
 import { headKey, onceKey, segmentKey } from "./keys.ts";
-import type { Kv } from "../kv/kv_connection.ts";
 import { packSegments, readSegmentHeader } from "./segment.ts";
 
 /** What was answered to a request. */

@@ -10,7 +10,8 @@
  * @module
  */
 
-import { type Clock, wait } from "../base/clock.ts";
+import { type Clock, RunnelError, wait } from "../base/mod.ts";
+import type { Kv, KvConnection } from "../kv/mod.ts";
 import {
   type AppendRequest,
   type Commit,
@@ -19,11 +20,9 @@ import {
   planCommit,
   toAtomicOperation,
 } from "./commit.ts";
-import { RunnelError } from "../base/errors.ts";
 import { type Head, mintEpoch, newHead, type Retention } from "./head.ts";
 import type { OnceRecord } from "./idempotency.ts";
 import { headKey, onceKey } from "./keys.ts";
-import type { Kv, KvConnection } from "../kv/kv_connection.ts";
 import { readSegmentHeader } from "./segment.ts";
 
 /** Deno KV reads at most this many keys in one call. */

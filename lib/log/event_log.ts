@@ -5,22 +5,20 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
+import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import type { KvConnection } from "../kv/mod.ts";
+import type { NewEvent } from "../protocol/mod.ts";
+import { requestBytes, WaitingBytes } from "./backlog.ts";
 import type { Change, Receipt } from "./commit.ts";
-import { RunnelError } from "../base/errors.ts";
-import type { NewEvent } from "../protocol/event.ts";
 import type { Head, Retention } from "./head.ts";
 import type { AnnouncedHead } from "./head_announcer.ts";
 import { HeadStore } from "./head_store.ts";
 import { digestOnce } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
-import type { KvConnection } from "../kv/kv_connection.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
-import type { Report } from "../base/report.ts";
 import { Sweep } from "./sweep.ts";
 import { type Ticket, type TicketEntry, TicketStore } from "./ticket_store.ts";
-import { requestBytes, WaitingBytes } from "./backlog.ts";
 
 /**
  * Writers that are kept, with the heads that they know, though nothing waits:

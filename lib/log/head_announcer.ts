@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
+import type { Clock } from "../base/mod.ts";
 import type { Change } from "./commit.ts";
 import type { Head } from "./head.ts";
 import { readSegmentHeader } from "./segment.ts";

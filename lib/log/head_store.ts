@@ -5,10 +5,10 @@
  * @module
  */
 
-import { type Clock, wait } from "../base/clock.ts";
+import { type Clock, wait } from "../base/mod.ts";
+import type { KvConnection } from "../kv/mod.ts";
 import { clearHead, type Head, mintEpoch, newHead } from "./head.ts";
 import { headKey } from "./keys.ts";
-import type { KvConnection } from "../kv/kv_connection.ts";
 
 /**
  * How long a pipeline that nobody wrote to keeps its epoch, in milliseconds. Its
@@ -32,8 +32,8 @@ export interface HeadStoreOptions {
  * @example
  * ```ts
  * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/clock.ts";
- * import { KvConnection } from "../kv/kv_connection.ts";
+ * import { systemClock as clock } from "../base/mod.ts";
+ * import { KvConnection } from "../kv/mod.ts";
  *
  * const open = () => Deno.openKv(":memory:");
  * using kv = await KvConnection.open({ open, clock, timeoutMs: 3000, replace: false });

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { AcceptedEvent } from "../protocol/event.ts";
+import { Turns } from "../base/mod.ts";
+import type { AcceptedEvent } from "../protocol/mod.ts";
 import type { EventLog } from "./event_log.ts";
-import { Turns } from "../base/semaphore.ts";
 
 /** How many histories are read at once, and how many wait for that. */
 const MAX_READS = 2;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { NewEvent } from "../protocol/event.ts";
+import type { NewEvent } from "../protocol/mod.ts";
 import { packSegments } from "./segment.ts";
 
 /** How long a key is remembered, in milliseconds. */

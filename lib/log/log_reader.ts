@@ -4,12 +4,11 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import type { AcceptedEvent } from "../protocol/event.ts";
+import type { Clock, Report } from "../base/mod.ts";
+import type { KvConnection } from "../kv/mod.ts";
+import type { AcceptedEvent } from "../protocol/mod.ts";
 import type { HeadStore } from "./head_store.ts";
 import { segmentsFrom } from "./keys.ts";
-import type { KvConnection } from "../kv/kv_connection.ts";
-import type { Report } from "../base/report.ts";
 import { readSegmentHeader, unpackSegment } from "./segment.ts";
 
 /** Segments fetched at once: Deno KV's own choice, 100, would be 6 MiB at worst. */

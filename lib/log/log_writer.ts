@@ -6,11 +6,10 @@
  * @module
  */
 
-import { wait } from "../base/clock.ts";
+import { RunnelError, wait } from "../base/mod.ts";
+import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendRequest, Receipt } from "./commit.ts";
 import { Committer, type CommitterOptions } from "./committer.ts";
-import { RunnelError } from "../base/errors.ts";
-import type { NewEvent } from "../protocol/event.ts";
 import type { Once } from "./idempotency.ts";
 
 /** The bytes of events of one commit: with keys and head it stays below 800 KiB. */

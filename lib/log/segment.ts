@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { AcceptedEvent, NewEvent } from "../protocol/event.ts";
+import type { AcceptedEvent, NewEvent } from "../protocol/mod.ts";
 
 /** The most bytes of a segment: a value of Deno KV takes 65,536 with its own framing. */
 export const MAX_SEGMENT_BYTES = 65_000;

@@ -4,9 +4,9 @@
  * @module
  */
 
+import type { Report } from "../base/mod.ts";
+import type { KvConnection } from "../kv/mod.ts";
 import { segmentsBelow } from "./keys.ts";
-import type { KvConnection } from "../kv/kv_connection.ts";
-import type { Report } from "../base/report.ts";
 
 /** Segments deleted in one commit: Deno KV takes 1,000 changes, and this takes turns. */
 const SWEEP_SIZE = 200;
@@ -48,8 +48,8 @@ export class Sweep {
    * @example
    * ```ts
    * import { strictEqual as equal } from "node:assert/strict";
-   * import { systemClock as clock } from "../base/clock.ts";
-   * import { KvConnection } from "../kv/kv_connection.ts";
+   * import { systemClock as clock } from "../base/mod.ts";
+   * import { KvConnection } from "../kv/mod.ts";
    *
    * const open = () => Deno.openKv(":memory:");
    * using kv = await KvConnection.open({ open, clock, timeoutMs: 3000, replace: false });

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Position } from "../protocol/event.ts";
+import type { KvConnection } from "../kv/mod.ts";
+import type { Position } from "../protocol/mod.ts";
 import { ticketKey } from "./keys.ts";
-import type { KvConnection } from "../kv/kv_connection.ts";
 
 /** The most keys that Deno KV reads in one call. */
 const MAX_READ_KEYS = 10;
@@ -50,8 +50,8 @@ export interface TicketEntry {
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/clock.ts";
- * import { KvConnection } from "../kv/kv_connection.ts";
+ * import { systemClock as clock } from "../base/mod.ts";
+ * import { KvConnection } from "../kv/mod.ts";
  *
  * const open = () => Deno.openKv(":memory:");
  * using kv = await KvConnection.open({ open, clock, timeoutMs: 3000, replace: false });

@@ -5,16 +5,14 @@
  * @module
  */
 
-import { systemClock } from "../base/clock.ts";
-import { RunnelError } from "../base/errors.ts";
-import type { Log } from "../log/event_log.ts";
+import { createReport, describeCause, RunnelError, systemClock } from "../base/mod.ts";
+import { prepareStorage } from "../kv/mod.ts";
+import type { Log } from "../log/mod.ts";
+import { PipelineChannels } from "../sync/mod.ts";
 import type { FromIsolate, IsolateSetup, ToIsolate } from "./isolates.ts";
 import { RemoteLog } from "./remote_log.ts";
-import { PipelineChannels } from "../sync/pipeline_channels.ts";
-import { createReport, describeCause } from "../base/report.ts";
 import { serve } from "./server.ts";
 import { createServiceOn, openLog } from "./service.ts";
-import { prepareStorage } from "../kv/storage.ts";
 
 /** This isolate as a Worker, which the types of a main module do not know. */
 const worker = globalThis as unknown as {

@@ -6,17 +6,14 @@
  * @module
  */
 
-import { systemClock } from "../base/clock.ts";
-import type { Config } from "../config/config.ts";
-import { RunnelError, type RunnelErrorType } from "../base/errors.ts";
-import type { EventLog, LogListener } from "../log/event_log.ts";
-import { HeadAnnouncer } from "../log/head_announcer.ts";
+import { createReport, RunnelError, type RunnelErrorType, systemClock } from "../base/mod.ts";
+import type { Config } from "../config/mod.ts";
+import type { Storage } from "../kv/mod.ts";
+import { type EventLog, HeadAnnouncer, type LogListener } from "../log/mod.ts";
+import { PipelineChannels } from "../sync/mod.ts";
 import { serveLog } from "./remote_log.ts";
-import { PipelineChannels } from "../sync/pipeline_channels.ts";
-import { createReport } from "../base/report.ts";
 import { type Address, probe, type Server } from "./server.ts";
 import { openLog } from "./service.ts";
-import type { Storage } from "../kv/storage.ts";
 
 /** How long the others may keep an isolate from ending its streams, in milliseconds after a signal. */
 const SETTLED_MS = 2700;
@@ -69,8 +66,8 @@ export interface IsolatesOptions {
  *
  * @example
  * ```ts
- * import { readConfig } from "../config/config.ts";
- * import { prepareStorage } from "../kv/storage.ts";
+ * import { readConfig } from "../config/mod.ts";
+ * import { prepareStorage } from "../kv/mod.ts";
  *
  * const folder = await Deno.makeTempDir();
  * const RUNNEL_KV = `${folder}/runnel.sqlite`;

@@ -5,17 +5,27 @@
  * @module
  */
 
-import { type Clock, within } from "../base/clock.ts";
-import type { Change, Receipt } from "../log/commit.ts";
-import { RunnelError, type RunnelErrorType } from "../base/errors.ts";
-import type { NewEvent } from "../protocol/event.ts";
-import type { Log, LogListener } from "../log/event_log.ts";
-import type { Head } from "../log/head.ts";
-import type { AnnouncedHead } from "../log/head_announcer.ts";
-import type { Page } from "../log/log_reader.ts";
-import { describeCause } from "../base/report.ts";
-import type { Ticket, TicketEntry } from "../log/ticket_store.ts";
-import { requestBytes, WaitingBytes } from "../log/backlog.ts";
+import {
+  type Clock,
+  describeCause,
+  RunnelError,
+  type RunnelErrorType,
+  within,
+} from "../base/mod.ts";
+import {
+  type AnnouncedHead,
+  type Change,
+  type Head,
+  type Log,
+  type LogListener,
+  type Page,
+  type Receipt,
+  requestBytes,
+  type Ticket,
+  type TicketEntry,
+  WaitingBytes,
+} from "../log/mod.ts";
+import type { NewEvent } from "../protocol/mod.ts";
 
 /**
  * What an owner may take beyond its own deadlines, in milliseconds: its answer
@@ -58,8 +68,8 @@ type Said =
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/clock.ts";
- * import { readConfig } from "../config/config.ts";
+ * import { systemClock as clock } from "../base/mod.ts";
+ * import { readConfig } from "../config/mod.ts";
  * import { openLog } from "./service.ts";
  *
  * const log = await openLog({ config: readConfig({}), open: () => Deno.openKv(":memory:") });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RunnelError } from "../base/errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import type { Service } from "./service.ts";
 
 /** A platform kills 5 seconds after its signal: until when publishes are awaited … */
@@ -39,7 +39,7 @@ export interface Server {
  *
  * @example
  * ```ts
- * import { readConfig } from "../config/config.ts";
+ * import { readConfig } from "../config/mod.ts";
  * import { createService } from "./service.ts";
  *
  * const config = readConfig({});

@@ -4,17 +4,14 @@
  * @module
  */
 
-import { Access } from "../access/access.ts";
-import { createApp, type RequestInfo } from "../http/app.ts";
-import { type Clock, systemClock } from "../base/clock.ts";
-import type { Config } from "../config/config.ts";
-import { EventLog, type Log } from "../log/event_log.ts";
-import { Hub } from "../hub/hub.ts";
-import { HeadWatches } from "../sync/head_watches.ts";
-import { type Kv, KvConnection, type WatchKv } from "../kv/kv_connection.ts";
-import type { PipelineChannels } from "../sync/pipeline_channels.ts";
-import { createReport, type Report } from "../base/report.ts";
-import { Tickets } from "../access/tickets.ts";
+import { Access, Tickets } from "../access/mod.ts";
+import { type Clock, createReport, type Report, systemClock } from "../base/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { createApp, type RequestInfo } from "../http/mod.ts";
+import { Hub } from "../hub/mod.ts";
+import { type Kv, KvConnection, type WatchKv } from "../kv/mod.ts";
+import { EventLog, type Log } from "../log/mod.ts";
+import { HeadWatches, type PipelineChannels } from "../sync/mod.ts";
 
 /** The time that a log keeps events at least, in milliseconds. */
 const RETENTION_MS = 60_000;
@@ -76,7 +73,7 @@ export interface Service {
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { readConfig } from "../config/config.ts";
+ * import { readConfig } from "../config/mod.ts";
  *
  * const service = await createService({
  *   config: readConfig({}),
@@ -100,7 +97,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
  *
  * @example
  * ```ts
- * import { readConfig } from "../config/config.ts";
+ * import { readConfig } from "../config/mod.ts";
  *
  * const log = await openLog({ config: readConfig({}), open: () => Deno.openKv(":memory:") });
  * await log.ping(1000);
@@ -141,7 +138,7 @@ export async function openLog({
  *
  * @example
  * ```ts
- * import { readConfig } from "../config/config.ts";
+ * import { readConfig } from "../config/mod.ts";
  *
  * const config = readConfig({});
  * const log = await openLog({ config, open: () => Deno.openKv(":memory:") });

@@ -5,9 +5,12 @@
  * @module
  */
 
-import type { ChannelFilter } from "../protocol/channel_filter.ts";
-import { type AcceptedEvent, formatEventId } from "../protocol/event.ts";
-import { encodeEvent } from "../protocol/event_stream.ts";
+import {
+  type AcceptedEvent,
+  type ChannelFilter,
+  encodeEvent,
+  formatEventId,
+} from "../protocol/mod.ts";
 
 /** How many bytes a subscriber is given at once, at most, but one event at least. */
 export const MAX_CHUNK_BYTES: number = 256 * 1024;
@@ -51,7 +54,7 @@ export interface RunLimits {
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { ChannelFilter } from "../protocol/channel_filter.ts";
+ * import { ChannelFilter } from "../protocol/mod.ts";
  *
  * const run = new EventRun("AAECAwQFBgc", 6);
  * run.append([{ sequence: 7, time: 0, channel: "events", payload: new TextEncoder().encode("1") }]);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
+import type { Clock } from "../base/mod.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** Subscribers take turns in slots: one pass over thousands would stall the isolate. */

@@ -5,10 +5,9 @@
  * @module
  */
 
-import type { EventLog } from "../log/event_log.ts";
+import { Turns } from "../base/mod.ts";
+import type { EventLog, Page } from "../log/mod.ts";
 import { EventRun, MAX_CHUNK_BYTES } from "./encoded_events.ts";
-import type { Page } from "../log/log_reader.ts";
-import { Turns } from "../base/semaphore.ts";
 
 /** How many pages are read at once. */
 const MAX_READS = 4;

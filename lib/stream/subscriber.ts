@@ -6,13 +6,17 @@
  * @module
  */
 
-import type { ChannelFilter } from "../protocol/channel_filter.ts";
-import { formatEventId } from "../protocol/event.ts";
+import type { Report } from "../base/mod.ts";
+import type { MissedReason } from "../log/mod.ts";
+import {
+  type ChannelFilter,
+  encodeComment,
+  encodeEvent,
+  encodeRetry,
+  formatEventId,
+} from "../protocol/mod.ts";
 import type { EventRun } from "./encoded_events.ts";
-import { encodeComment, encodeEvent, encodeRetry } from "../protocol/event_stream.ts";
-import type { MissedReason } from "../log/log_reader.ts";
 import type { EncodedPage } from "./page_reader.ts";
-import type { Report } from "../base/report.ts";
 
 /** Keep-alives that a subscriber may leave unread before its stream is closed. */
 const MAX_UNREAD_KEEP_ALIVES = 2;

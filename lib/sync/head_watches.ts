@@ -8,11 +8,9 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import type { Head } from "../log/head.ts";
-import { headKey } from "../log/keys.ts";
-import type { WatchKv } from "../kv/kv_connection.ts";
-import type { Report } from "../base/report.ts";
+import type { Clock, Report } from "../base/mod.ts";
+import type { WatchKv } from "../kv/mod.ts";
+import { type Head, headKey } from "../log/mod.ts";
 
 /** Deno KV watches at most this many keys at once. */
 const MAX_KEYS = 10;

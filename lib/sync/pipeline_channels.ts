@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { Commit } from "../log/commit.ts";
-import type { Report } from "../base/report.ts";
+import type { Report } from "../base/mod.ts";
+import type { Commit } from "../log/mod.ts";
 
 /** Channels that are kept open only to post on. */
 const MAX_UNHEARD_CHANNELS = 1000;

@@ -5,10 +5,8 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import type { Head } from "../log/head.ts";
-import type { Report } from "../base/report.ts";
-import { Turns } from "../base/semaphore.ts";
+import { type Clock, type Report, Turns } from "../base/mod.ts";
+import type { Head } from "../log/mod.ts";
 
 /** How often some of the pipelines are compared, in milliseconds. */
 const STEP_MS = 1000;

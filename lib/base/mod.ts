@@ -1,0 +1,12 @@
+/**
+ * Clock, errors, reports, semaphore and quota, with no notion of events.
+ *
+ * @module
+ */
+
+export { type Clock, systemClock, wait, within } from "./clock.ts";
+export { RunnelError, type RunnelErrorType } from "./errors.ts";
+export { isLoopback } from "./loopback.ts";
+export { Places } from "./quota.ts";
+export { createReport, describeCause, type Report } from "./report.ts";
+export { Turns } from "./semaphore.ts";

@@ -1,0 +1,27 @@
+/**
+ * Events, their rules and their wire format, on every platform.
+ *
+ * @module
+ */
+
+export { ChannelFilter } from "./channel_filter.ts";
+export {
+  type AcceptedEvent,
+  formatEventId,
+  MAX_CHANNELS,
+  type NewEvent,
+  parseEventId,
+  type Position,
+} from "./event.ts";
+export {
+  channelProblem,
+  isDeeperThan,
+  MAX_BODY_BYTES,
+  MAX_CHANNEL_LENGTH,
+  MAX_EVENTS,
+  MAX_PAYLOAD_BYTES,
+  MAX_PAYLOAD_DEPTH,
+  PIPELINE_PATTERN,
+  pipelineProblem,
+} from "./event_rules.ts";
+export { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";

@@ -1,0 +1,104 @@
+import { deepStrictEqual as deepEqual, match } from "node:assert/strict";
+import { dirname, join } from "node:path/posix";
+
+/**
+ * The rooms that each room imports, from the top down. Not looked at: packages,
+ * `deno.json`, and what is reached by URL: `service/isolate.ts`, which is the
+ * main module of a Worker, and `pages/`, which are files for browsers.
+ */
+const ROOMS: Record<string, string[]> = {
+  "main.ts": ["base", "config", "kv", "service"],
+  service: ["access", "base", "config", "http", "hub", "kv", "log", "protocol", "sync"],
+  http: ["access", "base", "config", "hub", "protocol"],
+  hub: ["base", "log", "protocol", "stream", "sync"],
+  access: ["base", "config", "log", "protocol"],
+  stream: ["base", "log", "protocol"],
+  sync: ["base", "kv", "log"],
+  log: ["base", "kv", "protocol"],
+  config: ["base", "protocol"],
+  kv: ["base"],
+  commands: ["base", "config", "workflow"],
+  workflow: ["protocol"],
+  protocol: [],
+  base: [],
+};
+
+/** Files that are imported past the front door of their room. */
+const PAST_THE_DOOR = [
+  // The npm package contains each file that it imports, and needs one of protocol/.
+  "workflow -> lib/protocol/event_rules.ts",
+];
+
+/** Rooms without a front door: nothing imports a program. */
+const WITHOUT_DOOR = ["commands", "main.ts"];
+
+type Graph = Map<string, Set<string>>;
+
+const ROOT = new URL("../", import.meta.url);
+
+const read = (path: string) => Deno.readTextFileSync(new URL(path, ROOT));
+
+function listModules(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(folder, ROOT))].flatMap(({ name, isDirectory }) => {
+    if (isDirectory) return folder + name === "lib/pages" ? [] : listModules(`${folder}${name}/`);
+    return name.endsWith(".ts") ? [folder + name] : [];
+  });
+}
+
+/** The room of a module: its folder in `lib/`, or its name if it is in none. */
+const roomOf = (path: string) => /^lib\/([^/]+)/.exec(path)?.[1] ?? path;
+
+const IMPORT =
+  /^(?:(?:import|export)\b[^;"]*?\bfrom |import )"(\.[^"]+\.ts)"|\bimport\("(\.[^"]+)"/gm;
+
+const modules = ["main.ts", ...listModules("lib/")];
+const imports: Graph = new Map(modules.map((path) => {
+  const found = read(path).matchAll(IMPORT);
+  return [path, new Set([...found].map((found) => join(dirname(path), found[1] ?? found[2]!)))];
+}));
+const crossing = [...imports].flatMap(([path, targets]) =>
+  [...targets].map((target): [string, string] => [path, target])
+).filter(([path, target]) => roomOf(path) !== roomOf(target));
+
+/** The first circle of a graph, or `null`. */
+function findCircle(graph: Graph): string | null {
+  const done = new Set<string>();
+  const visit = (node: string, path: string[]): string | null => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node].join(" -> ");
+    if (done.has(node)) return null;
+    for (const next of graph.get(node) ?? []) {
+      const circle = visit(next, [...path, node]);
+      if (circle) return circle;
+    }
+    done.add(node);
+    return null;
+  };
+  return graph.keys().map((node) => visit(node, [])).find((circle) => circle !== null) ?? null;
+}
+
+Deno.test("lib/ has the rooms of the table, and each imports exactly what the table says", () => {
+  const rooms = Object.fromEntries(modules.map((path) => [roomOf(path), new Set<string>()]));
+  for (const [path, target] of crossing) rooms[roomOf(path)]!.add(roomOf(target));
+  deepEqual(
+    Object.fromEntries(Object.entries(rooms).map(([room, to]) => [room, [...to].sort()])),
+    ROOMS,
+  );
+});
+
+Deno.test("lib/ imports other rooms through their front doors only", () => {
+  const past = crossing.filter(([, target]) => target !== `lib/${roomOf(target)}/mod.ts`)
+    .map(([path, target]) => `${roomOf(path)} -> ${target}`);
+  deepEqual([...new Set(past)], PAST_THE_DOOR);
+});
+
+Deno.test("lib/ has no circle of rooms or of files", () => {
+  const rooms = new Map(Object.entries(ROOMS).map(([room, to]) => [room, new Set(to)]));
+  deepEqual([findCircle(rooms), findCircle(imports)], [null, null]);
+});
+
+for (const room of Object.keys(ROOMS).filter((room) => !WITHOUT_DOOR.includes(room))) {
+  Deno.test(`lib/${room}/mod.ts re-exports names and does nothing else`, () => {
+    const code = read(`lib/${room}/mod.ts`).replaceAll(/\/\*[^]*?\*\//g, "");
+    match(code, /^\s*(export (type )?\{[^}]*\} from "[^"]+";\s*)+$/);
+  });
+}
