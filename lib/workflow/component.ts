@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SseEvent } from "./captured_event.ts";
+import type { SseEvent } from "./serialized_event.ts";
 
 /** What a step gave to those after it: its exports by their keys, `$return_value` among them. */
 export type StepExports = Record<string, unknown>;

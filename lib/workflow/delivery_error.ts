@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SseEvent } from "./captured_event.ts";
+import type { SseEvent } from "./serialized_event.ts";
 
 /** An event that the service accepted. */
 export interface DeliveredEvent {

@@ -23,7 +23,6 @@
  * @module
  */
 
-export type { SseEvent } from "./captured_event.ts";
 export {
   type Actions,
   type Component,
@@ -35,10 +34,10 @@ export {
   type Steps,
   type This,
 } from "./component.ts";
-export type { DeliveryOptions } from "./delivery.ts";
 export { type DeliveredEvent, DeliveryError, type UnsentRequest } from "./delivery_error.ts";
 export type { Destination } from "./destination.ts";
-export type { Fetch } from "./publish_attempt.ts";
+export type { Fetch } from "./publish_once.ts";
+export type { DeliveryOptions } from "./publisher.ts";
 export {
   runWorkflow,
   StepError,
@@ -46,3 +45,4 @@ export {
   type WorkflowResult,
   type WorkflowStep,
 } from "./run_workflow.ts";
+export type { SseEvent } from "./serialized_event.ts";

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { type CapturedEvent, captureEvent } from "./captured_event.ts";
 import { type Actions, bindComponent, type Component, type Steps } from "./component.ts";
-import { deliver, type DeliveryOptions } from "./delivery.ts";
 import { type DeliveredEvent, DeliveryError } from "./delivery_error.ts";
 import { type Destination, ingestUrl } from "./destination.ts";
+import { type DeliveryOptions, publish } from "./publisher.ts";
+import { type SerializedEvent, serializeEvent } from "./serialized_event.ts";
 
 /** A step of a workflow. */
 export interface WorkflowStep {
@@ -107,7 +107,7 @@ export async function runWorkflow(workflow: Workflow): Promise<WorkflowResult> {
   ingestUrl(workflow);
   const bound = bindSteps(workflow.steps);
   const steps: Steps = { trigger: { event: workflow.event } };
-  const outbox: CapturedEvent[] = [];
+  const outbox: SerializedEvent[] = [];
   let exit: WorkflowResult["exit"] = null;
   let failure: { step: string; cause: unknown } | null = null;
   let isOver = false;
@@ -122,7 +122,7 @@ export async function runWorkflow(workflow: Workflow): Promise<WorkflowResult> {
               `Cannot send: the workflow has finished. Await in ${name} what calls $.send.sse()`,
             );
           }
-          outbox.push(captureEvent(event));
+          outbox.push(serializeEvent(event));
         },
       },
       export: (key, value) => {
@@ -147,13 +147,13 @@ export async function runWorkflow(workflow: Workflow): Promise<WorkflowResult> {
   }
   isOver = true;
 
-  const delivery = await deliver(workflow, outbox, workflow.delivery).catch(giveBack);
+  const delivery = await publish(workflow, outbox, workflow.delivery).catch(asDeliveryError);
   if (failure) throw new StepError(failure.step, failure.cause, delivery);
   if (delivery instanceof DeliveryError) throw delivery;
   return { steps, delivered: delivery, exit };
 }
 
-function giveBack(error: unknown): DeliveryError {
+function asDeliveryError(error: unknown): DeliveryError {
   if (error instanceof DeliveryError) return error;
   throw error;
 }

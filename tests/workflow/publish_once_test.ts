@@ -1,38 +1,38 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import {
+  type Accepted,
+  type FailedAttempt,
   type Fetch,
-  type Outcome,
-  type Refused,
-  tryToPublish,
-} from "../../lib/workflow/publish_attempt.ts";
-import { toBatches } from "../../lib/workflow/publish_body.ts";
+  publishOnce,
+} from "../../lib/workflow/publish_once.ts";
+import { toRequests } from "../../lib/workflow/publish_request.ts";
 import { readRaw, serveLocally } from "../support/local_server.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
 const INGEST = new URL("http://localhost:8000/ingest");
-const [batch] = toBatches("p_a", [
+const [twoEvents] = toRequests("p_a", [
   { channel: "names", payload: '"Luke"' },
   { channel: "names", payload: '"Han"' },
 ]);
-const request = { ...batch!, idempotencyKey: "key-1" };
+const request = { ...twoEvents!, idempotencyKey: "key-1" };
 
 function attempt(fetch: Fetch, options: { token?: string; maxMs?: number; url?: URL } = {}) {
   const { url = INGEST, maxMs = 1000, token } = options;
-  return tryToPublish(url, request, { token, maxMs, fetch, now: () => NOW });
+  return publishOnce(url, request, { token, maxMs, fetch, now: () => NOW });
 }
 
 function answer(status: number, body: BodyInit | null = null, headers: HeadersInit = {}) {
   return attempt(() => Promise.resolve(new Response(body, { status, headers })));
 }
 
-function refused(outcome: Outcome): Refused {
+function failed(outcome: Accepted | FailedAttempt): FailedAttempt {
   ok(!("ids" in outcome));
   return outcome;
 }
 
-Deno.test("tryToPublish() posts JSON with its key, and with the token as a bearer's", async () => {
+Deno.test("publishOnce() posts JSON with its idempotency key and a bearer token", async () => {
   const sent: { url: string; method: string | undefined; headers: object; body: unknown }[] = [];
-  const note: Fetch = (url, { method, headers, body }) => {
+  const record: Fetch = (url, { method, headers, body }) => {
     sent.push({
       url: url.href,
       method,
@@ -43,7 +43,7 @@ Deno.test("tryToPublish() posts JSON with its key, and with the token as a beare
       Response.json({ events: [{ id: "E-1" }, { id: "E-2" }] }, { status: 202 }),
     );
   };
-  deepEqual(await attempt(note, { token: "t-1" }), { ids: ["E-1", "E-2"] });
+  deepEqual(await attempt(record, { token: "t-1" }), { ids: ["E-1", "E-2"] });
   deepEqual(sent, [{
     url: "http://localhost:8000/ingest",
     method: "POST",
@@ -59,7 +59,7 @@ Deno.test("tryToPublish() posts JSON with its key, and with the token as a beare
   }]);
 });
 
-Deno.test("tryToPublish() without a token sends none", async () => {
+Deno.test("publishOnce() sends no authorization without a token", async () => {
   let authorization: string | null = "";
   await attempt((_, { headers }) => {
     authorization = new Headers(headers).get("Authorization");
@@ -69,36 +69,36 @@ Deno.test("tryToPublish() without a token sends none", async () => {
 });
 
 for (const status of [429, 502, 503, 504]) {
-  Deno.test(`tryToPublish() takes ${status} as passing`, async () => {
+  Deno.test(`publishOnce() reports ${status} as transient`, async () => {
     deepEqual(await answer(status), {
       status,
       reason: `http://localhost:8000/ingest answered ${status}`,
-      isPassing: true,
-      afterMs: 0,
+      isTransient: true,
+      retryAfterMs: 0,
     });
   });
 }
 
 for (const status of [200, 204, 400, 401, 403, 404, 405, 413, 415, 422, 500, 501]) {
-  Deno.test(`tryToPublish() takes ${status} as a refusal for good`, async () => {
-    const outcome = refused(await answer(status));
-    deepEqual([outcome.status, outcome.isPassing], [status, false]);
+  Deno.test(`publishOnce() reports ${status} as permanent`, async () => {
+    const outcome = failed(await answer(status));
+    deepEqual([outcome.status, outcome.isTransient], [status, false]);
   });
 }
 
-Deno.test("tryToPublish() gives the detail of a problem document as the reason", async () => {
+Deno.test("publishOnce() adds the detail of a problem document to the reason", async () => {
   const problem = JSON.stringify({ title: "Invalid event", detail: "event 1: payload: too deep" });
-  const { reason } = refused(await answer(422, problem));
+  const { reason } = failed(await answer(422, problem));
   equal(reason, "http://localhost:8000/ingest answered 422: event 1: payload: too deep");
 });
 
 for (const body of ["<h1>Bad Gateway</h1>", "", "null", "7", "[]", '{"detail":{}}']) {
-  Deno.test(`tryToPublish() gives the status where the answer is ${body || "empty"}`, async () => {
-    equal(refused(await answer(502, body)).reason, "http://localhost:8000/ingest answered 502");
+  Deno.test(`publishOnce() gives only the status when the answer is ${body || "empty"}`, async () => {
+    equal(failed(await answer(502, body)).reason, "http://localhost:8000/ingest answered 502");
   });
 }
 
-const delays: [value: string, afterMs: number][] = [
+const delays: [value: string, retryAfterMs: number][] = [
   ["0", 0],
   ["1", 1000],
   ["120", 120_000],
@@ -111,31 +111,31 @@ const delays: [value: string, afterMs: number][] = [
   ["99999999999999999999999", 99999999999999999999999 * 1000],
 ];
 
-for (const [value, afterMs] of delays) {
-  Deno.test(`tryToPublish() reads Retry-After: ${value} as ${afterMs} ms`, async () => {
-    equal(refused(await answer(503, null, { "Retry-After": value })).afterMs, afterMs);
+for (const [value, retryAfterMs] of delays) {
+  Deno.test(`publishOnce() reads Retry-After: ${value} as ${retryAfterMs} ms`, async () => {
+    equal(failed(await answer(503, null, { "Retry-After": value })).retryAfterMs, retryAfterMs);
   });
 }
 
-Deno.test("tryToPublish() takes a network error as passing, and gives it as the cause", async () => {
+Deno.test("publishOnce() reports a network error as transient, with its cause", async () => {
   const cause = new TypeError("connection refused");
   deepEqual(await attempt(() => Promise.reject(cause)), {
     status: null,
     reason: "http://localhost:8000/ingest did not answer",
-    isPassing: true,
-    afterMs: 0,
+    isTransient: true,
+    retryAfterMs: 0,
     cause,
   });
 });
 
-Deno.test("tryToPublish() does not throw where fetch does", async () => {
+Deno.test("publishOnce() does not throw when fetch does", async () => {
   const outcome = await attempt(() => {
     throw new TypeError("no");
   });
-  equal(refused(outcome).isPassing, true);
+  equal(failed(outcome).isTransient, true);
 });
 
-const halves = [
+const incomplete = [
   "",
   '{"events":[{"id":"E-1"},{"i',
   '{"events":[{"id":"E-1"}]}',
@@ -145,18 +145,18 @@ const halves = [
   "ok",
 ];
 
-for (const body of halves) {
-  Deno.test(`tryToPublish() takes 202 with ${body || "nothing"} as not yet answered`, async () => {
-    const { status, reason, isPassing } = refused(await answer(202, body));
-    deepEqual({ status, reason, isPassing }, {
+for (const body of incomplete) {
+  Deno.test(`publishOnce() reports 202 with ${body || "no body"} as incomplete`, async () => {
+    const { status, reason, isTransient } = failed(await answer(202, body));
+    deepEqual({ status, reason, isTransient }, {
       status: 202,
       reason: "http://localhost:8000/ingest answered 202, but not all of it came",
-      isPassing: true,
+      isTransient: true,
     });
   });
 }
 
-/** A body that breaks off. */
+/** Body that breaks off. */
 function broken(): ReadableStream<Uint8Array> {
   return new ReadableStream({
     pull(controller) {
@@ -165,16 +165,16 @@ function broken(): ReadableStream<Uint8Array> {
   });
 }
 
-for (const [status, isPassing] of [[202, true], [503, true], [413, false]] as const) {
-  Deno.test(`tryToPublish() takes ${status} that breaks off as ${isPassing ? "" : "not "}passing`, async () => {
-    const outcome = refused(await answer(status, broken()));
-    deepEqual([outcome.status, outcome.isPassing], [status, isPassing]);
+for (const [status, isTransient] of [[202, true], [503, true], [413, false]] as const) {
+  Deno.test(`publishOnce() reports ${status} that breaks off as ${isTransient ? "transient" : "permanent"}`, async () => {
+    const outcome = failed(await answer(status, broken()));
+    deepEqual([outcome.status, outcome.isTransient], [status, isTransient]);
   });
 }
 
 // Over the wire
 
-/** Answers each connection with bytes, and leaves it open or ends it. */
+/** Server that answers each connection with bytes, and then closes it or leaves it open. */
 function answerRaw(text: string, end: boolean): { url: URL } & AsyncDisposable {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const connections: Deno.TcpConn[] = [];
@@ -198,33 +198,33 @@ function answerRaw(text: string, end: boolean): { url: URL } & AsyncDisposable {
 
 const HEAD = "HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n";
 
-Deno.test("tryToPublish() takes a connection that ends within the 202 as passing", async () => {
+Deno.test("publishOnce() reports a connection that ends within the 202 as transient", async () => {
   await using server = answerRaw(`${HEAD}{"events":[`, true);
-  const outcome = refused(await attempt(fetch, { url: server.url }));
-  deepEqual([outcome.status, outcome.isPassing], [202, true]);
+  const outcome = failed(await attempt(fetch, { url: server.url }));
+  deepEqual([outcome.status, outcome.isTransient], [202, true]);
 });
 
-Deno.test("tryToPublish() takes a connection that ends before the answer as passing", async () => {
+Deno.test("publishOnce() reports a connection that ends before the answer as transient", async () => {
   await using server = answerRaw("", true);
-  const outcome = refused(await attempt(fetch, { url: server.url }));
-  deepEqual([outcome.status, outcome.isPassing], [null, true]);
+  const outcome = failed(await attempt(fetch, { url: server.url }));
+  deepEqual([outcome.status, outcome.isTransient], [null, true]);
 });
 
 for (const [what, text, status] of [["an answer", "", null], ["its end", HEAD, 202]] as const) {
-  Deno.test(`tryToPublish() gives up waiting for ${what}`, async () => {
+  Deno.test(`publishOnce() stops waiting for ${what} when its time is up`, async () => {
     await using server = answerRaw(text, false);
-    const outcome = refused(await attempt(fetch, { url: server.url, maxMs: 50 }));
-    deepEqual([outcome.status, outcome.isPassing], [status, true]);
+    const outcome = failed(await attempt(fetch, { url: server.url, maxMs: 50 }));
+    deepEqual([outcome.status, outcome.isTransient], [status, true]);
     match(String(outcome.cause), /It took longer than 50 ms/);
   });
 }
 
-Deno.test("tryToPublish() gives up a fetch that does not heed its signal", async () => {
+Deno.test("publishOnce() stops waiting for a fetch that ignores its signal", async () => {
   const outcome = await attempt(() => new Promise(() => {}), { maxMs: 0.5 });
-  equal(refused(outcome).isPassing, true);
+  equal(failed(outcome).isTransient, true);
 });
 
-Deno.test("tryToPublish() says where it was led to", async () => {
+Deno.test("publishOnce() names the address that a redirect led to", async () => {
   await using server = serveLocally((request) =>
     Promise.resolve(
       request.url.endsWith("/ingest")
@@ -233,7 +233,7 @@ Deno.test("tryToPublish() says where it was led to", async () => {
     )
   );
   const url = new URL(`${server.url}/ingest`);
-  const { reason, isPassing } = refused(await attempt(fetch, { url }));
+  const { reason, isTransient } = failed(await attempt(fetch, { url }));
   equal(reason, `${server.url}/elsewhere, where ${url} leads, answered 405`);
-  equal(isPassing, false);
+  equal(isTransient, false);
 });

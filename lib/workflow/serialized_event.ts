@@ -20,7 +20,7 @@ export interface SseEvent {
 }
 
 /** An event that no later change of its payload can touch. */
-export interface CapturedEvent {
+export interface SerializedEvent {
   /** The channel. */
   channel: string;
   /** The payload, as JSON text. */
@@ -40,13 +40,13 @@ export interface CapturedEvent {
  * import { strictEqual as equal, throws } from "node:assert/strict";
  *
  * const payload = { name: "Luke" };
- * const event = captureEvent({ channel: "names", payload });
+ * const event = serializeEvent({ channel: "names", payload });
  * payload.name = "Vader";
  * equal(event.payload, '{"name":"Luke"}');
- * throws(() => captureEvent({ channel: "names" } as never), /payload is missing/);
+ * throws(() => serializeEvent({ channel: "names" } as never), /payload is missing/);
  * ```
  */
-export function captureEvent(event: SseEvent): CapturedEvent {
+export function serializeEvent(event: SseEvent): SerializedEvent {
   const missing = (["channel", "payload"] as const).filter((name) => event?.[name] === undefined);
   if (missing.length > 0) {
     throw new TypeError(

@@ -4,15 +4,15 @@ import {
   MAX_PAYLOAD_BYTES,
   MAX_PAYLOAD_DEPTH,
 } from "../../lib/protocol/event_rules.ts";
-import { captureEvent } from "../../lib/workflow/captured_event.ts";
+import { serializeEvent } from "../../lib/workflow/serialized_event.ts";
 import { nest } from "../support/nest.ts";
 
 /** Calls it as JavaScript does, which has no types. */
-const capture = (event?: unknown) => captureEvent(event as never);
+const capture = (event?: unknown) => serializeEvent(event as never);
 
-Deno.test("captureEvent() has the event as it was, whatever becomes of it", () => {
+Deno.test("serializeEvent() has the event as it was, whatever becomes of it", () => {
   const event = { channel: "names", payload: { name: "Luke", friends: ["Han"] } };
-  const captured = captureEvent(event);
+  const captured = serializeEvent(event);
   event.channel = "others";
   event.payload.friends.push("Leia");
   deepEqual(captured, { channel: "names", payload: '{"name":"Luke","friends":["Han"]}' });
@@ -29,7 +29,7 @@ const missing: [event: unknown, names: string][] = [
 ];
 
 for (const [event, names] of missing) {
-  Deno.test(`captureEvent() says of ${JSON.stringify(event)} that ${names} missing`, () => {
+  Deno.test(`serializeEvent() says of ${JSON.stringify(event)} that ${names} missing`, () => {
     throws(() => capture(event), {
       name: "TypeError",
       message: `Cannot send: ${names} missing. Expected $.send.sse({ channel, payload })`,
@@ -56,7 +56,7 @@ const channels: [channel: unknown, problem: string][] = [
 ];
 
 for (const [channel, problem] of channels) {
-  Deno.test(`captureEvent() refuses the ${problem}`, () => {
+  Deno.test(`serializeEvent() refuses the ${problem}`, () => {
     throws(() => capture({ channel, payload: 1 }), {
       name: "TypeError",
       message: `Cannot send: ${problem}`,
@@ -64,9 +64,9 @@ for (const [channel, problem] of channels) {
   });
 }
 
-Deno.test("captureEvent() takes the longest channel", () => {
+Deno.test("serializeEvent() takes the longest channel", () => {
   const channel = "😀".repeat(MAX_CHANNEL_LENGTH / 2);
-  equal(captureEvent({ channel, payload: 1 }).channel, channel);
+  equal(serializeEvent({ channel, payload: 1 }).channel, channel);
 });
 
 const payloads: [payload: unknown, json: string][] = [
@@ -84,8 +84,8 @@ const payloads: [payload: unknown, json: string][] = [
 ];
 
 for (const [payload, json] of payloads) {
-  Deno.test(`captureEvent() takes a payload that is ${json} in JSON`, () => {
-    equal(captureEvent({ channel: "events", payload }).payload, json);
+  Deno.test(`serializeEvent() takes a payload that is ${json} in JSON`, () => {
+    equal(serializeEvent({ channel: "events", payload }).payload, json);
   });
 }
 
@@ -111,28 +111,28 @@ const unfit: [what: string, payload: unknown, problem: RegExp][] = [
 ];
 
 for (const [what, payload, problem] of unfit) {
-  Deno.test(`captureEvent() refuses a payload that is ${what}, and says why`, () => {
-    throws(() => captureEvent({ channel: "events", payload }), (error: Error) => {
+  Deno.test(`serializeEvent() refuses a payload that is ${what}, and says why`, () => {
+    throws(() => serializeEvent({ channel: "events", payload }), (error: Error) => {
       equal(error.name, "TypeError");
       return error.message.startsWith("Cannot send: payload") && problem.test(error.message);
     });
   });
 }
 
-Deno.test("captureEvent() gives what a toJSON threw as the cause", () => {
+Deno.test("serializeEvent() gives what a toJSON threw as the cause", () => {
   const payload = unfit.at(-1)![1];
-  throws(() => captureEvent({ channel: "events", payload }), { cause: failure });
+  throws(() => serializeEvent({ channel: "events", payload }), { cause: failure });
 });
 
 for (const character of ["a", "é", "€", "😀"]) {
-  Deno.test(`captureEvent() counts a payload of ${character} in bytes of UTF-8`, () => {
+  Deno.test(`serializeEvent() counts a payload of ${character} in bytes of UTF-8`, () => {
     const width = new TextEncoder().encode(character).length;
     // Two bytes are its quotes.
     const room = MAX_PAYLOAD_BYTES - 2;
     const rest = room % width;
     const most = character.repeat(Math.floor(room / width)) + "a".repeat(rest);
-    captureEvent({ channel: "events", payload: most });
-    throws(() => captureEvent({ channel: "events", payload: most + "a" }), {
+    serializeEvent({ channel: "events", payload: most });
+    throws(() => serializeEvent({ channel: "events", payload: most + "a" }), {
       name: "RangeError",
       message: `Cannot send: payload: it has ${MAX_PAYLOAD_BYTES + 1} bytes of JSON, ` +
         `expected ${MAX_PAYLOAD_BYTES} at most`,
@@ -140,13 +140,13 @@ for (const character of ["a", "é", "€", "😀"]) {
   });
 }
 
-Deno.test("captureEvent() takes a payload of the greatest depth", () => {
-  captureEvent({ channel: "events", payload: nest(MAX_PAYLOAD_DEPTH) });
+Deno.test("serializeEvent() takes a payload of the greatest depth", () => {
+  serializeEvent({ channel: "events", payload: nest(MAX_PAYLOAD_DEPTH) });
 });
 
 for (const levels of [MAX_PAYLOAD_DEPTH + 1, 20_000]) {
-  Deno.test(`captureEvent() says of ${levels} levels that they are too many`, () => {
-    throws(() => captureEvent({ channel: "events", payload: nest(levels) }), {
+  Deno.test(`serializeEvent() says of ${levels} levels that they are too many`, () => {
+    throws(() => serializeEvent({ channel: "events", payload: nest(levels) }), {
       name: "RangeError",
       message: `Cannot send: payload: it is more than ${MAX_PAYLOAD_DEPTH} levels deep`,
     });

@@ -1,0 +1,131 @@
+/**
+ * One attempt to publish one request.
+ *
+ * @module
+ */
+
+import type { PublishRequest } from "./publish_request.ts";
+
+/** Statuses of a rate limit, and of a service or a proxy that is unavailable for a moment. */
+const TRANSIENT_STATUSES = [429, 502, 503, 504];
+
+/**
+ * Function that makes a request: the part of the platform's `fetch` that a
+ * delivery uses.
+ *
+ * @example Log each request
+ * ```ts
+ * import type { Fetch } from "@runnel/workflow";
+ *
+ * const logging: Fetch = (url, init) => {
+ *   console.log(`${init.method} ${url}`);
+ *   return fetch(url, init);
+ * };
+ * ```
+ */
+export type Fetch = (url: URL, init: RequestInit) => Promise<Response>;
+
+/** Options for {@linkcode publishOnce}. */
+export interface AttemptOptions {
+  /** Token of a publisher, if the service asks for one. */
+  token?: string | undefined;
+  /** Time limit of the attempt, in milliseconds. */
+  maxMs: number;
+  /** Function that makes the request. */
+  fetch: Fetch;
+  /** Clock: the time in milliseconds since the Unix epoch. */
+  now: () => number;
+}
+
+/** Acceptance of a request: its events are durable. */
+export interface Accepted {
+  /** The event IDs, in order. */
+  ids: string[];
+}
+
+/** Failure of one attempt. */
+export interface FailedAttempt {
+  /** Status of the answer; `null` if there was none. */
+  status: number | null;
+  /** What happened, as the first half of a sentence. */
+  reason: string;
+  /** Whether another attempt may succeed. */
+  isTransient: boolean;
+  /** Time that `Retry-After` asks to wait, in milliseconds. */
+  retryAfterMs: number;
+  /** The error underneath, if there was one. */
+  cause?: unknown;
+}
+
+/** Makes a request once. It does not throw: a failure is an outcome. */
+export async function publishOnce(
+  url: URL,
+  { events, body, idempotencyKey }: PublishRequest,
+  { token, maxMs, fetch, now }: AttemptOptions,
+): Promise<Accepted | FailedAttempt> {
+  const headers = new Headers({
+    "Content-Type": "application/json",
+    "Idempotency-Key": idempotencyKey,
+  });
+  if (token) headers.set("Authorization", `Bearer ${token}`);
+  const controller = new AbortController();
+  const { signal } = controller;
+  // Not `AbortSignal.timeout`, which Node refuses fractions of a millisecond.
+  const timer = setTimeout(() => {
+    controller.abort(new Error(`It took longer than ${maxMs} ms`));
+  }, maxMs);
+  // A race, because a `fetch` that was passed in may ignore the signal.
+  const late = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+  let status: number | null = null;
+  try {
+    const sent = fetch(url, { method: "POST", headers, body, signal });
+    const response = await Promise.race([sent, late]);
+    ({ status } = response);
+    const answer = await Promise.race([response.text(), late]);
+    if (status === 202) return { ids: readIds(answer, events.length) };
+    // A redirected publish often arrives as a GET, so the address says what went wrong.
+    const from = response.redirected ? `${response.url}, where ${url} leads,` : url;
+    const reason = `${from} answered ${status}${readDetail(answer)}`;
+    const retryAfterMs = readRetryAfter(response, now());
+    return { status, reason, isTransient: isTransient(status), retryAfterMs };
+  } catch (cause) {
+    const how = status === null ? "did not answer" : `answered ${status}, but not all of it came`;
+    const reason = `${url} ${how}`;
+    return { status, reason, isTransient: isTransient(status), retryAfterMs: 0, cause };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Whether a failure is transient. A failure with status 202 is an acceptance without its IDs. */
+function isTransient(status: number | null): boolean {
+  return status === null || status === 202 || TRANSIENT_STATUSES.includes(status);
+}
+
+/** Throws if the answer is incomplete: then the request counts as unanswered. */
+function readIds(answer: string, count: number): string[] {
+  const { events } = JSON.parse(answer) as { events: { id: string }[] };
+  const ids = events.map(({ id }) => id).filter((id) => typeof id === "string");
+  if (ids.length !== count) throw new Error(`Expected ${count} IDs, got ${ids.length}`);
+  return ids;
+}
+
+/** The detail of a problem document (RFC 9457), if the answer is one. */
+function readDetail(answer: string): string {
+  try {
+    const { detail } = JSON.parse(answer) as { detail?: unknown };
+    return typeof detail === "string" ? `: ${detail}` : "";
+  } catch {
+    // A proxy answers with a page of its own.
+    return "";
+  }
+}
+
+/** `Retry-After` in milliseconds: seconds or a date (RFC 9110, section 10.2.3). */
+function readRetryAfter({ headers }: Response, now: number): number {
+  const value = headers.get("Retry-After") ?? "";
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
+  return ms > 0 ? ms : 0;
+}
