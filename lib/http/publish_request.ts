@@ -6,12 +6,12 @@
 
 import { RunnelError } from "../base/mod.ts";
 import {
-  channelProblem,
   isDeeperThan,
   MAX_EVENTS,
   MAX_PAYLOAD_BYTES,
   MAX_PAYLOAD_DEPTH,
   type NewEvent,
+  validateChannel,
 } from "../protocol/mod.ts";
 import { eventSchema } from "./schemas.ts";
 
@@ -167,7 +167,7 @@ export function readRawEvent(
   body: Uint8Array,
   limits: PublishLimits = LIMITS,
 ): NewEvent {
-  const problem = channelProblem(channel);
+  const problem = validateChannel(channel);
   if (problem) throw invalidEvent(0, `channel: ${problem}`);
   if (!/^application\/(json|.*\+json)$/.test(mediaType(contentType))) {
     return { channel, payload: encodePayload(decode(body, { ignoreBOM: true }), 0, limits) };

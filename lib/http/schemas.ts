@@ -7,20 +7,20 @@
 
 import { z } from "zod";
 import {
-  channelProblem,
   MAX_CHANNEL_LENGTH,
   PIPELINE_PATTERN,
-  pipelineProblem,
+  validateChannel,
+  validatePipelineId,
 } from "../protocol/mod.ts";
 
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
 export const pipelineSchema: z.ZodString = z.string()
-  .check(by(pipelineProblem))
+  .check(by(validatePipelineId))
   .meta({ pattern: PIPELINE_PATTERN.source });
 
 /** A channel: 1 to 128 UTF-16 units of well-formed text without control characters. */
 export const channelSchema: z.ZodString = z.string()
-  .check(by(channelProblem))
+  .check(by(validateChannel))
   .meta({ minLength: 1, maxLength: MAX_CHANNEL_LENGTH });
 
 /** What a publisher sends for one event. */

@@ -1,63 +1,67 @@
 /**
- * What an event must satisfy to be accepted: the limits and names that a
- * publisher and the service both go by. It runs wherever a workflow does.
+ * Limits and validation rules of events, which publishers and the service share.
+ * They run wherever a workflow runs: in Node, in Deno and in browsers.
  *
  * @module
  */
 
-/** The most bytes of a request's body: what one atomic commit of the log holds in any case. */
+/** Maximum size of a request body, in bytes: one atomic commit of the log holds it in any case. */
 export const MAX_BODY_BYTES: number = 512 * 1024;
 
-/** The most events of one request. */
+/** Maximum number of events in one request. */
 export const MAX_EVENTS: number = 1000;
 
-/** The most bytes of a payload, as JSON text in UTF-8. */
+/** Maximum size of a payload, in bytes of JSON text in UTF-8. */
 export const MAX_PAYLOAD_BYTES: number = 60 * 1024;
 
-/** The most levels of arrays and objects inside each other in a payload. */
+/** Maximum depth of a payload: levels of arrays and objects inside each other. */
 export const MAX_PAYLOAD_DEPTH: number = 512;
 
-/** The most UTF-16 units of a channel. */
+/** Maximum length of a channel, in UTF-16 code units. */
 export const MAX_CHANNEL_LENGTH: number = 128;
 
-/** What a pipeline ID looks like: `p_` is part of it. */
+/** Form of a pipeline ID. The prefix `p_` is part of the ID. */
 export const PIPELINE_PATTERN: RegExp = /^p_[A-Za-z0-9_-]{1,62}$/;
 
 /**
- * What a pipeline ID was expected to be, or `null` if it is one.
+ * Validates a pipeline ID.
  *
  * @param id The pipeline ID.
+ * @returns The rule that the ID violates, or `null` if it is valid.
  *
- * @example
+ * @example The prefix is part of the ID
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
- * equal(pipelineProblem("p_aBcDeF"), null);
- * equal(pipelineProblem("aBcDeF"), "expected p_ followed by 1 to 62 letters, digits, _ or -");
+ * equal(validatePipelineId("p_aBcDeF"), null);
+ * equal(validatePipelineId("aBcDeF"), "expected p_ followed by 1 to 62 letters, digits, _ or -");
  * ```
  */
-export function pipelineProblem(id: string): string | null {
+export function validatePipelineId(id: string): string | null {
   return PIPELINE_PATTERN.test(id)
     ? null
     : "expected p_ followed by 1 to 62 letters, digits, _ or -";
 }
 
 /**
- * What a channel was expected to be, or `null` if it is one. `runnel.` is our
- * own prefix, and EventSource fires `error` and `open` itself, so that a
- * listener could not tell them apart.
+ * Validates a channel.
+ *
+ * The prefix `runnel.` is reserved for control events. `error` and `open` are
+ * events that an `EventSource` fires itself, so that a listener could not tell
+ * them from published ones.
  *
  * @param channel The channel.
+ * @returns The rule that the channel violates, or `null` if it is valid.
  *
- * @example
+ * @example An empty channel
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
- * equal(channelProblem("events"), null);
- * equal(channelProblem(""), "expected 1 to 128 characters");
+ * equal(validateChannel("events"), null);
+ * equal(validateChannel(""), "expected 1 to 128 characters");
  * ```
  */
-export function channelProblem(channel: string): string | null {
+export function validateChannel(channel: string): string | null {
   if (channel === "" || channel.length > MAX_CHANNEL_LENGTH) {
     return `expected 1 to ${MAX_CHANNEL_LENGTH} characters`;
   }
@@ -72,12 +76,13 @@ export function channelProblem(channel: string): string | null {
 }
 
 /**
- * Whether a value has more levels of arrays and objects inside each other.
+ * Whether a value has more than a number of levels of arrays and objects inside
+ * each other.
  *
- * @param levels How many it may have.
- * @param value The value.
+ * @param levels Maximum number of levels.
+ * @param value Any JSON value.
  *
- * @example
+ * @example One array in another
  * ```ts
  * import { ok } from "node:assert/strict";
  *

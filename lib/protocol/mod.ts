@@ -14,7 +14,6 @@ export {
   type Position,
 } from "./event.ts";
 export {
-  channelProblem,
   isDeeperThan,
   MAX_BODY_BYTES,
   MAX_CHANNEL_LENGTH,
@@ -22,6 +21,7 @@ export {
   MAX_PAYLOAD_BYTES,
   MAX_PAYLOAD_DEPTH,
   PIPELINE_PATTERN,
-  pipelineProblem,
+  validateChannel,
+  validatePipelineId,
 } from "./event_rules.ts";
 export { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";

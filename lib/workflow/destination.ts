@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pipelineProblem } from "../protocol/event_rules.ts";
+import { validatePipelineId } from "../protocol/event_rules.ts";
 
 /** Where events go. */
 export interface Destination {
@@ -31,7 +31,7 @@ export interface Destination {
  * ```
  */
 export function ingestUrl({ pipeline, url, token }: Destination): URL {
-  const problem = pipelineProblem(pipeline);
+  const problem = validatePipelineId(pipeline);
   if (problem) {
     throw new TypeError(`Cannot send to pipeline ${JSON.stringify(pipeline)}: ${problem}`);
   }

@@ -5,10 +5,10 @@
  */
 
 import {
-  channelProblem,
   isDeeperThan,
   MAX_PAYLOAD_BYTES,
   MAX_PAYLOAD_DEPTH,
+  validateChannel,
 } from "../protocol/event_rules.ts";
 
 /** What a workflow sends. */
@@ -58,7 +58,7 @@ export function serializeEvent(event: SseEvent): SerializedEvent {
   if (typeof channel !== "string") {
     throw new TypeError(`Cannot send: channel: expected a string, got ${kindOf(channel)}`);
   }
-  const problem = channelProblem(channel);
+  const problem = validateChannel(channel);
   if (problem) throw new TypeError(`Cannot send: channel ${JSON.stringify(channel)}: ${problem}`);
   return { channel, payload: toJson(event.payload) };
 }

@@ -1,19 +1,19 @@
 import { strictEqual as equal } from "node:assert/strict";
 import {
-  channelProblem,
   isDeeperThan,
   MAX_CHANNEL_LENGTH,
   MAX_PAYLOAD_DEPTH,
-  pipelineProblem,
+  validateChannel,
+  validatePipelineId,
 } from "../../lib/protocol/event_rules.ts";
 import { nest } from "../support/nest.ts";
 
-Deno.test("pipelineProblem() counts p_ as part of the ID", () => {
-  equal(pipelineProblem("p_aBcDeF"), null);
-  equal(pipelineProblem("aBcDeF"), "expected p_ followed by 1 to 62 letters, digits, _ or -");
+Deno.test("validatePipelineId() counts p_ as part of the ID", () => {
+  equal(validatePipelineId("p_aBcDeF"), null);
+  equal(validatePipelineId("aBcDeF"), "expected p_ followed by 1 to 62 letters, digits, _ or -");
 });
 
-Deno.test("channelProblem() says what each channel that is none should have been", () => {
+Deno.test("validateChannel() returns the rule that an invalid channel violates", () => {
   const problems: [channel: string, problem: string | null][] = [
     ["events", null],
     ["é".repeat(MAX_CHANNEL_LENGTH), null],
@@ -25,10 +25,10 @@ Deno.test("channelProblem() says what each channel that is none should have been
     ["error", "expected a name other than error and open, which EventSource uses"],
     ["open", "expected a name other than error and open, which EventSource uses"],
   ];
-  for (const [channel, problem] of problems) equal(channelProblem(channel), problem);
+  for (const [channel, problem] of problems) equal(validateChannel(channel), problem);
 });
 
-Deno.test("isDeeperThan() counts arrays and objects inside each other, and nothing else", () => {
+Deno.test("isDeeperThan() counts only arrays and objects inside each other", () => {
   equal(isDeeperThan(0, "text"), false);
   equal(isDeeperThan(0, null), false);
   equal(isDeeperThan(1, { a: 1, b: "text", c: null }), false);
