@@ -1,97 +1,206 @@
 /**
- * What the author of a workflow writes, and what it is given.
+ * Components: the interface that the author of a workflow implements.
  *
  * @module
  */
 
 import type { SseEvent } from "./serialized_event.ts";
 
-/** What a step gave to those after it: its exports by their keys, `$return_value` among them. */
+/**
+ * Exports of a step, by key. The return value of `run` is `$return_value`, and
+ * each value of `$.export(key, value)` has its own key.
+ *
+ * @example Exports of a step that returns 7 and exports a name
+ * ```ts
+ * import type { StepExports } from "@runnel/workflow";
+ *
+ * const exports: StepExports = { $return_value: 7, name: "Luke" };
+ * ```
+ */
 export type StepExports = Record<string, unknown>;
 
-/** What the trigger and the steps before gave, by the step's name. */
+/**
+ * Exports of the trigger and of the earlier steps, by the name of the step.
+ *
+ * @example Exports of the trigger and of one step
+ * ```ts
+ * import type { Steps } from "@runnel/workflow";
+ *
+ * const steps: Steps = {
+ *   trigger: { event: { name: "Luke" } },
+ *   greet: { $return_value: "Hello, Luke" },
+ * };
+ * ```
+ */
 export interface Steps {
-  /** What the workflow was started with. */
+  /** The event that the workflow was started with. */
   trigger: { event: unknown };
-  /** What a step before gave; nothing if there was none of that name. */
+  /** Exports of an earlier step; `undefined` if there is no earlier step of that name. */
   [name: string]: StepExports;
 }
 
-/** What a step does to the world outside. */
+/**
+ * Actions of a step, which `run` gets as `$`.
+ *
+ * @example Send an event from a helper function
+ * ```ts
+ * import { type Actions, defineComponent } from "@runnel/workflow";
+ *
+ * function greet($: Actions, name: string) {
+ *   $.send.sse({ channel: "greetings", payload: `Hello, ${name}` });
+ * }
+ * const component = defineComponent({
+ *   run({ $ }) {
+ *     greet($, "Luke");
+ *   },
+ * });
+ * ```
+ */
 export interface Actions {
-  /** Destinations. */
+  /** Destinations of events. */
   send: {
     /**
-     * Sends an event to those who listen to the workflow's stream. It returns at
-     * once and is not awaited: all calls are collected, and delivered in their
-     * order when the workflow has finished.
+     * Sends an event to the subscribers of the workflow's pipeline. It returns at
+     * once and needs no `await`: the events are delivered in the order of the
+     * calls when the workflow has finished.
      *
-     * @throws {TypeError} If the channel or the payload is missing, or is none.
-     * @throws {RangeError} If the payload is larger or deeper than the service takes.
+     * @throws {TypeError} If the channel or the payload is missing or invalid.
+     * @throws {RangeError} If the payload is larger or deeper than the service accepts.
+     * @throws {Error} If the workflow has finished.
      */
     sse(event: SseEvent): void;
   };
-  /** Gives a value to the steps after this one, as `steps.<this step>.<key>`. */
+  /** Exports a value to the later steps, as `steps.<this step>.<key>`. */
   export(key: string, value: unknown): void;
-  /** What happens next. */
+  /** Control flow. */
   flow: {
     /** Ends the workflow after this step: `return $.flow.exit("nothing to do")`. */
     exit(reason?: string): void;
   };
 }
 
-/** What a component's `run` is called with. */
+/**
+ * Argument of a component's `run`.
+ *
+ * @example A function that can be the `run` of several components
+ * ```ts
+ * import { defineComponent, type RunContext } from "@runnel/workflow";
+ *
+ * function run({ steps, $ }: RunContext) {
+ *   $.send.sse({ channel: "events", payload: steps.trigger.event });
+ * }
+ * const component = defineComponent({ run });
+ * ```
+ */
 export interface RunContext {
-  /** What the trigger and the steps before gave. */
+  /** Exports of the trigger and of the earlier steps. */
   steps: Steps;
-  /** What the step can do. */
+  /** Actions of the step. */
   $: Actions;
 }
 
-/** A property that whoever runs a component sets. */
+/**
+ * Property of a component, which is set where the component is used.
+ *
+ * @example A property with a default
+ * ```ts
+ * import type { Prop } from "@runnel/workflow";
+ *
+ * const greeting: Prop = { type: "string", default: "Hello" };
+ * ```
+ */
 export interface Prop {
-  /** What kind of value it takes. */
+  /** Type of its value, for readers and editors: it is not checked. */
   type?: string;
-  /** Its value where none is given. */
+  /** Value of the property if none is set. */
   default?: unknown;
-  /** Whether it may have none. */
+  /**
+   * Whether the property may stay without a value.
+   *
+   * @default {false}
+   */
   optional?: boolean;
-  /** Whatever else describes it. */
-  [description: string]: unknown;
-}
-
-/** Functions of a component. */
-export type Methods = Record<string, (...args: never[]) => unknown>;
-
-/** What `this` is in a component: the values of its props, and its methods. */
-export type This<P, M> = { [name in keyof P]: unknown } & M;
-
-/** A step of a workflow, or an action that is used as one. */
-export interface Component<P = Record<string, Prop>, M = Methods> {
-  /** Does the step. In it, `this` has the values of the props, and the methods. */
-  run(context: RunContext): unknown;
-  /** What whoever runs it sets. */
-  props?: P;
-  /** Functions that `run` calls by `this`. */
-  methods?: M;
-  /** Whatever else describes it, such as a key, a name and a version. */
+  /** Any other description. */
   [description: string]: unknown;
 }
 
 /**
- * Declares a component. It gives back what it was given: its use is to tell an
- * editor what the parts are, what `this` has among them.
+ * Methods of a component, by name. `run` and the methods call them by `this`.
  *
- * @typeParam P Its props.
- * @typeParam M Its methods.
- * @param component The component.
- * @throws {TypeError} If it has no `run`.
- *
- * @example
+ * @example One method
  * ```ts
+ * import type { Methods } from "@runnel/workflow";
+ *
+ * const methods: Methods = { greet: (name: string) => `Hello, ${name}` };
+ * ```
+ */
+export type Methods = Record<string, (...args: never[]) => unknown>;
+
+/**
+ * The `this` of a component: the values of its properties and its methods.
+ *
+ * @typeParam P The properties.
+ * @typeParam M The methods.
+ *
+ * @example The this of a component with one property and one method
+ * ```ts
+ * import type { This } from "@runnel/workflow";
+ *
+ * const self: This<{ name: { type: string } }, { greet(): string }> = {
+ *   name: "Luke",
+ *   greet: () => "Hello, Luke",
+ * };
+ * ```
+ */
+export type ComponentThis<P, M> = { [name in keyof P]: unknown } & M;
+
+/**
+ * Component: the code of a step, with the properties that a workflow sets.
+ *
+ * @typeParam P The properties.
+ * @typeParam M The methods.
+ *
+ * @example A component of any properties and methods
+ * ```ts
+ * import type { Component } from "@runnel/workflow";
+ *
+ * const component: Component = {
+ *   run: ({ $ }) => $.send.sse({ channel: "events", payload: "Luke" }),
+ * };
+ * ```
+ */
+export interface Component<P = Record<string, Prop>, M = Methods> {
+  /**
+   * Runs the step. Its `this` has the values of the properties and the methods.
+   * The step has finished when the returned promise has settled.
+   */
+  run(context: RunContext): unknown;
+  /** Properties, by name. */
+  props?: P;
+  /** Functions that `run` calls by `this`. */
+  methods?: M;
+  /** Any other description, such as a key, a name and a version. */
+  [description: string]: unknown;
+}
+
+/**
+ * Defines a component. It returns its argument: it exists so that an editor
+ * knows the parts of a component, and the type of `this` in them.
+ *
+ * @typeParam P The properties.
+ * @typeParam M The methods.
+ * @param component The component.
+ * @returns The same component.
+ * @throws {TypeError} If the component has no `run`.
+ *
+ * @example A component with a property
+ * ```ts
+ * import { defineComponent } from "@runnel/workflow";
+ *
  * const component = defineComponent({
+ *   props: { name: { type: "string", default: "Luke Skywalker" } },
  *   async run({ steps, $ }) {
- *     $.send.sse({ channel: "events", payload: { name: "Luke Skywalker" } });
+ *     $.send.sse({ channel: "events", payload: { name: this.name } });
  *   },
  * });
  * ```
@@ -100,7 +209,7 @@ export function defineComponent<
   P extends Record<string, Prop> = Record<never, Prop>,
   M extends Methods = Record<never, never>,
 >(
-  component: Component<P, M> & ThisType<This<P, M>>,
+  component: Component<P, M> & ThisType<ComponentThis<P, M>>,
 ): Component<P, M> {
   if (typeof component?.run !== "function") {
     throw new TypeError(
@@ -111,16 +220,14 @@ export function defineComponent<
 }
 
 /**
- * What `this` is in a component's `run`: the values of its props and its
- * methods.
+ * Creates the `this` of a component: the values of its properties, and its
+ * methods, bound.
  *
- * @param step The name of the step that it is.
- * @param component The component.
- * @param values The values of its props, by name.
- * @throws {TypeError} If it is none, or a prop has no value and needs one, or is
- *   not the component's.
+ * @param step The name of the step, for error messages.
+ * @throws {TypeError} If the component has no `run`, a required property has no
+ *   value, or a value belongs to no property.
  *
- * @example
+ * @example The value of a property
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
@@ -135,7 +242,7 @@ export function bindComponent(
 ): Record<string, unknown> {
   if (typeof component?.run !== "function") {
     throw new TypeError(
-      `Cannot run the step ${step}: its component has no run. Make it with defineComponent`,
+      `Cannot run the step ${step}: its component has no run. Create it with defineComponent`,
     );
   }
   const { props = {}, methods = {} } = component;
@@ -145,7 +252,7 @@ export function bindComponent(
     const value = Object.hasOwn(values, name) ? values[name] : prop.default;
     if (value === undefined && !prop.optional) {
       throw new TypeError(
-        `Cannot run the step ${step}: its prop ${name} has no value. Give it one`,
+        `Cannot run the step ${step}: its prop ${name} has no value. Set one in props`,
       );
     }
     self[name] = value;

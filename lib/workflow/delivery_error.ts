@@ -1,45 +1,100 @@
 /**
- * What became of the events of a delivery.
+ * The result of a delivery, for each event.
  *
  * @module
  */
 
 import type { SseEvent } from "./serialized_event.ts";
 
-/** An event that the service accepted. */
+/**
+ * Event that the service accepted: it is durable.
+ *
+ * @example The event ID that subscribers see
+ * ```ts
+ * import type { DeliveredEvent } from "@runnel/workflow";
+ *
+ * const event: DeliveredEvent = { channel: "names", id: "AAECAwQFBgc-1" };
+ * ```
+ */
 export interface DeliveredEvent {
-  /** Its channel. */
+  /** Channel of the event. */
   channel: string;
-  /** Its event ID. */
+  /** Event ID, which subscribers get as `lastEventId`. */
   id: string;
 }
 
-/** Events of one request that was not answered with its acceptance. */
+/**
+ * Request that the service did not accept, or whose answer did not arrive.
+ *
+ * @example Publish the request again
+ * ```ts
+ * import type { UnsentRequest } from "@runnel/workflow";
+ *
+ * function publishAgain(pipeline: string, { events, idempotencyKey }: UnsentRequest) {
+ *   return fetch("http://localhost:8000/ingest", {
+ *     method: "POST",
+ *     headers: { "Content-Type": "application/json", "Idempotency-Key": idempotencyKey },
+ *     body: JSON.stringify(events.map((event) => ({ pipeline, ...event }))),
+ *   });
+ * }
+ * ```
+ */
 export interface UnsentRequest {
-  /** The events, in order. */
+  /** The events, in order: at most 1000. */
   events: SseEvent[];
-  /** What makes it safe to publish exactly these events together again, within 24 hours. */
+  /**
+   * `Idempotency-Key` of the request. With it, exactly these events can be
+   * published together again within 24 hours, and they are stored once.
+   */
   idempotencyKey: string;
 }
 
-/** The failure of a delivery. */
+/**
+ * Error of a delivery: the service refused a request, or time was up.
+ *
+ * @example Keep the unsent events for later
+ * ```ts
+ * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+ * import { DeliveryError, runWorkflow, type UnsentRequest } from "@runnel/workflow";
+ *
+ * const outbox: UnsentRequest[] = [];
+ * try {
+ *   await runWorkflow({
+ *     pipeline: "p_aBcDeF",
+ *     steps: [{
+ *       name: "hello",
+ *       component: { run: ({ $ }) => $.send.sse({ channel: "names", payload: "Luke" }) },
+ *     }],
+ *     // A service that asks for a token.
+ *     delivery: { fetch: async () => new Response(null, { status: 401 }) },
+ *   });
+ * } catch (error) {
+ *   if (!(error instanceof DeliveryError)) throw error;
+ *   equal(error.status, 401);
+ *   outbox.push(...error.unsent);
+ * }
+ * deepEqual(outbox[0]?.events, [{ channel: "names", payload: "Luke" }]);
+ * ```
+ */
 export class DeliveryError extends Error {
-  /** What was accepted before. */
+  /** Events that the service accepted before the error, in order. */
   readonly delivered: readonly DeliveredEvent[];
   /**
-   * What was not sent, in order. The first request may have been stored though
-   * nothing was heard of it: publish it with its key and it is stored once.
+   * Requests that were not accepted, in order. The first one may have been
+   * stored although no answer arrived: published again with its idempotency key,
+   * it is stored once.
    */
   readonly unsent: readonly UnsentRequest[];
-  /** The status of the last answer; `null` if there was none. */
+  /** HTTP status of the last answer; `null` if there was none. */
   readonly status: number | null;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message What happened, and what to do.
-   * @param details What was sent and what was not.
-   * @param options The failure underneath, as `cause`.
+   * @param details The events that were delivered and those that were not, and
+   *   the HTTP status of the last answer.
+   * @param options The error underneath, as `cause`.
    */
   constructor(
     message: string,

@@ -1,29 +1,44 @@
 /**
- * Where a workflow's events go.
+ * The destination of events: a pipeline of a service.
  *
  * @module
  */
 
 import { validatePipelineId } from "../protocol/event_rules.ts";
 
-/** Where events go. */
+/**
+ * Destination of events.
+ *
+ * @example A service that asks for a token
+ * ```ts
+ * import type { Destination } from "@runnel/workflow";
+ *
+ * const destination: Destination = {
+ *   pipeline: "p_aBcDeF",
+ *   url: "https://events.example.com",
+ *   token: "a-token-of-a-publisher",
+ * };
+ * ```
+ */
 export interface Destination {
-  /** The pipeline: `p_` is part of it. */
+  /** Pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
   pipeline: string;
-  /** The address of the service; `http://localhost:8000` if it is not set. */
+  /**
+   * HTTP or HTTPS URL of the service, with the path that it is served below.
+   *
+   * @default {"http://localhost:8000"}
+   */
   url?: string | undefined;
-  /** The token of a publisher, if the service asks for one. */
+  /** Token of a publisher, in visible ASCII characters, if the service asks for one. */
   token?: string | undefined;
 }
 
 /**
- * Checks where events are to go, before there are any.
+ * Validates a destination and returns the URL to post events to.
  *
- * @param destination Where to.
- * @returns The address to post to.
- * @throws {TypeError} If the pipeline, the address or the token is none.
+ * @throws {TypeError} If the pipeline, the URL or the token is invalid.
  *
- * @example
+ * @example The default service
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
@@ -35,7 +50,7 @@ export function ingestUrl({ pipeline, url, token }: Destination): URL {
   if (problem) {
     throw new TypeError(`Cannot send to pipeline ${JSON.stringify(pipeline)}: ${problem}`);
   }
-  // Neither repeats what may be secret.
+  // Neither of these messages repeats a value that may be secret.
   if (token && !/^[!-~]+$/.test(token)) {
     throw new TypeError("Cannot send: the token: expected visible ASCII characters, and no spaces");
   }
@@ -43,7 +58,7 @@ export function ingestUrl({ pipeline, url, token }: Destination): URL {
   if (ingest.username || ingest.password) {
     throw new TypeError("Cannot send: the URL has a user name or a password. Use a token");
   }
-  // A service may live below a path of its host.
+  // A service may be served below a path of its host.
   ingest.pathname = `${ingest.pathname.replace(/\/+$/, "")}/ingest`;
   [ingest.search, ingest.hash] = ["", ""];
   return ingest;

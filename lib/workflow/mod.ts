@@ -1,21 +1,24 @@
 /**
- * What a workflow imports: its steps call `$.send.sse({ channel, payload })`,
- * and everyone who listens to the workflow's stream receives it. It runs in
- * Node 20 and later, in Deno and in a browser, with no dependency but `fetch`.
+ * The npm package `@runnel/workflow`. The steps of a workflow call
+ * `$.send.sse({ channel, payload })`, and all subscribers of the workflow's
+ * pipeline receive the events. It runs in Node 20 and later, in Deno and in
+ * browsers, and has no dependencies.
  *
- * @example
+ * @example Run a workflow of one step
  * ```ts ignore
  * import { defineComponent, runWorkflow } from "@runnel/workflow";
  *
  * const hello = defineComponent({
  *   async run({ steps, $ }) {
- *     $.send.sse({ channel: "events", payload: { name: "Luke Skywalker" } });
+ *     $.send.sse({ channel: "events", payload: steps.trigger.event });
  *   },
  * });
+ *
  * const { delivered } = await runWorkflow({
- *   pipeline: "p_aBcDeF",
  *   url: "http://localhost:8000",
+ *   pipeline: "p_aBcDeF",
  *   steps: [{ name: "hello", component: hello }],
+ *   event: { name: "Luke Skywalker" },
  * });
  * console.log(delivered);
  * ```
@@ -26,13 +29,13 @@
 export {
   type Actions,
   type Component,
+  type ComponentThis as This,
   defineComponent,
   type Methods,
   type Prop,
   type RunContext,
   type StepExports,
   type Steps,
-  type This,
 } from "./component.ts";
 export { type DeliveredEvent, DeliveryError, type UnsentRequest } from "./delivery_error.ts";
 export type { Destination } from "./destination.ts";

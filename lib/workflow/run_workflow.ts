@@ -1,5 +1,6 @@
 /**
- * Runs the steps of a workflow, and then delivers what they sent.
+ * Running a workflow: its steps one after the other, then the delivery of their
+ * events.
  *
  * @module
  */
@@ -10,53 +11,124 @@ import { type Destination, ingestUrl } from "./destination.ts";
 import { type DeliveryOptions, publish } from "./publisher.ts";
 import { type SerializedEvent, serializeEvent } from "./serialized_event.ts";
 
-/** A step of a workflow. */
+/**
+ * Step of a workflow.
+ *
+ * @example A component with the value of its property
+ * ```ts
+ * import { defineComponent, type WorkflowStep } from "@runnel/workflow";
+ *
+ * const greet = defineComponent({
+ *   props: { name: { type: "string" } },
+ *   run({ $ }) {
+ *     $.send.sse({ channel: "greetings", payload: `Hello, ${this.name}` });
+ *   },
+ * });
+ * const step: WorkflowStep = { name: "greet", component: greet, props: { name: "Luke" } };
+ * ```
+ */
 export interface WorkflowStep {
-  /** What later steps know it by, as `steps.<name>`. */
+  /** Name of the step: later steps get its exports as `steps.<name>`. Not `trigger`. */
   name: string;
-  /** What it does. */
+  /** Code of the step. */
   component: Component;
-  /** The values of the component's props, by name. */
+  /** Values of the component's properties, by name. */
   props?: Record<string, unknown> | undefined;
 }
 
-/** A workflow to be run. */
+/**
+ * Workflow to run, with the destination of its events.
+ *
+ * @example Two steps, the first of which exports a value to the second
+ * ```ts
+ * import { defineComponent, type Workflow } from "@runnel/workflow";
+ *
+ * const count = defineComponent({ run: () => 7 });
+ * const send = defineComponent({
+ *   run({ steps, $ }) {
+ *     $.send.sse({ channel: "counts", payload: steps["count"] });
+ *   },
+ * });
+ * const workflow: Workflow = {
+ *   pipeline: "p_aBcDeF",
+ *   steps: [{ name: "count", component: count }, { name: "send", component: send }],
+ * };
+ * ```
+ */
 export interface Workflow extends Destination {
-  /** The steps, in order. */
+  /** Steps, in order. */
   steps: readonly WorkflowStep[];
-  /** What triggered it: `steps.trigger.event`. */
+  /** Event that starts the workflow: `steps.trigger.event`. */
   event?: unknown;
-  /** Hears of each step that has finished, with what it gave. If it throws, the step has failed. */
+  /** Called when a step has finished, with its exports. If it throws, the step fails. */
   onStep?: (name: string, exports: Readonly<Record<string, unknown>>) => void;
-  /** What the delivery works with. */
+  /** Options for the delivery of the events. */
   delivery?: DeliveryOptions;
 }
 
-/** A workflow that has run. */
+/**
+ * Result of a workflow.
+ *
+ * @example The return value of a step
+ * ```ts
+ * import { deepStrictEqual as deepEqual } from "node:assert/strict";
+ * import { runWorkflow, type WorkflowResult } from "@runnel/workflow";
+ *
+ * const result: WorkflowResult = await runWorkflow({
+ *   pipeline: "p_aBcDeF",
+ *   steps: [{ name: "count", component: { run: () => 7 } }],
+ * });
+ * deepEqual(result.steps["count"], { $return_value: 7 });
+ * ```
+ */
 export interface WorkflowResult {
-  /** What the trigger and the steps gave. */
+  /** Exports of the trigger and of the steps that ran. */
   steps: Steps;
-  /** What was sent, with its IDs. */
+  /** The events that were sent, with their IDs, in order. */
   delivered: DeliveredEvent[];
-  /** Why it ended early, if it did. */
+  /** The call of `$.flow.exit()` that ended the workflow early, or `null`. */
   exit: { reason: string | undefined } | null;
 }
 
-/** The failure of a step. What was sent until then was delivered, if it could be. */
+/**
+ * Error of a step: its `run` threw, or its promise was rejected. The events that
+ * were sent before have been delivered, unless `delivery` is set.
+ *
+ * @example Find out which step failed, and why
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ * import { runWorkflow, StepError } from "@runnel/workflow";
+ *
+ * const fail = () => {
+ *   throw new Error("no more droids");
+ * };
+ * try {
+ *   await runWorkflow({
+ *     pipeline: "p_aBcDeF",
+ *     steps: [{ name: "order", component: { run: fail } }],
+ *   });
+ * } catch (error) {
+ *   if (!(error instanceof StepError)) throw error;
+ *   equal(error.step, "order");
+ *   equal(error.message, "The step order failed: no more droids");
+ *   equal(error.delivery, null);
+ * }
+ * ```
+ */
 export class StepError extends Error {
-  /** The name of the step. */
+  /** Name of the step. */
   readonly step: string;
-  /** What was sent before the failure, with its IDs. */
+  /** Events that were sent before the error and delivered, with their IDs. */
   readonly delivered: readonly DeliveredEvent[];
-  /** The failure to deliver that, if there was one besides. */
+  /** Error of the delivery, if the delivery failed as well, or `null`. */
   readonly delivery: DeliveryError | null;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param step The name of the step.
-   * @param cause What it threw.
-   * @param delivery What became of what was sent.
+   * @param cause The value that the step threw.
+   * @param delivery The delivered events, or the error of their delivery.
    */
   constructor(step: string, cause: unknown, delivery: DeliveredEvent[] | DeliveryError) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -70,22 +142,24 @@ export class StepError extends Error {
 }
 
 /**
- * Runs a workflow: each step after the one before it, and then the delivery of
- * all that they sent. Where a step fails, those after it do not run, and what
- * was sent until then is delivered. A step whose promise never settles keeps the
- * workflow waiting: give what it awaits a time limit.
+ * Runs a workflow: the steps one after the other, then the delivery of all
+ * events that they sent.
+ *
+ * If a step fails, the later steps do not run, and the events that were sent
+ * before are delivered. A step whose promise never settles keeps the workflow
+ * waiting: set a time limit for everything that a step awaits.
  *
  * @param workflow The workflow.
- * @returns What the steps gave and what was sent, once that is durable.
- * @throws {TypeError} If the pipeline, the address, a step's name or its props
- *   are none: then nothing has run.
- * @throws {StepError} If a step failed.
- * @throws {DeliveryError} If what was sent was not delivered.
+ * @returns The exports of the steps and the delivered events, once they are durable.
+ * @throws {TypeError} If the destination, the name of a step, its component or
+ *   its properties are invalid. Then nothing has run.
+ * @throws {StepError} If a step fails.
+ * @throws {DeliveryError} If the events are not delivered.
  *
- * @example
+ * @example Send an event to a service, which is played by a function here
  * ```ts
  * import { deepStrictEqual as deepEqual } from "node:assert/strict";
- * import { defineComponent } from "./component.ts";
+ * import { defineComponent, runWorkflow } from "@runnel/workflow";
  *
  * const greet = defineComponent({
  *   async run({ steps, $ }) {
@@ -119,7 +193,8 @@ export async function runWorkflow(workflow: Workflow): Promise<WorkflowResult> {
         sse(event) {
           if (isOver) {
             throw new Error(
-              `Cannot send: the workflow has finished. Await in ${name} what calls $.send.sse()`,
+              "Cannot send: the workflow has finished. " +
+                `Await everything in the step ${name} that calls $.send.sse()`,
             );
           }
           outbox.push(serializeEvent(event));
@@ -153,13 +228,14 @@ export async function runWorkflow(workflow: Workflow): Promise<WorkflowResult> {
   return { steps, delivered: delivery, exit };
 }
 
+/** Returns the error of a delivery as a value, so that the error of a step can carry it. */
 function asDeliveryError(error: unknown): DeliveryError {
   if (error instanceof DeliveryError) return error;
   throw error;
 }
 
 interface BoundStep extends WorkflowStep {
-  /** What `this` is in its `run`. */
+  /** The `this` of its `run`. */
   self: Record<string, unknown>;
 }
 
@@ -168,7 +244,7 @@ function bindSteps(steps: readonly WorkflowStep[]): BoundStep[] {
   return steps.map((step) => {
     if (names.has(step.name)) {
       throw new TypeError(
-        `Cannot run the workflow: there is a step ${step.name} already. Rename one of them`,
+        `Cannot run the workflow: the step name ${step.name} is already used. Rename the step`,
       );
     }
     names.add(step.name);

@@ -1,5 +1,5 @@
 /**
- * An event as it was when a workflow sent it.
+ * An event as JSON text, validated.
  *
  * @module
  */
@@ -11,15 +11,28 @@ import {
   validateChannel,
 } from "../protocol/event_rules.ts";
 
-/** What a workflow sends. */
+/**
+ * Event that a workflow sends.
+ *
+ * @example A channel and a payload
+ * ```ts
+ * import type { SseEvent } from "@runnel/workflow";
+ *
+ * const event: SseEvent = { channel: "events", payload: { name: "Luke Skywalker" } };
+ * ```
+ */
 export interface SseEvent {
-  /** The channel: the event type that an `EventSource` listens for. */
+  /**
+   * Channel: the event type that an `EventSource` listens for. It has 1 to 128
+   * UTF-16 code units and no control characters, does not start with `runnel.`,
+   * and is neither `error` nor `open`.
+   */
   channel: string;
-  /** Any JSON value. */
+  /** Payload: any JSON value, up to 60 KiB as JSON text and 512 levels deep. */
   payload: unknown;
 }
 
-/** An event that no later change of its payload can touch. */
+/** Event whose payload is JSON text, so that no later change of the payload can reach it. */
 export interface SerializedEvent {
   /** The channel. */
   channel: string;
@@ -28,14 +41,13 @@ export interface SerializedEvent {
 }
 
 /**
- * Captures an event, or refuses it while its author can still see where it came
- * from.
+ * Serializes an event, or refuses it while its author can still see where it
+ * comes from.
  *
- * @param event What `$.send.sse()` was called with.
- * @throws {TypeError} If the channel or the payload is missing, or is none.
- * @throws {RangeError} If the payload is larger or deeper than the service takes.
+ * @throws {TypeError} If the channel or the payload is missing or invalid.
+ * @throws {RangeError} If the payload is larger or deeper than the service accepts.
  *
- * @example
+ * @example Later changes of a payload
  * ```ts
  * import { strictEqual as equal, throws } from "node:assert/strict";
  *
@@ -56,7 +68,7 @@ export function serializeEvent(event: SseEvent): SerializedEvent {
   }
   const { channel } = event;
   if (typeof channel !== "string") {
-    throw new TypeError(`Cannot send: channel: expected a string, got ${kindOf(channel)}`);
+    throw new TypeError(`Cannot send: channel: expected a string, got ${describe(channel)}`);
   }
   const problem = validateChannel(channel);
   if (problem) throw new TypeError(`Cannot send: channel ${JSON.stringify(channel)}: ${problem}`);
@@ -68,17 +80,17 @@ function toJson(payload: unknown): string {
   try {
     text = JSON.stringify(payload);
   } catch (cause) {
-    if (isOverflow(cause)) throw tooDeep({ cause });
+    if (isStackOverflow(cause)) throw tooDeep({ cause });
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TypeError(
       `Cannot send: payload: expected a value that JSON can hold: ${reason}`,
       { cause },
     );
   }
-  // A function, for one, has no JSON and no error either.
+  // A function, for example, has no JSON, and `JSON.stringify` does not throw either.
   if (text === undefined) {
     throw new TypeError(
-      `Cannot send: payload: expected a value that JSON can hold, got ${kindOf(payload)}`,
+      `Cannot send: payload: expected a value that JSON can hold, got ${describe(payload)}`,
     );
   }
   const size = new TextEncoder().encode(text).length;
@@ -91,12 +103,12 @@ function toJson(payload: unknown): string {
   return text;
 }
 
-function kindOf(value: unknown): string {
+function describe(value: unknown): string {
   return value === null ? "null" : `a value of type ${typeof value}`;
 }
 
-/** Whether the stack was too small for a payload: each engine says so in words of its own. */
-function isOverflow(error: unknown): boolean {
+/** Whether a payload was too deep for the stack. Each engine has its own message for that. */
+function isStackOverflow(error: unknown): boolean {
   return error instanceof Error && /call stack|recursion/i.test(error.message);
 }
 

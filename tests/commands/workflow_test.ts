@@ -138,7 +138,7 @@ Deno.test("deno task workflow delivers, then exits with 1, where a step left wha
     stderr,
     /left something behind that failed:\n Error: Cannot send: the workflow has finished/,
   );
-  match(stderr, /Await in first what calls \$\.send\.sse\(\)/);
+  match(stderr, /Await everything in the step first that calls \$\.send\.sse\(\)/);
   match(stderr, /left something behind that failed:\n Error: no more droids/);
   deepEqual(stored, [{ channel: "c", payload: 1 }]);
 });
@@ -209,7 +209,7 @@ const mistakes: {
     what: "two files of one name",
     files: { "a.js": component(""), "a.ts": component("") },
     args: ["a.js", "a.ts"],
-    says: /^Cannot run the workflow: there is a step a already\. Rename one of them\n$/,
+    says: /^Cannot run the workflow: the step name a is already used\. Rename the step\n$/,
   },
   {
     what: "a wrong pipeline",
@@ -262,7 +262,7 @@ const mistakes: {
     what: "a prop without a value",
     files: { "a.js": greet },
     args: ["a.js"],
-    says: /^Cannot run the step a: its prop name has no value\. Give it one\n$/,
+    says: /^Cannot run the step a: its prop name has no value\. Set one in props\n$/,
   },
   {
     what: "a timeout that is none",

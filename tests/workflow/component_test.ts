@@ -3,13 +3,13 @@ import { bindComponent, type Component, defineComponent } from "../../lib/workfl
 
 const run = () => {};
 
-Deno.test("defineComponent() gives back what it was given", () => {
+Deno.test("defineComponent() returns its argument", () => {
   const component = { key: "greet", version: "0.0.1", run };
   equal(defineComponent(component), component);
 });
 
 for (const component of [undefined, null, {}, { run: "now" }, run]) {
-  Deno.test(`defineComponent() refuses ${component && JSON.stringify(component)}, which has no run`, () => {
+  Deno.test(`defineComponent() refuses ${component && JSON.stringify(component)}: it has no run`, () => {
     throws(() => defineComponent(component as never), {
       name: "TypeError",
       message: "Cannot define the component: run is missing. " +
@@ -17,7 +17,8 @@ for (const component of [undefined, null, {}, { run: "now" }, run]) {
     });
     throws(() => bindComponent("greet", component as never), {
       name: "TypeError",
-      message: "Cannot run the step greet: its component has no run. Make it with defineComponent",
+      message:
+        "Cannot run the step greet: its component has no run. Create it with defineComponent",
     });
   });
 }
@@ -35,25 +36,33 @@ const given: [values: Record<string, unknown> | undefined, self: Record<string, 
 ];
 
 for (const [values, self] of given) {
-  Deno.test(`bindComponent() makes ${JSON.stringify(values)} what this is`, () => {
+  Deno.test(`bindComponent() sets ${JSON.stringify(values)}`, () => {
     deepEqual(bindComponent("greet", { props, run }, values), self);
   });
 }
 
-Deno.test("bindComponent() needs no props where there are none to set", () => {
+Deno.test("bindComponent() needs no values for a component without props", () => {
   deepEqual(bindComponent("greet", { run }), {});
 });
 
-const refused: [values: Record<string, unknown> | undefined, problem: string][] = [
-  [undefined, "its prop name has no value. Give it one"],
-  [{}, "its prop name has no value. Give it one"],
-  [{ name: undefined }, "its prop name has no value. Give it one"],
-  [{ name: "Luke", nmae: "Han" }, "it has no prop nmae. It has: name, greeting, title"],
-  [{ name: "Luke", toString: "Han" }, "it has no prop toString. It has: name, greeting, title"],
+const refused: [what: string, values: Record<string, unknown> | undefined, problem: string][] = [
+  ["no values", undefined, "its prop name has no value. Set one in props"],
+  ["a missing value", {}, "its prop name has no value. Set one in props"],
+  ["an undefined value", { name: undefined }, "its prop name has no value. Set one in props"],
+  [
+    "an unknown prop",
+    { name: "Luke", nmae: "Han" },
+    "it has no prop nmae. It has: name, greeting, title",
+  ],
+  [
+    "an inherited name",
+    { name: "Luke", toString: "Han" },
+    "it has no prop toString. It has: name, greeting, title",
+  ],
 ];
 
-for (const [values, problem] of refused) {
-  Deno.test(`bindComponent() says of ${JSON.stringify(values)}: ${problem}`, () => {
+for (const [what, values, problem] of refused) {
+  Deno.test(`bindComponent() refuses ${what}, and names the prop`, () => {
     throws(() => bindComponent("greet", { props, run }, values), {
       name: "TypeError",
       message: `Cannot run the step greet: ${problem}`,
@@ -61,11 +70,11 @@ for (const [values, problem] of refused) {
   });
 }
 
-Deno.test("bindComponent() says of props for a component without any that it has none", () => {
+Deno.test("bindComponent() refuses values for a component without props", () => {
   throws(() => bindComponent("greet", { run }, { name: "Luke" }), /It has: no props$/);
 });
 
-Deno.test("bindComponent() binds methods to what this is, each other and the props included", () => {
+Deno.test("bindComponent() binds methods to the props and to each other", () => {
   const component: Component = {
     props,
     methods: {

@@ -14,7 +14,7 @@ const addresses: [url: string | undefined, ingest: string][] = [
 ];
 
 for (const [url, ingest] of addresses) {
-  Deno.test(`ingestUrl() of ${url} is ${ingest}`, () => {
+  Deno.test(`ingestUrl() accepts the URL ${url}`, () => {
     equal(ingestUrl({ pipeline: "p_a", url }).href, ingest);
   });
 }
@@ -41,11 +41,11 @@ for (const [destination, message] of refused) {
       equal(/secr/.test(error.message), false);
       return;
     }
-    throw new Error("It was taken");
+    throw new Error("Expected a TypeError");
   });
 }
 
-Deno.test("ingestUrl() takes an empty token as none", () => {
+Deno.test("ingestUrl() ignores an empty token", () => {
   match(ingestUrl({ pipeline: "p_a", token: "" }).href, /ingest$/);
   deepEqual(ingestUrl({ pipeline: "p_a" }), ingestUrl({ pipeline: "p_a", token: "t-1._~" }));
 });

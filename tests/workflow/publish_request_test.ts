@@ -56,7 +56,7 @@ for (const character of ["a", "€", "😀"]) {
   });
 }
 
-Deno.test("toRequests() keeps each event, within the limits, in as few requests as possible", () => {
+Deno.test("toRequests() keeps each event, in as few requests as the limits allow", () => {
   const event = fc.record({
     channel: awkwardLine,
     payload: fc.tuple(awkwardText, fc.integer({ min: 0, max: 4000 }))

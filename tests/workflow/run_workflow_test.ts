@@ -13,7 +13,7 @@ import { FakeIngest } from "../support/fake_ingest.ts";
 
 type Run = Component["run"];
 
-/** A workflow whose steps are named s1, s2 and so on. */
+/** Workflow whose steps are named s1, s2 and so on. */
 function workflow(ingest: FakeIngest, ...runs: Run[]): Workflow {
   const steps = runs.map((run, index) => ({
     name: `s${index + 1}`,
@@ -34,12 +34,12 @@ async function stepErrorOf(work: Promise<unknown>): Promise<StepError> {
     ok(error instanceof StepError);
     return error;
   }
-  throw new Error("It went well");
+  throw new Error("Expected a StepError");
 }
 
 // $.send.sse
 
-Deno.test("$.send.sse() returns nothing, at once, and sends after the workflow has finished", async () => {
+Deno.test("$.send.sse() returns at once, and sends when the workflow has finished", async () => {
   const ingest = new FakeIngest();
   const { delivered } = await runWorkflow(workflow(
     ingest,
@@ -60,7 +60,7 @@ Deno.test("$.send.sse() returns nothing, at once, and sends after the workflow h
   deepEqual(delivered, [{ channel: "c", id: "E-1" }, { channel: "d", id: "E-2" }]);
 });
 
-Deno.test("$.send.sse() captures the payload when it is called", async () => {
+Deno.test("$.send.sse() serializes the payload when it is called", async () => {
   const ingest = new FakeIngest();
   await runWorkflow(workflow(ingest, ({ $ }) => {
     const payload = { name: "Luke" };
@@ -94,7 +94,7 @@ Deno.test("$.send.sse() keeps the order of calls over steps, promises and reques
   deepEqual(payloads(ingest), called);
 });
 
-Deno.test("$.send.sse() can be taken from $", async () => {
+Deno.test("$.send.sse() works without its object", async () => {
   const ingest = new FakeIngest();
   await runWorkflow(
     workflow(ingest, ({ $: { send: { sse } } }) => sse({ channel: "c", payload: 1 })),
@@ -102,7 +102,7 @@ Deno.test("$.send.sse() can be taken from $", async () => {
   deepEqual(payloads(ingest), [1]);
 });
 
-Deno.test("$.send.sse() throws there and then, and what it refused is not sent", async () => {
+Deno.test("$.send.sse() throws when it is called, and does not send a refused event", async () => {
   const ingest = new FakeIngest();
   await runWorkflow(workflow(ingest, ({ $ }) => {
     throws(() => $.send.sse({ channel: "c" } as never), /payload is missing/);
@@ -112,43 +112,44 @@ Deno.test("$.send.sse() throws there and then, and what it refused is not sent",
   deepEqual(payloads(ingest), [1]);
 });
 
-Deno.test("$.send.sse() throws once the workflow has finished, naming its step", async () => {
+Deno.test("$.send.sse() throws with the name of its step when the workflow has finished", async () => {
   const ingest = new FakeIngest();
   let late: Actions;
   await runWorkflow(workflow(ingest, ({ $ }) => void (late = $), send(1)));
   throws(() => late.send.sse({ channel: "c", payload: 2 }), {
-    message: "Cannot send: the workflow has finished. Await in s1 what calls $.send.sse()",
+    message: "Cannot send: the workflow has finished. " +
+      "Await everything in the step s1 that calls $.send.sse()",
   });
   deepEqual(payloads(ingest), [1]);
 });
 
-Deno.test("$.send.sse() takes what a step left behind while a later one runs", async () => {
+Deno.test("$.send.sse() accepts calls that a step did not await while a later step runs", async () => {
   const ingest = new FakeIngest();
-  let behind: Promise<void>;
+  let unawaited: Promise<void>;
   await runWorkflow(workflow(
     ingest,
     ({ $ }) => {
-      behind = Promise.resolve().then(() => $.send.sse({ channel: "c", payload: "late" }));
+      unawaited = Promise.resolve().then(() => $.send.sse({ channel: "c", payload: "late" }));
     },
     async ({ $ }) => {
-      await behind;
+      await unawaited;
       $.send.sse({ channel: "c", payload: "later" });
     },
   ));
   deepEqual(payloads(ingest), ["late", "later"]);
 });
 
-Deno.test("runWorkflow() makes no request where nothing was sent", async () => {
+Deno.test("runWorkflow() makes no request without events", async () => {
   const ingest = new FakeIngest();
   const { delivered } = await runWorkflow(workflow(ingest, () => {}));
   deepEqual([delivered, ingest.requests], [[], []]);
 });
 
-// What steps give each other
+// Exports of steps
 
-Deno.test("runWorkflow() gives steps the trigger and what those before gave, by name", async () => {
+Deno.test("runWorkflow() passes on the exports of the trigger and of earlier steps", async () => {
   const seen: unknown[] = [];
-  const told: unknown[] = [];
+  const calls: unknown[] = [];
   const { steps, exit } = await runWorkflow({
     ...workflow(
       new FakeIngest(),
@@ -168,18 +169,18 @@ Deno.test("runWorkflow() gives steps the trigger and what those before gave, by 
       },
     ),
     event: { body: { name: "Luke" } },
-    onStep: (name, exports) => told.push([name, exports]),
+    onStep: (name, exports) => calls.push([name, exports]),
   });
   const trigger = { event: { body: { name: "Luke" } } };
   const s1 = { count: 2, $return_value: "one" };
   const all = { trigger, s1, s2: {}, s3: { $return_value: null } };
   deepEqual(seen, [{ trigger }, { trigger, s1 }, { trigger, s1, s2: {} }]);
   deepEqual(steps, all);
-  deepEqual(told, [["s1", s1], ["s2", {}], ["s3", { $return_value: null }]]);
+  deepEqual(calls, [["s1", s1], ["s2", {}], ["s3", { $return_value: null }]]);
   equal(exit, null);
 });
 
-Deno.test("runWorkflow() gives a component its props and methods by this", async () => {
+Deno.test("runWorkflow() runs a component with its props and methods as this", async () => {
   const ingest = new FakeIngest();
   const component = defineComponent({
     props: { name: { type: "string" }, greeting: { type: "string", default: "Hello" } },
@@ -239,7 +240,7 @@ const failures: [what: string, run: (error: unknown) => Run][] = [
 ];
 
 for (const [what, run] of failures) {
-  Deno.test(`runWorkflow() delivers what was sent until a step ${what}, then reports that`, async () => {
+  Deno.test(`runWorkflow() delivers the events before a step ${what}, then rejects`, async () => {
     const ingest = new FakeIngest();
     const cause = new Error("no more droids");
     const error = await stepErrorOf(runWorkflow(workflow(ingest, send(1), run(cause), send(3))));
@@ -254,7 +255,7 @@ for (const [what, run] of failures) {
 }
 
 for (const thrown of ["no", undefined, null, { message: "no" }]) {
-  Deno.test(`runWorkflow() reports a step that throws ${JSON.stringify(thrown)}`, async () => {
+  Deno.test(`runWorkflow() rejects with a StepError when a step throws ${JSON.stringify(thrown)}`, async () => {
     const error = await stepErrorOf(runWorkflow(workflow(new FakeIngest(), () => {
       throw thrown;
     })));
@@ -263,7 +264,7 @@ for (const thrown of ["no", undefined, null, { message: "no" }]) {
   });
 }
 
-Deno.test("runWorkflow() reports both a step and the delivery that failed", async () => {
+Deno.test("runWorkflow() rejects with both errors when a step and the delivery fail", async () => {
   const ingest = new FakeIngest(202, 403);
   const cause = new Error("no more droids");
   const error = await stepErrorOf(runWorkflow(workflow(ingest, ({ $ }) => {
@@ -281,12 +282,12 @@ Deno.test("runWorkflow() reports both a step and the delivery that failed", asyn
   deepEqual(error.delivery.unsent[0]!.events, [{ channel: "c", payload: 1000 }]);
 });
 
-Deno.test("runWorkflow() rejects with the failure of the delivery", async () => {
+Deno.test("runWorkflow() rejects with the error of the delivery", async () => {
   const work = runWorkflow(workflow(new FakeIngest(401), send(1)));
   await rejects(work, { name: "DeliveryError", status: 401 });
 });
 
-Deno.test("runWorkflow() takes what onStep throws as the failure of its step", async () => {
+Deno.test("runWorkflow() treats an error of onStep as an error of its step", async () => {
   const ingest = new FakeIngest();
   const onStep = () => {
     throw new Error("no paper");
@@ -306,17 +307,37 @@ const step = (name: string, component: unknown = { run: ran }, props = {}) => ({
 });
 
 const unfit: [what: string, workflow: Partial<Workflow>, message: RegExp][] = [
-  ["a pipeline", { pipeline: "aBcDeF" }, /^Cannot send to pipeline "aBcDeF": expected p_/],
-  ["an address", { url: "localhost" }, /^Cannot send to "localhost": expected an http or https/],
-  ["a token", { token: "a b" }, /^Cannot send: the token: expected visible ASCII/],
-  ["a step's name", { steps: [step("a"), step("a")] }, /there is a step a already\. Rename one/],
-  ["a step's name", { steps: [step("trigger")] }, /there is a step trigger already\. Rename one/],
-  ["a component", { steps: [step("a", { default: {} })] }, /^Cannot run the step a: its component/],
-  ["a prop", { steps: [step("a"), step("b", { run: ran }, { c: 1 })] }, /step b: it has no prop c/],
+  ["an invalid pipeline", { pipeline: "aBcDeF" }, /^Cannot send to pipeline "aBcDeF": expected p_/],
+  [
+    "an invalid URL",
+    { url: "localhost" },
+    /^Cannot send to "localhost": expected an http or https/,
+  ],
+  ["an invalid token", { token: "a b" }, /^Cannot send: the token: expected visible ASCII/],
+  [
+    "a repeated step name",
+    { steps: [step("a"), step("a")] },
+    /the step name a is already used\. Rename/,
+  ],
+  [
+    "the step name trigger",
+    { steps: [step("trigger")] },
+    /the step name trigger is already used\. Rename/,
+  ],
+  [
+    "a component without run",
+    { steps: [step("a", { default: {} })] },
+    /^Cannot run the step a: its component/,
+  ],
+  [
+    "an unknown prop",
+    { steps: [step("a"), step("b", { run: ran }, { c: 1 })] },
+    /step b: it has no prop c/,
+  ],
 ];
 
 for (const [what, changes, message] of unfit) {
-  Deno.test(`runWorkflow() refuses ${what} that is none before anything runs: ${message.source}`, async () => {
+  Deno.test(`runWorkflow() refuses ${what} before any step runs`, async () => {
     const work = runWorkflow({ pipeline: "p_a", steps: [step("s1")], ...changes });
     await rejects(work, { name: "TypeError", message });
   });

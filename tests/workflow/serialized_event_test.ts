@@ -7,15 +7,15 @@ import {
 import { serializeEvent } from "../../lib/workflow/serialized_event.ts";
 import { nest } from "../support/nest.ts";
 
-/** Calls it as JavaScript does, which has no types. */
-const capture = (event?: unknown) => serializeEvent(event as never);
+/** Serializes a value that TypeScript would refuse. */
+const serialize = (event?: unknown) => serializeEvent(event as never);
 
-Deno.test("serializeEvent() has the event as it was, whatever becomes of it", () => {
+Deno.test("serializeEvent() returns the event as it is, unaffected by later changes", () => {
   const event = { channel: "names", payload: { name: "Luke", friends: ["Han"] } };
-  const captured = serializeEvent(event);
+  const serialized = serializeEvent(event);
   event.channel = "others";
   event.payload.friends.push("Leia");
-  deepEqual(captured, { channel: "names", payload: '{"name":"Luke","friends":["Han"]}' });
+  deepEqual(serialized, { channel: "names", payload: '{"name":"Luke","friends":["Han"]}' });
 });
 
 const missing: [event: unknown, names: string][] = [
@@ -29,42 +29,48 @@ const missing: [event: unknown, names: string][] = [
 ];
 
 for (const [event, names] of missing) {
-  Deno.test(`serializeEvent() says of ${JSON.stringify(event)} that ${names} missing`, () => {
-    throws(() => capture(event), {
+  Deno.test(`serializeEvent() refuses ${JSON.stringify(event)}: ${names} missing`, () => {
+    throws(() => serialize(event), {
       name: "TypeError",
       message: `Cannot send: ${names} missing. Expected $.send.sse({ channel, payload })`,
     });
   });
 }
 
-const channels: [channel: unknown, problem: string][] = [
-  [null, "channel: expected a string, got null"],
-  [7, "channel: expected a string, got a value of type number"],
-  [7n, "channel: expected a string, got a value of type bigint"],
-  [Symbol("events"), "channel: expected a string, got a value of type symbol"],
-  [["events"], "channel: expected a string, got a value of type object"],
-  ["", 'channel "": expected 1 to 128 characters'],
-  ["runnel.live", 'channel "runnel.live": expected a name that does not start with runnel.'],
+const channels: [what: string, channel: unknown, problem: string][] = [
+  ["null", null, "channel: expected a string, got null"],
+  ["a number", 7, "channel: expected a string, got a value of type number"],
+  ["a BigInt", 7n, "channel: expected a string, got a value of type bigint"],
+  ["a symbol", Symbol("events"), "channel: expected a string, got a value of type symbol"],
+  ["an array", ["events"], "channel: expected a string, got a value of type object"],
+  ["empty", "", 'channel "": expected 1 to 128 characters'],
   [
+    "reserved for control events",
+    "runnel.live",
+    'channel "runnel.live": expected a name that does not start with runnel.',
+  ],
+  [
+    "two lines",
     "a\nb",
     'channel "a\\nb": expected well-formed text without control characters',
   ],
   [
+    "an event of EventSource",
     "error",
     'channel "error": expected a name other than error and open, which EventSource uses',
   ],
 ];
 
-for (const [channel, problem] of channels) {
-  Deno.test(`serializeEvent() refuses the ${problem}`, () => {
-    throws(() => capture({ channel, payload: 1 }), {
+for (const [what, channel, problem] of channels) {
+  Deno.test(`serializeEvent() refuses a channel that is ${what}`, () => {
+    throws(() => serialize({ channel, payload: 1 }), {
       name: "TypeError",
       message: `Cannot send: ${problem}`,
     });
   });
 }
 
-Deno.test("serializeEvent() takes the longest channel", () => {
+Deno.test("serializeEvent() accepts a channel of maximum length", () => {
   const channel = "😀".repeat(MAX_CHANNEL_LENGTH / 2);
   equal(serializeEvent({ channel, payload: 1 }).channel, channel);
 });
@@ -84,7 +90,7 @@ const payloads: [payload: unknown, json: string][] = [
 ];
 
 for (const [payload, json] of payloads) {
-  Deno.test(`serializeEvent() takes a payload that is ${json} in JSON`, () => {
+  Deno.test(`serializeEvent() accepts a payload that is ${json} in JSON`, () => {
     equal(serializeEvent({ channel: "events", payload }).payload, json);
   });
 }
@@ -94,13 +100,25 @@ cycle.self = cycle;
 const failure = new Error("not now");
 
 const unfit: [what: string, payload: unknown, problem: RegExp][] = [
-  ["a function", () => {}, /: expected a value that JSON can hold, got a value of type function$/],
-  ["a symbol", Symbol(), /: expected a value that JSON can hold, got a value of type symbol$/],
-  ["nothing by its toJSON", { toJSON() {} }, /: expected a value that JSON can hold, got/],
-  ["a BigInt", { id: 1n }, /: expected a value that JSON can hold: .*BigInt/],
-  ["a cycle", cycle, /: expected a value that JSON can hold: .*circular/],
   [
-    "what throws in its toJSON",
+    "a function as payload",
+    () => {},
+    /: expected a value that JSON can hold, got a value of type function$/,
+  ],
+  [
+    "a symbol as payload",
+    Symbol(),
+    /: expected a value that JSON can hold, got a value of type symbol$/,
+  ],
+  [
+    "a payload whose toJSON returns nothing",
+    { toJSON() {} },
+    /: expected a value that JSON can hold, got/,
+  ],
+  ["a payload with a BigInt", { id: 1n }, /: expected a value that JSON can hold: .*BigInt/],
+  ["a payload with a cycle", cycle, /: expected a value that JSON can hold: .*circular/],
+  [
+    "a payload whose toJSON throws",
     {
       toJSON() {
         throw failure;
@@ -111,7 +129,7 @@ const unfit: [what: string, payload: unknown, problem: RegExp][] = [
 ];
 
 for (const [what, payload, problem] of unfit) {
-  Deno.test(`serializeEvent() refuses a payload that is ${what}, and says why`, () => {
+  Deno.test(`serializeEvent() refuses ${what}`, () => {
     throws(() => serializeEvent({ channel: "events", payload }), (error: Error) => {
       equal(error.name, "TypeError");
       return error.message.startsWith("Cannot send: payload") && problem.test(error.message);
@@ -119,15 +137,15 @@ for (const [what, payload, problem] of unfit) {
   });
 }
 
-Deno.test("serializeEvent() gives what a toJSON threw as the cause", () => {
+Deno.test("serializeEvent() has the error of a toJSON as its cause", () => {
   const payload = unfit.at(-1)![1];
   throws(() => serializeEvent({ channel: "events", payload }), { cause: failure });
 });
 
 for (const character of ["a", "é", "€", "😀"]) {
-  Deno.test(`serializeEvent() counts a payload of ${character} in bytes of UTF-8`, () => {
+  Deno.test(`serializeEvent() limits a payload of ${character} in bytes of UTF-8`, () => {
     const width = new TextEncoder().encode(character).length;
-    // Two bytes are its quotes.
+    // The quotes take two bytes.
     const room = MAX_PAYLOAD_BYTES - 2;
     const rest = room % width;
     const most = character.repeat(Math.floor(room / width)) + "a".repeat(rest);
@@ -140,12 +158,12 @@ for (const character of ["a", "é", "€", "😀"]) {
   });
 }
 
-Deno.test("serializeEvent() takes a payload of the greatest depth", () => {
+Deno.test("serializeEvent() accepts a payload of maximum depth", () => {
   serializeEvent({ channel: "events", payload: nest(MAX_PAYLOAD_DEPTH) });
 });
 
 for (const levels of [MAX_PAYLOAD_DEPTH + 1, 20_000]) {
-  Deno.test(`serializeEvent() says of ${levels} levels that they are too many`, () => {
+  Deno.test(`serializeEvent() refuses a payload of ${levels} levels`, () => {
     throws(() => serializeEvent({ channel: "events", payload: nest(levels) }), {
       name: "RangeError",
       message: `Cannot send: payload: it is more than ${MAX_PAYLOAD_DEPTH} levels deep`,
