@@ -1,6 +1,6 @@
 /**
- * A small shop whose workflow runs a few times a second, for something to watch:
- * `deno task demo`.
+ * Runs the workflow of a small shop a few times a second, so that there is a
+ * stream to watch: `deno task demo`.
  *
  * @module
  */
@@ -8,23 +8,26 @@
 import { parseArgs } from "node:util";
 import { defineComponent, DeliveryError, runWorkflow, type Workflow } from "../workflow/mod.ts";
 
-/** The least time between two runs of the workflow, in milliseconds; up to twice that. */
+/** Shortest pause between two runs of the workflow, in milliseconds. The longest is twice that. */
 const PAUSE_MS = 300;
 
-/** How long a newcomer waits to hear that there is no service, in milliseconds. */
+/** Time limit of the first delivery, in milliseconds: a user without a service learns it soon. */
 const FIRST_DELIVERY_MS = 3000;
 
-/** How long a service that was there may be away, in milliseconds. */
+/** Time limit of each later delivery, in milliseconds: longer than a restart of the service. */
 const DELIVERY_MS = 300_000;
 
-/** How often an order that is open goes on, and no new one comes: it has two ways to go. */
+/**
+ * Probability that a run continues an open order instead of adding one. An order
+ * takes two such runs, so above two thirds the open orders do not pile up.
+ */
 const PROGRESS = 0.75;
 
 const CUSTOMERS = ["Luke", "Han", "Leia", "Obi Wan", "Padmé", "Lando"];
 const ITEMS = ["lightsaber", "droid", "cloak", "blaster", "hyperdrive"];
 const CARRIERS = ["Falcon Express", "Bespin Cargo", "Tatooine Post"];
 
-/** Makes the one step of the workflow: each run is something that happens to an order. */
+/** Creates the one step of the workflow. In each run, an order is placed, paid or shipped. */
 function createShop(random: () => number) {
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
   const open: { order: number; state: "ordered" | "paid"; total: number }[] = [];
@@ -62,10 +65,10 @@ async function main(): Promise<void> {
   const steps = [{ name: "shop", component: createShop(Math.random) }];
   const workflow: Workflow = { ...values, steps };
   await runWorkflow({ ...workflow, delivery: { maxMs: FIRST_DELIVERY_MS } });
-  console.log(`Orders, payments and shipments of a small shop go to ${values.pipeline}.`);
+  console.log(`Sending orders, payments and shipments of a small shop to ${values.pipeline}.`);
   const stream = `${values.url.replace(/\/+$/, "")}/pipelines/${values.pipeline}/sse`;
   console.log(`Watch them: curl -N ${stream}`);
-  console.log("Ctrl-C ends it.");
+  console.log("Press Ctrl-C to stop.");
   while (true) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (1 + Math.random())));
     await runWorkflow({ ...workflow, delivery: { maxMs: DELIVERY_MS, onRetry } });

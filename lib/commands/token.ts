@@ -1,5 +1,5 @@
 /**
- * Mints a JSON Web Token for a publisher or a subscriber:
+ * Creates a JSON Web Token for a publisher or a subscriber:
  * `deno task token --publish p_abc --subscribe 'p_team_*' --for 1h`.
  *
  * @module
@@ -10,22 +10,24 @@ import { SignJWT } from "jose";
 import { RunnelError } from "../base/mod.ts";
 import { readConfig } from "../config/mod.ts";
 
-const USAGE = `Mints a token, signed with RUNNEL_TOKEN_SECRET.
+const USAGE = `Creates a token, signed with RUNNEL_TOKEN_SECRET.
 
   deno task token --publish p_abc --subscribe 'p_team_*' --for 1h
 
-  --publish ID    a pipeline to publish to; repeatable, * at the end for any continuation
-  --subscribe ID  a pipeline to listen to, in the same form
-  --channel NAME  a channel; repeatable, all without any
-  --for TIME      how long it is good for: 30s, 15m, 1h (if not given) or 7d`;
+  --publish ID    pipeline to publish to; a * at the end matches any continuation
+  --subscribe ID  pipeline to subscribe to, in the same form
+  --channel NAME  channel to publish and subscribe to (default: all channels)
+  --for TIME      lifetime: 30s, 15m, 1h or 7d (default: 1h)
 
-/** Seconds of each unit. */
+Repeat --publish, --subscribe and --channel for several of them.`;
+
+/** Units of a lifetime, in seconds. */
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** A pipeline's ID, or the beginning of one with a `*`. */
+/** Pipeline ID, or the beginning of one with a `*`. */
 const PATTERN = /^(p_[A-Za-z0-9_-]{1,62}|(p_[A-Za-z0-9_-]{0,61}|p)?\*)$/;
 
-/** A mistake of whoever called. */
+/** Error in the arguments: it is printed with the usage. */
 class UsageError extends Error {}
 
 function readArguments() {
@@ -53,12 +55,12 @@ function readSeconds(time: string): number {
   return Number(count) * UNITS[unit!]!;
 }
 
-async function mint(): Promise<string> {
+async function createToken(): Promise<string> {
   const values = readArguments();
   if (values.help) return USAGE;
   const { publish, subscribe, channel: channels } = values;
   if (publish.length + subscribe.length === 0) {
-    throw new UsageError("What is it for? Give it --publish or --subscribe");
+    throw new UsageError("Cannot create a token: it permits nothing. Add --publish or --subscribe");
   }
   for (const id of [...publish, ...subscribe]) {
     if (!PATTERN.test(id)) throw new UsageError(`Cannot use ${id}: expected p_… or p_…*`);
@@ -67,7 +69,7 @@ async function mint(): Promise<string> {
   const name = "RUNNEL_TOKEN_SECRET";
   const { tokenSecret } = readConfig({ [name]: Deno.env.get(name) }).access;
   if (!tokenSecret) {
-    throw new UsageError(`Cannot sign: set ${name} to the secret that the service has`);
+    throw new UsageError(`Cannot sign: ${name} is not set. Set it to the secret of the service`);
   }
   return await new SignJWT({ runnel: { publish, subscribe, ...channels && { channels } } })
     .setProtectedHeader({ alg: "HS256" })
@@ -78,7 +80,7 @@ async function mint(): Promise<string> {
 
 if (import.meta.main) {
   try {
-    console.log(await mint());
+    console.log(await createToken());
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof RunnelError)) throw error;
     console.error(error.message.replace("Cannot start: ", "Cannot sign: "));

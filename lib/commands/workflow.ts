@@ -19,22 +19,23 @@ import {
 } from "../workflow/mod.ts";
 
 const USAGE = `Runs component files, in order, as the steps of one workflow, and then delivers
-what they sent with $.send.sse().
+the events that they sent with $.send.sse().
 
   deno task workflow FILE... --pipeline p_aBcDeF [options]
 
-  --pipeline ID     the pipeline to send to; p_ is part of it
-  --url URL         the service; http://localhost:8000 if not given
-  --token TOKEN     a publisher's token; RUNNEL_TOKEN if not given
-  --event FILE      a JSON file: what triggered the workflow, steps.trigger.event
-  --props FILE      a JSON file: the props of the component, or with several files
-                    those of each by its step's name
-  --timeout SECONDS how long the delivery may take; 60 if not given`;
+  --pipeline ID      pipeline to send to; the ID starts with p_
+  --url URL          URL of the service (default: http://localhost:8000)
+  --token TOKEN      token of a publisher (default: RUNNEL_TOKEN)
+  --event FILE       JSON file with the event that starts the workflow, which is
+                     steps.trigger.event
+  --props FILE       JSON file with the props of the component, or for several
+                     files with the props of each step by its name
+  --timeout SECONDS  time limit of the delivery (default: 60)`;
 
-/** A mistake of whoever called: it needs no stack. */
+/** Error in the arguments: it is printed with the usage and without a stack. */
 class UsageError extends Error {}
 
-/** A file that is no module, or that throws before its component is there. */
+/** Error of a file that is no valid module, or that throws before it exports a component. */
 class LoadError extends Error {}
 
 function readArguments() {
@@ -56,7 +57,7 @@ function readArguments() {
   }
 }
 
-/** `deno task` runs in the folder of deno.json; files are meant as they were typed. */
+/** Resolves a path from the folder of the user: `deno task` runs in the folder of deno.json. */
 function resolvePath(file: string): string {
   return resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), file);
 }
@@ -82,7 +83,7 @@ async function readProps(
   for (const [name, values] of Object.entries(props)) {
     if (names.includes(name) && isObject(values)) continue;
     throw new UsageError(
-      `Cannot use ${file}: ${name}: expected the props of a step, by its name: ${names.join(", ")}`,
+      `Cannot use ${file}: ${name}: expected props by the name of a step: ${names.join(", ")}`,
     );
   }
   return props as Record<string, Record<string, unknown>>;
@@ -90,7 +91,7 @@ async function readProps(
 
 function readTimeout(seconds: string): number {
   if (Number(seconds) > 0) return Number(seconds) * 1000;
-  throw new UsageError(`Cannot use --timeout ${seconds}: expected seconds, more than 0`);
+  throw new UsageError(`Cannot use --timeout ${seconds}: expected a number of seconds above 0`);
 }
 
 async function load(file: string): Promise<Component> {
@@ -126,7 +127,7 @@ function printDelivered(events: readonly DeliveredEvent[]): void {
   for (const { channel, id } of events) console.log(`  ${id} ${channel}`);
 }
 
-/** Runs it, and returns the exit code. */
+/** Runs the command and returns its exit code. */
 async function main(): Promise<number> {
   try {
     const { values, positionals: files } = readArguments();
@@ -134,9 +135,13 @@ async function main(): Promise<number> {
       console.log(USAGE);
       return 0;
     }
-    if (files.length === 0) throw new UsageError("Which file? None was given");
+    if (files.length === 0) {
+      throw new UsageError("Cannot run: no file is given. Name a component file");
+    }
     const { pipeline, url, token } = values;
-    if (!pipeline) throw new UsageError("To which pipeline? Give it with --pipeline p_…");
+    if (!pipeline) {
+      throw new UsageError("Cannot send: no pipeline is given. Set it with --pipeline p_…");
+    }
     const maxMs = readTimeout(values.timeout);
     const event = await readJson(values.event);
     const names = files.map(nameOf);
@@ -159,14 +164,14 @@ async function main(): Promise<number> {
     printDelivered(delivered);
     return 0;
   } catch (error) {
-    explain(error);
+    printError(error);
     return 1;
   }
 }
 
-function explain(error: unknown): void {
+function printError(error: unknown): void {
   if (error instanceof StepError || error instanceof DeliveryError) printDelivered(error.delivered);
-  // Whoever wrote the step wants to know where in it.
+  // With its stack, which shows the line in the component file.
   if (error instanceof StepError || error instanceof LoadError) {
     console.error(`${error.message}\n`, error.cause);
   } else if (error instanceof DeliveryError || error instanceof TypeError) {
@@ -175,25 +180,31 @@ function explain(error: unknown): void {
   else console.error(error);
 }
 
-/** Tells of what a step began and did not await; what it had sent is delivered all the same. */
-function tellOfStrays(): void {
-  const tell = (event: Event, error: unknown) => {
+/** Reports errors of work that no step awaits. Events that were sent are delivered all the same. */
+function reportUnhandledErrors(): void {
+  const report = (event: Event, error: unknown) => {
     event.preventDefault();
-    console.error("A step left something behind that failed:\n", error);
+    console.error(
+      "Cannot finish background work: it failed, and no step awaited it. Await it in its step:\n",
+      error,
+    );
     Deno.exitCode = 1;
   };
-  addEventListener("error", (event) => tell(event, event.error));
-  addEventListener("unhandledrejection", (event) => tell(event, event.reason));
+  addEventListener("error", (event) => report(event, event.error));
+  addEventListener("unhandledrejection", (event) => report(event, event.reason));
 }
 
 if (import.meta.main) {
   // Component files use it without an import.
   Object.assign(globalThis, { defineComponent });
-  tellOfStrays();
+  reportUnhandledErrors();
   let hasEnded = false;
+  // The program unloads before its end when a step awaits a promise and nothing else is left to do.
   addEventListener("unload", () => {
     if (hasEnded) return;
-    console.error("The workflow cannot finish: a step awaits what never happens. Nothing was sent");
+    console.error(
+      "Cannot finish the workflow: a step awaits a promise that never settles. Nothing was sent",
+    );
     Deno.exitCode = 1;
   });
   main().then((code) => {

@@ -6,7 +6,7 @@ import { StreamReader } from "../support/stream_reader.ts";
 import { runTask, startTask } from "../support/task.ts";
 import { createTestService } from "../support/test_service.ts";
 
-/** The demo, and what it printed so far. */
+/** Process of the demo, with its output so far. */
 class Demo implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #printing: Promise<unknown>;
@@ -22,7 +22,7 @@ class Demo implements AsyncDisposable {
     ]);
   }
 
-  /** Presses Ctrl-C, and waits for the end. */
+  /** Presses Ctrl-C, and waits for its end. */
   async interrupt(): Promise<Deno.CommandStatus> {
     this.#child.kill("SIGINT");
     return await this.#child.status;
@@ -43,7 +43,7 @@ async function collect(stream: ReadableStream<Uint8Array>, add: (text: string) =
   for await (const text of stream.pipeThrough(new TextDecoderStream())) add(text);
 }
 
-Deno.test("deno task demo sends on three channels what a page would show, until Ctrl-C", async () => {
+Deno.test("deno task demo sends events on three channels until Ctrl-C", async () => {
   await using service = await createTestService();
   await using server = serveLocally(service.fetch);
   const stream = new StreamReader(await fetch(`${server.url}/pipelines/p_demo/sse`));
@@ -63,21 +63,21 @@ Deno.test("deno task demo sends on three channels what a page would show, until 
   const { signal } = await demo.interrupt();
   equal(signal, "SIGINT");
   equal(demo.stderr, "");
-  match(demo.stdout, /^Orders, payments and shipments of a small shop go to p_demo\.$/m);
+  match(demo.stdout, /^Sending orders, payments and shipments of a small shop to p_demo\.$/m);
   ok(demo.stdout.includes(`Watch them: curl -N ${server.url}/pipelines/p_demo/sse\n`));
 });
 
-Deno.test("deno task demo goes on after a restart of the service, and loses and repeats nothing", async () => {
+Deno.test("deno task demo loses and repeats no event when the service restarts", async () => {
   await using folder = new DataFolder();
   const settings = { RUNNEL_KV: folder.kv };
   let program = await Program.start(settings);
   const { url } = program;
   await using demo = new Demo("--url", url, "--pipeline", "p_shop");
-  await eventually("it has begun", () => demo.stdout.includes("Ctrl-C"));
+  await eventually("it has started", () => demo.stdout.includes("Ctrl-C"));
   program.kill("SIGKILL");
   await program.exit();
   await program[Symbol.asyncDispose]();
-  await eventually("it notices", () => demo.stderr.includes("Trying again"));
+  await eventually("it retries", () => demo.stderr.includes("Trying again"));
   match(demo.stderr, /^\S+\/ingest did not answer\. Trying again$/m);
 
   program = await Program.start({ ...settings, PORT: new URL(url).port });
@@ -100,7 +100,7 @@ Deno.test("deno task demo goes on after a restart of the service, and loses and 
   }
 });
 
-Deno.test("deno task demo says how to start a service where there is none", async () => {
+Deno.test("deno task demo says how to start the service when there is none", async () => {
   const { code, stdout, stderr } = await runTask("demo", { args: ["--url", "http://127.0.0.1:9"] });
   equal(code, 1);
   equal(stdout, "");
@@ -108,13 +108,13 @@ Deno.test("deno task demo says how to start a service where there is none", asyn
   match(stderr, /^Start the service first: deno task start$/m);
 });
 
-Deno.test("deno task demo refuses what it cannot take, in a line", async () => {
-  const wrong: [arg: string, says: RegExp][] = [
+Deno.test("deno task demo refuses invalid arguments in one line", async () => {
+  const invalid: [arg: string, says: RegExp][] = [
     ["--pipeline=demo", /^Cannot send to pipeline "demo": expected p_.*\n$/],
     ["--url=localhost", /^Cannot send to "localhost": expected an http or https URL\n$/],
     ["--speed=2", /^Unknown option '--speed'/],
   ];
-  for (const [arg, says] of wrong) {
+  for (const [arg, says] of invalid) {
     const { code, stdout, stderr } = await runTask("demo", { args: [arg] });
     deepEqual([code, stdout], [1, ""]);
     match(stderr, says);

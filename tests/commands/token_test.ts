@@ -7,7 +7,7 @@ import { bearing, SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Runs the command as its user does. */
+/** Runs the command as its users do. */
 async function run(args: readonly string[], secret = SECRET) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "token", ...args],
@@ -18,7 +18,7 @@ async function run(args: readonly string[], secret = SECRET) {
   return { code, stdout: out!, stderr: err! };
 }
 
-Deno.test("deno task token prints a token that the service takes, for what it was minted", async () => {
+Deno.test("deno task token prints a token that permits what its options say", async () => {
   const args = "--publish p_abc --subscribe p_team_* --subscribe p_x --channel orders --for 2m";
   const before = Math.floor(Date.now() / 1000);
   const { code, stdout, stderr } = await run(args.split(" "));
@@ -50,14 +50,14 @@ Deno.test("deno task token prints a token that the service takes, for what it wa
   equal(await publish("p_abc", "orders"), 401);
 });
 
-Deno.test("deno task token mints for an hour and all channels where nothing else is said", async () => {
+Deno.test("deno task token defaults to one hour and all channels", async () => {
   const { runnel, iat, exp } = decodeJwt((await run(["--publish", "*"])).stdout.trimEnd());
   deepEqual(runnel, { publish: ["*"], subscribe: [] });
   equal(exp! - iat!, 3600);
 });
 
 const mistakes: [args: string[], says: RegExp, secret?: string][] = [
-  [[], /^What is it for\? Give it --publish or --subscribe\n/],
+  [[], /^Cannot create a token: it permits nothing\. Add --publish or --subscribe\n/],
   [["--publish", "abc"], /^Cannot use abc: expected p_… or p_…\*\n/],
   [["--subscribe", "p_*_a"], /^Cannot use p_\*_a: /],
   [["--publish", "p_a", "--for", "soon"], /^Cannot use --for soon: expected a time such as 15m/],
@@ -65,13 +65,13 @@ const mistakes: [args: string[], says: RegExp, secret?: string][] = [
   [["--publish", "p_a", "--to", "p_b"], /^Unknown option '--to'/],
   [
     ["--publish", "p_a"],
-    /^Cannot sign: set RUNNEL_TOKEN_SECRET to the secret that the service/,
+    /^Cannot sign: RUNNEL_TOKEN_SECRET is not set\. Set it to the secret of the service/,
     "",
   ],
   [["--publish", "p_a"], /^Cannot sign: RUNNEL_TOKEN_SECRET: expected at least 32/, "too-short"],
 ];
 
-Deno.test("deno task token refuses what it cannot take, and says what to do", async () => {
+Deno.test("deno task token refuses invalid arguments, and says what to do", async () => {
   const runs = await Promise.all(mistakes.map(([args, , secret]) => run(args, secret)));
   for (const [index, { code, stdout, stderr }] of runs.entries()) {
     const [, says, secret] = mistakes[index]!;
@@ -81,7 +81,7 @@ Deno.test("deno task token refuses what it cannot take, and says what to do", as
   }
 });
 
-Deno.test("deno task token reads its secret, and nothing else of the machine", () => {
+Deno.test("deno task token may read its secret and nothing else of the machine", () => {
   match(
     denoJson.tasks.token,
     /^deno run --allow-env=RUNNEL_TOKEN_SECRET lib\/commands\/token\.ts$/,

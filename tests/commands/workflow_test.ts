@@ -6,16 +6,16 @@ import { runTask, type TaskResult } from "../support/task.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 import { createTestService } from "../support/test_service.ts";
 
-/** Nobody listens there. */
+/** Address without a service. */
 const NOWHERE = "http://127.0.0.1:9";
 
 const USAGE = /deno task workflow FILE\.\.\. --pipeline p_aBcDeF \[options\]/;
 
-/** A component that runs the lines. */
+/** Component file that runs some lines. */
 const component = (lines: string, rest = "") =>
   `export default defineComponent({ ${rest} async run({ steps, $ }) { ${lines} } });\n`;
 
-/** Runs files in a folder of their own with a service, and returns what came of it. */
+/** Runs files in their own folder with a service. Returns how it ended, and the stored events. */
 async function run(
   files: Record<string, string>,
   args: readonly string[],
@@ -35,12 +35,12 @@ async function run(
   return { ...result, stored };
 }
 
-/** What differs from run to run, made equal. */
+/** Replaces what differs from run to run. */
 function normal(text: string): string {
   return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1");
 }
 
-Deno.test("deno task workflow runs files as steps, and prints each and what was sent", async () => {
+Deno.test("deno task workflow runs files as steps, and prints the steps and the events", async () => {
   const { code, stdout, stderr, stored } = await run(
     {
       "first.js": component(`
@@ -82,7 +82,7 @@ const greet = component(
    methods: { greet() { return this.greeting + ", " + this.name; } },`,
 );
 
-Deno.test("deno task workflow --props takes those of one file, or of several by name", async () => {
+Deno.test("deno task workflow --props sets the props of one file, or of several by name", async () => {
   const props = JSON.stringify({ name: "Luke" });
   const one = await run({ "one.js": greet, props }, ["one.js", "--props", "props"]);
   deepEqual(one.stored, [{ channel: "greetings", payload: "Hello, Luke" }]);
@@ -92,7 +92,7 @@ Deno.test("deno task workflow --props takes those of one file, or of several by 
   deepEqual(two.stored.map(({ payload }) => payload), ["Hello, Luke", "Hi, Han"]);
 });
 
-Deno.test("deno task workflow ends early where a step says so, with 0", async () => {
+Deno.test("deno task workflow ends early and exits with 0 when a step calls $.flow.exit()", async () => {
   const { code, stdout, stored } = await run({
     "first.js": component(
       '$.send.sse({ channel: "c", payload: 1 }); return $.flow.exit("enough");',
@@ -104,7 +104,7 @@ Deno.test("deno task workflow ends early where a step says so, with 0", async ()
   deepEqual(stored, [{ channel: "c", payload: 1 }]);
 });
 
-Deno.test("deno task workflow delivers what was sent until a step failed, and exits with 1", async () => {
+Deno.test("deno task workflow delivers events and exits with 1 when a step fails", async () => {
   const { code, stdout, stderr, stored } = await run({
     "first.js": component('$.send.sse({ channel: "c", payload: 1 });'),
     "second.js": component('\n  $.send.sse({ channel: "c" });'),
@@ -120,7 +120,7 @@ Deno.test("deno task workflow delivers what was sent until a step failed, and ex
   deepEqual(stored, [{ channel: "c", payload: 1 }]);
 });
 
-Deno.test("deno task workflow delivers, then exits with 1, where a step left what fails behind", async () => {
+Deno.test("deno task workflow delivers events and exits with 1 when background work fails", async () => {
   const { code, stdout, stderr, stored } = await run({
     "first.js": component(`
       $.send.sse({ channel: "c", payload: 1 });
@@ -136,14 +136,14 @@ Deno.test("deno task workflow delivers, then exits with 1, where a step left wha
   match(stdout, /^sent 1 event$/m);
   match(
     stderr,
-    /left something behind that failed:\n Error: Cannot send: the workflow has finished/,
+    /^Cannot finish background work: .*\n Error: Cannot send: the workflow has finished/m,
   );
   match(stderr, /Await everything in the step first that calls \$\.send\.sse\(\)/);
-  match(stderr, /left something behind that failed:\n Error: no more droids/);
+  match(stderr, /^Cannot finish background work: .*\n Error: no more droids/m);
   deepEqual(stored, [{ channel: "c", payload: 1 }]);
 });
 
-Deno.test("deno task workflow says that a step awaits what never happens, and exits with 1", async () => {
+Deno.test("deno task workflow exits with 1 when a step awaits a promise that never settles", async () => {
   const { code, stdout, stderr } = await run({
     "first.js": component(""),
     "second.js": component("await new Promise(() => {});"),
@@ -152,7 +152,7 @@ Deno.test("deno task workflow says that a step awaits what never happens, and ex
   equal(stdout, "step first\n");
   equal(
     stderr,
-    "The workflow cannot finish: a step awaits what never happens. Nothing was sent\n",
+    "Cannot finish the workflow: a step awaits a promise that never settles. Nothing was sent\n",
   );
 });
 
@@ -165,7 +165,13 @@ const mistakes: {
   says: RegExp;
   usage?: boolean;
 }[] = [
-  { what: "no file", files: {}, args: [], says: /^Which file\? None was given/, usage: true },
+  {
+    what: "no file",
+    files: {},
+    args: [],
+    says: /^Cannot run: no file is given\. Name a component file\n/,
+    usage: true,
+  },
   {
     what: "an unknown option",
     files: {},
@@ -174,7 +180,7 @@ const mistakes: {
     usage: true,
   },
   {
-    what: "a file that is not there",
+    what: "a missing file",
     files: {},
     args: ["a.js"],
     says: /^Cannot run a\.js: there is no such file/,
@@ -200,7 +206,7 @@ const mistakes: {
     says: /^Cannot load a\.js:\n .*SyntaxError[^]*a\.js:2:/,
   },
   {
-    what: "a file that throws by itself",
+    what: "a file that throws",
     files: { "a.js": "\nundefined.foo();" },
     args: ["a.js"],
     says: /^Cannot load a\.js:\n TypeError: Cannot read properties[^]*a\.js:2:11/,
@@ -212,7 +218,7 @@ const mistakes: {
     says: /^Cannot run the workflow: the step name a is already used\. Rename the step\n$/,
   },
   {
-    what: "a wrong pipeline",
+    what: "an invalid pipeline",
     files: { "a.js": component("throw new Error('It ran')") },
     args: ["a.js", "--pipeline", "aBcDeF"],
     says: /^Cannot send to pipeline "aBcDeF": expected p_ followed by 1 to 62 letters/,
@@ -221,41 +227,41 @@ const mistakes: {
     what: "an empty pipeline",
     files: { "a.js": component("throw new Error('It ran')") },
     args: ["a.js", "--pipeline", ""],
-    says: /^To which pipeline\? Give it with --pipeline p_…/,
+    says: /^Cannot send: no pipeline is given\. Set it with --pipeline p_…/,
     usage: true,
   },
   {
-    what: "a wrong address",
+    what: "an invalid URL",
     files: { "a.js": component("throw new Error('It ran')") },
     args: ["a.js", "--url", "localhost:8000"],
     says: /^Cannot send to "localhost:8000": expected an http or https URL\n$/,
   },
   {
-    what: "an event that is no JSON",
+    what: "an event that is not JSON",
     files: { "a.js": component(""), "event.json": "{" },
     args: ["a.js", "--event", "event.json"],
     says: /^Cannot read event\.json: Expected property name/,
     usage: true,
   },
   {
-    what: "an event that is not there",
+    what: "a missing event file",
     files: { "a.js": component("") },
     args: ["a.js", "--event", "event.json"],
     says: /^Cannot read event\.json: No such file/,
     usage: true,
   },
   {
-    what: "props that are no object",
+    what: "props that are not an object",
     files: { "a.js": component(""), "props.json": "[]" },
     args: ["a.js", "--props", "props.json"],
     says: /^Cannot use props\.json: expected a JSON object/,
     usage: true,
   },
   {
-    what: "props of a step that is not there",
+    what: "props of an unknown step",
     files: { "a.js": greet, "b.js": greet, "props.json": '{"c":{}}' },
     args: ["a.js", "b.js", "--props", "props.json"],
-    says: /^Cannot use props\.json: c: expected the props of a step, by its name: a, b/,
+    says: /^Cannot use props\.json: c: expected props by the name of a step: a, b/,
     usage: true,
   },
   {
@@ -265,16 +271,16 @@ const mistakes: {
     says: /^Cannot run the step a: its prop name has no value\. Set one in props\n$/,
   },
   {
-    what: "a timeout that is none",
+    what: "an invalid timeout",
     files: { "a.js": component("") },
     args: ["a.js", "--timeout", "soon"],
-    says: /^Cannot use --timeout soon: expected seconds, more than 0/,
+    says: /^Cannot use --timeout soon: expected a number of seconds above 0/,
     usage: true,
   },
 ];
 
-Deno.test("deno task workflow says what to do about each mistake, and exits with 1", async (t) => {
-  // Two at a time, as there are processors.
+Deno.test("deno task workflow exits with 1 and says what to do after each mistake", async (t) => {
+  // Two at a time: each one starts a process.
   const queue = [...mistakes];
   const results = new Map<string, TaskResult>();
   await Promise.all([0, 1].map(async () => {
@@ -292,7 +298,7 @@ Deno.test("deno task workflow says what to do about each mistake, and exits with
   }
 });
 
-Deno.test("deno task workflow --help prints how it is used", async () => {
+Deno.test("deno task workflow --help prints the usage", async () => {
   const { code, stdout, stderr } = await runTask("workflow", { args: ["--help"] });
   match(stdout, USAGE);
   deepEqual([code, stderr], [0, ""]);
@@ -300,7 +306,7 @@ Deno.test("deno task workflow --help prints how it is used", async () => {
 
 // The service
 
-Deno.test("deno task workflow tells of a service that is not there, and gives up in time", async () => {
+Deno.test("deno task workflow retries until its timeout when the service is missing", async () => {
   await using folder = new TempFolder();
   await folder.write("a.js", component('$.send.sse({ channel: "c", payload: 1 });'));
   const { code, stdout, stderr } = await runTask("workflow", {
@@ -341,23 +347,23 @@ const seeds: [file: string, channel: string, names: string[]][] = [
 ];
 
 for (const [file, channel, names] of seeds) {
-  Deno.test(`deno task workflow runs ${file} of the seed document, and an EventSource hears it`, async () => {
+  Deno.test(`deno task workflow runs seed/${file}, and an EventSource receives it`, async () => {
     await using service = await createTestService();
     await using server = serveLocally(service.fetch);
     const source = new EventSource(`${server.url}/pipelines/p_a/sse`);
     try {
-      const heard: { data: unknown; id: string }[] = [];
+      const received: { data: unknown; id: string }[] = [];
       source.addEventListener(channel, ({ data, lastEventId }) => {
-        heard.push({ data: JSON.parse(data), id: lastEventId });
+        received.push({ data: JSON.parse(data), id: lastEventId });
       });
-      await eventually("it listens", () => source.readyState === source.OPEN);
+      await eventually("it is connected", () => source.readyState === source.OPEN);
       const folder = new URL("../seed/", import.meta.url).pathname;
       const args = [file, "--pipeline", "p_a", "--url", server.url];
       const { code, stdout, stderr } = await runTask("workflow", { args, folder });
       deepEqual([code, stderr], [0, ""]);
-      await eventually("it hears", () => heard.length >= names.length);
-      deepEqual(heard.map(({ data }) => data), names.map((name) => ({ name })));
-      for (const { id } of heard) ok(stdout.includes(`  ${id} ${channel}\n`));
+      await eventually("it has received all events", () => received.length >= names.length);
+      deepEqual(received.map(({ data }) => data), names.map((name) => ({ name })));
+      for (const { id } of received) ok(stdout.includes(`  ${id} ${channel}\n`));
     } finally {
       source.close();
     }
