@@ -3,53 +3,13 @@ import denoJson from "../../deno.json" with { type: "json" };
 import manifest from "../../lib/workflow.deno.json" with { type: "json" };
 import { launchChromium, systemChromium } from "../support/chromium.ts";
 import { serveLocally } from "../support/local_server.ts";
-import { type Need, testThatNeeds } from "../support/needs.ts";
-import { runTask } from "../support/task.ts";
-import { TempFolder } from "../support/temp_folder.ts";
+import { testThatNeeds } from "../support/needs.ts";
 import { createTestService } from "../support/test_service.ts";
+import { createProject, node, run } from "../support/workflow_package.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-const node: Need = {
-  isThere: await answers("node") && await answers("npm"),
-  install: "apt-get install -y nodejs npm",
-};
-
-async function answers(program: string): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/** Runs a program to its end, and returns what it printed. */
-async function run(program: string, args: string[], cwd: string | URL): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, cwd }).output();
-  const printed = new TextDecoder().decode(stdout);
-  ok(success, printed + new TextDecoder().decode(stderr));
-  return printed;
-}
-
-/** A project of somebody's that has installed the tarball. */
-async function createProject(): Promise<TempFolder> {
-  const project = new TempFolder();
-  try {
-    const tarball = `${project.path}/workflow.tgz`;
-    const { code, stderr } = await runTask("pack", { args: ["-o", tarball] });
-    equal(code, 0, stderr);
-    await project.write("package.json", '{ "type": "module", "private": true }');
-    const quiet = ["--offline", "--no-audit", "--no-fund"];
-    await run("npm", ["install", ...quiet, tarball], project.path);
-    return project;
-  } catch (error) {
-    await project[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
-/** The files of a folder and those below it, by their path in it. */
+/** Reads all files of a folder and its subfolders. Their keys are their paths in the folder. */
 async function readFiles(folder: string, below = ""): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for await (const { name, isDirectory } of Deno.readDir(`${folder}/${below}`)) {
@@ -162,14 +122,19 @@ const TSCONFIG = JSON.stringify({
   files: ["consumer.ts"],
 });
 
-testThatNeeds([node], "deno task pack makes what Node, TypeScript and npm take", async () => {
+testThatNeeds([node], "deno task pack creates a package for Node, TypeScript and npm", async () => {
   await using project = await createProject();
   const files = await readFiles(`${project.path}/node_modules/@runnel/workflow`);
   ok(files.has("workflow/mod.js") && files.has("workflow/mod.d.ts"));
   for (const [path, text] of files) {
-    match(path, /^(package\.json|(protocol\/event_rules|workflow\/\w+)(\.js|\.d\.ts))$/);
+    match(
+      path,
+      /^(package\.json|README\.md|LICENSE|(protocol\/event_rules|workflow\/\w+)(\.js|\.d\.ts))$/,
+    );
     ok(!text.includes(ROOT.pathname) && !text.includes("file://"), path);
   }
+  equal(files.get("README.md"), await Deno.readTextFile(new URL("lib/workflow/README.md", ROOT)));
+  equal(files.get("LICENSE"), await Deno.readTextFile(new URL("LICENSE", ROOT)));
   const { name, version, license, dependencies = {} } = JSON.parse(files.get("package.json")!);
   deepEqual({ name, version, license, dependencies }, {
     name: manifest.name,
@@ -188,18 +153,13 @@ testThatNeeds([node], "deno task pack makes what Node, TypeScript and npm take",
   const sent = { type: "greetings", data: '{"to":"Luke","by":"Leia"}' };
   deepEqual(events.slice(0, -1).map(({ type, data }) => ({ type, data })), [sent, sent]);
 
-  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
-  const [sample] = /^import \{ defineComponent, runWorkflow \}.*?(?=^```)/ms.exec(readme)!;
-  await project.write("readme.js", sample.replace("http://localhost:8000", server.url));
-  match(await run("node", ["readme.js"], project.path), /channel: 'events', id: '[\w-]{11}-1'/);
-
   await project.write("consumer.ts", CONSUMER);
   await project.write("tsconfig.json", TSCONFIG);
   const tsc = `${denoJson.imports.typescript}/tsc`;
   equal(await run(Deno.execPath(), ["run", "-A", tsc, "--project", project.path], ROOT), "");
 });
 
-Deno.test("lib/workflow/mod.ts needs nothing but its own files and what every platform has", async () => {
+Deno.test("lib/workflow/mod.ts needs only its own files and what every platform has", async () => {
   const info = await run(Deno.execPath(), ["info", "--json", "lib/workflow/mod.ts"], ROOT);
   const { modules } = JSON.parse(info) as { modules: { specifier: string }[] };
   ok(modules.length > 5);
@@ -215,9 +175,16 @@ Deno.test("lib/workflow/mod.ts needs nothing but its own files and what every pl
   }
 });
 
+Deno.test("lib/workflow/mod.ts shows the script that its README shows, which the tests run", async () => {
+  const source = await Deno.readTextFile(new URL("lib/workflow/mod.ts", ROOT));
+  const [, sample] = /```ts ignore\n(.*?) \* ```/s.exec(source)!;
+  const readme = await Deno.readTextFile(new URL("lib/workflow/README.md", ROOT));
+  ok(readme.includes(`\n${sample!.replaceAll(/^ \* ?/gm, "")}\`\`\`\n`));
+});
+
 testThatNeeds(
   [node, systemChromium],
-  "deno task pack makes what a page of another origin can import and send with",
+  "deno task pack creates modules that a page of another origin can use",
   async () => {
     await using project = await createProject();
     const files = await readFiles(`${project.path}/node_modules/@runnel/workflow`);

@@ -1,0 +1,39 @@
+/**
+ * Packs the npm package `@runnel/workflow`: `deno task pack`. Options of
+ * `deno pack` can be added, such as `--output`.
+ *
+ * `deno pack` takes the README, the license and the modules only from the folder
+ * of its configuration. So the program copies them into one folder and packs that.
+ *
+ * @module
+ */
+
+import { cp, mkdtemp, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import manifest from "../workflow.deno.json" with { type: "json" };
+
+const LIB = fileURLToPath(new URL("../", import.meta.url));
+
+/** Packs the package and returns the exit code of `deno pack`. */
+async function main(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), "runnel-pack-"));
+  try {
+    const config = join(folder, "deno.json");
+    await cp(join(LIB, "workflow.deno.json"), config);
+    await cp(join(LIB, "../LICENSE"), join(folder, "LICENSE"));
+    for (const path of manifest.publish.include) {
+      await cp(join(LIB, path), join(folder, path), { recursive: true });
+    }
+    await rename(join(folder, "workflow/README.md"), join(folder, "README.md"));
+    const { code } = await new Deno.Command(Deno.execPath(), {
+      args: ["pack", "--allow-dirty", "--no-source-maps", "--config", config, ...Deno.args],
+    }).spawn().status;
+    return code;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+if (import.meta.main) Deno.exitCode = await main();
