@@ -9,107 +9,163 @@ import {
   MAX_PAYLOAD_DEPTH,
 } from "../../lib/protocol/event_rules.ts";
 import denoJson from "../../deno.json" with { type: "json" };
+import manifest from "../../lib/workflow.deno.json" with { type: "json" };
 import { launchChromium, systemChromium, testInChromium } from "../support/chromium.ts";
 import { answers, denoKvFolder, testWithDenokv } from "../support/denokv.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, PATIENCE_MS } from "../support/eventually.ts";
 import { testThatNeeds } from "../support/needs.ts";
 import { Nginx, systemNginx } from "../support/nginx.ts";
 import { DataFolder, Program } from "../support/program.ts";
+import { findReadme, readmes, writeDeno } from "../support/readme.ts";
 import { StreamReader } from "../support/stream_reader.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 import { SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
+import { createProject, node, run } from "../support/workflow_package.ts";
 
-const README = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+const README = findReadme("README.md");
+const WORKFLOW_README = findReadme("lib/workflow/README.md");
 const ADDRESS = "http://localhost:8000";
 
-/** The samples of a language, as they stand in the README. */
-function samples(language: string): string[] {
-  const fences = README.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"));
-  return [...fences].map(([, sample]) => sample!);
-}
+/** Time that a command gets to end after its expected output, in milliseconds. */
+const END_MS = 1000;
 
-/** The one sample of a language that has a text in it. */
-function sample(language: string, text: string): string {
-  const found = samples(language).filter((sample) => sample.includes(text));
-  equal(found.length, 1, text);
-  return found[0]!;
-}
-
-/** What differs from run to run, made equal. */
+/** Replaces what differs from run to run. */
 function normal(text: string): string {
   return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1").replace(/^retry: \d+$/m, "retry: MS");
 }
 
-/** Runs a command until it ends or has printed as much as is expected. */
-async function run(command: string, expected: string, cwd?: string): Promise<string> {
+/**
+ * Runs a command and returns what it prints. A command that does not end by
+ * itself, such as one that follows a stream, is stopped after the expected output.
+ */
+async function print(
+  command: string,
+  expected: string,
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<string> {
   const child = new Deno.Command("bash", {
     args: ["-c", `exec ${command}`],
     stdout: "piped",
     stderr: "null",
-    ...(cwd === undefined ? {} : { cwd }),
+    ...options,
   }).spawn();
+  let wasStopped = false;
+  const stopAfter = (ms: number) =>
+    setTimeout(() => {
+      wasStopped = true;
+      try {
+        child.kill("SIGTERM");
+      } catch (error) {
+        // It has ended in this moment.
+        if (!(error instanceof TypeError)) throw error;
+      }
+    }, ms);
+  let timer = stopAfter(PATIENCE_MS);
   let printed = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     printed += text;
-    if (normal(printed).length >= normal(expected).length) break;
+    if (normal(printed).length < normal(expected).length) continue;
+    clearTimeout(timer);
+    timer = stopAfter(END_MS);
   }
-  try {
-    child.kill("SIGTERM");
-  } catch (error) {
-    // It has ended by itself.
-    if (!(error instanceof TypeError)) throw error;
-  }
-  await child.status;
+  const { success } = await child.status;
+  clearTimeout(timer);
+  ok(success || wasStopped, command);
   return printed;
 }
 
+/** The commands of a sample of a terminal, each with the output that it shows. */
+function readCommands(text: string): [command: string, expected: string][] {
+  return text.split(/^\$ /m).slice(1).map((step) => {
+    const [, command, expected] = /^(.*?[^\\])\n(.*)$/s.exec(step)!;
+    return [command!, expected!];
+  });
+}
+
+// Every README
+
+for (const readme of readmes) {
+  const { path } = readme;
+
+  Deno.test(`${path} names tasks and a package that exist`, () => {
+    for (const [, task] of readme.text.matchAll(/\bdeno(?:@[\d.]+)? task ([\w:]+)/g)) {
+      ok(Object.hasOwn(denoJson.tasks, task!), task);
+    }
+    for (const [, version] of readme.text.matchAll(/\brunnel-workflow-([\d.]+)\.tgz/g)) {
+      equal(version, manifest.version);
+    }
+  });
+
+  Deno.test(`${path} links files and headings that exist`, async () => {
+    for (const link of readme.links) {
+      const [file, anchor] = link.split("#");
+      if (file) await Deno.stat(new URL(file, readme.url));
+      else ok(readme.anchors.includes(anchor!), link);
+    }
+  });
+
+  // A test does not change its machine.
+  const commands = readme.samples("console").flatMap(readCommands)
+    .filter(([command]) => !command.startsWith("sudo "));
+  const usesNode = commands.some(([command]) => command.startsWith("node "));
+  const files = readme.all.flatMap(({ file, text }) => file === undefined ? [] : [{ file, text }]);
+
+  const needs = usesNode ? [node] : [];
+  const hasSession = commands.length + files.length > 0;
+  if (hasSession) {
+    testThatNeeds(needs, `${path} shows what its commands print`, async () => {
+      await using data = new DataFolder();
+      await using program = await Program.start({ RUNNEL_KV: data.kv });
+      await using folder = usesNode ? await createProject() : new TempFolder();
+      for (const { file, text } of files) {
+        ok(commands.some(([command]) => command.split(" ").includes(file)), file);
+        await folder.write(file, text.replaceAll(ADDRESS, program.url));
+      }
+      await using bin = new TempFolder();
+      await writeDeno(bin.path, program.url);
+      const env = { PATH: `${bin.path}:${Deno.env.get("PATH")}`, NO_COLOR: "1" };
+      for (const [command, expected] of commands) {
+        const line = command.replaceAll(ADDRESS, program.url);
+        const printed = await print(line, expected, { cwd: folder.path, env });
+        equal(normal(printed).trimEnd(), normal(expected).trimEnd());
+      }
+    });
+  }
+
+  const scripts = readme.samples("js").filter((text) =>
+    !files.some((file) => file.text === text) && text.includes('from "@runnel/workflow"')
+  );
+  if (scripts.length > 0) {
+    testThatNeeds([node], `${path} has scripts that send events`, async () => {
+      await using data = new DataFolder();
+      await using program = await Program.start({ RUNNEL_KV: data.kv });
+      await using project = await createProject();
+      for (const [index, text] of scripts.entries()) {
+        await project.write("script.js", text.replaceAll(ADDRESS, program.url));
+        const printed = await run("node", ["script.js"], project.path);
+        match(normal(printed), new RegExp(`channel: 'events', id: 'EPOCH-${index + 1}'`));
+      }
+    });
+  }
+}
+
+// README.md
+
 Deno.test("README's first two commands name tasks that are there", () => {
-  const [commands] = samples("sh");
+  const [commands] = README.samples("sh");
   const tasks = [...commands!.matchAll(/^npx -y deno@2\.9 task (\w+)$/gm)].map(([, task]) => task);
   deepEqual(tasks, ["start", "test"]);
   for (const task of tasks) ok(denoJson.tasks[task as "start" | "test"]);
 });
 
-Deno.test("README's session prints what it shows", async () => {
-  await using folder = new DataFolder();
-  await using program = await Program.start({ RUNNEL_KV: folder.kv });
-  const [session] = samples("console");
-  const steps = session!.split(/^\$ /m).slice(1);
-  equal(steps.length, 3);
-  for (const step of steps) {
-    const [, command, expected] = /^(.*?[^\\])\n(.*)$/s.exec(step)!;
-    const printed = await run(command!.replaceAll(ADDRESS, program.url), expected!);
-    equal(normal(printed).trimEnd(), normal(expected!).trimEnd());
-  }
-});
-
-Deno.test("README's component file sends what it says", async () => {
-  await using folder = new DataFolder();
-  await using program = await Program.start({ RUNNEL_KV: folder.kv });
-  await using stack = new AsyncDisposableStack();
-  const cwd = stack.adopt(
-    await Deno.makeTempDir(),
-    (folder) => Deno.remove(folder, { recursive: true }),
-  );
-  await Deno.writeTextFile(`${cwd}/hello.js`, sample("js ignore", "// hello.js"));
-  const [, command, expected] = /^\$ deno (.*?)\n(.*)$/s.exec(sample("console", "hello.js"))!;
-  const args = [...command!.split(" "), "--url", program.url];
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "--config", "deno.json", ...args.slice(1)],
-    env: { INIT_CWD: cwd, NO_COLOR: "1" },
-    stderr: "null",
-  }).output();
-  const printed = new TextDecoder().decode(stdout);
-  equal(normal(printed).replace("EPOCH-1", "EPOCH-3"), normal(expected!));
-});
-
 Deno.test("README's Node script receives an event", async () => {
-  const script = sample("js ignore", "new EventSource");
+  const script = README.sample("js", "new EventSource");
   await using folder = new DataFolder();
   await using program = await Program.start({ RUNNEL_KV: folder.kv });
   const cwd = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${cwd}/receive.mjs`, script.replaceAll(ADDRESS, program.url));
-    match(README, /After `npm install eventsource`/);
+    match(README.text, /After `npm install eventsource`/);
     const install = await new Deno.Command("npm", { args: ["install", "eventsource"], cwd })
       .output();
     ok(install.success, new TextDecoder().decode(install.stderr));
@@ -119,14 +175,14 @@ Deno.test("README's Node script receives an event", async () => {
       body: '{"name":"Luke Skywalker"}',
     }).then((response) => response.body?.cancel());
     const expected = "New event: EPOCH-1 { name: 'Luke Skywalker' }\n";
-    equal(normal(await run("node receive.mjs", expected, cwd)), expected);
+    equal(normal(await print("node receive.mjs", expected, { cwd })), expected);
   } finally {
     await Deno.remove(cwd, { recursive: true });
   }
 });
 
 testInChromium("README's page receives an event", async () => {
-  const [page] = samples("html");
+  const [page] = README.samples("html");
   await using folder = new DataFolder();
   await using program = await Program.start({ RUNNEL_KV: folder.kv });
   await using stack = new AsyncDisposableStack();
@@ -136,15 +192,15 @@ testInChromium("README's page receives an event", async () => {
   const tab = await browser.newPage();
   const said = tab.waitForEvent("console");
   await tab.goto(`file://${file}`);
-  const [publish] = samples("console")[0]!.split(/^\$ /m).slice(1);
-  const [, command, answer] = /^(.*?[^\\])\n(.*)$/s.exec(publish!)!;
-  await run(command!.replaceAll(ADDRESS, program.url), answer!);
+  const [publish] = readCommands(README.sample("console", "/ingest"));
+  const [command, answer] = publish!;
+  await print(command.replaceAll(ADDRESS, program.url), answer);
   equal((await said).text(), 'New event from the event stream:  {"name":"Luke Skywalker"}');
 });
 
 /** README's settings for nginx, which reach a service at another address. */
 function nginxSample(url: string): string {
-  const [settings, ...others] = samples("nginx");
+  const [settings, ...others] = README.samples("nginx");
   equal(others.length, 0);
   ok(settings!.includes(`proxy_pass ${ADDRESS.replace("localhost", "127.0.0.1")};`));
   return settings!.replace(/proxy_pass \S+;/, `proxy_pass ${url};`);
@@ -196,11 +252,11 @@ testThatNeeds(
 
 Deno.test("README's nginx settings are those of /diagnose", async () => {
   const html = await Deno.readTextFile(new URL("../../lib/pages/diagnose.html", import.meta.url));
-  ok(html.includes(`<code>${samples("nginx")[0]!.trimEnd()}</code>`));
+  ok(html.includes(`<code>${README.samples("nginx")[0]!.trimEnd()}</code>`));
 });
 
 Deno.test("README's claim is one that the service reads", () => {
-  const { exp, runnel } = JSON.parse(sample("json", '"runnel"'));
+  const { exp, runnel } = JSON.parse(README.sample("json", '"runnel"'));
   deepEqual(readGrant(runnel, exp * 1000), { ...runnel, endsAt: 1_800_000_000_000 });
 });
 
@@ -222,8 +278,8 @@ Deno.test("README's token opens a stream by README's ticket", async () => {
     }).output();
     return new TextDecoder().decode(stdout).trimEnd();
   };
-  const token = await shell(sample("sh", "task token"), { RUNNEL_TOKEN_SECRET: SECRET });
-  const command = sample("sh", "/tickets").replaceAll(ADDRESS, program.url);
+  const token = await shell(README.sample("sh", "task token"), { RUNNEL_TOKEN_SECRET: SECRET });
+  const command = README.sample("sh", "/tickets").replaceAll(ADDRESS, program.url);
   const { url, expires } = JSON.parse(await shell(command, { TOKEN: token }));
   ok(Date.parse(expires) > Date.now());
   const stream = new StreamReader(await fetch(url));
@@ -232,7 +288,7 @@ Deno.test("README's token opens a stream by README's ticket", async () => {
 });
 
 testWithDenokv("README's processes on a KV server are one service", async () => {
-  const [secret, server, ...processes] = sample("sh", "denokv ").trimEnd().split("\n");
+  const [secret, server, ...processes] = README.sample("sh", "denokv ").trimEnd().split("\n");
   equal(processes.length, 2);
   await using stack = new AsyncDisposableStack();
   const folder = stack.adopt(
@@ -283,15 +339,10 @@ testWithDenokv("README's processes on a KV server are one service", async () => 
   for (const stream of streams) await stream.cancel();
 });
 
-/** The rows of the table under a heading, as their cells. */
-function rows(heading: string): string[][] {
-  const [section] = README.split(`\n## ${heading}\n`)[1]!.split("\n## ");
-  const lines = section!.split("\n").filter((line) => line.startsWith("|")).slice(2);
-  return lines.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
-}
-
 Deno.test("README names every setting with its default, and no other", () => {
-  const settings = rows("Settings").map((cells) => cells.map((cell) => cell.replaceAll("`", "")));
+  const settings = README.rows("Settings").map((cells) =>
+    cells.map((cell) => cell.replaceAll("`", ""))
+  );
   // What Deno Deploy sets is not a setting of the user's.
   deepEqual(
     settings.map(([name]) => name),
@@ -302,13 +353,15 @@ Deno.test("README names every setting with its default, and no other", () => {
   }
 });
 
-Deno.test("README's limits are those of the code", () => {
-  const limits = Object.fromEntries(rows("Limits"));
-  equal(limits["Body of a request"], `${MAX_BODY_BYTES / 1024} KiB, not compressed`);
-  equal(limits["Events of a request"], MAX_EVENTS.toLocaleString("en"));
-  equal(
-    limits["Payload"],
-    `${MAX_PAYLOAD_BYTES / 1024} KiB as JSON in UTF-8, ${MAX_PAYLOAD_DEPTH} levels deep`,
-  );
-  equal(limits["Channels that a stream names"], String(MAX_CHANNELS));
-});
+for (const [readme, note] of [[README, ", not compressed"], [WORKFLOW_README, ""]] as const) {
+  Deno.test(`${readme.path} names the limits of the code`, () => {
+    const limits = Object.fromEntries(readme.rows("Limits"));
+    equal(limits["Body of a request"], `${MAX_BODY_BYTES / 1024} KiB${note}`);
+    equal(limits["Events of a request"], MAX_EVENTS.toLocaleString("en"));
+    equal(
+      limits["Payload"],
+      `${MAX_PAYLOAD_BYTES / 1024} KiB as JSON in UTF-8, ${MAX_PAYLOAD_DEPTH} levels deep`,
+    );
+    if (readme === README) equal(limits["Channels that a stream names"], String(MAX_CHANNELS));
+  });
+}
