@@ -91,7 +91,7 @@ export class DeliveryError extends Error {
   /**
    * Creates an error.
    *
-   * @param message What happened, and what to do.
+   * @param message The reason of the failure, and its remedy.
    * @param details The events that were delivered and those that were not, and
    *   the HTTP status of the last answer.
    * @param options The error underneath, as `cause`.

@@ -47,7 +47,7 @@ export interface Accepted {
 export interface FailedAttempt {
   /** Status of the answer; `null` if there was none. */
   status: number | null;
-  /** What happened, as the first half of a sentence. */
+  /** Description of the failure, without a period. */
   reason: string;
   /** Whether another attempt may succeed. */
   isTransient: boolean;
@@ -70,7 +70,7 @@ export async function publishOnce(
   if (token) headers.set("Authorization", `Bearer ${token}`);
   const controller = new AbortController();
   const { signal } = controller;
-  // Not `AbortSignal.timeout`, which Node refuses fractions of a millisecond.
+  // Not `AbortSignal.timeout`: in Node it refuses fractions of a millisecond.
   const timer = setTimeout(() => {
     controller.abort(new Error(`It took longer than ${maxMs} ms`));
   }, maxMs);
@@ -85,14 +85,15 @@ export async function publishOnce(
     ({ status } = response);
     const answer = await Promise.race([response.text(), late]);
     if (status === 202) return { ids: readIds(answer, events.length) };
-    // A redirected publish often arrives as a GET, so the address says what went wrong.
+    // A redirected POST often arrives as a GET, so the message names where it arrived.
     const from = response.redirected ? `${response.url}, where ${url} leads,` : url;
     const reason = `${from} answered ${status}${readDetail(answer)}`;
     const retryAfterMs = readRetryAfter(response, now());
     return { status, reason, isTransient: isTransient(status), retryAfterMs };
   } catch (cause) {
-    const how = status === null ? "did not answer" : `answered ${status}, but not all of it came`;
-    const reason = `${url} ${how}`;
+    const reason = status === null
+      ? `${url} did not answer`
+      : `${url} answered ${status}, but the answer is incomplete`;
     return { status, reason, isTransient: isTransient(status), retryAfterMs: 0, cause };
   } finally {
     clearTimeout(timer);

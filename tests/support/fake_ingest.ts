@@ -1,19 +1,19 @@
 /**
- * A service that is no more than the `fetch` of a workflow, with its time in the
- * test's hands.
+ * A service that is only the `fetch` of a workflow, with a clock that the test
+ * controls.
  *
  * @module
  */
 
 import type { DeliveryOptions } from "../../lib/workflow/mod.ts";
 
-/** What an attempt meets: a status, an answer, or a failure to get one. */
+/** Answer to an attempt: a status, a response, or a network error. */
 export type Answer = number | (() => Response) | Error;
 
-/** A request as it arrived. */
+/** Request as it arrived. */
 export interface ArrivedRequest {
   url: string;
-  /** The time since the first request, in milliseconds. */
+  /** Time since the start, in milliseconds. */
   at: number;
   headers: Headers;
   key: string;
@@ -21,7 +21,7 @@ export interface ArrivedRequest {
   events: { pipeline: string; channel: string; payload: unknown }[];
 }
 
-/** Answers with what it was told, one after the other, and then accepts everything. */
+/** Gives the answers of its constructor one after the other, then accepts all requests. */
 export class FakeIngest {
   readonly #answers: Answer[];
   readonly #start = Date.UTC(2026, 0, 1);
@@ -29,14 +29,14 @@ export class FakeIngest {
   /** The time, in milliseconds. */
   now = this.#start;
   readonly requests: ArrivedRequest[] = [];
-  /** How long was waited between attempts, in milliseconds. */
+  /** Pauses between attempts, in milliseconds. */
   readonly pauses: number[] = [];
 
   constructor(...answers: Answer[]) {
     this.#answers = answers;
   }
 
-  /** What a delivery works with. Without jitter each pause is its longest. */
+  /** Options of a delivery to it. Without jitter, each pause has its maximum length. */
   get delivery(): Required<Omit<DeliveryOptions, "maxMs" | "onRetry">> {
     return {
       fetch: async (url, init) => {

@@ -1,5 +1,5 @@
 /**
- * The commands of deno.json in processes of their own, as `deno task` runs them.
+ * Tasks of deno.json, each in its own process, as `deno task` runs them.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import denoJson from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** How a command is run. */
+/** Options for {@linkcode startTask}. */
 export interface TaskOptions {
   args: readonly string[];
-  /** Where its user is. */
+  /** Working folder of the user. */
   folder?: string;
   token?: string;
 }
 
-/** How a command ended. */
+/** Result of a task. */
 export interface TaskResult {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** Starts a command, without the task runner, which is signalled in its own way. */
+/** Starts a task without the task runner, which handles signals in its own way. */
 export function startTask(
   name: keyof typeof denoJson.tasks,
   { args, folder = Deno.cwd(), token = "" }: TaskOptions,
@@ -39,7 +39,7 @@ export function startTask(
   }).spawn();
 }
 
-/** Runs a command to its end. */
+/** Runs a task to its end. */
 export async function runTask(
   name: keyof typeof denoJson.tasks,
   options: TaskOptions,

@@ -4,12 +4,12 @@
  * @module
  */
 
-/** A folder for one test. */
+/** Folder for one test. */
 export class TempFolder implements AsyncDisposable {
   /** Its path. */
   readonly path: string = Deno.makeTempDirSync();
 
-  /** Makes a file, and returns its path. */
+  /** Writes a file, and returns its path. */
   async write(name: string, content: string): Promise<string> {
     const path = `${this.path}/${name}`;
     await Deno.writeTextFile(path, content);

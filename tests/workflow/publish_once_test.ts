@@ -150,7 +150,7 @@ for (const body of incomplete) {
     const { status, reason, isTransient } = failed(await answer(202, body));
     deepEqual({ status, reason, isTransient }, {
       status: 202,
-      reason: "http://localhost:8000/ingest answered 202, but not all of it came",
+      reason: "http://localhost:8000/ingest answered 202, but the answer is incomplete",
       isTransient: true,
     });
   });

@@ -134,7 +134,7 @@ Deno.test("publish() waits for Retry-After, in seconds or a date, and its back-o
   deepEqual(ingest.requests.map(({ at }) => at), [0, 7200, 17_400]);
 });
 
-Deno.test("publish() gives up at once when Retry-After exceeds its time", async () => {
+Deno.test("publish() stops at once when Retry-After exceeds its time", async () => {
   const ingest = new FakeIngest(busy("3600"));
   const error = await errorOf(publish(HERE, numbered(1), ingest.delivery));
   deepEqual(ingest.pauses, []);
@@ -144,7 +144,7 @@ Deno.test("publish() gives up at once when Retry-After exceeds its time", async 
   );
 });
 
-Deno.test("publish() gives up after a minute or maxMs, for all requests together", async () => {
+Deno.test("publish() stops after a minute or maxMs, for all requests together", async () => {
   for (const maxMs of [undefined, 1000]) {
     const ingest = new FakeIngest(202, ...Array(100).fill(new TypeError("refused")));
     const options: DeliveryOptions = maxMs === undefined ? {} : { maxMs };
