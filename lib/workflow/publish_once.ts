@@ -57,7 +57,7 @@ export interface FailedAttempt {
   cause?: unknown;
 }
 
-/** Makes a request once. It does not throw: a failure is an outcome. */
+/** Sends a request once. It does not throw: a failure is an outcome. */
 export async function publishOnce(
   url: URL,
   { events, body, idempotencyKey }: PublishRequest,
