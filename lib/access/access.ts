@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
 import { covers, EVERYTHING, type Grant, grantedChannels } from "./grant.ts";
 import { guardOpenService } from "./local_only.ts";
@@ -20,8 +20,8 @@ export interface AccessOptions {
   config: AccessConfig;
   /** The origins whose pages may use the service. */
   allowOrigins: "*" | readonly string[];
-  /** Whose time it is. */
-  clock: Clock;
+  /** Clock that tokens expire by. */
+  runtime: Pick<Runtime, "clock">;
   /** The tickets. */
   tickets: Tickets;
 }
@@ -64,7 +64,7 @@ export class Access {
    */
   constructor(options: AccessOptions) {
     this.#options = options;
-    this.#verifier = new TokenVerifier(options.config, options.clock);
+    this.#verifier = new TokenVerifier(options.config, options.runtime);
   }
 
   /**

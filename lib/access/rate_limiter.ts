@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 
 /** How long requests are counted together, in milliseconds. */
 const WINDOW_MS = 1000;
@@ -12,7 +12,7 @@ const WINDOW_MS = 1000;
 /** Counts the requests of each second, by whose they are. */
 export class PublishRate {
   readonly #perSecond: number;
-  readonly #clock: Clock;
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #counts = new Map<string, number>();
   #until = -Infinity;
 
@@ -20,11 +20,11 @@ export class PublishRate {
    * Makes a counter.
    *
    * @param perSecond How many requests each may make in a second.
-   * @param clock Whose time it is.
+   * @param runtime Clock that the seconds are taken from.
    */
-  constructor(perSecond: number, clock: Clock) {
+  constructor(perSecond: number, runtime: Pick<Runtime, "clock">) {
     this.#perSecond = perSecond;
-    this.#clock = clock;
+    this.#runtime = runtime;
   }
 
   /**
@@ -36,15 +36,15 @@ export class PublishRate {
    * @example
    * ```ts
    * import { throws } from "node:assert/strict";
-   * import { systemClock } from "../base/mod.ts";
+   * import { systemRuntime } from "../base/mod.ts";
    *
-   * const rate = new PublishRate(1, systemClock);
+   * const rate = new PublishRate(1, systemRuntime);
    * rate.count("192.0.2.1");
    * throws(() => rate.count("192.0.2.1"), { type: "too-many-requests" });
    * ```
    */
   count(who: string): void {
-    const now = this.#clock.now();
+    const now = this.#runtime.clock.now();
     // All at once, so that nobody has to be forgotten one by one. A machine's
     // clock may also be set back.
     if (now >= this.#until || now < this.#until - WINDOW_MS) {

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Head, Log, Ticket } from "../log/mod.ts";
 import { parseEventId, type Position } from "../protocol/mod.ts";
 import { grantedChannels } from "./grant.ts";
@@ -25,8 +25,8 @@ const MAX_CHECKED = 1000;
 export interface TicketsOptions {
   /** The log, which has them. */
   log: Pick<Log, "open" | "readTicket" | "writeTicket" | "ticketGenerations">;
-  /** Whose time it is. */
-  clock: Clock;
+  /** Clock and reporter. */
+  runtime: Pick<Runtime, "clock" | "report">;
   /** How long a ticket waits for its first use, in milliseconds. */
   ticketMs: number;
   /** How long a session may last, in milliseconds. */
@@ -35,8 +35,6 @@ export interface TicketsOptions {
   history: number;
   /** How often sessions that were taken over elsewhere are looked for, in milliseconds. */
   checkMs: number;
-  /** Hears of trouble that nobody else is told of. */
-  report: Report;
 }
 
 /** What a ticket is for. */
@@ -109,7 +107,7 @@ export class Tickets implements Disposable {
    * @throws {RunnelError} `log-unavailable` if it cannot be stored.
    */
   async issue(scope: TicketScope): Promise<{ secret: string; spendBy: number }> {
-    const { log, clock, ticketMs } = this.#options;
+    const { log, runtime: { clock }, ticketMs } = this.#options;
     const secret = crypto.getRandomValues(new Uint8Array(16))
       .toBase64({ alphabet: "base64url", omitPadding: true });
     const spendBy = Math.min(clock.now() + ticketMs, scope.endsAt);
@@ -126,7 +124,7 @@ export class Tickets implements Disposable {
    * @throws {RunnelError} `forbidden`; `log-unavailable` if the store does not answer.
    */
   async open(secret: string, use: TicketUse): Promise<OpenSession> {
-    const { log, clock } = this.#options;
+    const { log, runtime: { clock } } = this.#options;
     const hash = await digest(secret);
     while (true) {
       const entry = await log.readTicket(hash);
@@ -183,7 +181,7 @@ export class Tickets implements Disposable {
       this.#held.set(hash, held);
       older?.controller.abort();
     }
-    this.#timer ??= this.#options.clock.every(this.#options.checkMs, () => this.#check());
+    this.#timer ??= this.#options.runtime.clock.every(this.#options.checkMs, () => this.#check());
     return {
       channels,
       endsAt,
@@ -198,7 +196,7 @@ export class Tickets implements Disposable {
 
   /** Ends the streams whose sessions were taken over in another isolate or process. */
   async #check(): Promise<void> {
-    const { log, report } = this.#options;
+    const { log, runtime } = this.#options;
     const hashes = [...this.#held.keys()];
     try {
       for (let i = 0; i < hashes.length; i += MAX_CHECKED) {
@@ -213,7 +211,7 @@ export class Tickets implements Disposable {
       }
     } catch (error) {
       // They are looked for again; until then the streams stay.
-      report("Cannot look after the sessions of tickets", error);
+      runtime.report("Cannot look after the sessions of tickets", error);
     }
   }
 

@@ -8,7 +8,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { createRemoteJWKSet, customFetch, decodeProtectedHeader, errors, jwtVerify } from "jose";
-import { type Clock, RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
 import { EVERYTHING, type Grant, readGrant } from "./grant.ts";
 
@@ -43,17 +43,17 @@ type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
  * @example
  * ```ts
  * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/mod.ts";
+ * import { systemRuntime as runtime } from "../base/mod.ts";
  *
  * const tokens = ["a-token-of-a-publisher"];
  * const keys = { publishTokens: tokens, tokenSecret: null, jwksUrl: null };
- * const verifier = new TokenVerifier(keys, clock);
+ * const verifier = new TokenVerifier(keys, runtime);
  * deepEqual((await verifier.verify("a-token-of-a-publisher"))!.grant.publish, ["*"]);
  * equal(await verifier.verify("another"), null);
  * ```
  */
 export class TokenVerifier {
-  readonly #clock: Clock;
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #publishTokens: Promise<Uint8Array[]>;
   readonly #secret: Uint8Array | null;
   readonly #publicKeys: ReturnType<typeof createRemoteJWKSet> | null;
@@ -62,10 +62,10 @@ export class TokenVerifier {
    * Makes a verifier.
    *
    * @param keys What tokens are compared with and verified by.
-   * @param clock Whose time it is.
+   * @param runtime Clock that expiry is compared with.
    */
-  constructor({ publishTokens, tokenSecret, jwksUrl }: Keys, clock: Clock) {
-    this.#clock = clock;
+  constructor({ publishTokens, tokenSecret, jwksUrl }: Keys, runtime: Pick<Runtime, "clock">) {
+    this.#runtime = runtime;
     this.#publishTokens = Promise.all(publishTokens.map(digest));
     this.#secret = tokenSecret === null ? null : new TextEncoder().encode(tokenSecret);
     this.#publicKeys = jwksUrl === null
@@ -93,7 +93,7 @@ export class TokenVerifier {
   }
 
   async #verifyJwt(token: string): Promise<Grant | null> {
-    const currentDate = new Date(this.#clock.now());
+    const currentDate = new Date(this.#runtime.clock.now());
     const algorithm = readAlgorithm(token);
     if (algorithm === null) return null;
     try {

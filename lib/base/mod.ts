@@ -1,5 +1,5 @@
 /**
- * Clock, errors, reports, semaphore and quota, with no notion of events.
+ * Clock, errors, reports, runtime, semaphore and quota, with no notion of events.
  *
  * @module
  */
@@ -9,4 +9,5 @@ export { RunnelError, type RunnelErrorType } from "./errors.ts";
 export { isLoopback } from "./loopback.ts";
 export { Places } from "./quota.ts";
 export { createReport, describeCause, type Report } from "./report.ts";
+export { type Runtime, systemRuntime } from "./runtime.ts";
 export { Turns } from "./semaphore.ts";

@@ -41,7 +41,7 @@ const OUTAGES: readonly RunnelErrorType[] = [
 export function createApp(
   options: AppOptions,
 ): (request: Request, info?: RequestInfo) => Promise<Response> {
-  const { hub, access, config, report } = options;
+  const { hub, access, config, runtime } = options;
   const app = new OpenAPIHono<{ Bindings: RequestInfo }>();
   const routes = createRoutes(config.history);
   const enter = createEntrance(options);
@@ -108,7 +108,7 @@ export function createApp(
   /** Tells the operator of what is no client's fault. */
   function reportOutage(c: AppContext, error: Error): void {
     if (error instanceof RunnelError && !OUTAGES.includes(error.type)) return;
-    report(`Cannot ${c.req.method} ${c.req.path}`, error);
+    runtime.report(`Cannot ${c.req.method} ${c.req.path}`, error);
   }
 
   return async (request, info) =>

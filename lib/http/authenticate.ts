@@ -11,8 +11,8 @@ import { addressOf, type AppContext, type AppOptions } from "./context.ts";
 export type Entrance = (c: AppContext) => Promise<Bearer | null>;
 
 /** Makes the entrance, which counts. */
-export function createEntrance({ access, config, clock }: AppOptions): Entrance {
-  const rate = new PublishRate(config.publishRate, clock);
+export function createEntrance({ access, config, runtime }: AppOptions): Entrance {
+  const rate = new PublishRate(config.publishRate, runtime);
   return async (c) => {
     const bearer = await access.bearer(c.req.raw);
     const who = bearer?.id ?? addressOf(c, config);

@@ -7,7 +7,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import type { z } from "zod";
 import { type Access, clientAddress, type Tickets } from "../access/mod.ts";
-import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
 import type { Route } from "./openapi.ts";
@@ -34,12 +34,8 @@ export interface AppOptions {
   tickets: Tickets;
   /** The settings. */
   config: Config;
-  /** Whose time it is. */
-  clock: Clock;
-  /** A number from 0 up to 1, for jitter. */
-  random: () => number;
-  /** Hears of failures that clients are told nothing of. */
-  report: Report;
+  /** Clock, random numbers and reporter. */
+  runtime: Runtime;
 }
 
 /** Answers a route. */
@@ -59,9 +55,9 @@ export function contentType(c: AppContext): string | null {
 }
 
 /** Reads a body within the limits. */
-export async function bodyOf(c: AppContext, { config, clock }: AppOptions): Promise<Uint8Array> {
+export async function bodyOf(c: AppContext, { config, runtime }: AppOptions): Promise<Uint8Array> {
   const { maxBodyBytes: maxBytes, bodyTimeoutMs: maxMs } = config;
-  return await readBody(c.req.raw, { maxBytes, maxMs, clock });
+  return await readBody(c.req.raw, { maxBytes, maxMs, runtime });
 }
 
 /** The client's address, by which it is counted. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, RunnelError, within } from "../base/mod.ts";
+import { RunnelError, type Runtime, within } from "../base/mod.ts";
 
 /** What a body may take. */
 export interface BodyLimits {
@@ -12,8 +12,8 @@ export interface BodyLimits {
   maxBytes: number;
   /** How long it may take to come, in milliseconds. */
   maxMs: number;
-  /** Whose time it is. */
-  clock: Clock;
+  /** Clock used for the deadline. */
+  runtime: Pick<Runtime, "clock">;
 }
 
 /**
@@ -29,15 +29,15 @@ export interface BodyLimits {
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/mod.ts";
+ * import { systemRuntime as runtime } from "../base/mod.ts";
  *
  * const request = new Request("http://localhost/", { method: "POST", body: "1234" });
- * equal((await readBody(request, { maxBytes: 4, maxMs: 1000, clock })).length, 4);
+ * equal((await readBody(request, { maxBytes: 4, maxMs: 1000, runtime })).length, 4);
  * ```
  */
 export async function readBody(
   request: Request,
-  { maxBytes, maxMs, clock }: BodyLimits,
+  { maxBytes, maxMs, runtime }: BodyLimits,
 ): Promise<Uint8Array> {
   const coding = request.headers.get("content-encoding")?.toLowerCase() ?? "identity";
   if (coding !== "identity") {
@@ -51,7 +51,7 @@ export async function readBody(
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
   try {
     const reading = announced === null ? readParts(request, maxBytes) : request.bytes();
-    const bytes = await within(clock, maxMs, reading, () => tooSlow(maxMs));
+    const bytes = await within(runtime.clock, maxMs, reading, () => tooSlow(maxMs));
     if (bytes.length <= maxBytes) return bytes;
   } catch (cause) {
     if (cause instanceof RunnelError) throw cause;

@@ -69,7 +69,7 @@ export function addSubscribing(
       reportOutage(c, error);
       // An EventSource never comes back from an error status, but does from
       // the end of a stream.
-      const retryMs = Math.round(config.retryMs * (1 + options.random()));
+      const retryMs = Math.round(config.retryMs * (1 + options.runtime.random()));
       return new Response(encodeRetry(retryMs) as BodyInit, { headers: streamHeaders(c) });
     }
   });

@@ -20,8 +20,6 @@ const CATCH_UP_MS = 300;
 
 /** What a {@linkcode Hub} works with. */
 export interface HubOptions extends LivePipelinesOptions, SubscriberLimits {
-  /** A number from 0 up to 1, for jitter. */
-  random: () => number;
   /** The time between two keep-alives of a stream, in milliseconds. */
   keepAliveMs: number;
   /** The least reconnection time that subscribers are told, in milliseconds. */
@@ -76,9 +74,9 @@ export class Hub {
     this.#options = options;
     this.#live = new LivePipelines(options);
     this.#histories = new HistoryReader(options.log);
-    this.#keepAlive = new KeepAlive(options.clock, options.keepAliveMs);
+    this.#keepAlive = new KeepAlive(options.runtime, options.keepAliveMs);
     this.#places = new SubscriberPlaces(options);
-    this.#probes = new Probes(options.clock);
+    this.#probes = new Probes(options.runtime);
   }
 
   /** How often tails had to be repaired, by how that was learned. */
@@ -161,7 +159,7 @@ export class Hub {
     pipeline: string,
     subscription: Subscription = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    const { clock, random, history, retryMs, maxStreamAgeMs } = this.#options;
+    const { runtime: { clock, random }, history, retryMs, maxStreamAgeMs } = this.#options;
     const { completed, signal, onGone, seen } = subscription;
     const agedAt = clock.now() + maxStreamAgeMs * (0.8 + 0.4 * random());
     const endsAt = Math.min(agedAt, subscription.endsAt ?? Infinity);
@@ -263,7 +261,7 @@ export class Hub {
   ): Promise<void> {
     this.#draining = true;
     this.#probes.end();
-    await this.#publishes.end(this.#options.clock, ms);
+    await this.#publishes.end(this.#options.runtime.clock, ms);
     if (others) {
       await others();
       await this.#live.catchUp(CATCH_UP_MS);

@@ -22,7 +22,7 @@ export interface PipelineOptions extends Omit<TailOptions, "onChange"> {
 }
 
 /** How a subscriber comes to a pipeline. */
-export interface Arrival extends Omit<SubscriberOptions, "source" | "resume" | "report"> {
+export interface Arrival extends Omit<SubscriberOptions, "source" | "resume" | "runtime"> {
   /** The last event ID that it brings, in whatever form. */
   lastEventId: string | undefined;
 }
@@ -78,7 +78,7 @@ export class Pipeline implements SubscriberSource, Disposable {
         ...arrival,
         source: this,
         resume,
-        report: this.#options.report,
+        runtime: this.#options.runtime,
         onGone: (subscriber) => {
           this.#subscribers.delete(subscriber);
           arrival.onGone(subscriber);

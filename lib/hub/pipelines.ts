@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Change, Head, Log } from "../log/mod.ts";
 import type { Position } from "../protocol/mod.ts";
 import { PageReader } from "../stream/mod.ts";
@@ -32,16 +32,14 @@ export interface LivePipelinesOptions {
   watches: HeadWatches | null;
   /** After how long each pipeline is compared with the log, in milliseconds; `null` for never. */
   reconcileMs: number | null;
-  /** Whose time it is. */
-  clock: Clock;
+  /** Clock, random numbers and reporter. */
+  runtime: Runtime;
   /** How many events a fresh subscriber gets. */
   history: number;
   /** How many pipelines there may be. */
   maxPipelines: number;
   /** How many bytes the tails of all pipelines may take together. */
   maxTailBytes: number;
-  /** Hears of trouble that nobody else is told of. */
-  report: Report;
 }
 
 /** A pipeline with what listens to other isolates for it. */
@@ -134,11 +132,10 @@ export class LivePipelines {
 
   #add(id: string): Live {
     this.checkRoom(id);
-    const { log, clock, channels, watches, history, report } = this.#options;
+    const { log, runtime, channels, watches, history } = this.#options;
     const pipeline = new Pipeline(id, {
       log,
-      clock,
-      report,
+      runtime,
       pages: this.#pages,
       limits: { events: history, bytes: TAIL_BYTES },
       onGrowth: (bytes) => this.#grow(bytes),
@@ -198,11 +195,10 @@ export class LivePipelines {
   }
 
   #startReconcile(): Reconcile | null {
-    const { log, clock, report, reconcileMs } = this.#options;
+    const { log, runtime, reconcileMs } = this.#options;
     if (reconcileMs === null) return null;
     return new Reconcile({
-      clock,
-      report,
+      runtime,
       periodMs: reconcileMs,
       pipelines: () => this.#live.keys(),
       heads: (pipelines) => log.heads(pipelines),
@@ -216,13 +212,13 @@ export class LivePipelines {
   }
 
   async #compare(id: string, head: ComparedHead | null, cause: RepairCause): Promise<void> {
-    const { watches, report } = this.#options;
+    const { watches, runtime } = this.#options;
     try {
       const wasBehind = await this.#live.get(id)?.pipeline.tail.compare(head, cause);
       // Its watch should have told before.
       if (wasBehind && cause === "reconcile") watches?.renew(id);
     } catch (error) {
-      report(`Cannot repair the tail of ${id}`, error);
+      runtime.report(`Cannot repair the tail of ${id}`, error);
     }
   }
 
@@ -245,7 +241,7 @@ export class LivePipelines {
    */
   async catchUp(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    using _timer = this.#options.clock.after(ms, resolve);
+    using _timer = this.#options.runtime.clock.after(ms, resolve);
     const repairs = this.#live.values().map(({ pipeline }) => pipeline.tail.repair());
     await Promise.race([promise, Promise.allSettled(repairs)]);
   }

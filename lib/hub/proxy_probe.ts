@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, Places, RunnelError } from "../base/mod.ts";
+import { Places, RunnelError, type Runtime } from "../base/mod.ts";
 import { encodeEvent } from "../protocol/mod.ts";
 
 /** How many lines a probe sends. */
@@ -26,17 +26,17 @@ export interface ProbeRequest {
 
 /** The probes that are being answered. */
 export class Probes {
-  readonly #clock: Clock;
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #places = new Places(MAX_PROBES);
   readonly #ends = new Set<() => void>();
 
   /**
    * Makes a place for probes.
    *
-   * @param clock Whose time it is.
+   * @param runtime Clock used for the schedule.
    */
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(runtime: Pick<Runtime, "clock">) {
+    this.#runtime = runtime;
   }
 
   /** How many have a place. */
@@ -54,9 +54,9 @@ export class Probes {
    * @example
    * ```ts
    * import { match } from "node:assert/strict";
-   * import { systemClock } from "../base/mod.ts";
+   * import { systemRuntime } from "../base/mod.ts";
    *
-   * const stream = new Probes(systemClock).open({ everyMs: 1, bytes: 0 });
+   * const stream = new Probes(systemRuntime).open({ everyMs: 1, bytes: 0 });
    * match(await new Response(stream).text(), /^event: runnel\.probe\ndata: \{"line":1,"of":10,/);
    * ```
    */
@@ -78,9 +78,9 @@ export class Probes {
     let end: () => void;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
-        const began = this.#clock.now();
+        const began = this.#runtime.clock.now();
         const send = () => {
-          const sent = this.#clock.now() - began;
+          const sent = this.#runtime.clock.now() - began;
           const data = JSON.stringify({ line: ++line, of: PROBE_LINES, sent, fill: fill() });
           controller.enqueue(encodeEvent({ type: "runnel.probe", data }));
           if (line === PROBE_LINES) end();
@@ -90,7 +90,7 @@ export class Probes {
           controller.close();
         };
         this.#ends.add(end);
-        timer = this.#clock.every(everyMs, send);
+        timer = this.#runtime.clock.every(everyMs, send);
         send();
       },
       cancel: leave,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Clock, Report } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import {
   type Commit,
   type EventLog,
@@ -32,16 +32,14 @@ export interface TailOptions {
   log: Pick<EventLog, "open" | "committed">;
   /** Reads what is missing. */
   pages: Pick<PageReader, "read">;
-  /** Whose time it is. */
-  clock: Clock;
+  /** Clock and reporter. */
+  runtime: Pick<Runtime, "clock" | "report">;
   /** What the tail keeps. */
   limits: RunLimits;
   /** Hears that there are other events now. */
   onChange: () => void;
   /** Hears how many bytes the tail took in. */
   onGrowth: (bytes: number) => void;
-  /** Hears of trouble that nobody else is told of. */
-  report: Report;
 }
 
 /** Signal by which a tail learned that it was behind its log. */
@@ -160,7 +158,7 @@ export class Tail implements Disposable {
     if (sequence === undefined || epoch !== position.epoch || position.sequence > sequence) {
       this.#expected = position;
     }
-    this.#graceTimer ??= this.#options.clock.after(BROADCAST_GRACE_MS, () => {
+    this.#graceTimer ??= this.#options.runtime.clock.after(BROADCAST_GRACE_MS, () => {
       this.#graceTimer = null;
       this.#inBackground(this.reachExpected());
     });
@@ -220,7 +218,7 @@ export class Tail implements Disposable {
 
   /** Waits briefly for a commit in flight here, which delivers what it adds by itself. */
   async #waitForOwnCommit(): Promise<void> {
-    const { log, clock } = this.#options;
+    const { log, runtime: { clock } } = this.#options;
     const { promise, resolve } = Promise.withResolvers<void>();
     using _timer = clock.after(COMMIT_GRACE_MS, resolve);
     // If the log does not answer, the repair that follows reports it.
@@ -308,14 +306,14 @@ export class Tail implements Disposable {
 
   #inBackground(repair: Promise<void>): void {
     repair.catch((error) => {
-      this.#options.report(`Cannot repair the tail of ${this.#pipeline}`, error);
+      this.#options.runtime.report(`Cannot repair the tail of ${this.#pipeline}`, error);
     });
   }
 
   /** Repeats a failed repair, since nothing else may tell of what it was to read. */
   #retryLater(): void {
     if (this.#closed) return;
-    this.#retryTimer ??= this.#options.clock.after(REPAIR_PAUSE_MS, () => {
+    this.#retryTimer ??= this.#options.runtime.clock.after(REPAIR_PAUSE_MS, () => {
       this.#retryTimer = null;
       this.#repairInBackground();
     });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, RunnelError, within } from "../base/mod.ts";
+import { RunnelError, type Runtime, within } from "../base/mod.ts";
 
 /** What is used of `Deno.Kv`, so that a test can put itself in between. */
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
@@ -17,8 +17,8 @@ export type WatchKv = Pick<Deno.Kv, "watch" | "close">;
 export interface KvConnectionOptions {
   /** Opens the store. */
   open: () => Promise<Kv>;
-  /** Whose time deadlines are measured in. */
-  clock: Clock;
+  /** Clock used for timers and deadlines. */
+  runtime: Pick<Runtime, "clock">;
   /** How long a call may take, in milliseconds. */
   timeoutMs: number;
   /**
@@ -51,11 +51,11 @@ export class KvConnection implements Disposable {
    *
    * @example
    * ```ts
-   * import { systemClock } from "../base/mod.ts";
+   * import { systemRuntime } from "../base/mod.ts";
    *
    * using connection = await KvConnection.open({
    *   open: () => Deno.openKv(":memory:"),
-   *   clock: systemClock,
+   *   runtime: systemRuntime,
    *   timeoutMs: 3000,
    *   replace: false,
    * });
@@ -63,8 +63,10 @@ export class KvConnection implements Disposable {
    * ```
    */
   static async open(options: KvConnectionOptions): Promise<KvConnection> {
-    const { open, clock, timeoutMs, replace } = options;
-    const opened = replace ? within(clock, timeoutMs, open(), () => late(timeoutMs)) : open();
+    const { open, runtime, timeoutMs, replace } = options;
+    const opened = replace
+      ? within(runtime.clock, timeoutMs, open(), () => late(timeoutMs))
+      : open();
     return new KvConnection(options, await opened);
   }
 
@@ -79,11 +81,11 @@ export class KvConnection implements Disposable {
    */
   async call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
     if (this.#closed) throw closed();
-    const { clock, replace } = this.#options;
+    const { runtime, replace } = this.#options;
     const timeoutMs = Math.min(ms, this.#options.timeoutMs);
     if (timeoutMs <= 0) throw late(0);
     const kv = this.#kv ??= this.#options.open();
-    return await within(clock, timeoutMs, this.#use(kv, use), () => {
+    return await within(runtime.clock, timeoutMs, this.#use(kv, use), () => {
       // A deadline much shorter than its own says nothing of a connection.
       if (replace && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
       return late(timeoutMs);
@@ -123,7 +125,7 @@ export class KvConnection implements Disposable {
     if (this.#kv !== kv || this.#closed) return;
     this.#kv = null;
     // By then every call on it has met its own deadline.
-    const timer = this.#options.clock.after(this.#options.timeoutMs, () => this.#end(kv));
+    const timer = this.#options.runtime.clock.after(this.#options.timeoutMs, () => this.#end(kv));
     this.#replaced.set(kv, timer);
   }
 

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Clock, RunnelError, wait } from "../base/mod.ts";
+import { RunnelError, type Runtime, wait } from "../base/mod.ts";
 import type { Kv, KvConnection } from "../kv/mod.ts";
 import {
   type AppendRequest,
@@ -32,10 +32,8 @@ const MAX_READ_KEYS = 10;
 export interface CommitterOptions {
   /** The store. */
   kv: KvConnection;
-  /** Whose time it is. */
-  clock: Clock;
-  /** A number from 0 up to 1, for jitter. */
-  random: () => number;
+  /** Clock and random numbers. */
+  runtime: Pick<Runtime, "clock" | "random">;
   /** What the log keeps. */
   retention: Retention;
   /** How long a commit may take, in milliseconds. */
@@ -78,7 +76,7 @@ export class Committer {
    *   {@linkcode Committer.giveUp}.
    */
   async commit(batch: AppendRequest[]): Promise<void> {
-    const { clock, random, timeoutMs, retention } = this.#options;
+    const { runtime: { clock, random }, timeoutMs, retention } = this.#options;
     const until = clock.now() + timeoutMs;
     let plan: CommitPlan | null = null;
     for (let tries = 0;; tries++) {
@@ -106,7 +104,7 @@ export class Committer {
    * @throws Whatever the store throws at the deadline: then it stays in doubt.
    */
   async settle(): Promise<void> {
-    const { clock, timeoutMs } = this.#options;
+    const { runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.now() + timeoutMs;
     while (this.#unsettled) {
       if (clock.now() >= until) throw new Error("The log refuses every commit");
@@ -133,7 +131,7 @@ export class Committer {
   }
 
   #knownFrom({ value, versionstamp }: Deno.KvEntryMaybe<Head>): KnownHead {
-    return { head: value ?? newHead(mintEpoch(), this.#options.clock.now()), versionstamp };
+    return { head: value ?? newHead(mintEpoch(), this.#options.runtime.clock.now()), versionstamp };
   }
 
   /**
@@ -154,7 +152,7 @@ export class Committer {
     const repeated = new Set<AppendRequest>();
     keyed.forEach((request, index) => {
       const record = records[index]?.value;
-      if (!record || record.until <= this.#options.clock.now()) return;
+      if (!record || record.until <= this.#options.runtime.clock.now()) return;
       repeated.add(request);
       const { epoch, first, count, fingerprint } = record;
       if (fingerprint !== request.once!.fingerprint) request.answer.reject(keyReused());
@@ -178,7 +176,7 @@ export class Committer {
       // `database is locked` among others: two writers of one file.
       failure = error;
     }
-    if (this.#options.clock.now() >= until) throw failure;
+    if (this.#options.runtime.clock.now() >= until) throw failure;
     return await this.#askFor(plan, until) ? null : failure;
   }
 
@@ -230,7 +228,7 @@ export class Committer {
   }
 
   #call<T>(until: number, use: (kv: Kv) => Promise<T>): Promise<T> {
-    return this.#options.kv.call(use, until - this.#options.clock.now());
+    return this.#options.kv.call(use, until - this.#options.runtime.clock.now());
   }
 }
 

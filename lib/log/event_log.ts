@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, type Report, RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { requestBytes, WaitingBytes } from "./backlog.ts";
@@ -33,18 +33,14 @@ export interface EventLogOptions {
   kv: KvConnection;
   /** Whether others write to the store, too. */
   shared: boolean;
-  /** Whose time it is. */
-  clock: Clock;
-  /** A number from 0 up to 1, for jitter. */
-  random: () => number;
+  /** Clock, random numbers and reporter. */
+  runtime: Runtime;
   /** What is kept behind the history. */
   retention: Retention;
   /** How long a publish may take, in milliseconds. */
   timeoutMs: number;
   /** How many bytes of events may wait for their commits, in all pipelines together. */
   maxWaitingBytes: number;
-  /** Hears of trouble that no caller is told of. */
-  report: Report;
 }
 
 /** Interface of a log, whether this isolate or another owns it. */
@@ -80,7 +76,7 @@ export class EventLog {
     this.#waiting = new WaitingBytes(options.maxWaitingBytes);
     this.#heads = new HeadStore(options);
     this.#reader = new LogReader({ ...options, heads: this.#heads });
-    this.#sweep = new Sweep(options.kv, options.report);
+    this.#sweep = new Sweep(options.kv, options.runtime);
     this.#tickets = new TicketStore(options.kv);
   }
 
@@ -137,7 +133,7 @@ export class EventLog {
     try {
       this.#onChange(change);
     } catch (error) {
-      this.#options.report(`Cannot deliver a change of ${change.pipeline}`, error);
+      this.#options.runtime.report(`Cannot deliver a change of ${change.pipeline}`, error);
     }
   }
 

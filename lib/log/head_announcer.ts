@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Clock } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { Change } from "./commit.ts";
 import type { Head } from "./head.ts";
 import { readSegmentHeader } from "./segment.ts";
@@ -25,8 +25,8 @@ export interface AnnouncedHead extends Pick<Head, "epoch" | "sequence" | "cleare
 
 /** Options for {@linkcode HeadAnnouncer}. */
 export interface HeadAnnouncerOptions {
-  /** Clock used for timers. */
-  clock: Clock;
+  /** Clock used for timers and deadlines. */
+  runtime: Pick<Runtime, "clock">;
   /** Called with the heads of all pipelines that have gone quiet since the last call. */
   announce: (heads: AnnouncedHead[]) => void;
 }
@@ -62,7 +62,7 @@ export class HeadAnnouncer implements Disposable {
       : { sequence: change.oldest - 1, cleared: change.oldest };
     this.#quiet.delete(pipeline);
     this.#recent.set(pipeline, { pipeline, epoch, ...head });
-    this.#timer ??= this.#options.clock.every(ANNOUNCE_MS, () => this.#tick());
+    this.#timer ??= this.#options.runtime.clock.every(ANNOUNCE_MS, () => this.#tick());
   }
 
   #tick(): void {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, wait } from "../base/mod.ts";
+import { type Runtime, wait } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import { clearHead, type Head, mintEpoch, newHead } from "./head.ts";
 import { headKey } from "./keys.ts";
@@ -20,10 +20,8 @@ const UNWRITTEN_LIFETIME_MS = 72 * 60 * 60 * 1000;
 export interface HeadStoreOptions {
   /** The store. */
   kv: KvConnection;
-  /** Whose time it is. */
-  clock: Clock;
-  /** A number from 0 up to 1, for jitter. */
-  random: () => number;
+  /** Clock and random numbers. */
+  runtime: Pick<Runtime, "clock" | "random">;
 }
 
 /**
@@ -32,12 +30,12 @@ export interface HeadStoreOptions {
  * @example
  * ```ts
  * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/mod.ts";
+ * import { systemRuntime as runtime } from "../base/mod.ts";
  * import { KvConnection } from "../kv/mod.ts";
  *
  * const open = () => Deno.openKv(":memory:");
- * using kv = await KvConnection.open({ open, clock, timeoutMs: 3000, replace: false });
- * const heads = new HeadStore({ kv, clock, random: Math.random });
+ * using kv = await KvConnection.open({ open, runtime, timeoutMs: 3000, replace: false });
+ * const heads = new HeadStore({ kv, runtime });
  * equal(await heads.read("p_aBcDeF"), null);
  * const head = await heads.open("p_aBcDeF");
  * deepEqual(await heads.read("p_aBcDeF"), head);
@@ -88,7 +86,7 @@ export class HeadStore {
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async open(pipeline: string): Promise<Head> {
-    const now = this.#options.clock.now();
+    const now = this.#options.runtime.clock.now();
     while (true) {
       const entry = await this.#entry(pipeline);
       const head = entry.value;
@@ -125,7 +123,7 @@ export class HeadStore {
     head: Head,
     expireIn?: number,
   ): Promise<boolean> {
-    const { kv, clock, random } = this.#options;
+    const { kv, runtime: { clock, random } } = this.#options;
     const options = expireIn === undefined ? {} : { expireIn };
     const written = await kv.ask(async (kv) => {
       try {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock, Report } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { AcceptedEvent } from "../protocol/mod.ts";
 import type { HeadStore } from "./head_store.ts";
@@ -45,12 +45,10 @@ export interface LogReaderOptions {
   kv: KvConnection;
   /** The heads of its pipelines. */
   heads: Pick<HeadStore, "read">;
-  /** Whose time it is. */
-  clock: Clock;
   /** How long a read may take, in milliseconds. */
   timeoutMs: number;
-  /** Hears of events that are gone though nothing gave them up. */
-  report: Report;
+  /** Clock, and reporter of events that are gone though nothing gave them up. */
+  runtime: Pick<Runtime, "clock" | "report">;
 }
 
 /** Reads the events of the log. */
@@ -84,7 +82,7 @@ export class LogReader {
       const found = events[0]?.sequence ?? head.sequence + 1;
       if (found > after + 1 && tries < READ_TRIES) continue;
       if (found > after + 1) {
-        this.#options.report(
+        this.#options.runtime.report(
           `The log of ${pipeline} has no events ${after + 1} to ${found - 1}`,
         );
       }
@@ -101,7 +99,7 @@ export class LogReader {
 
   /** The contiguous events that are there; the pages of a list are not one snapshot. */
   async #list(pipeline: string, after: number, maxBytes: number): Promise<AcceptedEvent[]> {
-    const { kv, clock, timeoutMs } = this.#options;
+    const { kv, runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.now() + timeoutMs;
     return await kv.ask(async (kv) => {
       const events: AcceptedEvent[] = [];

@@ -94,7 +94,7 @@ export class LogWriter {
       await twin.answer.promise.catch(() => {});
     }
     if (this.#closed) throw draining();
-    const until = this.#options.clock.now() + this.#options.timeoutMs;
+    const until = this.#options.runtime.clock.now() + this.#options.timeoutMs;
     const waiting: Waiting = { events, bytes, once, until, answer: Promise.withResolvers() };
     if (once) this.#byKey.set(once.key.toHex(), waiting);
     this.#queue.push(waiting);
@@ -123,7 +123,7 @@ export class LogWriter {
       try {
         if (committer.inDoubt) await committer.settle();
         batch.push(...this.#takeBatch());
-        const started = this.#options.clock.now();
+        const started = this.#options.runtime.clock.now();
         const commit = committer.commit(batch);
         this.#committing = commit.catch(() => {});
         await commit;
@@ -137,7 +137,7 @@ export class LogWriter {
   }
 
   #takeBatch(): Waiting[] {
-    const now = this.#options.clock.now();
+    const now = this.#options.runtime.clock.now();
     const inTime = this.#queue.findIndex(({ until }) => until >= now);
     this.#refuse(
       this.#queue.splice(0, inTime < 0 ? this.#queue.length : inTime),
@@ -162,7 +162,7 @@ export class LogWriter {
    * theirs take about twice as long as the commit that was just made.
    */
   async #yield(started: number): Promise<void> {
-    const { clock, random } = this.#options;
+    const { clock, random } = this.#options.runtime;
     const ms = Math.min(3 * (clock.now() - started) + 1, MAX_YIELD_MS);
     await wait(clock, ms * (1 + random()));
   }
@@ -189,7 +189,7 @@ export class LogWriter {
     if (this.#closed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    using _timer = this.#options.clock.after(SETTLE_PAUSE_MS, resolve);
+    using _timer = this.#options.runtime.clock.after(SETTLE_PAUSE_MS, resolve);
     await promise;
   }
 }

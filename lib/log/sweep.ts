@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Report } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import { segmentsBelow } from "./keys.ts";
 
@@ -17,7 +17,7 @@ const READ_SIZE = 64;
 /** The sweep of all pipelines, one after the other. */
 export class Sweep {
   readonly #kv: KvConnection;
-  readonly #report: Report;
+  readonly #runtime: Pick<Runtime, "report">;
   /** Pipelines to be swept, each with the sequence below which nothing stays. */
   readonly #below = new Map<string, number>();
   #sweeping: Promise<unknown> = Promise.resolve();
@@ -27,11 +27,11 @@ export class Sweep {
    * Makes a sweep with nothing to do.
    *
    * @param kv The store.
-   * @param report Hears of deletions that failed.
+   * @param runtime Reporter of deletions that failed.
    */
-  constructor(kv: KvConnection, report: Report) {
+  constructor(kv: KvConnection, runtime: Pick<Runtime, "report">) {
     this.#kv = kv;
-    this.#report = report;
+    this.#runtime = runtime;
   }
 
   /** How many pipelines are being swept or wait for it. */
@@ -48,12 +48,12 @@ export class Sweep {
    * @example
    * ```ts
    * import { strictEqual as equal } from "node:assert/strict";
-   * import { systemClock as clock } from "../base/mod.ts";
+   * import { systemRuntime as runtime } from "../base/mod.ts";
    * import { KvConnection } from "../kv/mod.ts";
    *
    * const open = () => Deno.openKv(":memory:");
-   * using kv = await KvConnection.open({ open, clock, timeoutMs: 3000, replace: false });
-   * const sweep = new Sweep(kv, console.error);
+   * using kv = await KvConnection.open({ open, runtime, timeoutMs: 3000, replace: false });
+   * const sweep = new Sweep(kv, runtime);
    * sweep.add("p_aBcDeF", 8);
    * equal(sweep.size, 1);
    * await sweep.close();
@@ -76,7 +76,7 @@ export class Sweep {
       }
     } catch (error) {
       // The next trim of the pipeline sweeps from the beginning again.
-      if (!this.#closed) this.#report(`Cannot sweep the log of ${pipeline}`, error);
+      if (!this.#closed) this.#runtime.report(`Cannot sweep the log of ${pipeline}`, error);
     } finally {
       this.#below.delete(pipeline);
     }

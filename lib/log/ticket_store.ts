@@ -50,11 +50,11 @@ export interface TicketEntry {
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/mod.ts";
+ * import { systemRuntime as runtime } from "../base/mod.ts";
  * import { KvConnection } from "../kv/mod.ts";
  *
  * const open = () => Deno.openKv(":memory:");
- * using kv = await KvConnection.open({ open, clock, timeoutMs: 3000, replace: false });
+ * using kv = await KvConnection.open({ open, runtime, timeoutMs: 3000, replace: false });
  * equal(await new TicketStore(kv).read("3f2a"), null);
  * ```
  */

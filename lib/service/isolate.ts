@@ -5,7 +5,7 @@
  * @module
  */
 
-import { createReport, describeCause, RunnelError, systemClock } from "../base/mod.ts";
+import { describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import type { Log } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
@@ -39,18 +39,17 @@ worker.close = () => tell({ is: "failed", message: "An isolate ended" });
 
 worker.addEventListener("message", async (event) => {
   const { config, port, signals, logPort } = (event as MessageEvent<IsolateSetup>).data;
-  const report = createReport(systemClock, console.error);
   let log: Log;
   try {
     const storage = logPort ? null : await prepareStorage(config.kv);
-    log = storage ? await openLog({ config, report, ...storage }) : new RemoteLog(logPort!, {
-      clock: systemClock,
+    log = storage ? await openLog({ config, ...storage }) : new RemoteLog(logPort!, {
+      runtime: systemRuntime,
       timeoutMs: config.kvTimeoutMs,
       maxWaitingBytes: config.maxWaitingBytes,
     });
-    const channels = PipelineChannels.detect(report);
+    const channels = PipelineChannels.detect(systemRuntime);
     const watch = storage?.open ?? null;
-    const service = createServiceOn(log, { config, report, channels, watch });
+    const service = createServiceOn(log, { config, channels, watch });
     const server = serve(service, { hostname: config.host, port }, true);
     const settled = Promise.withResolvers<void>();
     signals.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {

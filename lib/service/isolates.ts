@@ -6,7 +6,7 @@
  * @module
  */
 
-import { createReport, RunnelError, type RunnelErrorType, systemClock } from "../base/mod.ts";
+import { RunnelError, type RunnelErrorType, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Storage } from "../kv/mod.ts";
 import { type EventLog, HeadAnnouncer, type LogListener } from "../log/mod.ts";
@@ -116,7 +116,7 @@ export async function startIsolates(
       const since = performance.now();
       const all = async (what: "settled" | "drained", ms: number) => {
         const { promise, resolve } = Promise.withResolvers<void>();
-        using _timer = systemClock.after(ms - (performance.now() - since), resolve);
+        using _timer = systemRuntime.clock.after(ms - (performance.now() - since), resolve);
         const ends = isolates.map((isolate) => Promise.race([isolate[what], isolate.failed]));
         await Promise.race([promise, Promise.all(ends)]);
       };
@@ -135,9 +135,9 @@ class Owner {
   readonly #ports: MessagePort[] = [];
   /** The other isolates, by their ports, which lose nothing. */
   readonly #listeners: LogListener[] = [];
-  readonly #channels = PipelineChannels.detect(createReport(systemClock, console.error));
+  readonly #channels = PipelineChannels.detect(systemRuntime);
   readonly #announcer = new HeadAnnouncer({
-    clock: systemClock,
+    runtime: systemRuntime,
     announce: (heads) => {
       for (const { onHeads } of this.#listeners) onHeads(heads);
     },

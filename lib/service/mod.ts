@@ -5,7 +5,7 @@
  */
 
 export type { OpenSession, Tickets, TicketScope, TicketUse } from "../access/mod.ts";
-export type { Clock, Report } from "../base/mod.ts";
+export type { Clock, Report, Runtime } from "../base/mod.ts";
 export type { AccessConfig, Config } from "../config/mod.ts";
 export type { RequestInfo } from "../http/mod.ts";
 export type { Hub, ProbeRequest, RepairCause, Subscription } from "../hub/mod.ts";

@@ -6,10 +6,10 @@
  */
 
 import {
-  type Clock,
   describeCause,
   RunnelError,
   type RunnelErrorType,
+  type Runtime,
   within,
 } from "../base/mod.ts";
 import {
@@ -68,14 +68,14 @@ type Said =
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
- * import { systemClock as clock } from "../base/mod.ts";
+ * import { systemRuntime as runtime } from "../base/mod.ts";
  * import { readConfig } from "../config/mod.ts";
  * import { openLog } from "./service.ts";
  *
  * const log = await openLog({ config: readConfig({}), open: () => Deno.openKv(":memory:") });
  * const { port1, port2 } = new MessageChannel();
  * serveLog(port1, log);
- * const remote = new RemoteLog(port2, { clock, timeoutMs: 3000, maxWaitingBytes: 1024 * 1024 });
+ * const remote = new RemoteLog(port2, { runtime, timeoutMs: 3000, maxWaitingBytes: 1024 * 1024 });
  * const event = { channel: "events", payload: new TextEncoder().encode("1") };
  * equal((await remote.append("p_aBcDeF", [event])).first, 1);
  * await remote.close();
@@ -116,8 +116,8 @@ function toError({ type, message, cause }: Failure): Error {
 
 /** What a {@linkcode RemoteLog} works with. */
 export interface RemoteLogOptions {
-  /** Whose time deadlines are measured in. */
-  clock: Clock;
+  /** Clock used for timers and deadlines. */
+  runtime: Pick<Runtime, "clock">;
   /** How long a publish may take the owner, as set there, in milliseconds. */
   timeoutMs: number;
   /** How many bytes of events may wait for the owner. */
@@ -260,7 +260,7 @@ export class RemoteLog implements Log {
     this.#calls.set(id, { ...answer, late });
     try {
       this.#port.postMessage({ id, method, args } satisfies Call);
-      return await within(this.#options.clock, ms, answer.promise, late) as T;
+      return await within(this.#options.runtime.clock, ms, answer.promise, late) as T;
     } finally {
       this.#calls.delete(id);
     }

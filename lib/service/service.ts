@@ -5,7 +5,7 @@
  */
 
 import { Access, Tickets } from "../access/mod.ts";
-import { type Clock, createReport, type Report, systemClock } from "../base/mod.ts";
+import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { createApp, type RequestInfo } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
@@ -33,12 +33,11 @@ export interface LogOptions {
   open: () => Promise<Kv>;
   /** Whether the store is reached over a network, and other processes write to it as well. */
   remote?: boolean;
-  /** Whose time it is: the machine's by default. */
-  clock?: Clock;
-  /** A number from 0 up to 1, for jitter: `Math.random` by default. */
-  random?: () => number;
-  /** Hears of trouble that clients are told nothing of: standard error by default. */
-  report?: Report;
+  /**
+   * Parts of the runtime to replace. By default it has the clock of the machine,
+   * `Math.random`, and a reporter that writes to standard error.
+   */
+  runtime?: Partial<Runtime>;
 }
 
 /** What a service is made of beside its log. */
@@ -108,22 +107,19 @@ export async function openLog({
   config,
   open,
   remote = false,
-  clock = systemClock,
-  random = Math.random,
-  report = createReport(clock, console.error),
+  runtime: replaced = {},
 }: LogOptions): Promise<EventLog> {
+  const runtime = { ...systemRuntime, ...replaced };
   const kv = await KvConnection.open({
     open,
-    clock,
+    runtime,
     timeoutMs: config.kvTimeoutMs,
     replace: remote,
   });
   return new EventLog({
     kv,
     shared: remote,
-    clock,
-    random,
-    report,
+    runtime,
     retention: { events: config.retention, ms: RETENTION_MS, bytes: RETENTION_BYTES },
     timeoutMs: config.kvTimeoutMs,
     maxWaitingBytes: config.maxWaitingBytes,
@@ -151,19 +147,16 @@ export function createServiceOn(log: Log, {
   config,
   channels = null,
   watch = null,
-  clock = systemClock,
-  random = Math.random,
-  report = createReport(clock, console.error),
+  runtime: replaced = {},
 }: ServiceParts): Service {
+  const runtime = { ...systemRuntime, ...replaced };
   const isolatesMs = channels && ISOLATES_RECONCILE_MS;
   const hub = new Hub({
     log,
     channels,
-    watches: watch && new HeadWatches({ open: watch, clock, random, report }),
+    watches: watch && new HeadWatches({ open: watch, runtime }),
     reconcileMs: watch ? PROCESSES_RECONCILE_MS : isolatesMs,
-    clock,
-    random,
-    report,
+    runtime,
     history: config.history,
     keepAliveMs: config.keepAliveMs,
     retryMs: config.retryMs,
@@ -176,17 +169,16 @@ export function createServiceOn(log: Log, {
   });
   const tickets = new Tickets({
     log,
-    clock,
-    report,
+    runtime,
     ticketMs: config.access.ticketMs,
     sessionMs: config.access.sessionMs,
     history: config.history,
     checkMs: config.keepAliveMs,
   });
   const { allowOrigins } = config;
-  const access = new Access({ config: config.access, allowOrigins, clock, tickets });
+  const access = new Access({ config: config.access, allowOrigins, runtime, tickets });
   return {
-    fetch: createApp({ hub, access, tickets, config, clock, random, report }),
+    fetch: createApp({ hub, access, tickets, config, runtime }),
     hub,
     log,
     tickets,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** Subscribers take turns in slots: one pass over thousands would stall the isolate. */
@@ -12,7 +12,7 @@ const SLOTS = 15;
 
 /** The keep-alives of an isolate. */
 export class KeepAlive {
-  readonly #clock: Clock;
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #ms: number;
   readonly #slots: Set<Subscriber>[] = Array.from({ length: SLOTS }, () => new Set());
   readonly #slotOf = new Map<Subscriber, Set<Subscriber>>();
@@ -22,11 +22,11 @@ export class KeepAlive {
   /**
    * Makes a keep-alive with nobody to keep alive.
    *
-   * @param clock Whose time it is.
+   * @param runtime Clock used for the timer.
    * @param ms The time between two keep-alives of a stream, in milliseconds.
    */
-  constructor(clock: Clock, ms: number) {
-    this.#clock = clock;
+  constructor(runtime: Pick<Runtime, "clock">, ms: number) {
+    this.#runtime = runtime;
     this.#ms = ms;
   }
 
@@ -50,7 +50,7 @@ export class KeepAlive {
     }
     slot.add(subscriber);
     this.#slotOf.set(subscriber, slot);
-    this.#timer ??= this.#clock.every(this.#ms / SLOTS, () => this.#turn());
+    this.#timer ??= this.#runtime.clock.every(this.#ms / SLOTS, () => this.#turn());
   }
 
   /**
@@ -67,7 +67,7 @@ export class KeepAlive {
   }
 
   #turn(): void {
-    const now = this.#clock.now();
+    const now = this.#runtime.clock.now();
     for (const subscriber of this.#slots[this.#next]!) subscriber.keepAlive(now);
     this.#next = (this.#next + 1) % SLOTS;
   }

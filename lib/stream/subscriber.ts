@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Report } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { MissedReason } from "../log/mod.ts";
 import {
   type ChannelFilter,
@@ -48,8 +48,8 @@ export interface SubscriberOptions {
   endsAt: number;
   /** Hears that it is gone, for whatever reason. */
   onGone: (subscriber: Subscriber) => void;
-  /** Hears that the log could not be read for it. */
-  report: Report;
+  /** Reporter of reads of the log that failed. */
+  runtime: Pick<Runtime, "report">;
 }
 
 /** One subscriber. */
@@ -221,7 +221,10 @@ export class Subscriber {
         if (!this.#atStart) this.#prefix(this.#gap(page.missed, page.reason));
       }
     } catch (error) {
-      this.#options.report("Cannot read the log for a subscriber, which has to come back", error);
+      this.#options.runtime.report(
+        "Cannot read the log for a subscriber, which has to come back",
+        error,
+      );
       this.#close();
     } finally {
       this.#reading = false;

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Clock, Report } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { WatchKv } from "../kv/mod.ts";
 import { type Head, headKey } from "../log/mod.ts";
 
@@ -31,12 +31,8 @@ const REOPEN_MS = 500;
 export interface HeadWatchOptions {
   /** Opens a connection that is for watches alone. */
   open: () => Promise<WatchKv>;
-  /** Whose time it is. */
-  clock: Clock;
-  /** A number from 0 up to 1, for jitter. */
-  random: () => number;
-  /** Hears of watches that were lost. */
-  report: Report;
+  /** Clock, random numbers and reporter. */
+  runtime: Runtime;
 }
 
 /** A connection and how many watches it carries. */
@@ -142,7 +138,7 @@ export class HeadWatches implements AsyncDisposable {
     if (group.isRenewed) return;
     group.isRenewed = true;
     group.renewal?.[Symbol.dispose]();
-    group.renewal = this.#options.clock.after(ms, () => this.#end(group));
+    group.renewal = this.#options.runtime.clock.after(ms, () => this.#end(group));
   }
 
   #end(group: Group): void {
@@ -168,8 +164,8 @@ export class HeadWatches implements AsyncDisposable {
         await this.#watch(group, await connection.kv);
       } catch (error) {
         this.#lost++;
-        this.#options.report("Cannot watch the log", error);
-        await this.#wait(REOPEN_MS * (1 + this.#options.random()));
+        this.#options.runtime.report("Cannot watch the log", error);
+        await this.#wait(REOPEN_MS * (1 + this.#options.runtime.random()));
       } finally {
         this.#disconnect(connection);
       }
@@ -182,7 +178,7 @@ export class HeadWatches implements AsyncDisposable {
     group.isRenewed = false;
     group.isEnded = false;
     group.renewal?.[Symbol.dispose]();
-    group.renewal = this.#options.clock.after(MAX_AGE_MS, () => this.#end(group));
+    group.renewal = this.#options.runtime.clock.after(MAX_AGE_MS, () => this.#end(group));
     const reader = group.reader = kv.watch<Head[]>(pipelines.map(headKey)).getReader();
     try {
       while (true) {
@@ -225,7 +221,7 @@ export class HeadWatches implements AsyncDisposable {
     if (signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
-    using _timer = this.#options.clock.after(ms, resolve);
+    using _timer = this.#options.runtime.clock.after(ms, resolve);
     await promise;
   }
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Report } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { Commit } from "../log/mod.ts";
 
 /** Channels that are kept open only to post on. */
@@ -32,7 +32,7 @@ interface Open {
 /** The pipeline channels of an isolate. */
 export class PipelineChannels implements Disposable {
   readonly #Channel: ChannelConstructor;
-  readonly #report: Report;
+  readonly #runtime: Pick<Runtime, "report">;
   readonly #open = new Map<string, Open>();
   /**
    * An isolate that closed its last channel cannot rely on the next one, which
@@ -46,22 +46,23 @@ export class PipelineChannels implements Disposable {
    * Opens the way to the other isolates.
    *
    * @param Channel The runtime's `BroadcastChannel`.
-   * @param report Hears of posts that failed, which publishers never do.
+   * @param runtime Reporter of posts that failed, of which publishers are not told.
    *
    * @example
    * ```ts
    * import { strictEqual as equal } from "node:assert/strict";
+   * import { systemRuntime } from "../base/mod.ts";
    *
-   * using here = new PipelineChannels(BroadcastChannel, console.error);
-   * using there = new PipelineChannels(BroadcastChannel, console.error);
+   * using here = new PipelineChannels(BroadcastChannel, systemRuntime);
+   * using there = new PipelineChannels(BroadcastChannel, systemRuntime);
    * const heard = new Promise((resolve) => there.join("p_aBcDeF", resolve));
    * here.post("p_aBcDeF", { epoch: "AAECAwQFBgc", oldest: 7 });
    * equal((await heard as { oldest: number }).oldest, 7);
    * ```
    */
-  constructor(Channel: ChannelConstructor, report: Report) {
+  constructor(Channel: ChannelConstructor, runtime: Pick<Runtime, "report">) {
     this.#Channel = Channel;
-    this.#report = report;
+    this.#runtime = runtime;
     this.#anchor = new Channel("runnel");
   }
 
@@ -69,16 +70,20 @@ export class PipelineChannels implements Disposable {
    * Opens the way to the other isolates, where the runtime has one: Deno 2.5
    * has no `BroadcastChannel` without a flag.
    *
-   * @param report Hears of posts that failed, which publishers never do.
+   * @param runtime Reporter of posts that failed, of which publishers are not told.
    *
    * @example
    * ```ts
-   * using channels = PipelineChannels.detect(console.error);
+   * import { systemRuntime } from "../base/mod.ts";
+   *
+   * using channels = PipelineChannels.detect(systemRuntime);
    * channels?.post("p_aBcDeF", { epoch: "AAECAwQFBgc", oldest: 7 });
    * ```
    */
-  static detect(report: Report): PipelineChannels | null {
-    return "BroadcastChannel" in globalThis ? new PipelineChannels(BroadcastChannel, report) : null;
+  static detect(runtime: Pick<Runtime, "report">): PipelineChannels | null {
+    return "BroadcastChannel" in globalThis
+      ? new PipelineChannels(BroadcastChannel, runtime)
+      : null;
   }
 
   /** How many channels are open, how many of them are listened to, and how many calls failed. */
@@ -146,7 +151,7 @@ export class PipelineChannels implements Disposable {
       run();
     } catch (error) {
       this.#failures++;
-      this.#report(`Cannot reach other isolates about ${pipeline}`, error);
+      this.#runtime.report(`Cannot reach other isolates about ${pipeline}`, error);
     }
   }
 

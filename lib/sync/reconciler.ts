@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, type Report, Turns } from "../base/mod.ts";
+import { type Runtime, Turns } from "../base/mod.ts";
 import type { Head } from "../log/mod.ts";
 
 /** How often some of the pipelines are compared, in milliseconds. */
@@ -19,8 +19,8 @@ const MAX_READS = 4;
 
 /** What a {@linkcode Reconcile} works with. */
 export interface ReconcileOptions {
-  /** Whose time it is. */
-  clock: Clock;
+  /** Clock and reporter. */
+  runtime: Pick<Runtime, "clock" | "report">;
   /** After how long each pipeline is compared again, in milliseconds. */
   periodMs: number;
   /** The pipelines that are live now. */
@@ -29,8 +29,6 @@ export interface ReconcileOptions {
   heads: (pipelines: readonly string[]) => Promise<(Head | null)[]>;
   /** Hears of each head that was read. */
   onHead: (pipeline: string, head: Head | null) => void;
-  /** Hears of reads that failed. */
-  report: Report;
 }
 
 /** Compares pipelines with the log. */
@@ -52,7 +50,7 @@ export class Reconcile implements Disposable {
    */
   constructor(options: ReconcileOptions) {
     this.#options = options;
-    this.#timer = options.clock.every(STEP_MS, () => this.#step());
+    this.#timer = options.runtime.clock.every(STEP_MS, () => this.#step());
   }
 
   #step(): void {
@@ -68,14 +66,14 @@ export class Reconcile implements Disposable {
   }
 
   async #compare(pipelines: readonly string[]): Promise<void> {
-    const { heads, onHead, report } = this.#options;
+    const { heads, onHead, runtime } = this.#options;
     try {
       const found = await this.#turns.run(() => heads(pipelines));
       pipelines.forEach((pipeline, index) => onHead(pipeline, found[index]!));
     } catch (error) {
       // They are compared again with the next step.
       this.#round.unshift(...pipelines);
-      report("Cannot compare pipelines with the log", error);
+      runtime.report("Cannot compare pipelines with the log", error);
     }
   }
 

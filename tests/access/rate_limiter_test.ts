@@ -9,7 +9,7 @@ const REFUSAL = {
 
 Deno.test("PublishRate.count() takes as many as it may in a second, and refuses the next", () => {
   const clock = new FakeClock();
-  const rate = new PublishRate(3, clock);
+  const rate = new PublishRate(3, { clock });
   for (let second = 0; second < 3; second++) {
     for (let i = 0; i < 3; i++) rate.count("a");
     throws(() => rate.count("a"), REFUSAL);
@@ -20,14 +20,14 @@ Deno.test("PublishRate.count() takes as many as it may in a second, and refuses 
 });
 
 Deno.test("PublishRate.count() counts each by itself", () => {
-  const rate = new PublishRate(1, new FakeClock());
+  const rate = new PublishRate(1, { clock: new FakeClock() });
   rate.count("a");
   doesNotThrow(() => rate.count("b"));
 });
 
 Deno.test("PublishRate.count() refuses nobody for long where the clock is set back", () => {
   const clock = new FakeClock();
-  const rate = new PublishRate(1, clock);
+  const rate = new PublishRate(1, { clock });
   rate.count("a");
   clock.set(clock.now() - 3_600_000);
   doesNotThrow(() => rate.count("a"));

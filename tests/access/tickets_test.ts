@@ -57,12 +57,11 @@ async function createTickets(): Promise<TestTickets> {
   const reports: string[] = [];
   const tickets = new Tickets({
     log: test.log,
-    clock: test.clock,
+    runtime: { clock: test.clock, report: (message) => reports.push(message) },
     ticketMs: TICKET_MS,
     sessionMs: SESSION_MS,
     history: HISTORY,
     checkMs: CHECK_MS,
-    report: (trouble) => reports.push(trouble),
   });
   return {
     tickets,
@@ -262,12 +261,11 @@ Deno.test("Tickets end a stream whose session was taken over elsewhere, when the
   const { tickets, test } = made;
   const elsewhere = new Tickets({
     log: test.log,
-    clock: test.clock,
+    runtime: { clock: test.clock, report() {} },
     ticketMs: TICKET_MS,
     sessionMs: SESSION_MS,
     history: HISTORY,
     checkMs: CHECK_MS,
-    report: () => {},
   });
   const { secret } = await tickets.issue(SCOPE);
   const older = await tickets.open(secret, FIRST);

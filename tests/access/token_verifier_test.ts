@@ -39,7 +39,7 @@ function verifier(
     jwksUrl?: string | null;
   } = {},
 ): TokenVerifier {
-  return new TokenVerifier({ publishTokens, tokenSecret, jwksUrl }, clock);
+  return new TokenVerifier({ publishTokens, tokenSecret, jwksUrl }, { clock });
 }
 
 function part(value: unknown): string {

@@ -16,7 +16,7 @@ function inParts(parts: Iterable<Uint8Array>): ReadableStream<Uint8Array> {
 const MAX_MS = 1000;
 
 function readBody(request: Request, maxBytes = MAX_BODY_BYTES, clock = new FakeClock()) {
-  return readBodyWithin(request, { maxBytes, maxMs: MAX_MS, clock });
+  return readBodyWithin(request, { maxBytes, maxMs: MAX_MS, runtime: { clock } });
 }
 
 Deno.test("readBody() gives a body that does not come its time, and no more", async () => {

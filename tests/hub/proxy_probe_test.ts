@@ -5,7 +5,7 @@ import { StreamReader } from "../support/stream_reader.ts";
 
 function createProbes(): { clock: FakeClock; probes: Probes } {
   const clock = new FakeClock();
-  return { clock, probes: new Probes(clock) };
+  return { clock, probes: new Probes({ clock }) };
 }
 
 /** What a probe says next. */

@@ -19,11 +19,10 @@ async function createTestTail() {
   const tail = new Tail("p_a", {
     log,
     pages: new PageReader(log),
-    clock,
+    runtime: { clock, report: (message) => reports.push(message) },
     limits: { events: 100, bytes: 2 * 1024 * 1024 },
     onChange() {},
     onGrowth() {},
-    report: (message) => reports.push(message),
   });
   const append = async (count = 1) => {
     for (let i = 0; i < count; i++) await drive(log.append("p_a", [textEvent("x")]));

@@ -19,7 +19,7 @@ async function createTestConnection(replace: boolean) {
   };
   const connection = await KvConnection.open({
     open: () => (openings.shift() ?? open)(),
-    clock,
+    runtime: { clock },
     timeoutMs: TIMEOUT_MS,
     replace,
   });
@@ -46,7 +46,12 @@ async function createTestConnection(replace: boolean) {
 
 Deno.test("KvConnection.open() throws what opening throws", async () => {
   const open = () => Promise.reject(new Error("no such host"));
-  const options = { open, clock: new FakeClock(), timeoutMs: TIMEOUT_MS, replace: true };
+  const options = {
+    open,
+    runtime: { clock: new FakeClock() },
+    timeoutMs: TIMEOUT_MS,
+    replace: true,
+  };
   await rejects(KvConnection.open(options), /no such host/);
 });
 
@@ -54,7 +59,7 @@ Deno.test("KvConnection.open() is refused by a remote store that does not answer
   const clock = new FakeClock();
   const open = () => new Promise<never>(() => {});
   const refused = rejects(
-    KvConnection.open({ open, clock, timeoutMs: TIMEOUT_MS, replace: true }),
+    KvConnection.open({ open, runtime: { clock }, timeoutMs: TIMEOUT_MS, replace: true }),
     late,
   );
   clock.advance(TIMEOUT_MS);

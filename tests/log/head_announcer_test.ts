@@ -10,7 +10,10 @@ const epoch = "AAECAwQFBgc";
 function createTestAnnouncer() {
   const clock = new FakeClock();
   const announced: AnnouncedHead[][] = [];
-  const announcer = new HeadAnnouncer({ clock, announce: (heads) => announced.push(heads) });
+  const announcer = new HeadAnnouncer({
+    runtime: { clock },
+    announce: (heads) => announced.push(heads),
+  });
   return { clock, announced, announcer };
 }
 

@@ -69,15 +69,14 @@ async function createBusyWriter(
   const [clock, kv] = [new FakeClock(), new FaultyKv(await Deno.openKv(":memory:"))];
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    clock,
+    runtime: { clock },
     timeoutMs: TIMEOUT_MS,
     replace: false,
   });
   const writer = new LogWriter("p_a", {
     kv: connection,
     shared: false,
-    clock,
-    random: Math.random,
+    runtime: { clock, random: Math.random },
     retention: { events: 1000, ms: 60_000, bytes: 1e6 },
     timeoutMs: TIMEOUT_MS,
     onCommit: () => {},

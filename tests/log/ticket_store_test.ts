@@ -16,7 +16,7 @@ async function createStore() {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    clock: new FakeClock(),
+    runtime: { clock: new FakeClock() },
     timeoutMs: 3000,
     replace: false,
   });

@@ -39,7 +39,11 @@ function reach(log: Log | null, maxWaitingBytes = MiB): Reached {
   const clock = new FakeClock();
   const { port1, port2 } = new MessageChannel();
   const listener = log ? serveLog(port1, log) : { onChange() {}, onHeads() {} };
-  const remote = new RemoteLog(port2, { clock, timeoutMs: TIMEOUT_MS, maxWaitingBytes });
+  const remote = new RemoteLog(port2, {
+    runtime: { clock },
+    timeoutMs: TIMEOUT_MS,
+    maxWaitingBytes,
+  });
   return {
     remote,
     clock,
@@ -190,7 +194,7 @@ Deno.test("serveLog() tells of commits where nothing else does", async () => {
 
 /** A service in the other isolate, with a stream that has come to the news. */
 async function listenThere({ remote, clock }: ReturnType<typeof reach>) {
-  const { hub } = createServiceOn(remote, { config: readConfig({}), clock });
+  const { hub } = createServiceOn(remote, { config: readConfig({}), runtime: { clock } });
   const stream = new StreamReader(await hub.subscribe("p_a"));
   await stream.until("runnel.live");
   return { hub, stream };

@@ -40,6 +40,21 @@ Deno.test("createService() runs on the machine's clock and randomness without ot
   await service.log.close();
 });
 
+Deno.test("createService() replaces the parts of the runtime that are given, and no others", async () => {
+  const service = await createService({
+    config: readConfig({ RUNNEL_RETRY_MS: "1000" }),
+    open: () => Deno.openKv(":memory:"),
+    runtime: { random: () => 0.25 },
+  });
+  const stream = new StreamReader(
+    await service.fetch(new Request("http://localhost/pipelines/p_a/sse")),
+  );
+  deepEqual(await stream.next(), { kind: "retry", ms: 1250 });
+  await stream.cancel();
+  await service.hub.drain(0);
+  await service.log.close();
+});
+
 Deno.test("createService() hands the settings on to the parts", async () => {
   const clock = new FakeClock();
   const kv = new FaultyKv(await Deno.openKv(":memory:"));

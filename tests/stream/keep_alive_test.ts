@@ -12,7 +12,7 @@ function listener(onTurn: (now: number) => void): Subscriber {
 
 Deno.test("KeepAlive.add() gives each one a turn every period, the first a whole period away", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive(clock, MS);
+  const keepAlive = new KeepAlive({ clock }, MS);
   const turns: number[] = [];
   keepAlive.add(listener((now) => turns.push(now)));
   clock.advance(MS - 1);
@@ -25,7 +25,7 @@ Deno.test("KeepAlive.add() gives each one a turn every period, the first a whole
 
 Deno.test("KeepAlive.add() gives those who come at any time one turn a period", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive(clock, MS);
+  const keepAlive = new KeepAlive({ clock }, MS);
   keepAlive.add(listener(() => {}));
   for (let i = 0; i < 40; i++) {
     clock.advance(777);
@@ -41,7 +41,7 @@ Deno.test("KeepAlive.add() gives those who come at any time one turn a period", 
 
 Deno.test("KeepAlive spreads a herd that comes at once over its slots", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive(clock, MS);
+  const keepAlive = new KeepAlive({ clock }, MS);
   const turns = new Map<number, number>();
   for (let i = 0; i < 150; i++) {
     keepAlive.add(listener((now) => turns.set(now, (turns.get(now) ?? 0) + 1)));
@@ -52,7 +52,7 @@ Deno.test("KeepAlive spreads a herd that comes at once over its slots", () => {
 
 Deno.test("KeepAlive spreads those who came at different times over its slots", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive(clock, MS);
+  const keepAlive = new KeepAlive({ clock }, MS);
   const turns: number[] = [];
   for (let i = 0; i < 15; i++) {
     keepAlive.add(listener((now) => turns.push(now)));
@@ -65,7 +65,7 @@ Deno.test("KeepAlive spreads those who came at different times over its slots", 
 
 Deno.test("KeepAlive has one timer for all, and none for nobody", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive(clock, MS);
+  const keepAlive = new KeepAlive({ clock }, MS);
   const subscribers = Array.from({ length: 50 }, () => listener(() => {}));
   for (const subscriber of subscribers) {
     keepAlive.add(subscriber);
@@ -84,7 +84,7 @@ Deno.test("KeepAlive has one timer for all, and none for nobody", () => {
 
 Deno.test("KeepAlive.delete() takes those out who leave at their turn, and passes over nobody", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive(clock, MS);
+  const keepAlive = new KeepAlive({ clock }, MS);
   let turns = 0;
   for (let i = 0; i < 3; i++) {
     const leaving = listener(() => {

@@ -501,7 +501,7 @@ function subscribeTo(tail: EventRun) {
     retryMs: 1,
     endsAt: Infinity,
     onGone: () => {},
-    report: () => {},
+    runtime: { report() {} },
   });
   return { subscriber, asked };
 }

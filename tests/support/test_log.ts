@@ -6,6 +6,7 @@
  */
 
 import type { NewEvent } from "../../lib/protocol/event.ts";
+import type { Runtime } from "../../lib/base/runtime.ts";
 import { EventLog } from "../../lib/log/event_log.ts";
 import type { Retention } from "../../lib/log/head.ts";
 import { headKey } from "../../lib/log/keys.ts";
@@ -56,21 +57,20 @@ export async function createTestLog({
 }: TestLogOptions = {}): Promise<TestLog> {
   const heard: Commit[] = [];
   const reports: string[] = [];
+  const runtime: Runtime = { clock, random, report: (message) => reports.push(message) };
   const kv = new FaultyKv(await open());
   const log = new EventLog({
     kv: await KvConnection.open({
       open: () => Promise.resolve(kv),
-      clock,
+      runtime,
       timeoutMs,
       replace: false,
     }),
     shared: false,
-    clock,
-    random,
+    runtime,
     retention: { events: 1000, ms: 60_000, bytes: 32 * 1024 * 1024, ...retention },
     timeoutMs,
     maxWaitingBytes,
-    report: (trouble) => reports.push(trouble),
   });
   log.listen({
     onChange(change) {

@@ -51,9 +51,11 @@ export async function createTestService({
     watch,
     remote: watch !== null,
     channels,
-    clock,
-    random,
-    report: (trouble, cause) => reports.push(`${trouble}: ${describeCause(cause)}`),
+    runtime: {
+      clock,
+      random,
+      report: (message, cause) => reports.push(`${message}: ${describeCause(cause)}`),
+    },
   });
   return {
     ...service,

@@ -37,7 +37,8 @@ export async function createTwoHubs(
   const start = async (): Promise<Isolate> => {
     const kv = new FaultyKv(await store.open());
     const reports: string[] = [];
-    const channels = Channel && new PipelineChannels(Channel, (trouble) => reports.push(trouble));
+    const runtime = { report: (message: string) => void reports.push(message) };
+    const channels = Channel && new PipelineChannels(Channel, runtime);
     const open = () => Promise.resolve(kv);
     const service = await createTestService({ open, clock, channels, settings });
     return { service: { ...service, reports }, kv, channels };

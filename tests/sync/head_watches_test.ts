@@ -10,9 +10,7 @@ function createTestWatches() {
   const told: string[] = [];
   const watches = new HeadWatches({
     open: kv.open,
-    clock,
-    random: () => 0,
-    report: (trouble) => reports.push(trouble),
+    runtime: { clock, random: () => 0, report: (message) => reports.push(message) },
   });
   watches.listen((pipeline, head) => told.push(`${pipeline} ${head?.sequence ?? "none"}`));
   return {

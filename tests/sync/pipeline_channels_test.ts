@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { PipelineChannels, type PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
 import { systemClock, within } from "../../lib/base/clock.ts";
+import type { Runtime } from "../../lib/base/runtime.ts";
 import { FakeChannels } from "../support/fake_channels.ts";
 
 const MESSAGE: PipelineMessage = { epoch: "AAECAwQFBgc", oldest: 7 };
@@ -19,8 +20,8 @@ function soon<T>(work: Promise<T>): Promise<T> {
 }
 
 Deno.test("PipelineChannels.post() reaches those who joined the pipeline in other isolates, never itself", async () => {
-  using here = new PipelineChannels(BroadcastChannel, unexpected);
-  using there = new PipelineChannels(BroadcastChannel, unexpected);
+  using here = new PipelineChannels(BroadcastChannel, { report: unexpected });
+  using there = new PipelineChannels(BroadcastChannel, { report: unexpected });
   const echoes: PipelineMessage[] = [];
   const heard: PipelineMessage[] = [];
   const others: PipelineMessage[] = [];
@@ -41,8 +42,8 @@ Deno.test("PipelineChannels.post() reaches those who joined the pipeline in othe
 
 Deno.test("PipelineChannels.join() listens until it is disposed, and again when it is called again", () => {
   const network = new FakeChannels();
-  using here = new PipelineChannels(network.Channel, unexpected);
-  using there = new PipelineChannels(network.Channel, unexpected);
+  using here = new PipelineChannels(network.Channel, { report: unexpected });
+  using there = new PipelineChannels(network.Channel, { report: unexpected });
   const heard: string[] = [];
   const first = there.join("p_a", () => heard.push("first"));
   here.post("p_a", MESSAGE);
@@ -58,7 +59,7 @@ Deno.test("PipelineChannels.join() listens until it is disposed, and again when 
 
 Deno.test("PipelineChannels.join() listens on the channel that it posts on", () => {
   const network = new FakeChannels();
-  using here = new PipelineChannels(network.Channel, unexpected);
+  using here = new PipelineChannels(network.Channel, { report: unexpected });
   here.post("p_a", MESSAGE);
   deepEqual(here.stats, { open: 1, heard: 0, failures: 0 });
   using _joined = here.join("p_a", () => {});
@@ -69,7 +70,7 @@ Deno.test("PipelineChannels.join() listens on the channel that it posts on", () 
 
 Deno.test("PipelineChannels holds a channel open from its beginning to its end", () => {
   const network = new FakeChannels();
-  const here = new PipelineChannels(network.Channel, unexpected);
+  const here = new PipelineChannels(network.Channel, { report: unexpected });
   equal(network.open.length, 1);
   here.join("p_a", () => {})[Symbol.dispose]();
   equal(network.open.length, 1);
@@ -81,7 +82,7 @@ Deno.test("PipelineChannels holds a channel open from its beginning to its end",
 
 Deno.test("PipelineChannels.post() keeps a thousand channels that nobody listens to, and no more", () => {
   const network = new FakeChannels();
-  using here = new PipelineChannels(network.Channel, unexpected);
+  using here = new PipelineChannels(network.Channel, { report: unexpected });
   using _joined = here.join("p_heard", () => {});
   for (let i = 0; i < 1500; i++) here.post(`p_${i}`, MESSAGE);
   equal(here.stats.open, 1000);
@@ -93,9 +94,10 @@ Deno.test("PipelineChannels.post() keeps a thousand channels that nobody listens
 Deno.test("PipelineChannels.post() counts and reports what fails, and throws nothing", () => {
   const network = new FakeChannels();
   const reports: string[] = [];
-  using here = new PipelineChannels(network.Channel, (trouble, cause) => {
-    reports.push(`${trouble}: ${cause}`);
-  });
+  const runtime: Pick<Runtime, "report"> = {
+    report: (message, cause) => reports.push(`${message}: ${cause}`),
+  };
+  using here = new PipelineChannels(network.Channel, runtime);
   network.route = () => {
     throw new TypeError("expected i32");
   };
@@ -108,7 +110,7 @@ Deno.test("PipelineChannels.post() counts and reports what fails, and throws not
 Deno.test("PipelineChannels closes the others where closing one fails", () => {
   const network = new FakeChannels();
   let reports = 0;
-  const here = new PipelineChannels(network.Channel, () => reports++);
+  const here = new PipelineChannels(network.Channel, { report: () => reports++ });
   network.onClose = () => {
     throw new TypeError("expected i32");
   };
@@ -123,7 +125,7 @@ Deno.test("PipelineChannels closes the others where closing one fails", () => {
 
 Deno.test("PipelineChannels.post() opens nothing anew once all is closed", () => {
   const network = new FakeChannels();
-  const here = new PipelineChannels(network.Channel, () => {});
+  const here = new PipelineChannels(network.Channel, { report() {} });
   here[Symbol.dispose]();
   here.post("p_a", MESSAGE);
   deepEqual(network.open, []);

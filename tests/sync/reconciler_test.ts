@@ -15,7 +15,7 @@ function createTestReconcile(
   const seen: string[] = [];
   const reports: string[] = [];
   const reconcile = new Reconcile({
-    clock,
+    runtime: { clock, report: (message) => reports.push(message) },
     periodMs,
     pipelines: () => pipelines,
     heads: (some) => {
@@ -23,7 +23,6 @@ function createTestReconcile(
       return heads?.() ?? Promise.resolve(some.map(() => newHead("AAECAwQFBgc", 0)));
     },
     onHead: (pipeline) => seen.push(pipeline),
-    report: (trouble) => reports.push(trouble),
   });
   return {
     clock,
