@@ -7,7 +7,7 @@
 export { type Clock, systemClock, wait, within } from "./clock.ts";
 export { RunnelError, type RunnelErrorType } from "./errors.ts";
 export { isLoopback } from "./loopback.ts";
-export { Places } from "./quota.ts";
+export { Quota } from "./quota.ts";
 export { createReport, describeCause, type Report } from "./report.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";
-export { Turns } from "./semaphore.ts";
+export { Semaphore } from "./semaphore.ts";

@@ -1,60 +1,44 @@
 /**
- * How many connections are taken: in all, for one pipeline, from one address.
+ * Limits on amounts that are held for a while, such as connections or bytes.
  *
  * @module
  */
 
-/** Places that each of several owners has so many of. */
-export class Places {
+/** A per-owner quota: each owner may hold up to the same amount at once. */
+export class Quota {
   readonly #max: number;
-  readonly #taken = new Map<string, number>();
+  /** The amount that each owner holds, if any: an idle owner takes no memory. */
+  readonly #inUse = new Map<string, number>();
 
-  /**
-   * Makes free places.
-   *
-   * @param max How many each owner has.
-   */
+  /** @param max Maximum amount per owner. */
   constructor(max: number) {
     this.#max = max;
   }
 
-  /**
-   * How many are taken.
-   *
-   * @param owner Whose.
-   */
-  taken(owner: string): number {
-    return this.#taken.get(owner) ?? 0;
+  /** Returns the amount that an owner holds now. */
+  inUse(owner: string): number {
+    return this.#inUse.get(owner) ?? 0;
   }
 
   /**
-   * Takes a place.
+   * Acquires an amount for an owner until the result is disposed. Disposing it
+   * again changes nothing.
    *
-   * @param owner Whose.
-   * @returns Gives it back, once; `null` if none is free.
-   *
-   * @example
-   * ```ts
-   * import { strictEqual as equal } from "node:assert/strict";
-   *
-   * const places = new Places(1);
-   * const leave = places.take("p_a")!;
-   * equal(places.take("p_a"), null);
-   * leave();
-   * equal(places.taken("p_a"), 0);
-   * ```
+   * @returns `null` if the owner would exceed the maximum; nothing is held then.
    */
-  take(owner: string): (() => void) | null {
-    const taken = this.taken(owner);
-    if (taken >= this.#max) return null;
-    this.#taken.set(owner, taken + 1);
-    let isTaken = true;
-    return () => {
-      if (!isTaken) return;
-      isTaken = false;
-      const rest = this.taken(owner) - 1;
-      if (rest > 0) this.#taken.set(owner, rest);
-      else this.#taken.delete(owner);
+  acquire(owner: string, amount = 1): Disposable | null {
+    const inUse = this.inUse(owner) + amount;
+    if (inUse > this.#max) return null;
+    this.#inUse.set(owner, inUse);
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        const rest = this.inUse(owner) - amount;
+        if (rest > 0) this.#inUse.set(owner, rest);
+        else this.#inUse.delete(owner);
+      },
     };
   }
 }

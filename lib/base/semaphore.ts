@@ -1,47 +1,35 @@
 /**
- * Lets only so many do something at once.
+ * A counting semaphore for limiting concurrent work.
  *
  * @module
  */
 
 import { RunnelError } from "./errors.ts";
 
-/** A number of places, taken in turn. */
-export class Turns {
-  readonly #places: number;
+/** A counting semaphore: work beyond its permits waits, first come, first served. */
+export class Semaphore {
   readonly #maxWaiting: number;
   readonly #waiting: (() => void)[] = [];
-  #taken = 0;
+  #permits: number;
 
   /**
-   * Makes free places.
-   *
-   * @param places How many may be at it at once.
-   * @param maxWaiting How many may wait for a place.
+   * @param permits Maximum number of works in progress.
+   * @param maxWaiting Maximum number of works that wait for a permit.
    */
-  constructor(places: number, maxWaiting: number = Infinity) {
-    this.#places = places;
+  constructor(permits: number, maxWaiting: number = Infinity) {
+    this.#permits = permits;
     this.#maxWaiting = maxWaiting;
   }
 
   /**
-   * Does some work once there is a place.
+   * Runs work once there is a permit for it.
    *
-   * @param work What is done.
-   * @returns What `work` returns.
    * @throws {RunnelError} `overloaded` if too many wait.
    * @throws Whatever `work` throws.
-   *
-   * @example
-   * ```ts
-   * import { strictEqual as equal } from "node:assert/strict";
-   *
-   * equal(await new Turns(1).run(() => Promise.resolve(7)), 7);
-   * ```
    */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#taken < this.#places) {
-      this.#taken++;
+    if (this.#permits > 0) {
+      this.#permits--;
     } else if (this.#waiting.length < this.#maxWaiting) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else {
@@ -50,10 +38,10 @@ export class Turns {
     try {
       return await work();
     } finally {
-      // The place is handed on, so that nobody slips in between.
+      // The permit is handed on, so that no other work slips in between.
       const next = this.#waiting.shift();
       if (next) next();
-      else this.#taken--;
+      else this.#permits++;
     }
   }
 }

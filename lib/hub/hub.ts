@@ -9,10 +9,10 @@ import { RunnelError } from "../base/mod.ts";
 import { type History, HistoryReader, type Receipt } from "../log/mod.ts";
 import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
 import { KeepAlive } from "../stream/mod.ts";
-import { Publishes } from "./in_flight.ts";
+import { InFlightPublishes } from "./in_flight.ts";
 import { LivePipelines, type LivePipelinesOptions } from "./pipelines.ts";
 import { type ProbeRequest, Probes } from "./proxy_probe.ts";
-import { type SubscriberLimits, SubscriberPlaces } from "./subscriber_quota.ts";
+import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
 /** How long streams that end may wait for the last events of other isolates, in milliseconds. */
@@ -59,9 +59,9 @@ export class Hub {
   readonly #live: LivePipelines;
   readonly #histories: HistoryReader;
   readonly #keepAlive: KeepAlive;
-  readonly #places: SubscriberPlaces;
+  readonly #subscriberQuota: SubscriberQuota;
   readonly #probes: Probes;
-  readonly #publishes = new Publishes();
+  readonly #publishes = new InFlightPublishes();
   #draining = false;
   #ping: Promise<void> | null = null;
 
@@ -75,7 +75,7 @@ export class Hub {
     this.#live = new LivePipelines(options);
     this.#histories = new HistoryReader(options.log);
     this.#keepAlive = new KeepAlive(options.runtime, options.keepAliveMs);
-    this.#places = new SubscriberPlaces(options);
+    this.#subscriberQuota = new SubscriberQuota(options);
     this.#probes = new Probes(options.runtime);
   }
 
@@ -101,7 +101,7 @@ export class Hub {
     return {
       pipelines: this.#live.size,
       subscribers: this.#keepAlive.size,
-      places: this.#places.taken,
+      places: this.#subscriberQuota.inUse,
       probes: this.#probes.size,
       publishing: this.#publishes.size,
       tailBytes: this.#live.tailBytes,
@@ -141,8 +141,7 @@ export class Hub {
    */
   checkRoom(pipeline: string, address: string | null): void {
     this.#refuseWhileDraining();
-    const leavePlace = this.#places.take(pipeline, address);
-    leavePlace();
+    using _place = this.#subscriberQuota.acquire(pipeline, address);
     this.#live.checkRoom(pipeline);
   }
 
@@ -163,11 +162,12 @@ export class Hub {
     const { completed, signal, onGone, seen } = subscription;
     const agedAt = clock.now() + maxStreamAgeMs * (0.8 + 0.4 * random());
     const endsAt = Math.min(agedAt, subscription.endsAt ?? Infinity);
-    let leavePlace = () => {};
+    let place: Disposable | null = null;
+    const leavePlace = () => place?.[Symbol.dispose]();
     let timer: Disposable | null = null;
     try {
       this.#refuseWhileDraining();
-      leavePlace = this.#places.take(pipeline, subscription.address ?? null);
+      place = this.#subscriberQuota.acquire(pipeline, subscription.address ?? null);
       completed?.then(leavePlace, leavePlace);
       const live = this.#live.open(pipeline);
       if (seen) live.tail.expect(seen);

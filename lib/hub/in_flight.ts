@@ -7,8 +7,8 @@
 import { type Clock, RunnelError } from "../base/mod.ts";
 import type { Receipt } from "../log/mod.ts";
 
-/** Publishes under way. */
-export class Publishes {
+/** The publishes in flight. */
+export class InFlightPublishes {
   /** What ends the waiting of each. */
   readonly #refusals = new Set<(error: RunnelError) => void>();
   #onIdle = () => {};
@@ -22,13 +22,13 @@ export class Publishes {
    * Counts a publish as under way until it is over.
    *
    * @param publish What the log answers to it.
-   * @returns The same answer, unless {@linkcode Publishes.end} comes before it.
+   * @returns The same answer, unless {@linkcode InFlightPublishes.end} comes before it.
    *
    * @example
    * ```ts
    * import { strictEqual as equal } from "node:assert/strict";
    *
-   * const publishes = new Publishes();
+   * const publishes = new InFlightPublishes();
    * const receipt = { epoch: "AAECAwQFBgc", first: 1, count: 1, replayed: false };
    * equal((await publishes.add(Promise.resolve(receipt))).first, 1);
    * equal(publishes.size, 0);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Places, RunnelError, type Runtime } from "../base/mod.ts";
+import { Quota, RunnelError, type Runtime } from "../base/mod.ts";
 import { encodeEvent } from "../protocol/mod.ts";
 
 /** How many lines a probe sends. */
@@ -13,6 +13,9 @@ export const PROBE_LINES = 10;
 
 /** How many probes an isolate answers at once: each is short, and nobody needs two or three. */
 const MAX_PROBES = 64;
+
+/** The one owner of all probes. */
+const ALL = "";
 
 /** What a probe is asked for. */
 export interface ProbeRequest {
@@ -27,7 +30,7 @@ export interface ProbeRequest {
 /** The probes that are being answered. */
 export class Probes {
   readonly #runtime: Pick<Runtime, "clock">;
-  readonly #places = new Places(MAX_PROBES);
+  readonly #quota = new Quota(MAX_PROBES);
   readonly #ends = new Set<() => void>();
 
   /**
@@ -41,7 +44,7 @@ export class Probes {
 
   /** How many have a place. */
   get size(): number {
-    return this.#places.taken("");
+    return this.#quota.inUse(ALL);
   }
 
   /**
@@ -61,10 +64,11 @@ export class Probes {
    * ```
    */
   open({ everyMs, bytes, completed }: ProbeRequest): ReadableStream<Uint8Array> {
-    const leavePlace = this.#places.take("");
-    if (!leavePlace) {
+    const place = this.#quota.acquire(ALL);
+    if (!place) {
       throw new RunnelError("overloaded", "Cannot probe: too many do so. Try again");
     }
+    const leavePlace = () => place[Symbol.dispose]();
     completed?.then(leavePlace, leavePlace);
     // Another one for each line: what is alike would vanish where it is compressed.
     const fill = () => btoa(String.fromCharCode(...randomBytes(Math.floor(bytes * 3 / 4))));

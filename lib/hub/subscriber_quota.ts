@@ -1,87 +1,72 @@
 /**
- * The places for subscribers: those that are here or on their way, and
- * connections that outlive theirs.
+ * Limits concurrent subscribers: in total, per pipeline and per client address.
  *
  * @module
  */
 
-import { Places, RunnelError } from "../base/mod.ts";
+import { Quota, RunnelError } from "../base/mod.ts";
 
-/** How many subscribers are taken. */
+/** Maximum numbers of concurrent subscribers. */
 export interface SubscriberLimits {
-  /** In all. */
+  /** In total. */
   maxSubscribers: number;
-  /** For one pipeline. */
+  /** Per pipeline. */
   maxPipelineSubscribers: number;
-  /** From one address. */
+  /** Per client address. */
   maxAddressSubscribers: number;
 }
 
-/** The places for subscribers of an isolate. */
-export class SubscriberPlaces {
-  readonly #all: Places;
-  readonly #byPipeline: Places;
-  readonly #byAddress: Places;
+/** The one owner of what is counted in total. */
+const ALL = "";
 
-  /**
-   * Makes free places.
-   *
-   * @param limits How many.
-   */
+/**
+ * Quota for the subscribers of an isolate: those that are here or on their way,
+ * and connections that outlive their streams.
+ */
+export class SubscriberQuota {
+  readonly #total: Quota;
+  readonly #byPipeline: Quota;
+  readonly #byAddress: Quota;
+
   constructor(limits: SubscriberLimits) {
-    this.#all = new Places(limits.maxSubscribers);
-    this.#byPipeline = new Places(limits.maxPipelineSubscribers);
-    this.#byAddress = new Places(limits.maxAddressSubscribers);
+    this.#total = new Quota(limits.maxSubscribers);
+    this.#byPipeline = new Quota(limits.maxPipelineSubscribers);
+    this.#byAddress = new Quota(limits.maxAddressSubscribers);
   }
 
-  /** How many are taken. */
-  get taken(): number {
-    return this.#all.taken("");
+  /** Number of subscribers that are counted now. */
+  get inUse(): number {
+    return this.#total.inUse(ALL);
   }
 
   /**
-   * Takes a place.
+   * Counts a subscriber until the result is disposed. Disposing it again changes
+   * nothing.
    *
-   * @param pipeline Whose subscriber it is.
-   * @param address The client's address; `null` for one that is not counted by it.
-   * @returns Gives it back, once.
-   * @throws {RunnelError} `overloaded` or `too-many-requests` if none is free.
-   *
-   * @example
-   * ```ts
-   * import { throws } from "node:assert/strict";
-   *
-   * const places = new SubscriberPlaces({
-   *   maxSubscribers: 10,
-   *   maxPipelineSubscribers: 10,
-   *   maxAddressSubscribers: 1,
-   * });
-   * places.take("p_a", "192.0.2.1");
-   * throws(() => places.take("p_b", "192.0.2.1"), { type: "too-many-requests" });
-   * ```
+   * @param address Client address; `null` for a client that is not counted by it.
+   * @throws {RunnelError} `overloaded` or `too-many-requests` if a limit is reached;
+   *   nothing is counted then.
    */
-  take(pipeline: string, address: string | null): () => void {
-    const taken: (() => void)[] = [];
-    const leave = () => taken.forEach((leave) => leave());
-    const take = (places: Places, owner: string, refusal: () => RunnelError) => {
-      const place = places.take(owner);
-      if (place) return void taken.push(place);
-      leave();
-      throw refusal();
-    };
-    take(this.#all, "", () => full("this instance is full"));
-    take(this.#byPipeline, pipeline, () => full("this pipeline is full here"));
-    if (address !== null) {
-      take(this.#byAddress, address, () =>
-        new RunnelError(
-          "too-many-requests",
-          "Cannot subscribe: this address has too many streams. Close one",
-        ));
-    }
-    return leave;
+  acquire(pipeline: string, address: string | null): Disposable {
+    using held = new DisposableStack();
+    held.use(this.#total.acquire(ALL) ?? refuse(full("this instance is full")));
+    held.use(this.#byPipeline.acquire(pipeline) ?? refuse(full("this pipeline is full here")));
+    if (address !== null) held.use(this.#byAddress.acquire(address) ?? refuse(addressFull()));
+    return held.move();
   }
+}
+
+function refuse(error: RunnelError): never {
+  throw error;
 }
 
 function full(what: string): RunnelError {
   return new RunnelError("overloaded", `Cannot subscribe: ${what}. Try again`);
+}
+
+function addressFull(): RunnelError {
+  return new RunnelError(
+    "too-many-requests",
+    "Cannot subscribe: this address has too many streams. Close one",
+  );
 }

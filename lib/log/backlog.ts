@@ -1,28 +1,17 @@
 /**
- * What publishes that wait for the log take of memory, and its bound.
+ * Limits the memory that publishes take while they wait for the log.
  *
  * @module
  */
 
-import { RunnelError } from "../base/mod.ts";
+import { Quota, RunnelError } from "../base/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { EVENT_OVERHEAD_BYTES } from "./segment.ts";
 
-/** What a request costs in memory while it waits, beside its bytes. */
+/** Memory that a waiting request takes beside its bytes, in bytes. */
 const REQUEST_OVERHEAD_BYTES = 512;
 
-/**
- * What a request costs in memory while it waits, in bytes.
- *
- * @param events The request's events.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * equal(requestBytes([{ channel: "a", payload: new Uint8Array(7) }]), 528);
- * ```
- */
+/** Returns the memory that a request takes while it waits, in bytes. */
 export function requestBytes(events: readonly NewEvent[]): number {
   let bytes = REQUEST_OVERHEAD_BYTES;
   for (const { channel, payload } of events) {
@@ -32,51 +21,36 @@ export function requestBytes(events: readonly NewEvent[]): number {
   return bytes;
 }
 
-/** The bytes that wait, bounded. */
-export class WaitingBytes {
-  readonly #max: number;
-  #size = 0;
+/** The one owner of all bytes. */
+const ALL = "";
 
-  /**
-   * Makes room.
-   *
-   * @param max How many bytes may wait.
-   */
-  constructor(max: number) {
-    this.#max = max;
+/** The requests that wait for the log, bounded by the memory that they take. */
+export class Backlog {
+  readonly #quota: Quota;
+
+  /** @param maxBytes Maximum memory of waiting requests, in bytes. */
+  constructor(maxBytes: number) {
+    this.#quota = new Quota(maxBytes);
   }
 
-  /** How many bytes wait. */
-  get size(): number {
-    return this.#size;
+  /** Memory that the waiting requests take, in bytes. */
+  get bytes(): number {
+    return this.#quota.inUse(ALL);
   }
 
   /**
-   * Counts a request as waiting until the result is disposed.
+   * Counts a request as waiting until the result is disposed. Disposing it again
+   * changes nothing.
    *
-   * @param bytes What the request costs.
-   * @throws {RunnelError} `overloaded` if there is no room for it.
-   *
-   * @example
-   * ```ts
-   * import { strictEqual as equal, throws } from "node:assert/strict";
-   *
-   * const waiting = new WaitingBytes(1000);
-   * {
-   *   using _room = waiting.add(528);
-   *   throws(() => waiting.add(528), { type: "overloaded" });
-   * }
-   * equal(waiting.size, 0);
-   * ```
+   * @param bytes Memory that the request takes, by {@linkcode requestBytes}.
+   * @throws {RunnelError} `overloaded` if the backlog is full; nothing is counted then.
    */
   add(bytes: number): Disposable {
-    if (this.#size + bytes > this.#max) {
-      throw new RunnelError(
-        "overloaded",
-        "Cannot publish: too much is waiting for the log. Nothing was stored; try again",
-      );
-    }
-    this.#size += bytes;
-    return { [Symbol.dispose]: () => void (this.#size -= bytes) };
+    const held = this.#quota.acquire(ALL, bytes);
+    if (held) return held;
+    throw new RunnelError(
+      "overloaded",
+      "Cannot publish: too much is waiting for the log. Nothing was stored; try again",
+    );
   }
 }

@@ -8,7 +8,7 @@
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
-import { requestBytes, WaitingBytes } from "./backlog.ts";
+import { Backlog, requestBytes } from "./backlog.ts";
 import type { Change, Receipt } from "./commit.ts";
 import type { Head, Retention } from "./head.ts";
 import type { AnnouncedHead } from "./head_announcer.ts";
@@ -57,7 +57,7 @@ export interface LogListener {
 /** The log. */
 export class EventLog {
   readonly #options: EventLogOptions;
-  readonly #waiting: WaitingBytes;
+  readonly #backlog: Backlog;
   readonly #writers = new Map<string, LogWriter>();
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
@@ -73,7 +73,7 @@ export class EventLog {
    */
   constructor(options: EventLogOptions) {
     this.#options = options;
-    this.#waiting = new WaitingBytes(options.maxWaitingBytes);
+    this.#backlog = new Backlog(options.maxWaitingBytes);
     this.#heads = new HeadStore(options);
     this.#reader = new LogReader({ ...options, heads: this.#heads });
     this.#sweep = new Sweep(options.kv, options.runtime);
@@ -82,7 +82,7 @@ export class EventLog {
 
   /** What is in memory here: requests that wait, in bytes, and pipelines being swept. */
   get pending(): { waitingBytes: number; sweeps: number } {
-    return { waitingBytes: this.#waiting.size, sweeps: this.#sweep.size };
+    return { waitingBytes: this.#backlog.bytes, sweeps: this.#sweep.size };
   }
 
   /**
@@ -108,7 +108,7 @@ export class EventLog {
    */
   async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
     const bytes = requestBytes(events);
-    using _room = this.#waiting.add(bytes);
+    using _held = this.#backlog.add(bytes);
     const once = key === undefined ? undefined : await digestOnce(key, events);
     if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
     return await this.#writer(pipeline).append(events, bytes, once);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Turns } from "../base/mod.ts";
+import { Semaphore } from "../base/mod.ts";
 import type { AcceptedEvent } from "../protocol/mod.ts";
 import type { EventLog } from "./event_log.ts";
 
@@ -24,7 +24,7 @@ export interface History {
 /** Reads histories for all pipelines of an isolate. */
 export class HistoryReader {
   readonly #log: Pick<EventLog, "head" | "readAfter">;
-  readonly #turns = new Turns(MAX_READS, MAX_WAITING);
+  readonly #semaphore = new Semaphore(MAX_READS, MAX_WAITING);
 
   /**
    * Makes a reader with nothing to do.
@@ -44,7 +44,7 @@ export class HistoryReader {
    *   `overloaded` if too many ask.
    */
   async read(pipeline: string, count: number): Promise<History> {
-    return await this.#turns.run(() => this.#read(pipeline, count));
+    return await this.#semaphore.run(() => this.#read(pipeline, count));
   }
 
   async #read(pipeline: string, count: number): Promise<History> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { requestBytes, WaitingBytes } from "./backlog.ts";
+export { Backlog, requestBytes } from "./backlog.ts";
 export type { Change, Commit, Receipt } from "./commit.ts";
 export { EventLog, type Log, type LogListener } from "./event_log.ts";
 export type { Head, Mark } from "./head.ts";

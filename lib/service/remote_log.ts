@@ -14,6 +14,7 @@ import {
 } from "../base/mod.ts";
 import {
   type AnnouncedHead,
+  Backlog,
   type Change,
   type Head,
   type Log,
@@ -23,7 +24,6 @@ import {
   requestBytes,
   type Ticket,
   type TicketEntry,
-  WaitingBytes,
 } from "../log/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 
@@ -135,7 +135,7 @@ export class RemoteLog implements Log {
   readonly #port: MessagePort;
   readonly #options: RemoteLogOptions;
   /** An owner that hangs refuses nothing by itself. */
-  readonly #waiting: WaitingBytes;
+  readonly #backlog: Backlog;
   readonly #calls = new Map<number, Waiting>();
   #nextId = 1;
   #closed = false;
@@ -150,13 +150,13 @@ export class RemoteLog implements Log {
   constructor(port: MessagePort, options: RemoteLogOptions) {
     this.#port = port;
     this.#options = options;
-    this.#waiting = new WaitingBytes(options.maxWaitingBytes);
+    this.#backlog = new Backlog(options.maxWaitingBytes);
     port.onmessage = ({ data }: MessageEvent<Said>) => this.#hear(data);
   }
 
   /** Requests that wait for the owner, in bytes. It sweeps; nothing is swept here. */
   get pending(): { waitingBytes: number; sweeps: number } {
-    return { waitingBytes: this.#waiting.size, sweeps: 0 };
+    return { waitingBytes: this.#backlog.bytes, sweeps: 0 };
   }
 
   #hear(said: Said): void {
@@ -180,7 +180,7 @@ export class RemoteLog implements Log {
 
   /** As {@linkcode EventLog.append}. */
   async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
-    using _room = this.#waiting.add(requestBytes(events));
+    using _held = this.#backlog.add(requestBytes(events));
     return await this.#call<Receipt>("append", [pipeline, events, key], { onLate: unknown });
   }
 

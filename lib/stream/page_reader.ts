@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Turns } from "../base/mod.ts";
+import { Semaphore } from "../base/mod.ts";
 import type { EventLog, Page } from "../log/mod.ts";
 import { EventRun, MAX_CHUNK_BYTES } from "./encoded_events.ts";
 
@@ -21,7 +21,7 @@ export interface EncodedPage extends Omit<Page, "events"> {
 /** Reads pages for all pipelines of an isolate. */
 export class PageReader {
   readonly #log: Pick<EventLog, "readAfter">;
-  readonly #turns = new Turns(MAX_READS);
+  readonly #semaphore = new Semaphore(MAX_READS);
   readonly #reads = new Map<string, Promise<EncodedPage | null>>();
 
   /**
@@ -52,7 +52,7 @@ export class PageReader {
   }
 
   async #read(pipeline: string, sequence: number): Promise<EncodedPage | null> {
-    const page = await this.#turns.run(() =>
+    const page = await this.#semaphore.run(() =>
       this.#log.readAfter(pipeline, sequence, MAX_CHUNK_BYTES)
     );
     if (!page) return null;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Runtime, Turns } from "../base/mod.ts";
+import { type Runtime, Semaphore } from "../base/mod.ts";
 import type { Head } from "../log/mod.ts";
 
 /** How often some of the pipelines are compared, in milliseconds. */
@@ -34,7 +34,7 @@ export interface ReconcileOptions {
 /** Compares pipelines with the log. */
 export class Reconcile implements Disposable {
   readonly #options: ReconcileOptions;
-  readonly #turns = new Turns(MAX_READS);
+  readonly #semaphore = new Semaphore(MAX_READS);
   readonly #timer: Disposable;
   /** Pipelines of this round that are still to be compared. */
   #round: string[] = [];
@@ -68,7 +68,7 @@ export class Reconcile implements Disposable {
   async #compare(pipelines: readonly string[]): Promise<void> {
     const { heads, onHead, runtime } = this.#options;
     try {
-      const found = await this.#turns.run(() => heads(pipelines));
+      const found = await this.#semaphore.run(() => heads(pipelines));
       pipelines.forEach((pipeline, index) => onHead(pipeline, found[index]!));
     } catch (error) {
       // They are compared again with the next step.

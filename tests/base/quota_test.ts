@@ -1,21 +1,33 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { Places } from "../../lib/base/quota.ts";
+import { Quota } from "../../lib/base/quota.ts";
 
-Deno.test("Places.take() gives a place back once, however often it is left", () => {
-  const places = new Places(2);
-  const [leave] = [places.take("a"), places.take("a")];
-  equal(places.take("a"), null);
-  leave!();
-  leave!();
-  equal(places.taken("a"), 1);
-  ok(places.take("a"));
-  equal(places.take("a"), null);
+Deno.test("Quota.acquire() releases once, however often the result is disposed", () => {
+  const quota = new Quota(2);
+  const [held] = [quota.acquire("a"), quota.acquire("a")];
+  equal(quota.acquire("a"), null);
+  held![Symbol.dispose]();
+  held![Symbol.dispose]();
+  equal(quota.inUse("a"), 1);
+  ok(quota.acquire("a"));
+  equal(quota.acquire("a"), null);
 });
 
-Deno.test("Places.take() counts each owner by itself", () => {
-  const places = new Places(1);
-  const leave = places.take("a")!;
-  ok(places.take("b"));
-  leave();
-  deepEqual([places.taken("a"), places.taken("b")], [0, 1]);
+Deno.test("Quota.acquire() counts each owner by itself", () => {
+  const quota = new Quota(1);
+  const held = quota.acquire("a")!;
+  ok(quota.acquire("b"));
+  held[Symbol.dispose]();
+  deepEqual([quota.inUse("a"), quota.inUse("b")], [0, 1]);
+});
+
+Deno.test("Quota.acquire() takes an amount up to the maximum, and holds nothing beyond it", () => {
+  const quota = new Quota(100);
+  {
+    using _held = quota.acquire("a", 60);
+    equal(quota.acquire("a", 41), null);
+    equal(quota.inUse("a"), 60);
+    ok(quota.acquire("a", 40));
+    equal(quota.inUse("a"), 100);
+  }
+  equal(quota.inUse("a"), 40);
 });

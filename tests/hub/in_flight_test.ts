@@ -1,12 +1,12 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import type { Receipt } from "../../lib/log/commit.ts";
-import { Publishes } from "../../lib/hub/in_flight.ts";
+import { InFlightPublishes } from "../../lib/hub/in_flight.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 
 const receipt: Receipt = { epoch: "AAECAwQFBgc", first: 1, count: 1, replayed: false };
 
-Deno.test("Publishes.end() waits for the last of them, its publisher first", async () => {
-  const [clock, publishes] = [new FakeClock(), new Publishes()];
+Deno.test("InFlightPublishes.end() waits for the last of them, its publisher first", async () => {
+  const [clock, publishes] = [new FakeClock(), new InFlightPublishes()];
   const log = [Promise.withResolvers<Receipt>(), Promise.withResolvers<Receipt>()];
   const order: string[] = [];
   for (const { promise } of log) {
@@ -22,8 +22,8 @@ Deno.test("Publishes.end() waits for the last of them, its publisher first", asy
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("Publishes.end() refuses those that take longer, and forgets them", async () => {
-  const [clock, publishes] = [new FakeClock(), new Publishes()];
+Deno.test("InFlightPublishes.end() refuses those that take longer, and forgets them", async () => {
+  const [clock, publishes] = [new FakeClock(), new InFlightPublishes()];
   const log = Promise.withResolvers<Receipt>();
   const refused = rejects(publishes.add(log.promise), { type: "outcome-unknown" });
   const ended = publishes.end(clock, 100);

@@ -1,5 +1,5 @@
 import { strictEqual as equal, throws } from "node:assert/strict";
-import { SubscriberPlaces } from "../../lib/hub/subscriber_quota.ts";
+import { SubscriberQuota } from "../../lib/hub/subscriber_quota.ts";
 
 const FULL = { type: "overloaded", message: "Cannot subscribe: this instance is full. Try again" };
 const PIPELINE_FULL = {
@@ -11,61 +11,61 @@ const ADDRESS_FULL = {
   message: "Cannot subscribe: this address has too many streams. Close one",
 };
 
-function places(): SubscriberPlaces {
-  return new SubscriberPlaces({
+function createQuota(): SubscriberQuota {
+  return new SubscriberQuota({
     maxSubscribers: 4,
     maxPipelineSubscribers: 3,
     maxAddressSubscribers: 2,
   });
 }
 
-Deno.test("SubscriberPlaces.take() refuses one too many in all", () => {
-  const all = places();
-  for (const pipeline of ["p_a", "p_b", "p_c", "p_d"]) all.take(pipeline, null);
-  throws(() => all.take("p_e", null), FULL);
-  equal(all.taken, 4);
+Deno.test("SubscriberQuota.acquire() refuses one subscriber too many in total", () => {
+  const quota = createQuota();
+  for (const pipeline of ["p_a", "p_b", "p_c", "p_d"]) quota.acquire(pipeline, null);
+  throws(() => quota.acquire("p_e", null), FULL);
+  equal(quota.inUse, 4);
 });
 
-Deno.test("SubscriberPlaces.take() refuses one too many of a pipeline, and takes those of others", () => {
-  const all = places();
-  for (let i = 0; i < 3; i++) all.take("p_a", null);
-  throws(() => all.take("p_a", null), PIPELINE_FULL);
-  all.take("p_b", null);
+Deno.test("SubscriberQuota.acquire() refuses one too many of a pipeline, not of others", () => {
+  const quota = createQuota();
+  for (let i = 0; i < 3; i++) quota.acquire("p_a", null);
+  throws(() => quota.acquire("p_a", null), PIPELINE_FULL);
+  quota.acquire("p_b", null);
 });
 
-Deno.test("SubscriberPlaces.take() refuses one too many of an address, whatever their pipelines", () => {
-  const all = places();
-  all.take("p_a", "192.0.2.1");
-  all.take("p_b", "192.0.2.1");
-  throws(() => all.take("p_c", "192.0.2.1"), ADDRESS_FULL);
-  all.take("p_c", "192.0.2.2");
+Deno.test("SubscriberQuota.acquire() refuses one too many of an address over all pipelines", () => {
+  const quota = createQuota();
+  quota.acquire("p_a", "192.0.2.1");
+  quota.acquire("p_b", "192.0.2.1");
+  throws(() => quota.acquire("p_c", "192.0.2.1"), ADDRESS_FULL);
+  quota.acquire("p_c", "192.0.2.2");
 });
 
-Deno.test("SubscriberPlaces.take() does not count by the address who has none", () => {
-  const all = places();
-  for (const pipeline of ["p_a", "p_b", "p_c"]) all.take(pipeline, null);
-  equal(all.taken, 3);
+Deno.test("SubscriberQuota.acquire() counts no client by its address that has none", () => {
+  const quota = createQuota();
+  for (const pipeline of ["p_a", "p_b", "p_c"]) quota.acquire(pipeline, null);
+  equal(quota.inUse, 3);
 });
 
-Deno.test("SubscriberPlaces.take() keeps no place of whom it refuses", () => {
-  const all = places();
-  const leaves = [all.take("p_a", "192.0.2.1"), all.take("p_a", "192.0.2.1")];
-  for (let i = 0; i < 10; i++) throws(() => all.take("p_a", "192.0.2.1"), ADDRESS_FULL);
-  equal(all.taken, 2);
-  // A place that was kept would be missing here.
-  leaves.push(all.take("p_a", "192.0.2.2"));
-  throws(() => all.take("p_a", "192.0.2.2"), PIPELINE_FULL);
-  for (const leave of leaves) leave();
-  equal(all.taken, 0);
+Deno.test("SubscriberQuota.acquire() holds nothing for a subscriber that it refuses", () => {
+  const quota = createQuota();
+  const held = [quota.acquire("p_a", "192.0.2.1"), quota.acquire("p_a", "192.0.2.1")];
+  for (let i = 0; i < 10; i++) throws(() => quota.acquire("p_a", "192.0.2.1"), ADDRESS_FULL);
+  equal(quota.inUse, 2);
+  // A quota that was held would be missing here.
+  held.push(quota.acquire("p_a", "192.0.2.2"));
+  throws(() => quota.acquire("p_a", "192.0.2.2"), PIPELINE_FULL);
+  for (const each of held) each[Symbol.dispose]();
+  equal(quota.inUse, 0);
 });
 
-Deno.test("SubscriberPlaces.take() gives all places back, once", () => {
-  const all = places();
-  const leave = all.take("p_a", "192.0.2.1");
-  all.take("p_a", "192.0.2.1");
-  leave();
-  leave();
-  equal(all.taken, 1);
-  all.take("p_b", "192.0.2.1");
-  throws(() => all.take("p_c", "192.0.2.1"), ADDRESS_FULL);
+Deno.test("SubscriberQuota.acquire() releases each quota once, however often it is disposed", () => {
+  const quota = createQuota();
+  const held = quota.acquire("p_a", "192.0.2.1");
+  quota.acquire("p_a", "192.0.2.1");
+  held[Symbol.dispose]();
+  held[Symbol.dispose]();
+  equal(quota.inUse, 1);
+  quota.acquire("p_b", "192.0.2.1");
+  throws(() => quota.acquire("p_c", "192.0.2.1"), ADDRESS_FULL);
 });

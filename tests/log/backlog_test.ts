@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
-import { requestBytes, WaitingBytes } from "../../lib/log/backlog.ts";
+import { Backlog, requestBytes } from "../../lib/log/backlog.ts";
 import { textEvent } from "../support/test_log.ts";
 
 Deno.test("requestBytes() counts a channel at three bytes a unit, and each event", () => {
@@ -9,12 +9,24 @@ Deno.test("requestBytes() counts a channel at three bytes a unit, and each event
   equal(both! - first!, requestBytes([other]) - none!);
 });
 
-Deno.test("WaitingBytes.add() counts until it is disposed, and nothing that it refused", () => {
-  const waiting = new WaitingBytes(100);
-  const first = waiting.add(60);
-  throws(() => waiting.add(41), { type: "overloaded" });
-  const second = waiting.add(40);
-  equal(waiting.size, 100);
-  const sizes = [first, second].map((each) => (each[Symbol.dispose](), waiting.size));
+Deno.test("requestBytes() counts a request of one small event at 528 bytes", () => {
+  equal(requestBytes([textEvent("1234567", "a")]), 528);
+});
+
+Deno.test("Backlog.add() counts a request until it is disposed, and none that it refused", () => {
+  const backlog = new Backlog(100);
+  const first = backlog.add(60);
+  throws(() => backlog.add(41), { type: "overloaded" });
+  const second = backlog.add(40);
+  equal(backlog.bytes, 100);
+  const sizes = [first, second].map((each) => (each[Symbol.dispose](), backlog.bytes));
   deepEqual(sizes, [40, 0]);
+});
+
+Deno.test("Backlog.add() releases a request once, however often it is disposed", () => {
+  const backlog = new Backlog(100);
+  const [first] = [backlog.add(60), backlog.add(40)];
+  for (let i = 0; i < 3; i++) first[Symbol.dispose]();
+  equal(backlog.bytes, 40);
+  throws(() => backlog.add(61), { type: "overloaded" });
 });
