@@ -10,7 +10,7 @@
  * @module
  */
 
-import { RunnelError, type Runtime } from "../base/mod.ts";
+import { chunk, RunnelError, type Runtime } from "../base/mod.ts";
 import type { Head, Log, Ticket } from "../log/mod.ts";
 import { parseEventId, type Position } from "../protocol/mod.ts";
 import { grantedChannels } from "./grant.ts";
@@ -199,8 +199,7 @@ export class Tickets implements Disposable {
     const { log, runtime } = this.#options;
     const hashes = [...this.#held.keys()];
     try {
-      for (let i = 0; i < hashes.length; i += MAX_CHECKED) {
-        const part = hashes.slice(i, i + MAX_CHECKED);
+      for (const part of chunk(hashes, MAX_CHECKED)) {
         const generations = await log.ticketGenerations(part);
         part.forEach((hash, index) => {
           const held = this.#held.get(hash);

@@ -1,9 +1,10 @@
 /**
- * Clock, errors, reports, runtime, semaphore and quota, with no notion of events.
+ * Clock, errors, reports, chunks, runtime, semaphore and quota, with no notion of events.
  *
  * @module
  */
 
+export { chunk } from "./chunk.ts";
 export { type Clock, systemClock, wait, within } from "./clock.ts";
 export { RunnelError, type RunnelErrorType } from "./errors.ts";
 export { isLoopback } from "./loopback.ts";

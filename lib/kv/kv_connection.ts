@@ -5,13 +5,37 @@
  * @module
  */
 
-import { RunnelError, type Runtime, within } from "../base/mod.ts";
+import { chunk, RunnelError, type Runtime, within } from "../base/mod.ts";
 
 /** What is used of `Deno.Kv`, so that a test can put itself in between. */
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
 
 /** What is used of `Deno.Kv` to watch. */
 export type WatchKv = Pick<Deno.Kv, "watch" | "close">;
+
+/** Maximum number of keys that Deno KV reads or watches in one call. */
+export const MAX_KEYS = 10;
+
+/** Reads of one {@linkcode KvConnection.getMany} in flight: those of the largest commit. */
+const MAX_READS = 40;
+
+/** Options for {@linkcode KvConnection.call} and {@linkcode KvConnection.getMany}. */
+export interface CallOptions {
+  /**
+   * Deadline of the caller, in milliseconds; the connection's own applies if it
+   * is sooner.
+   *
+   * @default {Infinity}
+   */
+  ms?: number | undefined;
+  /**
+   * Type of error that replaces every error of the store, for calls whose
+   * errors clients receive: to them the log is unavailable, whatever happened.
+   *
+   * @default {undefined}
+   */
+  as?: "log-unavailable";
+}
 
 /** How a {@linkcode KvConnection} is set up. */
 export interface KvConnectionOptions {
@@ -74,12 +98,39 @@ export class KvConnection implements Disposable {
    * Makes one call. Past the deadline its outcome is unknown: the store may
    * still carry it out.
    *
-   * @param use The call.
-   * @param ms How long it may take, in milliseconds; the connection's own deadline if that is sooner.
-   * @throws {RunnelError} `log-unavailable` past the deadline.
-   * @throws Whatever `use` throws.
+   * @throws {RunnelError} `log-unavailable` past the deadline; `draining` once closed.
+   * @throws Whatever `use` throws, unless {@linkcode CallOptions.as} replaces it.
    */
-  async call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
+  async call<T>(use: (kv: Kv) => Promise<T>, { ms, as }: CallOptions = {}): Promise<T> {
+    try {
+      return await this.#call(use, ms);
+    } catch (cause) {
+      const isOwn = cause instanceof RunnelError && cause.type !== "storage-unusable";
+      if (as === undefined || isOwn) throw cause;
+      throw new RunnelError(as, "Cannot reach the log. Try again", { cause });
+    }
+  }
+
+  /**
+   * Reads any number of keys, by strong reads of {@linkcode MAX_KEYS} keys, each
+   * a call of its own. An error ends it.
+   *
+   * @returns The entries, in the order of the keys.
+   */
+  async getMany<T>(
+    keys: readonly Deno.KvKey[],
+    options?: CallOptions,
+  ): Promise<Deno.KvEntryMaybe<T>[]> {
+    const entries: Deno.KvEntryMaybe<T>[] = [];
+    for (const reads of chunk([...chunk(keys, MAX_KEYS)], MAX_READS)) {
+      const read = (keys: readonly Deno.KvKey[]) =>
+        this.call((kv) => kv.getMany<T[]>(keys), options);
+      entries.push(...(await Promise.all(reads.map(read))).flat());
+    }
+    return entries;
+  }
+
+  async #call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
     if (this.#closed) throw closed();
     const { runtime, replace } = this.#options;
     const timeoutMs = Math.min(ms, this.#options.timeoutMs);
@@ -90,23 +141,6 @@ export class KvConnection implements Disposable {
       if (replace && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
       return late(timeoutMs);
     });
-  }
-
-  /**
-   * Makes one call for somebody who is told what became of it: whatever the
-   * store's own failure was, to them the log is out of reach.
-   *
-   * @param use The call.
-   * @param ms As in {@linkcode KvConnection.call}.
-   * @throws {RunnelError} `log-unavailable`, with the failure as its cause.
-   */
-  async ask<T>(use: (kv: Kv) => Promise<T>, ms?: number): Promise<T> {
-    try {
-      return await this.call(use, ms);
-    } catch (cause) {
-      if (cause instanceof RunnelError && cause.type !== "storage-unusable") throw cause;
-      throw new RunnelError("log-unavailable", "Cannot reach the log. Try again", { cause });
-    }
   }
 
   async #use<T>(kv: Promise<Kv>, use: (kv: Kv) => Promise<T>): Promise<T> {

@@ -4,5 +4,11 @@
  * @module
  */
 
-export { type Kv, KvConnection, type WatchKv } from "./kv_connection.ts";
+export {
+  type CallOptions,
+  type Kv,
+  KvConnection,
+  MAX_KEYS,
+  type WatchKv,
+} from "./kv_connection.ts";
 export { prepareStorage, type Storage } from "./storage.ts";

@@ -25,9 +25,6 @@ import type { OnceRecord } from "./idempotency.ts";
 import { headKey, onceKey } from "./keys.ts";
 import { readSegmentHeader } from "./segment.ts";
 
-/** Deno KV reads at most this many keys in one call. */
-const MAX_READ_KEYS = 10;
-
 /** What a {@linkcode Committer} works with. */
 export interface CommitterOptions {
   /** The store. */
@@ -142,13 +139,8 @@ export class Committer {
   async #answerRepeats(requests: AppendRequest[], until: number): Promise<AppendRequest[]> {
     const keyed = requests.filter((request) => request.once);
     if (keyed.length === 0) return requests;
-    const reads = [];
-    for (let i = 0; i < keyed.length; i += MAX_READ_KEYS) {
-      const keys = keyed.slice(i, i + MAX_READ_KEYS)
-        .map((request) => onceKey(this.#pipeline, request.once!.key));
-      reads.push(this.#call(until, (kv) => kv.getMany<OnceRecord[]>(keys)));
-    }
-    const records = (await Promise.all(reads)).flat();
+    const keys = keyed.map((request) => onceKey(this.#pipeline, request.once!.key));
+    const records = await this.#options.kv.getMany<OnceRecord>(keys, { ms: this.#msUntil(until) });
     const repeated = new Set<AppendRequest>();
     keyed.forEach((request, index) => {
       const record = records[index]?.value;
@@ -228,7 +220,11 @@ export class Committer {
   }
 
   #call<T>(until: number, use: (kv: Kv) => Promise<T>): Promise<T> {
-    return this.#options.kv.call(use, until - this.#options.runtime.clock.now());
+    return this.#options.kv.call(use, { ms: this.#msUntil(until) });
+  }
+
+  #msUntil(time: number): number {
+    return time - this.#options.runtime.clock.now();
   }
 }
 

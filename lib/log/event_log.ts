@@ -216,7 +216,10 @@ export class EventLog {
    * @throws {RunnelError} `log-unavailable` if the log does not take them.
    */
   async ping(ms: number): Promise<void> {
-    await this.#options.kv.ask((kv) => kv.atomic().set(PING_KEY, true).commit(), ms);
+    await this.#options.kv.call((kv) => kv.atomic().set(PING_KEY, true).commit(), {
+      ms,
+      as: "log-unavailable",
+    });
   }
 
   /** Stops: what waits is refused, what is under way is heard to its end, the store is closed. */

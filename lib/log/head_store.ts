@@ -65,14 +65,14 @@ export class HeadStore {
   }
 
   /**
-   * The heads of some pipelines, by one strong read.
+   * The heads of some pipelines, as {@linkcode KvConnection.getMany} reads them.
    *
-   * @param pipelines Whose: ten at most, the limit of Deno KV.
+   * @param pipelines Whose.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async readAll(pipelines: readonly string[]): Promise<(Head | null)[]> {
-    const keys = pipelines.map(headKey);
-    const entries = await this.#options.kv.ask((kv) => kv.getMany<Head[]>(keys));
+    const { kv } = this.#options;
+    const entries = await kv.getMany<Head>(pipelines.map(headKey), { as: "log-unavailable" });
     return entries.map(({ value }) => value);
   }
 
@@ -114,7 +114,8 @@ export class HeadStore {
   }
 
   async #entry(pipeline: string): Promise<Deno.KvEntryMaybe<Head>> {
-    return await this.#options.kv.ask((kv) => kv.get<Head>(headKey(pipeline)));
+    const { kv } = this.#options;
+    return await kv.call((kv) => kv.get<Head>(headKey(pipeline)), { as: "log-unavailable" });
   }
 
   /** Writes a head unless it changed since it was read. Whether it was written. */
@@ -125,7 +126,7 @@ export class HeadStore {
   ): Promise<boolean> {
     const { kv, runtime: { clock, random } } = this.#options;
     const options = expireIn === undefined ? {} : { expireIn };
-    const written = await kv.ask(async (kv) => {
+    const written = await kv.call(async (kv) => {
       try {
         return (await kv.atomic().check({ key, versionstamp }).set(key, head, options).commit()).ok;
       } catch (error) {
@@ -133,7 +134,7 @@ export class HeadStore {
         if (error instanceof TypeError && error.message.includes("locked")) return false;
         throw error;
       }
-    });
+    }, { as: "log-unavailable" });
     if (!written) await wait(clock, random() * 10);
     return written;
   }

@@ -101,7 +101,7 @@ export class LogReader {
   async #list(pipeline: string, after: number, maxBytes: number): Promise<AcceptedEvent[]> {
     const { kv, runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.now() + timeoutMs;
-    return await kv.ask(async (kv) => {
+    return await kv.call(async (kv) => {
       const events: AcceptedEvent[] = [];
       let bytes = 0;
       const selector = segmentsFrom(pipeline, after + 1);
@@ -117,6 +117,6 @@ export class LogReader {
         if (clock.now() > until) break;
       }
       return events;
-    });
+    }, { as: "log-unavailable" });
   }
 }

@@ -9,9 +9,6 @@ import type { KvConnection } from "../kv/mod.ts";
 import type { Position } from "../protocol/mod.ts";
 import { ticketKey } from "./keys.ts";
 
-/** The most keys that Deno KV reads in one call. */
-const MAX_READ_KEYS = 10;
-
 /** A session that a ticket opened. */
 export interface Session {
   /** How often it was taken over: the stream that knows another number is an older one. */
@@ -77,7 +74,9 @@ export class TicketStore {
    * @throws {RunnelError} `log-unavailable` if the store does not answer.
    */
   async read(hash: string): Promise<TicketEntry | null> {
-    const { value, versionstamp } = await this.#kv.ask((kv) => kv.get<Ticket>(ticketKey(hash)));
+    const { value, versionstamp } = await this.#kv.call((kv) => kv.get<Ticket>(ticketKey(hash)), {
+      as: "log-unavailable",
+    });
     return value && versionstamp ? { ticket: value, versionstamp } : null;
   }
 
@@ -89,13 +88,10 @@ export class TicketStore {
    * @throws {RunnelError} `log-unavailable` if the store does not answer.
    */
   async generations(hashes: readonly string[]): Promise<(number | null)[]> {
-    const generations = [];
-    for (let i = 0; i < hashes.length; i += MAX_READ_KEYS) {
-      const keys = hashes.slice(i, i + MAX_READ_KEYS).map(ticketKey);
-      const entries = await this.#kv.ask((kv) => kv.getMany<Ticket[]>(keys));
-      generations.push(...entries.map(({ value }) => value?.session?.generation ?? null));
-    }
-    return generations;
+    const entries = await this.#kv.getMany<Ticket>(hashes.map(ticketKey), {
+      as: "log-unavailable",
+    });
+    return entries.map(({ value }) => value?.session?.generation ?? null);
   }
 
   /**
@@ -115,8 +111,9 @@ export class TicketStore {
     expireIn: number,
   ): Promise<boolean> {
     const key = ticketKey(hash);
-    const { ok } = await this.#kv.ask((kv) =>
-      kv.atomic().check({ key, versionstamp }).set(key, ticket, { expireIn }).commit()
+    const { ok } = await this.#kv.call(
+      (kv) => kv.atomic().check({ key, versionstamp }).set(key, ticket, { expireIn }).commit(),
+      { as: "log-unavailable" },
     );
     return ok;
   }

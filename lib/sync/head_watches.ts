@@ -9,11 +9,8 @@
  */
 
 import type { Runtime } from "../base/mod.ts";
-import type { WatchKv } from "../kv/mod.ts";
+import { MAX_KEYS, type WatchKv } from "../kv/mod.ts";
 import { type Head, headKey } from "../log/mod.ts";
-
-/** Deno KV watches at most this many keys at once. */
-const MAX_KEYS = 10;
 
 /** Watches of one connection. */
 const MAX_WATCHES = 64;

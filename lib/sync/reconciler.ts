@@ -5,14 +5,12 @@
  * @module
  */
 
-import { type Runtime, Semaphore } from "../base/mod.ts";
+import { chunk, type Runtime, Semaphore } from "../base/mod.ts";
+import { MAX_KEYS } from "../kv/mod.ts";
 import type { Head } from "../log/mod.ts";
 
 /** How often some of the pipelines are compared, in milliseconds. */
 const STEP_MS = 1000;
-
-/** Heads that are read in one call: Deno KV's own limit. */
-const MAX_KEYS = 10;
 
 /** Reads that are under way at once. */
 const MAX_READS = 4;
@@ -62,7 +60,7 @@ export class Reconcile implements Disposable {
     this.#due = Math.min(this.#round.length * periodMs, this.#due + this.#size * STEP_MS);
     const now = this.#round.splice(0, Math.floor(this.#due / periodMs));
     this.#due -= now.length * periodMs;
-    for (let i = 0; i < now.length; i += MAX_KEYS) this.#compare(now.slice(i, i + MAX_KEYS));
+    for (const some of chunk(now, MAX_KEYS)) this.#compare(some);
   }
 
   async #compare(pipelines: readonly string[]): Promise<void> {

@@ -1,4 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { chunk } from "../../lib/base/chunk.ts";
+import { RunnelError } from "../../lib/base/errors.ts";
 import { type Kv, KvConnection } from "../../lib/kv/kv_connection.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 import { FaultyKv, hangs } from "../support/faulty_kv.ts";
@@ -28,7 +30,7 @@ async function createTestConnection(replace: boolean) {
     clock,
     stores,
     openings,
-    get: (ms?: number) => connection.call((kv) => kv.get(["key"]), ms),
+    get: (ms?: number) => connection.call((kv) => kv.get(["key"]), { ms }),
     /** Makes a call that never settles miss its deadline. */
     async missDeadline() {
       stores.at(-1)!.script("get", hangs);
@@ -102,6 +104,58 @@ Deno.test("KvConnection.call() makes no call where the caller's time has passed"
   await rejects(test.get(-5), late);
   await test.get();
   deepEqual(test.stores.map(({ calls }) => calls.get), [1]);
+});
+
+Deno.test("KvConnection.call() throws log-unavailable for every error of the store if asked to", async () => {
+  await using test = await createTestConnection(true);
+  const as = "log-unavailable";
+  const errors = [new Error("broken"), new RunnelError("storage-unusable", "Cannot start")];
+  for (const cause of errors) {
+    await rejects(test.connection.call(() => Promise.reject(cause)), cause);
+    const unavailable = { type: as, message: "Cannot reach the log. Try again", cause };
+    await rejects(test.connection.call(() => Promise.reject(cause), { as }), unavailable);
+  }
+  const own = new RunnelError("draining", "Cannot publish: closing");
+  await rejects(test.connection.call(() => Promise.reject(own), { as }), own);
+  await rejects(test.connection.call(() => Promise.resolve(), { as, ms: 0 }), late);
+});
+
+/** Keys, of which each third has its index as its value. */
+async function fillStore(kv: Kv, count: number): Promise<Deno.KvKey[]> {
+  const keys = Array.from({ length: count }, (_, index) => ["key", index]);
+  for (const part of chunk(keys, 90)) {
+    const operation = kv.atomic();
+    for (const key of part) if (Number(key[1]) % 3 === 0) operation.set(key, key[1]);
+    await operation.commit();
+  }
+  return keys;
+}
+
+for (const [count, reads] of [[0, 0], [1, 1], [10, 1], [11, 2], [423, 43]] as const) {
+  Deno.test(`KvConnection.getMany() reads ${count} keys in order, ten in one call`, async () => {
+    await using test = await createTestConnection(true);
+    const [kv] = test.stores;
+    const keys = await fillStore(kv!, count);
+    const entries = await test.connection.getMany<number>(keys);
+    deepEqual(entries.map(({ key }) => key), keys);
+    deepEqual(entries.map(({ value }) => value), keys.map(([, i]) => Number(i) % 3 ? null : i));
+    equal(kv!.calls.getMany, reads);
+  });
+}
+
+Deno.test("KvConnection.getMany() has forty reads in flight at most, and none after an error", async () => {
+  await using test = await createTestConnection(false);
+  const [kv] = test.stores;
+  const keys = await fillStore(kv!, 500);
+  kv!.script("getMany", ...Array.from({ length: 40 }, () => hangs));
+  const refused = rejects(test.connection.getMany(keys, { ms: 10 }), late);
+  await settled();
+  equal(kv!.calls.getMany, 40);
+  test.clock.advance(10);
+  await refused;
+  await settled();
+  equal(kv!.calls.getMany, 40);
+  equal(test.clock.liveTimers, 0);
 });
 
 Deno.test("KvConnection keeps a connection that missed a much shorter deadline of its caller", async () => {
