@@ -8,98 +8,82 @@
 import type { Kv } from "../kv/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { advanceHead, type Head, type Retention } from "./head.ts";
-import { KEY_LIFETIME_MS, type Once, type OnceRecord } from "./idempotency.ts";
-import { headKey, onceKey, segmentKey } from "./keys.ts";
+import { type IdempotencyRecord, type IdempotencyToken, KEY_LIFETIME_MS } from "./idempotency.ts";
+import { headKey, idempotencyKey, segmentKey } from "./keys.ts";
 import { packSegments, readSegmentHeader } from "./segment.ts";
 
-/** What was answered to a request. */
+/** Answer to a publish: the position of its events in the log. */
 export interface Receipt {
   /** The epoch of the events' IDs. */
   epoch: string;
   /** The sequence of the request's first event. */
   first: number;
-  /** How many events the request had. */
+  /** Number of events in the request. */
   count: number;
-  /** Whether an earlier request with the same key did the work. */
+  /** Whether an earlier request with the same idempotency key stored the events. */
   replayed: boolean;
 }
 
-/** What a commit added to a pipeline's log. */
+/** Events that were added to a pipeline's log. */
 export interface Commit {
-  /** Whose log. */
+  /** The pipeline's ID. */
   pipeline: string;
-  /** Which log of the pipeline. */
+  /** The epoch of the log. */
   epoch: string;
-  /** What the last clear before it left as the oldest event, 0 without one. */
+  /** The oldest event that the last clear before it left; 0 without a clear. */
   cleared: number;
   /** The events, as segments. */
   segments: Uint8Array[];
 }
 
-/** What happened to a pipeline's log: a commit, or a clear of what is below `oldest`. */
+/** Change of a pipeline's log: a commit, or a clear of everything below `oldest`. */
 export type Change = Commit | { pipeline: string; epoch: string; oldest: number };
 
-/** A request that is to be committed. */
+/** A request to be committed. */
 export interface AppendRequest {
-  /** Its events, one at least. */
-  events: readonly NewEvent[];
-  /** The key of a request that is to happen once. */
-  once: Once | undefined;
-  /** What its publisher waits for. */
-  answer: PromiseWithResolvers<Receipt>;
+  /** Its events, at least one. */
+  readonly events: readonly NewEvent[];
+  /** Token of the request, if its publisher sent an idempotency key. */
+  readonly idempotency: IdempotencyToken | undefined;
 }
 
-/** A head as last seen; without a versionstamp there is none in the log yet. */
-export interface KnownHead {
-  /** The head, or what it would be at first. */
-  head: Head;
-  /** Which version of the record it is. */
-  versionstamp: string | null;
+/** A head as last seen, with the version of its record: `null` if there is none yet. */
+export interface VersionedHead {
+  /** The head, or the one that a new log begins with. */
+  readonly head: Head;
+  /** Version of the record, which the next commit checks. */
+  readonly versionstamp: string | null;
 }
 
 /** A commit as it is tried, the same at every try on the same head. */
 export interface CommitPlan {
-  /** Whose log. */
-  pipeline: string;
+  /** The pipeline's ID. */
+  readonly pipeline: string;
   /** The head that the commit follows. */
-  base: KnownHead;
-  /** What tells this commit from any other: each of its segments bears it. */
-  token: bigint;
+  readonly base: VersionedHead;
+  /** Token that tells this commit from any other: each of its segments bears it. */
+  readonly token: bigint;
   /** The head after the commit. */
-  next: Head;
+  readonly next: Head;
   /** The events, as segments. */
-  segments: Uint8Array[];
-  /** The key of the first segment: whoever finds our token there knows that we committed. */
-  firstKey: Deno.KvKey;
-  /** Whose events they are. */
-  requests: AppendRequest[];
+  readonly segments: Uint8Array[];
+  /** Key of the first segment: if the token is found there, the commit was applied. */
+  readonly firstKey: Deno.KvKey;
+  /** The requests, in the order of their events. */
+  readonly requests: readonly AppendRequest[];
 }
 
 /**
  * Plans a commit.
  *
- * @param pipeline Whose log.
  * @param base The head that it follows.
- * @param requests The requests, in order, one at least.
- * @param options When, in milliseconds since the Unix epoch, and what the log keeps.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- * import { newHead } from "./head.ts";
- *
- * const base = { head: newHead("AAECAwQFBgc", 0), versionstamp: null };
- * const events = [{ channel: "events", payload: new TextEncoder().encode("1") }];
- * const answer = Promise.withResolvers<Receipt>();
- * const retention = { events: 1000, ms: 60_000, bytes: 2 ** 25 };
- * const plan = planCommit("p_aBcDeF", base, [{ events, once: undefined, answer }], { now: 5, retention });
- * equal(plan.next.sequence, 1);
- * ```
+ * @param requests The requests, in order, at least one.
+ * @param options Time of the events, in milliseconds since the Unix epoch, and retention of the log.
  */
 export function planCommit(
   pipeline: string,
-  base: KnownHead,
-  requests: AppendRequest[],
+  base: VersionedHead,
+  requests: readonly AppendRequest[],
   { now, retention }: { now: number; retention: Retention },
 ): CommitPlan {
   const events = requests.flatMap((request) => request.events);
@@ -114,28 +98,8 @@ export function planCommit(
   return { pipeline, base, token, next, segments, firstKey, requests };
 }
 
-/**
- * The atomic operation of a commit.
- *
- * @param kv The store.
- * @param plan The commit.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- * import { newHead } from "./head.ts";
- *
- * using kv = await Deno.openKv(":memory:");
- * const base = { head: newHead("AAECAwQFBgc", 0), versionstamp: null };
- * const events = [{ channel: "events", payload: new TextEncoder().encode("1") }];
- * const answer = Promise.withResolvers<Receipt>();
- * const retention = { events: 1000, ms: 60_000, bytes: 2 ** 25 };
- * const plan = planCommit("p_aBcDeF", base, [{ events, once: undefined, answer }], { now: 5, retention });
- * equal((await toAtomicOperation(kv, plan).commit()).ok, true);
- * equal((await toAtomicOperation(kv, plan).commit()).ok, false);
- * ```
- */
-export function toAtomicOperation(
+/** Builds the atomic operation of a commit. */
+export function buildCommit(
   kv: Pick<Kv, "atomic">,
   { pipeline, base, next, segments, requests }: CommitPlan,
 ): Deno.AtomicOperation {
@@ -145,16 +109,17 @@ export function toAtomicOperation(
     operation.set(segmentKey(pipeline, readSegmentHeader(segment).last), segment);
   }
   let first = base.head.sequence + 1;
-  for (const { events, once } of requests) {
-    if (once) {
-      const record: OnceRecord = {
+  for (const { events, idempotency } of requests) {
+    if (idempotency) {
+      const record: IdempotencyRecord = {
         until: next.time + KEY_LIFETIME_MS,
-        fingerprint: once.fingerprint,
+        fingerprint: idempotency.fingerprint,
         epoch: next.epoch,
         first,
         count: events.length,
       };
-      operation.set(onceKey(pipeline, once.key), record, { expireIn: KEY_LIFETIME_MS });
+      const key = idempotencyKey(pipeline, idempotency.key);
+      operation.set(key, record, { expireIn: KEY_LIFETIME_MS });
     }
     first += events.length;
   }

@@ -1,11 +1,10 @@
 /**
- * Makes the commits of one pipeline, one at a time, and finds out whether each
- * stands.
+ * Commits of one pipeline, one at a time, each until its outcome is known.
  *
- * A commit whose answer is missing or negative may still have been made: the
+ * A commit whose answer is missing or negative may still have been applied: the
  * client of a remote store sends a commit again by itself, and a frozen
  * connection delivers late. So every commit carries a token in its segments,
- * and nothing else is appended before the log was asked for that token.
+ * and nothing else is appended before the log was searched for that token.
  *
  * @module
  */
@@ -14,209 +13,252 @@ import { RunnelError, type Runtime, wait } from "../base/mod.ts";
 import type { Kv, KvConnection } from "../kv/mod.ts";
 import {
   type AppendRequest,
+  buildCommit,
   type Commit,
   type CommitPlan,
-  type KnownHead,
   planCommit,
-  toAtomicOperation,
+  type Receipt,
+  type VersionedHead,
 } from "./commit.ts";
 import { type Head, mintEpoch, newHead, type Retention } from "./head.ts";
-import type { OnceRecord } from "./idempotency.ts";
-import { headKey, onceKey } from "./keys.ts";
+import type { IdempotencyRecord } from "./idempotency.ts";
+import { headKey, idempotencyKey } from "./keys.ts";
 import { readSegmentHeader } from "./segment.ts";
 
-/** What a {@linkcode Committer} works with. */
+/** Longest pause between two tries of a commit, in milliseconds. */
+const MAX_RETRY_PAUSE_MS = 50;
+
+/** Options for {@linkcode Committer}. */
 export interface CommitterOptions {
   /** The store. */
   kv: KvConnection;
-  /** Clock and random numbers. */
+  /** Clock for deadlines and random numbers for jitter. */
   runtime: Pick<Runtime, "clock" | "random">;
-  /** What the log keeps. */
+  /** Retention of the log. */
   retention: Retention;
-  /** How long a commit may take, in milliseconds. */
+  /** Deadline of a commit, all its tries included, in milliseconds. */
   timeoutMs: number;
-  /** Hears of each commit, before its requests are answered. */
+  /** Called with each commit that was applied, before its requests are answered. */
   onCommit: (commit: Commit) => void;
-  /** Hears that a commit moved the oldest event retained. */
+  /** Called when a commit moved the oldest event retained. */
   onTrim: (pipeline: string, oldest: number) => void;
 }
 
-/** The commits of one pipeline. */
+/** Outcome of a request: the position of its events, or the reason why it has none. */
+export type Outcome = Receipt | RunnelError;
+
+/** Result of a batch. */
+export interface BatchResult {
+  /** Outcome of each request, in the order of the batch. */
+  outcomes: Outcome[];
+  /** Error of the store at the deadline; `undefined` if all requests were answered. */
+  failure: unknown;
+}
+
+/** Commits of one pipeline. Its methods are never called while another one is in progress. */
 export class Committer {
   readonly #pipeline: string;
   readonly #options: CommitterOptions;
-  #known: KnownHead | null = null;
+  /** The head that the next commit follows, if it is known. */
+  #head: VersionedHead | null = null;
   /** A commit that was tried and neither confirmed nor ruled out. */
-  #unsettled: CommitPlan | null = null;
+  #unresolved: CommitPlan | null = null;
 
-  /**
-   * Makes a committer that knows nothing of the log yet.
-   *
-   * @param pipeline Whose log.
-   * @param options What it works with.
-   */
   constructor(pipeline: string, options: CommitterOptions) {
     this.#pipeline = pipeline;
     this.#options = options;
   }
 
-  /** Whether there is a commit that was given up and may still stand or come. */
-  get inDoubt(): boolean {
-    return this.#unsettled !== null;
+  /** Whether a commit failed that may have been applied, or may still be. */
+  get hasUnknownOutcome(): boolean {
+    return this.#unresolved !== null;
   }
 
   /**
-   * Commits some requests and answers them. Nothing may be in doubt.
+   * Commits some requests. No commit may have an unknown outcome before that;
+   * this one may have afterwards.
    *
-   * @param batch The requests, in order, one at least.
-   * @throws Whatever the store throws at the deadline; then
-   *   {@linkcode Committer.giveUp}.
+   * @param batch The requests, in order, at least one.
    */
-  async commit(batch: AppendRequest[]): Promise<void> {
+  async commit(batch: readonly AppendRequest[]): Promise<BatchResult> {
+    const outcomes = new Map<AppendRequest, Outcome>();
+    let failure: unknown;
+    try {
+      await this.#commitUntilDeadline(batch, outcomes);
+    } catch (cause) {
+      failure = cause;
+      this.#head = null;
+      // The others were never tried: nothing of them can be stored.
+      for (const request of this.#unresolved?.requests ?? []) {
+        if (!outcomes.has(request)) outcomes.set(request, outcomeUnknown(cause));
+      }
+    }
+    return {
+      outcomes: batch.map((request) => outcomes.get(request) ?? notStored(failure)),
+      failure,
+    };
+  }
+
+  async #commitUntilDeadline(
+    batch: readonly AppendRequest[],
+    outcomes: Map<AppendRequest, Outcome>,
+  ): Promise<void> {
     const { runtime: { clock, random }, timeoutMs, retention } = this.#options;
     const until = clock.now() + timeoutMs;
     let plan: CommitPlan | null = null;
     for (let tries = 0;; tries++) {
-      this.#known ??= await this.#readHead(until);
-      // A head that did not change admits no other commit between ours and
+      this.#head ??= await this.#readHead(until);
+      // A head that did not change admits no other commit between this one and
       // its repetition, so the same plan, token and all, is tried again.
-      if (plan === null || plan.base.versionstamp !== this.#known.versionstamp) {
-        const requests = await this.#answerRepeats(plan?.requests ?? batch, until);
+      if (plan?.base.versionstamp !== this.#head.versionstamp) {
+        await this.#answerDuplicates(batch.filter((request) => !outcomes.has(request)), {
+          outcomes,
+          until,
+        });
+        const requests = batch.filter((request) => !outcomes.has(request));
         if (requests.length === 0) return;
-        plan = planCommit(this.#pipeline, this.#known, requests, { now: clock.now(), retention });
+        plan = planCommit(this.#pipeline, this.#head, requests, { now: clock.now(), retention });
       }
-      const failure = await this.#try(plan, until);
-      if (failure === null) return this.#committed(plan);
-      await wait(clock, random() * Math.min(2 ** tries, 50));
+      const failure = await this.#try(plan, { outcomes, until });
+      if (failure === null) return;
+      await wait(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
       if (clock.now() >= until) throw failure;
-      // What was read before the wait is too old to be faster with than another writer.
-      if (!this.#unsettled) this.#known = null;
+      // A head that was read before the pause is too old to beat another writer with.
+      if (!this.#unresolved) this.#head = null;
     }
   }
 
   /**
-   * Settles the commit that is in doubt, so that it can no longer come late:
-   * either it stands, and is delivered, or it is ruled out.
+   * Resolves the unknown outcome of a commit, so that it can no longer be
+   * applied late: either it was applied, and is delivered, or it is fenced out.
    *
-   * @throws Whatever the store throws at the deadline: then it stays in doubt.
+   * @throws The store's error at the deadline. Then the outcome stays unknown.
    */
-  async settle(): Promise<void> {
+  async resolveOutcome(): Promise<void> {
     const { runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.now() + timeoutMs;
-    while (this.#unsettled) {
+    while (this.#unresolved) {
       if (clock.now() >= until) throw new Error("The log refuses every commit");
-      const plan = this.#unsettled;
-      if (await this.#askFor(plan, until)) return this.#committed(plan);
-      if (this.#unsettled) await this.#ruleOut(plan, until);
+      const plan = this.#unresolved;
+      if (await this.#wasApplied(plan, until) === true) return this.#deliver(plan);
+      if (this.#unresolved) await this.#fence(plan, until);
     }
   }
 
-  /**
-   * Answers for a commit that failed: where it may stand, its requests are told
-   * so. What was known of the head is forgotten.
-   *
-   * @param cause Why it failed.
-   */
-  giveUp(cause: unknown): void {
-    this.#known = null;
-    for (const { answer } of this.#unsettled?.requests ?? []) answer.reject(outcomeUnknown(cause));
-  }
-
-  async #readHead(until: number): Promise<KnownHead> {
+  async #readHead(until: number): Promise<VersionedHead> {
     const entry = await this.#call(until, (kv) => kv.get<Head>(headKey(this.#pipeline)));
-    return this.#knownFrom(entry);
+    return this.#versioned(entry);
   }
 
-  #knownFrom({ value, versionstamp }: Deno.KvEntryMaybe<Head>): KnownHead {
-    return { head: value ?? newHead(mintEpoch(), this.#options.runtime.clock.now()), versionstamp };
+  #versioned({ value, versionstamp }: Deno.KvEntryMaybe<Head>): VersionedHead {
+    const head = value ?? newHead(mintEpoch(), this.#options.runtime.clock.now());
+    return { head, versionstamp };
   }
 
   /**
-   * Answers the requests whose keys are on record and returns the others. The
-   * records are read after the head that the commit checks: whoever writes one
-   * in between changes the head.
+   * Answers the requests whose idempotency keys are on record. The records are
+   * read after the head that the commit checks: a writer that adds one in
+   * between changes the head.
    */
-  async #answerRepeats(requests: AppendRequest[], until: number): Promise<AppendRequest[]> {
-    const keyed = requests.filter((request) => request.once);
-    if (keyed.length === 0) return requests;
-    const keys = keyed.map((request) => onceKey(this.#pipeline, request.once!.key));
-    const records = await this.#options.kv.getMany<OnceRecord>(keys, { ms: this.#msUntil(until) });
-    const repeated = new Set<AppendRequest>();
+  async #answerDuplicates(
+    requests: readonly AppendRequest[],
+    { outcomes, until }: Attempt,
+  ): Promise<void> {
+    const keyed = requests.filter((request) => request.idempotency);
+    if (keyed.length === 0) return;
+    const keys = keyed.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.key));
+    const ms = this.#msUntil(until);
+    const records = await this.#options.kv.getMany<IdempotencyRecord>(keys, { ms });
     keyed.forEach((request, index) => {
       const record = records[index]?.value;
       if (!record || record.until <= this.#options.runtime.clock.now()) return;
-      repeated.add(request);
       const { epoch, first, count, fingerprint } = record;
-      if (fingerprint !== request.once!.fingerprint) request.answer.reject(keyReused());
-      else request.answer.resolve({ epoch, first, count, replayed: true });
+      const isSame = fingerprint === request.idempotency!.fingerprint;
+      outcomes.set(request, isSame ? { epoch, first, count, replayed: true } : keyReused());
     });
-    return requests.filter((request) => !repeated.has(request));
   }
 
-  /** Tries a commit once. Why it does not stand, or `null`; if that stays unknown, it throws. */
-  async #try(plan: CommitPlan, until: number): Promise<unknown> {
-    this.#unsettled = plan;
+  /**
+   * Tries a commit once. Returns the reason why it was not applied, or `null`.
+   *
+   * @throws If the outcome is unknown.
+   */
+  async #try(plan: CommitPlan, { outcomes, until }: Attempt): Promise<unknown> {
+    this.#unresolved = plan;
     let failure: unknown = new Error("Other writers were faster every time");
     try {
-      const result = await this.#call(until, (kv) => toAtomicOperation(kv, plan).commit());
+      const result = await this.#call(until, (kv) => buildCommit(kv, plan).commit());
       if (result.ok) {
-        this.#known = { head: plan.next, versionstamp: result.versionstamp };
-        this.#unsettled = null;
-        return null;
+        this.#head = { head: plan.next, versionstamp: result.versionstamp };
+        this.#unresolved = null;
+        return this.#succeed(plan, outcomes);
       }
     } catch (error) {
       // `database is locked` among others: two writers of one file.
       failure = error;
     }
     if (this.#options.runtime.clock.now() >= until) throw failure;
-    return await this.#askFor(plan, until) ? null : failure;
+    const wasApplied = await this.#wasApplied(plan, until);
+    if (wasApplied === true) return this.#succeed(plan, outcomes);
+    if (wasApplied === "unprovable") {
+      // Only an idempotency key can tell whether these events are stored.
+      for (const request of plan.requests) {
+        if (!request.idempotency) outcomes.set(request, outcomeUnknown());
+      }
+    }
+    return failure;
   }
 
   /**
-   * Asks the log whether a commit stands. Where neither its token is there nor
-   * the head moved on, the commit may still come: then it stays unsettled.
+   * Checks whether a commit was applied. If its token is absent and the head has
+   * not moved, the commit may still arrive, so its outcome stays unknown. If its
+   * segment would have been trimmed since, nothing proves either.
    */
-  async #askFor(plan: CommitPlan, until: number): Promise<boolean> {
+  async #wasApplied(plan: CommitPlan, until: number): Promise<boolean | "unprovable"> {
     const keys = [headKey(this.#pipeline), plan.firstKey] as const;
     const [head, segment] = await this.#call(
       until,
       (kv) => kv.getMany<[Head, Uint8Array]>(keys),
     );
-    const stands = segment.value !== null &&
+    const wasApplied = segment.value !== null &&
       readSegmentHeader(segment.value).token === plan.token;
-    this.#known = this.#knownFrom(head);
-    // Where the segment would be trimmed by now, only a key can tell.
-    if (!stands && head.value && head.value.oldest > Number(plan.firstKey.at(-1))) {
-      for (const { once, answer } of plan.requests) if (!once) answer.reject(outcomeUnknown());
-      plan.requests = plan.requests.filter(({ once }) => once);
-    }
-    if (stands || head.versionstamp !== plan.base.versionstamp) this.#unsettled = null;
-    return stands;
+    this.#head = this.#versioned(head);
+    if (wasApplied || head.versionstamp !== plan.base.versionstamp) this.#unresolved = null;
+    if (wasApplied) return true;
+    const wasTrimmed = head.value !== null && head.value.oldest > Number(plan.firstKey.at(-1));
+    return wasTrimmed ? "unprovable" : false;
   }
 
-  /** Writes the head anew, which makes the check of a late commit fail. */
-  async #ruleOut({ base }: CommitPlan, until: number): Promise<void> {
+  /** Fences out a late commit: rewrites the head, so that the commit's version check fails. */
+  async #fence({ base }: CommitPlan, until: number): Promise<void> {
     const key = headKey(this.#pipeline);
     const { head, versionstamp } = base;
     const result = await this.#call(
       until,
       (kv) => kv.atomic().check({ key, versionstamp }).set(key, head).commit(),
     );
-    // Where it changed in between, the log is asked once more.
+    // If the head changed in between, the log is searched once more.
     if (!result.ok) return;
-    this.#known = { head, versionstamp: result.versionstamp };
-    this.#unsettled = null;
+    this.#head = { head, versionstamp: result.versionstamp };
+    this.#unresolved = null;
   }
 
-  #committed({ base, next, segments, requests }: CommitPlan): void {
+  #succeed(plan: CommitPlan, outcomes: Map<AppendRequest, Outcome>): null {
+    this.#deliver(plan);
+    const { epoch } = plan.next;
+    let first = plan.base.head.sequence + 1;
+    for (const request of plan.requests) {
+      const count = request.events.length;
+      outcomes.set(request, { epoch, first, count, replayed: false });
+      first += count;
+    }
+    return null;
+  }
+
+  #deliver({ base, next, segments }: CommitPlan): void {
     const { epoch, cleared, oldest } = next;
     this.#options.onCommit({ pipeline: this.#pipeline, epoch, cleared, segments });
     if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, oldest);
-    let first = base.head.sequence + 1;
-    for (const { events, answer } of requests) {
-      answer.resolve({ epoch, first, count: events.length, replayed: false });
-      first += events.length;
-    }
   }
 
   #call<T>(until: number, use: (kv: Kv) => Promise<T>): Promise<T> {
@@ -226,6 +268,23 @@ export class Committer {
   #msUntil(time: number): number {
     return time - this.#options.runtime.clock.now();
   }
+}
+
+/** State of the commit of one batch. */
+interface Attempt {
+  /** Outcomes of the requests that have one. */
+  outcomes: Map<AppendRequest, Outcome>;
+  /** Deadline, in milliseconds of the clock. */
+  until: number;
+}
+
+/** The error of a request of which nothing was stored, because the log does not answer. */
+export function notStored(cause: unknown): RunnelError {
+  return new RunnelError(
+    "log-unavailable",
+    "Cannot publish: the log does not take events now. Nothing was stored; try again",
+    { cause },
+  );
 }
 
 function outcomeUnknown(cause?: unknown): RunnelError {

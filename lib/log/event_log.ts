@@ -13,7 +13,7 @@ import type { Change, Receipt } from "./commit.ts";
 import type { Head, Retention } from "./head.ts";
 import type { AnnouncedHead } from "./head_announcer.ts";
 import { HeadStore } from "./head_store.ts";
-import { digestOnce } from "./idempotency.ts";
+import { hashIdempotency } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
@@ -109,9 +109,9 @@ export class EventLog {
   async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
     const bytes = requestBytes(events);
     using _held = this.#backlog.add(bytes);
-    const once = key === undefined ? undefined : await digestOnce(key, events);
+    const idempotency = key === undefined ? undefined : await hashIdempotency(key, events);
     if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
-    return await this.#writer(pipeline).append(events, bytes, once);
+    return await this.#writer(pipeline).append(events, bytes, idempotency);
   }
 
   #writer(pipeline: string): LogWriter {
@@ -150,7 +150,7 @@ export class EventLog {
    * @param pipeline Whose.
    */
   async committed(pipeline: string): Promise<void> {
-    await this.#writers.get(pipeline)?.committed();
+    await this.#writers.get(pipeline)?.waitForCommit();
   }
 
   /** As {@linkcode HeadStore.read}. */

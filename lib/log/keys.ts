@@ -31,8 +31,8 @@ export function segmentsBelow(pipeline: string, sequence: number): Deno.KvListSe
   return { prefix: ["log", pipeline], end: segmentKey(pipeline, sequence) };
 }
 
-/** The key of what was answered to an idempotency key, by the key's SHA-256. */
-export function onceKey(pipeline: string, hash: Uint8Array): Deno.KvKey {
+/** The key of the record of an idempotency key, by the key's SHA-256. */
+export function idempotencyKey(pipeline: string, hash: Uint8Array): Deno.KvKey {
   return ["once", pipeline, hash];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Appends to one pipeline's log, one commit at a time. Requests that arrive
- * while a commit is under way join the next one, so latency stays that of one
+ * Group commit: appends to one pipeline's log, one commit at a time. Requests
+ * that arrive during a commit join the next one, so latency stays that of one
  * commit while throughput grows with the load.
  *
  * @module
@@ -9,105 +9,111 @@
 import { RunnelError, wait } from "../base/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendRequest, Receipt } from "./commit.ts";
-import { Committer, type CommitterOptions } from "./committer.ts";
-import type { Once } from "./idempotency.ts";
+import { type BatchResult, Committer, type CommitterOptions, notStored } from "./committer.ts";
+import type { IdempotencyToken } from "./idempotency.ts";
 
-/** The bytes of events of one commit: with keys and head it stays below 800 KiB. */
+/** Maximum size of the events of one commit, in bytes: with keys and head it stays below 800 KiB. */
 const MAX_COMMIT_BYTES = 640 * 1024;
 
-/** The requests of one commit: their keys stay below 80 KiB. */
+/** Maximum number of requests in one commit: their keys stay below 80 KiB. */
 const MAX_COMMIT_REQUESTS = 400;
 
 /** Commits one after the other before a writer of a shared store yields to others. */
 const MAX_STREAK = 8;
 
-/** How long a writer yields at most, in milliseconds; twice that with jitter. */
+/** Longest time for which a writer yields, in milliseconds; twice that with jitter. */
 const MAX_YIELD_MS = 500;
 
-/** How long to wait before a commit of unknown outcome is asked for again, in milliseconds. */
-const SETTLE_PAUSE_MS = 1000;
+/** Pause before a commit of unknown outcome is looked for again, in milliseconds. */
+const RESOLVE_PAUSE_MS = 1000;
 
-/** What a {@linkcode LogWriter} works with. `timeoutMs` is how long a request waits for its turn, too. */
+/**
+ * Options for {@linkcode LogWriter}. `timeoutMs` is also the longest time that a
+ * request waits for the commits before its own.
+ */
 export interface LogWriterOptions extends CommitterOptions {
-  /** Whether others write to the store, too, who are to have their turns. */
+  /** Whether other writers share the store, and need their turns. */
   shared: boolean;
 }
 
 /** A request that waits for its commit. */
 interface Waiting extends AppendRequest {
   bytes: number;
-  /** When it has waited long enough for the commit before its own, in milliseconds of the clock. */
+  /** Time until which it waits for the commits before its own, in milliseconds of the clock. */
   until: number;
+  /** Settled by the writer alone. */
+  deferred: PromiseWithResolvers<Receipt>;
 }
 
-/** The appends of one pipeline. */
+/** Writer of one pipeline's log. */
 export class LogWriter {
   readonly #options: LogWriterOptions;
   readonly #committer: Committer;
   readonly #queue: Waiting[] = [];
-  /** Requests with a key that wait or are under way, by the key. */
+  /** Requests with an idempotency key that wait or are in flight, by the key. */
   readonly #byKey = new Map<string, Waiting>();
   #running: Promise<void> | null = null;
-  /** The commit under way, failed or not. */
-  #committing: Promise<unknown> = Promise.resolve();
+  /** The commit in flight; it never rejects. */
+  #commit: Promise<BatchResult> | null = null;
   #closed = false;
   #wake = () => {};
 
-  /**
-   * Makes a writer that knows nothing of the log yet.
-   *
-   * @param pipeline Whose log.
-   * @param options What it works with.
-   */
   constructor(pipeline: string, options: LogWriterOptions) {
     this.#options = options;
     this.#committer = new Committer(pipeline, options);
   }
 
-  /** Whether nothing waits, nothing is under way and nothing is in doubt. */
+  /** Whether nothing waits, nothing is in flight and no outcome is unknown. */
   get idle(): boolean {
     return this.#running === null;
   }
 
-  /** Resolves when the commit that is under way, if any, is over. */
-  async committed(): Promise<void> {
-    await this.#committing;
+  /** Resolves when the commit in flight, if there is one, has ended. */
+  async waitForCommit(): Promise<void> {
+    await this.#commit;
   }
 
   /**
    * Appends the events of one request: all or none.
    *
-   * @param events The events, one at least.
-   * @param bytes How many bytes they take in segments.
-   * @param once The key of a request that is to happen once.
-   * @returns Where they are, once they are durable.
+   * @param events The events, at least one.
+   * @param bytes Their size in segments, in bytes.
+   * @param idempotency Token of a request that has an idempotency key.
+   * @returns Position of the events, once they are durable.
    * @throws {RunnelError} `key-reused` if the key came with other events;
-   *   `log-unavailable` if nothing was stored; `outcome-unknown` if that is not
-   *   known.
+   *   `log-unavailable`, `overloaded` or `draining` if nothing was stored;
+   *   `outcome-unknown` if that is not known.
    */
-  async append(events: readonly NewEvent[], bytes: number, once?: Once): Promise<Receipt> {
-    for (let twin; once && (twin = this.#byKey.get(once.key.toHex()));) {
-      if (twin.once?.fingerprint === once.fingerprint) {
-        return { ...await twin.answer.promise, replayed: true };
+  async append(
+    events: readonly NewEvent[],
+    bytes: number,
+    idempotency?: IdempotencyToken,
+  ): Promise<Receipt> {
+    const key = idempotency?.key.toHex();
+    for (let twin; key && (twin = this.#byKey.get(key));) {
+      if (twin.idempotency?.fingerprint === idempotency?.fingerprint) {
+        return { ...await twin.deferred.promise, replayed: true };
       }
-      // Whose the key is, is known once the other was stored or refused.
-      await twin.answer.promise.catch(() => {});
+      // Who owns the key is known once the other request was stored or refused.
+      await twin.deferred.promise.catch(() => {});
     }
     if (this.#closed) throw draining();
-    const until = this.#options.runtime.clock.now() + this.#options.timeoutMs;
-    const waiting: Waiting = { events, bytes, once, until, answer: Promise.withResolvers() };
-    if (once) this.#byKey.set(once.key.toHex(), waiting);
+    const { runtime: { clock }, timeoutMs } = this.#options;
+    const until = clock.now() + timeoutMs;
+    const deferred = Promise.withResolvers<Receipt>();
+    const waiting: Waiting = { events, bytes, idempotency, until, deferred };
+    if (key) this.#byKey.set(key, waiting);
     this.#queue.push(waiting);
     this.#wake();
     this.#running ??= this.#run();
     try {
-      return await waiting.answer.promise;
+      return await deferred.promise;
     } finally {
-      if (once) this.#byKey.delete(once.key.toHex());
+      if (key) this.#byKey.delete(key);
     }
   }
 
-  /** Stops: what waits is refused, what is under way is heard to its end. */
+  /** Refuses what waits, and resolves when the commit in flight has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#refuse(this.#queue.splice(0), draining());
@@ -116,24 +122,42 @@ export class LogWriter {
   }
 
   async #run(): Promise<void> {
-    const committer = this.#committer;
-    let streak = 0;
-    while (!this.#closed && (committer.inDoubt || this.#queue.length > 0)) {
-      const batch: Waiting[] = [];
-      try {
-        if (committer.inDoubt) await committer.settle();
-        batch.push(...this.#takeBatch());
-        const started = this.#options.runtime.clock.now();
-        const commit = committer.commit(batch);
-        this.#committing = commit.catch(() => {});
-        await commit;
-        if (this.#options.shared && ++streak % MAX_STREAK === 0) await this.#yield(started);
-      } catch (cause) {
-        this.#fail(batch, cause);
-        if (committer.inDoubt) await this.#pause();
-      }
+    for (let streak = 1; !this.#closed; streak++) {
+      if (this.#committer.hasUnknownOutcome && !await this.#resolveOutcome()) continue;
+      if (this.#queue.length === 0) break;
+      const started = this.#options.runtime.clock.now();
+      const failure = await this.#commitBatch(this.#takeBatch());
+      if (failure !== undefined) {
+        this.#refuse(this.#queue.splice(0), notStored(failure));
+        if (this.#committer.hasUnknownOutcome) await this.#pause();
+      } else if (this.#options.shared && streak % MAX_STREAK === 0) await this.#yield(started);
     }
     this.#running = null;
+  }
+
+  /** Commits a batch, answers it, and returns the error of the store, if there is one. */
+  async #commitBatch(batch: readonly Waiting[]): Promise<unknown> {
+    this.#commit = this.#committer.commit(batch);
+    const { outcomes, failure } = await this.#commit;
+    batch.forEach(({ deferred }, index) => {
+      const outcome = outcomes[index]!;
+      if (outcome instanceof RunnelError) deferred.reject(outcome);
+      else deferred.resolve(outcome);
+    });
+    return failure;
+  }
+
+  /** Resolves an unknown outcome before anything else is appended; false if that failed. */
+  async #resolveOutcome(): Promise<boolean> {
+    try {
+      await this.#committer.resolveOutcome();
+      return true;
+    } catch (cause) {
+      // Each of those that wait is answered in time.
+      this.#refuse(this.#queue.splice(0), notStored(cause));
+      await this.#pause();
+      return false;
+    }
   }
 
   #takeBatch(): Waiting[] {
@@ -157,9 +181,9 @@ export class LogWriter {
   }
 
   /**
-   * Lets others have their turn: who knows the head commits faster than whoever
-   * has to read it first, and would win every time. A read and a commit of
-   * theirs take about twice as long as the commit that was just made.
+   * Yields to other writers. A writer that has the head cached commits faster
+   * than one that must read it, and would starve the others. A read and a commit
+   * of theirs take about twice as long as the commit that was just made.
    */
   async #yield(started: number): Promise<void> {
     const { clock, random } = this.#options.runtime;
@@ -167,29 +191,15 @@ export class LogWriter {
     await wait(clock, ms * (1 + random()));
   }
 
-  /** A log that failed one commit fails those that wait, too: each is answered in time. */
-  #fail(batch: Waiting[], cause: unknown): void {
-    this.#committer.giveUp(cause);
-    // Of the batch, those that may be stored have their answer already.
-    this.#refuse(
-      [...batch, ...this.#queue.splice(0)],
-      new RunnelError(
-        "log-unavailable",
-        "Cannot publish: the log does not take events now. Nothing was stored; try again",
-        { cause },
-      ),
-    );
-  }
-
-  #refuse(requests: Waiting[], error: RunnelError): void {
-    for (const { answer } of requests) answer.reject(error);
+  #refuse(requests: readonly Waiting[], error: RunnelError): void {
+    for (const { deferred } of requests) deferred.reject(error);
   }
 
   async #pause(): Promise<void> {
     if (this.#closed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    using _timer = this.#options.runtime.clock.after(SETTLE_PAUSE_MS, resolve);
+    using _timer = this.#options.runtime.clock.after(RESOLVE_PAUSE_MS, resolve);
     await promise;
   }
 }

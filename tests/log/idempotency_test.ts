@@ -4,22 +4,22 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { digestOnce } from "../../lib/log/idempotency.ts";
+import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { textEvent } from "../support/test_log.ts";
 
-Deno.test("digestOnce() gives a key's SHA-256", async () => {
-  const { key } = await digestOnce("order-4711", [textEvent("1")]);
+Deno.test("hashIdempotency() gives a key's SHA-256", async () => {
+  const { key } = await hashIdempotency("order-4711", [textEvent("1")]);
   equal(key.toHex(), createHash("sha256").update("order-4711").digest("hex"));
 });
 
-Deno.test("digestOnce() gives equal events one fingerprint, under any key", async () => {
+Deno.test("hashIdempotency() gives equal events one fingerprint, under any key", async () => {
   const events = () => [textEvent("1"), textEvent("2", "other")];
-  const digests = await Promise.all(["a", "b"].map((key) => digestOnce(key, events())));
+  const digests = await Promise.all(["a", "b"].map((key) => hashIdempotency(key, events())));
   equal(digests[0]!.fingerprint, digests[1]!.fingerprint);
   notEqual(digests[0]!.key.toHex(), digests[1]!.key.toHex());
 });
 
-Deno.test("digestOnce() tells requests apart that differ in anything", async () => {
+Deno.test("hashIdempotency() tells requests apart that differ in anything", async () => {
   const requests = [
     [textEvent("1")],
     [textEvent("2")],
@@ -35,6 +35,6 @@ Deno.test("digestOnce() tells requests apart that differ in anything", async () 
     [textEvent("".padEnd(60_000, ".")), textEvent("".padEnd(60_000, "."))],
     [textEvent("".padEnd(60_000, ".")), textEvent("".padEnd(60_001, "."))],
   ];
-  const digests = await Promise.all(requests.map((events) => digestOnce("k", events)));
+  const digests = await Promise.all(requests.map((events) => hashIdempotency("k", events)));
   deepEqual(new Set(digests.map(({ fingerprint }) => fingerprint)).size, requests.length);
 });

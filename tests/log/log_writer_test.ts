@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { wait } from "../../lib/base/clock.ts";
 import type { Receipt } from "../../lib/log/commit.ts";
 import { RunnelError } from "../../lib/base/errors.ts";
-import { digestOnce } from "../../lib/log/idempotency.ts";
+import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { LogWriter } from "../../lib/log/log_writer.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -84,7 +84,7 @@ async function createBusyWriter(
   });
   const send = async (text: string, key?: string) => {
     const events = [textEvent(text)];
-    const once = key === undefined ? undefined : await digestOnce(key, events);
+    const once = key === undefined ? undefined : await hashIdempotency(key, events);
     return () => outcomeOf(writer.append(events, 100, once));
   };
   if (options.stored) await (await send(options.stored, "k"))();
