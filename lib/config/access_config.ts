@@ -1,110 +1,129 @@
 /**
- * The settings that say who may publish and who may listen.
+ * Settings for access: who may publish, and who may subscribe.
  *
  * @module
  */
 
 import { RunnelError } from "../base/mod.ts";
+import {
+  type Integer,
+  integer,
+  type Names,
+  readAll,
+  type Setting,
+  setting,
+  type Values,
+} from "./setting.ts";
 
-/** Who may do what. */
-export interface AccessConfig {
-  /** The tokens that publishers may have, each for all pipelines. */
-  readonly publishTokens: readonly string[];
-  /** What JSON Web Tokens are signed with (HS256), or `null`. */
-  readonly tokenSecret: string | null;
-  /** Where the public keys are that JSON Web Tokens are signed with, or `null`. */
-  readonly jwksUrl: string | null;
-  /** Whether everyone may listen, or who has a token. */
-  readonly subscribe: "public" | "token";
-  /** How long a ticket waits for its first use, in milliseconds. */
-  readonly ticketMs: number;
-  /** How long the session may last that a ticket opens, in milliseconds. */
-  readonly sessionMs: number;
-  /** Whether no secret is set: then everyone who reaches the service may do everything. */
+/** Minimum length of a publisher's token, in characters. Shorter ones can be guessed. */
+const MIN_TOKEN_LENGTH = 16;
+
+/** Minimum length of a secret for HS256: 256 bits (RFC 7518, section 3.2). */
+const MIN_SECRET_LENGTH = 32;
+
+/** The settings for access, in the order of their reference. */
+export const ACCESS_SETTINGS = {
+  publishTokens: setting("RUNNEL_PUBLISH_TOKENS", {
+    default: Object.freeze<string[]>([]),
+    accepts:
+      `tokens of at least ${MIN_TOKEN_LENGTH} visible ASCII characters, with commas between them`,
+    doc: "Tokens of publishers. Each is valid for all pipelines.",
+    isSecret: true,
+  }, parseTokens) as Setting<"RUNNEL_PUBLISH_TOKENS", readonly string[]>,
+  tokenSecret: setting("RUNNEL_TOKEN_SECRET", {
+    default: null,
+    accepts: `at least ${MIN_SECRET_LENGTH} characters`,
+    doc: "Secret that signs JSON Web Tokens (HS256).",
+    isSecret: true,
+  }, parseSecret) as Setting<"RUNNEL_TOKEN_SECRET", string | null>,
+  jwksUrl: setting("RUNNEL_JWKS_URL", {
+    default: null,
+    accepts: "an http or https URL",
+    doc: "Location of the public keys that verify JSON Web Tokens.",
+    // A URL can contain a password.
+    isSecret: true,
+  }, parseHttpUrl) as Setting<"RUNNEL_JWKS_URL", string | null>,
+  subscribe: setting("RUNNEL_SUBSCRIBE", {
+    default: "public",
+    accepts: "`public` or `token`",
+    doc:
+      "Access to streams: `public` for everyone, `token` for subscribers with a token or ticket.",
+    // Because of its value `token`, an operator may set a token here by mistake.
+    isSecret: true,
+  }, parseSubscribe) as Setting<"RUNNEL_SUBSCRIBE", "public" | "token">,
+  ticketMs: integer("RUNNEL_TICKET_MS", {
+    default: 300_000,
+    min: 1000,
+    max: 86_400_000,
+    unit: "ms",
+    doc: "Time limit for the first use of a ticket.",
+  }) as Integer<"RUNNEL_TICKET_MS">,
+  sessionMs: integer("RUNNEL_SESSION_MS", {
+    default: 43_200_000,
+    min: 1000,
+    max: 2_147_483_647,
+    unit: "ms",
+    doc: "Maximum duration of the session that a ticket opens.",
+  }) as Integer<"RUNNEL_SESSION_MS">,
+};
+
+/** The configuration of access. */
+export interface AccessConfig extends Values<typeof ACCESS_SETTINGS> {
+  /** Whether no secret is set. Then everyone who reaches the service may do everything. */
   readonly isOpen: boolean;
 }
 
-/** The names of these settings, as environment variables. */
-export const ACCESS_SETTING_NAMES = [
-  "RUNNEL_PUBLISH_TOKENS",
-  "RUNNEL_TOKEN_SECRET",
-  "RUNNEL_JWKS_URL",
-  "RUNNEL_SUBSCRIBE",
-  "RUNNEL_TICKET_MS",
-  "RUNNEL_SESSION_MS",
-] as const;
-
-/** The name of one of these settings. */
-export type AccessSettingName = typeof ACCESS_SETTING_NAMES[number];
-
-/** Shorter ones can be guessed. */
-const MIN_TOKEN_LENGTH = 16;
-
-/** What HS256 asks for: 256 bits (RFC 7518, section 3.2). */
-const MIN_SECRET_LENGTH = 32;
+/** The settings for access as they are found: text, or nothing for the default. */
+export type AccessSettings = Partial<Record<Names<typeof ACCESS_SETTINGS>, string | undefined>>;
 
 /**
- * Validates these settings.
+ * Reads and validates the settings for access.
  *
- * @param settings What is set.
- * @param integer Reads a setting that is a whole number.
- * @throws {RunnelError} `invalid-setting`, naming the setting and what it takes,
- *   never what it got: it is a secret.
+ * @throws {RunnelError} `invalid-setting`, with the name and the accepted values,
+ *   never with a secret value.
  *
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
- * equal(readAccessConfig({}, (_name, fallback) => fallback).isOpen, true);
+ * equal(readAccessConfig({}).isOpen, true);
  * ```
  */
-export function readAccessConfig(
-  settings: Partial<Record<AccessSettingName, string | undefined>>,
-  integer: (name: AccessSettingName, fallback: number, min: number, max: number) => number,
-): AccessConfig {
-  const publishTokens = readTokens(settings.RUNNEL_PUBLISH_TOKENS);
-  const tokenSecret = settings.RUNNEL_TOKEN_SECRET || null;
-  if (tokenSecret && tokenSecret.length < MIN_SECRET_LENGTH) {
-    throw invalid("RUNNEL_TOKEN_SECRET", `at least ${MIN_SECRET_LENGTH} characters`);
-  }
-  const jwksUrl = settings.RUNNEL_JWKS_URL || null;
-  if (jwksUrl && !(URL.canParse(jwksUrl) && /^https?:$/.test(new URL(jwksUrl).protocol))) {
-    throw invalid("RUNNEL_JWKS_URL", "an http or https URL");
-  }
-  const subscribe = settings.RUNNEL_SUBSCRIBE || "public";
-  if (subscribe !== "public" && subscribe !== "token") {
-    throw invalid("RUNNEL_SUBSCRIBE", "public or token");
-  }
+export function readAccessConfig(settings: AccessSettings): AccessConfig {
+  const values = readAll(ACCESS_SETTINGS, settings);
+  const { publishTokens, tokenSecret, jwksUrl } = values;
   const isOpen = publishTokens.length === 0 && !tokenSecret && !jwksUrl;
-  if (isOpen && subscribe === "token") {
-    throw new RunnelError(
-      "invalid-setting",
-      "Cannot start: RUNNEL_SUBSCRIBE is token, but nobody can have one. " +
-        "Set RUNNEL_TOKEN_SECRET or RUNNEL_JWKS_URL, or RUNNEL_PUBLISH_TOKENS for tickets alone",
-    );
-  }
-  return Object.freeze<AccessConfig>({
-    publishTokens,
-    tokenSecret,
-    jwksUrl,
-    subscribe,
-    ticketMs: integer("RUNNEL_TICKET_MS", 300_000, 1000, 86_400_000),
-    sessionMs: integer("RUNNEL_SESSION_MS", 43_200_000, 1000, 2_147_483_647),
-    isOpen,
-  });
+  const config = Object.freeze<AccessConfig>({ ...values, isOpen });
+  checkTokensExist(config);
+  return config;
 }
 
-function readTokens(text: string | undefined): readonly string[] {
-  const tokens = (text ?? "").split(",").map((token) => token.trim()).filter((token) => token);
-  if (!tokens.every((token) => /^[!-~]+$/.test(token) && token.length >= MIN_TOKEN_LENGTH)) {
-    throw invalid(
-      "RUNNEL_PUBLISH_TOKENS",
-      `tokens of at least ${MIN_TOKEN_LENGTH} visible ASCII characters, with commas between them`,
-    );
-  }
-  return Object.freeze(tokens);
+/** Refuses to ask subscribers for tokens that nobody can have. */
+function checkTokensExist({ isOpen, subscribe }: AccessConfig): void {
+  if (!isOpen || subscribe !== "token") return;
+  throw new RunnelError(
+    "invalid-setting",
+    "Cannot start: RUNNEL_SUBSCRIBE is token, but nobody can have one. " +
+      "Set RUNNEL_TOKEN_SECRET or RUNNEL_JWKS_URL, or RUNNEL_PUBLISH_TOKENS for tickets alone",
+  );
 }
 
-function invalid(name: AccessSettingName, expected: string): RunnelError {
-  return new RunnelError("invalid-setting", `Cannot start: ${name}: expected ${expected}`);
+function parseTokens(text: string): readonly string[] | null {
+  const tokens = text.split(",").map((token) => token.trim()).filter((token) => token);
+  const areValid = tokens.every((token) =>
+    /^[!-~]+$/.test(token) && token.length >= MIN_TOKEN_LENGTH
+  );
+  return areValid ? Object.freeze(tokens) : null;
+}
+
+function parseSecret(text: string): string | null {
+  return text.length >= MIN_SECRET_LENGTH ? text : null;
+}
+
+function parseHttpUrl(text: string): string | null {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : null;
+}
+
+function parseSubscribe(text: string): "public" | "token" | null {
+  return text === "public" || text === "token" ? text : null;
 }

@@ -4,5 +4,7 @@
  * @module
  */
 
-export type { AccessConfig } from "./access_config.ts";
+export { ACCESS_SETTINGS, type AccessConfig } from "./access_config.ts";
 export { type Config, readConfig, SETTING_NAMES } from "./config.ts";
+export type { Environment, Integer, Setting, SettingTable, Values } from "./setting.ts";
+export { SETTINGS } from "./settings.ts";

@@ -6,7 +6,17 @@
 
 export type { OpenSession, Tickets, TicketScope, TicketUse } from "../access/mod.ts";
 export type { Clock, Report, Runtime } from "../base/mod.ts";
-export type { AccessConfig, Config } from "../config/mod.ts";
+export type {
+  ACCESS_SETTINGS,
+  AccessConfig,
+  Config,
+  Environment,
+  Integer,
+  Setting,
+  SETTINGS,
+  SettingTable,
+  Values,
+} from "../config/mod.ts";
 export type { RequestInfo } from "../http/mod.ts";
 export type { Hub, ProbeRequest, RepairCause, Subscription } from "../hub/mod.ts";
 export type { Kv, Storage, WatchKv } from "../kv/mod.ts";

@@ -1,32 +1,28 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
-import { readAccessConfig } from "../../lib/config/access_config.ts";
+import { type AccessSettings, readAccessConfig } from "../../lib/config/access_config.ts";
 import { PUBLISH_TOKEN, SECRET } from "../support/tokens.ts";
 
-type Settings = Parameters<typeof readAccessConfig>[0];
-
-function read(settings: Settings) {
-  return readAccessConfig(settings, (_name, fallback) => fallback);
-}
-
-Deno.test("readAccessConfig() calls a service without any secret open, and no other", () => {
-  const secrets: Settings[] = [
+Deno.test("readAccessConfig() returns an open service only without any secret", () => {
+  const secrets: AccessSettings[] = [
     { RUNNEL_PUBLISH_TOKENS: PUBLISH_TOKEN },
     { RUNNEL_TOKEN_SECRET: SECRET },
     { RUNNEL_JWKS_URL: "https://example.com/keys" },
   ];
-  for (const settings of secrets) equal(read(settings).isOpen, false);
+  for (const settings of secrets) equal(readAccessConfig(settings).isOpen, false);
   for (const settings of [{}, { RUNNEL_PUBLISH_TOKENS: " , " }, { RUNNEL_TOKEN_SECRET: "" }]) {
-    equal(read(settings).isOpen, true);
+    equal(readAccessConfig(settings).isOpen, true);
   }
 });
 
-Deno.test("readAccessConfig() takes several tokens, with commas and spaces between them", () => {
+Deno.test("readAccessConfig() accepts several tokens, with commas and spaces between them", () => {
   const other = "another-token-of-a-publisher";
-  const { publishTokens } = read({ RUNNEL_PUBLISH_TOKENS: ` ${PUBLISH_TOKEN}, ${other},` });
+  const { publishTokens } = readAccessConfig({
+    RUNNEL_PUBLISH_TOKENS: ` ${PUBLISH_TOKEN}, ${other},`,
+  });
   deepEqual(publishTokens, [PUBLISH_TOKEN, other]);
 });
 
-const refusals: [settings: Settings, says: RegExp][] = [
+const refusals: [settings: AccessSettings, says: RegExp][] = [
   [{ RUNNEL_PUBLISH_TOKENS: `${PUBLISH_TOKEN},fifteen-letters` }, /^RUNNEL_PUBLISH_TOKENS: .*16/],
   [{ RUNNEL_PUBLISH_TOKENS: "one with spaces in it" }, /^RUNNEL_PUBLISH_TOKENS: .*visible ASCII/],
   [{ RUNNEL_PUBLISH_TOKENS: "ein-Schlüssel-für-alle" }, /^RUNNEL_PUBLISH_TOKENS: .*visible ASCII/],
@@ -39,8 +35,8 @@ const refusals: [settings: Settings, says: RegExp][] = [
 
 for (const [settings, says] of refusals) {
   const [[name, value]] = Object.entries(settings) as [[string, string]];
-  Deno.test(`readAccessConfig() refuses ${name} of "${value}", and does not say what it got`, () => {
-    throws(() => read(settings), (error: Error & { type: string }) => {
+  Deno.test(`readAccessConfig() refuses ${name} of "${value}" without showing it`, () => {
+    throws(() => readAccessConfig(settings), (error: Error & { type: string }) => {
       equal(error.type, "invalid-setting");
       const [, said] = /^Cannot start: (.*)$/.exec(error.message)!;
       ok(says.test(said!), said);

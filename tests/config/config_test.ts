@@ -99,14 +99,14 @@ function refuses(name: SettingName, got: string, expected: string): void {
 }
 
 for (const { name, key, fallback, min, max } of numbers) {
-  Deno.test(`readConfig() takes ${name} from ${min} to ${max}, else ${fallback}`, () => {
+  Deno.test(`readConfig() accepts ${name} from ${min} to ${max}, and defaults to ${fallback}`, () => {
     equal(readConfig({})[key], fallback);
     equal(readConfig({ [name]: "" })[key], fallback);
     equal(readConfig({ [name]: String(min) })[key], min);
     equal(readConfig({ [name]: String(max) })[key], max);
   });
 
-  Deno.test(`readConfig() refuses a bad ${name}, saying what it got and what it takes`, () => {
+  Deno.test(`readConfig() refuses an invalid ${name}, and shows it with the accepted values`, () => {
     const words = ["x", "-1", "+1", "1.5", "1e3", "0x10", " 10", "10\n", "٣", "1_000", "NaN"];
     const bounds = [String(max + 1), "9".repeat(400), ...min > 0 ? [String(min - 1)] : []];
     for (const text of [...words, ...bounds]) {
@@ -115,20 +115,20 @@ for (const { name, key, fallback, min, max } of numbers) {
   });
 }
 
-Deno.test("readConfig() takes no retention below the history", () => {
+Deno.test("readConfig() refuses a retention below the history", () => {
   equal(readConfig({ RUNNEL_HISTORY: "400", RUNNEL_RETENTION: "400" }).retention, 400);
   throws(() => readConfig({ RUNNEL_HISTORY: "400", RUNNEL_RETENTION: "399" }), {
     message: /RUNNEL_RETENTION is "399", expected a whole number from 400 to /,
   });
 });
 
-Deno.test("readConfig() listens on this machine alone by default", () => {
+Deno.test("readConfig() defaults to an address of this machine alone", () => {
   equal(readConfig({}).host, "127.0.0.1");
   equal(readConfig({ HOST: "" }).host, "127.0.0.1");
   for (const HOST of ["localhost", "127.0.0.2", "::1"]) equal(readConfig({ HOST }).host, HOST);
 });
 
-Deno.test("readConfig() lets others reach nothing without a secret, and says which to set", () => {
+Deno.test("readConfig() refuses an address that others reach without a secret, and names the remedy", () => {
   const onDeploy = { DENO_DEPLOYMENT_ID: "d" };
   const reached = [
     { HOST: "0.0.0.0" },
@@ -148,12 +148,12 @@ Deno.test("readConfig() lets others reach nothing without a secret, and says whi
   }
 });
 
-Deno.test("readConfig() stores in a file by default", () => {
+Deno.test("readConfig() defaults to a file as the log", () => {
   equal(readConfig({}).kv, ".data/runnel.sqlite");
   equal(readConfig({ RUNNEL_KV: ":memory:" }).kv, ":memory:");
 });
 
-Deno.test("readConfig() on Deno Deploy takes its store and address, and keeps alive within 5 seconds", () => {
+Deno.test("readConfig() uses the defaults for Deno Deploy, with keep-alives within 5 s", () => {
   const { kv, host, keepAliveMs } = readConfig({
     DENO_DEPLOYMENT_ID: "d",
     RUNNEL_TOKEN_SECRET: SECRET,
@@ -162,7 +162,7 @@ Deno.test("readConfig() on Deno Deploy takes its store and address, and keeps al
   ok(keepAliveMs < 5000);
 });
 
-Deno.test("readConfig() on Deno Deploy takes what is set, too", () => {
+Deno.test("readConfig() prefers what is set to the defaults for Deno Deploy", () => {
   const set = {
     DENO_DEPLOYMENT_ID: "d",
     RUNNEL_TOKEN_SECRET: SECRET,
@@ -182,12 +182,12 @@ const origins: [text: string, taken: Config["allowOrigins"]][] = [
 ];
 
 for (const [text, taken] of origins) {
-  Deno.test(`readConfig() takes RUNNEL_ALLOW_ORIGINS ${JSON.stringify(text)}`, () => {
+  Deno.test(`readConfig() accepts RUNNEL_ALLOW_ORIGINS ${JSON.stringify(text)}`, () => {
     deepEqual(readConfig({ RUNNEL_ALLOW_ORIGINS: text }).allowOrigins, taken);
   });
 }
 
-Deno.test("readConfig() refuses origins that a browser never sends, saying what it takes", () => {
+Deno.test("readConfig() refuses origins that a browser never sends, and names the accepted ones", () => {
   for (
     const text of [
       "example.com",
@@ -217,10 +217,11 @@ Deno.test("readConfig() refuses a wildcard inside an origin, which would match n
   });
 });
 
-Deno.test("readConfig() gives settings that nobody can change", () => {
+Deno.test("readConfig() returns a frozen configuration", () => {
   const config = readConfig({ RUNNEL_ALLOW_ORIGINS: "https://a.test" });
   ok(Object.isFrozen(config));
   ok(Object.isFrozen(config.allowOrigins));
+  ok(Object.isFrozen(config.access));
 });
 
 Deno.test("readConfig() refuses several isolates in memory, and says why", () => {
