@@ -16,7 +16,7 @@ import { SETTINGS } from "./settings.ts";
 
 /** The configuration of an instance. */
 export interface Config extends Values<typeof SETTINGS> {
-  /** Who may publish, and who may subscribe. */
+  /** The configuration of access. */
   readonly access: AccessConfig;
 }
 
