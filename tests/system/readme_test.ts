@@ -1,6 +1,9 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { readGrant } from "../../lib/access/grant.ts";
+import { RunnelError, type RunnelErrorType } from "../../lib/base/errors.ts";
 import { readConfig, SETTING_NAMES } from "../../lib/config/config.ts";
+import { createRoutes } from "../../lib/http/openapi.ts";
+import { problem } from "../../lib/http/problem.ts";
 import { MAX_CHANNELS } from "../../lib/protocol/event.ts";
 import {
   MAX_BODY_BYTES,
@@ -23,6 +26,9 @@ import { SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
 import { createProject, node, run } from "../support/workflow_package.ts";
 
 const README = findReadme("README.md");
+const ACCESS_README = findReadme("lib/access/README.md");
+const HTTP_README = findReadme("lib/http/README.md");
+const SERVICE_README = findReadme("lib/service/README.md");
 const WORKFLOW_README = findReadme("lib/workflow/README.md");
 const ADDRESS = "http://localhost:8000";
 
@@ -198,9 +204,9 @@ testInChromium("README's page receives an event", async () => {
   equal((await said).text(), 'New event from the event stream:  {"name":"Luke Skywalker"}');
 });
 
-/** README's settings for nginx, which reach a service at another address. */
+/** The documented settings for nginx, which reach a service at another address. */
 function nginxSample(url: string): string {
-  const [settings, ...others] = README.samples("nginx");
+  const [settings, ...others] = SERVICE_README.samples("nginx");
   equal(others.length, 0);
   ok(settings!.includes(`proxy_pass ${ADDRESS.replace("localhost", "127.0.0.1")};`));
   return settings!.replace(/proxy_pass \S+;/, `proxy_pass ${url};`);
@@ -208,7 +214,7 @@ function nginxSample(url: string): string {
 
 testThatNeeds(
   [systemChromium, systemNginx],
-  "README's nginx passes every event on at once, and keeps a quiet stream open",
+  "The documented nginx passes every event on at once, and keeps a quiet stream open",
   async () => {
     await using folder = new DataFolder();
     await using program = await Program.start({
@@ -250,17 +256,17 @@ testThatNeeds(
   },
 );
 
-Deno.test("README's nginx settings are those of /diagnose", async () => {
+Deno.test("The documented nginx settings are those of /diagnose", async () => {
   const html = await Deno.readTextFile(new URL("../../lib/pages/diagnose.html", import.meta.url));
-  ok(html.includes(`<code>${README.samples("nginx")[0]!.trimEnd()}</code>`));
+  ok(html.includes(`<code>${SERVICE_README.samples("nginx")[0]!.trimEnd()}</code>`));
 });
 
-Deno.test("README's claim is one that the service reads", () => {
-  const { exp, runnel } = JSON.parse(README.sample("json", '"runnel"'));
+Deno.test("The documented claim is one that the service reads", () => {
+  const { exp, runnel } = JSON.parse(ACCESS_README.sample("json", '"runnel"'));
   deepEqual(readGrant(runnel, exp * 1000), { ...runnel, endsAt: 1_800_000_000_000 });
 });
 
-Deno.test("README's token opens a stream by README's ticket", async () => {
+Deno.test("The documented token opens a stream by the documented ticket", async () => {
   await using folder = new DataFolder();
   await using program = await Program.start({ ...TOKEN_SETTINGS, RUNNEL_KV: folder.kv });
   await using stack = new AsyncDisposableStack();
@@ -278,8 +284,10 @@ Deno.test("README's token opens a stream by README's ticket", async () => {
     }).output();
     return new TextDecoder().decode(stdout).trimEnd();
   };
-  const token = await shell(README.sample("sh", "task token"), { RUNNEL_TOKEN_SECRET: SECRET });
-  const command = README.sample("sh", "/tickets").replaceAll(ADDRESS, program.url);
+  const token = await shell(ACCESS_README.sample("sh", "task token"), {
+    RUNNEL_TOKEN_SECRET: SECRET,
+  });
+  const command = ACCESS_README.sample("sh", "/tickets").replaceAll(ADDRESS, program.url);
   const { url, expires } = JSON.parse(await shell(command, { TOKEN: token }));
   ok(Date.parse(expires) > Date.now());
   const stream = new StreamReader(await fetch(url));
@@ -287,8 +295,10 @@ Deno.test("README's token opens a stream by README's ticket", async () => {
   await stream.cancel();
 });
 
-testWithDenokv("README's processes on a KV server are one service", async () => {
-  const [secret, server, ...processes] = README.sample("sh", "denokv ").trimEnd().split("\n");
+testWithDenokv("The documented processes on a KV server are one service", async () => {
+  const [secret, server, ...processes] = SERVICE_README.sample("sh", "denokv ").trimEnd().split(
+    "\n",
+  );
   equal(processes.length, 2);
   await using stack = new AsyncDisposableStack();
   const folder = stack.adopt(
@@ -351,7 +361,15 @@ Deno.test("README names settings that exist, with their defaults", () => {
   }
 });
 
-for (const [readme, note] of [[README, ", not compressed"], [WORKFLOW_README, ""]] as const) {
+const NOT_COMPRESSED = ", not compressed";
+
+for (
+  const [readme, note] of [
+    [README, NOT_COMPRESSED],
+    [HTTP_README, NOT_COMPRESSED],
+    [WORKFLOW_README, ""],
+  ] as const
+) {
   Deno.test(`${readme.path} names the limits of the code`, () => {
     const limits = Object.fromEntries(readme.rows("Limits"));
     equal(limits["Body of a request"], `${MAX_BODY_BYTES / 1024} KiB${note}`);
@@ -360,6 +378,31 @@ for (const [readme, note] of [[README, ", not compressed"], [WORKFLOW_README, ""
       limits["Payload"],
       `${MAX_PAYLOAD_BYTES / 1024} KiB as JSON in UTF-8, ${MAX_PAYLOAD_DEPTH} levels deep`,
     );
-    if (readme === README) equal(limits["Channels that a stream names"], String(MAX_CHANNELS));
+    if (note) equal(limits["Channels that a stream names"], String(MAX_CHANNELS));
   });
 }
+
+Deno.test("lib/http/README.md names every route, and no other", () => {
+  const documented = HTTP_README.rows("Routes").map(([route]) => route!.replaceAll("`", ""));
+  const routes = Object.values(createRoutes(100)).map((route) =>
+    `${route.method.toUpperCase()} ${route.getRoutingPath()}`
+  );
+  deepEqual(documented.toSorted(), routes.toSorted());
+});
+
+Deno.test("lib/http/README.md names every problem with its status, and no other", () => {
+  const documented = HTTP_README.rows("Problems").map(([status, name]) =>
+    `${status} ${name!.replaceAll("`", "")}`
+  );
+  const source = Deno.readTextFileSync(new URL("../../lib/base/errors.ts", import.meta.url));
+  const types = [...source.matchAll(/^ {2}\| "([\w-]+)"/gm)].map(([, type]) => type!);
+  ok(types.length > 0);
+  const answers = [null, ...types].map((type) => {
+    const error = type === null ? null : new RunnelError(type as RunnelErrorType, "");
+    return { type, status: problem(error).status };
+  });
+  // Those that stop the start are never sent, as internal ones are not named.
+  const sent = answers.filter(({ type, status }) => type === null || status !== 500)
+    .map(({ type, status }) => `${status} ${type ?? "internal"}`);
+  deepEqual(documented.toSorted(), sent.toSorted());
+});
