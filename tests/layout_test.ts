@@ -1,5 +1,6 @@
-import { deepStrictEqual as deepEqual, match } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, ok } from "node:assert/strict";
 import { dirname, join } from "node:path/posix";
+import { findReadme } from "./support/readme.ts";
 
 /**
  * The rooms that each room imports, from the top down. Not looked at: packages,
@@ -83,6 +84,18 @@ Deno.test("lib/ has the rooms of the table, and each imports exactly what the ta
     Object.fromEntries(Object.entries(rooms).map(([room, to]) => [room, [...to].sort()])),
     ROOMS,
   );
+});
+
+Deno.test("lib/README.md has the table of the rooms, and names files that exist", () => {
+  const readme = findReadme("lib/README.md");
+  const rooms = readme.rows("Rooms").map(([room, _job, imports]) => [
+    room!.replaceAll("`", ""),
+    imports === "nothing" ? [] : imports!.split(", "),
+  ]);
+  deepEqual(rooms, Object.entries(ROOMS));
+  for (const [, path] of readme.text.matchAll(/\b(\w+\/\w+\.ts)\b/g)) {
+    if (!path!.startsWith("tests/")) ok(modules.includes(`lib/${path}`), path);
+  }
 });
 
 Deno.test("lib/ imports other rooms through their front doors only", () => {
