@@ -406,3 +406,12 @@ Deno.test("lib/http/README.md names every problem with its status, and no other"
     .map(({ type, status }) => `${status} ${type ?? "internal"}`);
   deepEqual(documented.toSorted(), sent.toSorted());
 });
+
+Deno.test("tests/README.md names folders and files that exist", async () => {
+  const readme = findReadme("tests/README.md");
+  const folders = readme.rows("Folders").map(([folder]) => folder!);
+  const files = readme.rows("Vocabulary").map(([file]) => `support/${file}`);
+  for (const path of [...folders, ...files]) {
+    await Deno.stat(new URL(path.replaceAll("`", ""), readme.url));
+  }
+});
