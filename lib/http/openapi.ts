@@ -251,9 +251,9 @@ export function createRoutes(maxHistory: number): Routes {
     }),
     asset: createRoute({
       method: "get",
-      path: "/assets/{file}",
+      path: "/assets/{folder}/{file}",
       summary: "What the pages are made of",
-      request: { params: z.object({ file: z.string() }) },
+      request: { params: z.object({ folder: z.string(), file: z.string() }) },
       responses: { 200: { description: "The file" }, ...refusals },
     }),
     healthy: createRoute({

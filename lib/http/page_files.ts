@@ -1,10 +1,17 @@
 /**
- * The pages for people, and what they are made of: plain files in `pages/`.
+ * The pages for people, and what they are made of: plain files in the folders
+ * of `pages/`.
  *
  * @module
  */
 
-/** The files' types, by how their names end. */
+/**
+ * The folders that are served, and in them files alone: no name has a dot but
+ * before its ending, so none leads elsewhere.
+ */
+const SERVED = /^(?:client|diagnose|shared|start|viewer)\/[a-z_]+\.([a-z]+)$/;
+
+/** The media types of files, by file name extension. */
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
@@ -13,20 +20,20 @@ const TYPES: Record<string, string> = {
 };
 
 /**
- * A page, or a file that pages use.
+ * Reads a page, or a file that pages use.
  *
- * @param name The name of a file in `pages/`.
- * @returns The answer, or `null` if there is no such file.
+ * @param name Folder and name of a file in `pages/`, with `/` in between.
+ * @returns The response, or `null` if no such file is served.
  *
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
- * equal(await readPageFile("../http/app.ts"), null);
+ * equal(await readPageFile("shared/../app.ts"), null);
  * ```
  */
 export async function readPageFile(name: string): Promise<Response | null> {
-  const type = TYPES[/^[a-z_]+\.([a-z]+)$/.exec(name)?.[1] ?? ""];
+  const type = TYPES[SERVED.exec(name)?.[1] ?? ""];
   if (!type) return null;
   try {
     const body = await Deno.readTextFile(new URL(`../pages/${name}`, import.meta.url));

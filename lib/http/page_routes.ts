@@ -42,13 +42,13 @@ export function addPages(use: Use, on: On, routes: Routes, { hub }: AppOptions):
   on(routes.start, (c) => {
     const isBrowser = c.req.header("Accept")?.includes("text/html");
     c.header("Vary", "Accept", { append: true });
-    return isBrowser ? page("index.html") : c.text(guide(new URL(c.req.url).origin));
+    return isBrowser ? page("start/start.html") : c.text(guide(new URL(c.req.url).origin));
   });
   on(routes.viewer, (c) => {
     check(pipelineParams, c.req.param());
-    return page("viewer.html");
+    return page("viewer/viewer.html");
   });
-  on(routes.diagnose, () => page("diagnose.html"));
+  on(routes.diagnose, () => page("diagnose/diagnose.html"));
   on(routes.probe, (c) => {
     const { every, bytes, ask } = check(probeQuery, c.req.query());
     const headers = new Headers(streamHeaders(c));
@@ -60,7 +60,7 @@ export function addPages(use: Use, on: On, routes: Routes, { hub }: AppOptions):
     });
     return new Response(stream, { headers });
   });
-  on(routes.asset, (c) => page(c.req.param("file")!));
+  on(routes.asset, (c) => page(`${c.req.param("folder")}/${c.req.param("file")}`));
 }
 
 async function page(name: string): Promise<Response> {

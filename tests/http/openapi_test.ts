@@ -36,7 +36,7 @@ Deno.test("openapi.json names every route and method, with what each answers", a
   deepEqual(answers.sort(), [
     "delete /pipelines/{pipeline}/events: 204 4XX 503",
     "get /: 200",
-    "get /assets/{file}: 200 4XX 503",
+    "get /assets/{folder}/{file}: 200 4XX 503",
     "get /diagnose: 200",
     "get /healthz: 200",
     "get /openapi.json: 200",

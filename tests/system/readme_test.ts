@@ -257,7 +257,9 @@ testThatNeeds(
 );
 
 Deno.test("The documented nginx settings are those of /diagnose", async () => {
-  const html = await Deno.readTextFile(new URL("../../lib/pages/diagnose.html", import.meta.url));
+  const html = await Deno.readTextFile(
+    new URL("../../lib/pages/diagnose/diagnose.html", import.meta.url),
+  );
   ok(html.includes(`<code>${SERVICE_README.samples("nginx")[0]!.trimEnd()}</code>`));
 });
 

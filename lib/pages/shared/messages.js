@@ -1,0 +1,87 @@
+// @ts-check
+/**
+ * What a stream's state and notices are called.
+ *
+ * @module
+ */
+
+/** Labels of a stream's states, and of the viewer while it waits for a token. */
+export const STATE_WORDS = {
+  "connecting": "Connecting",
+  "catching-up": "Catching up",
+  "live": "Live",
+  "needs-token": "Waiting for a token",
+  "waiting": "Disconnected",
+  "refused": "Stopped",
+};
+
+/**
+ * A number of things.
+ *
+ * @param {number} count How many.
+ * @param {string} one What one of them is called.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(plural(1, "event"), "1 event");
+ * equal(plural(2000, "event"), "2,000 events");
+ * ```
+ */
+export function plural(count, one) {
+  return `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
+}
+
+/**
+ * What a gap says.
+ *
+ * @param {string} data The data of a `runnel.gap`.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(
+ *   describeGap('{"missed":7,"reason":"cleared"}'),
+ *   "7 events are missing here: the history was cleared.",
+ * );
+ * ```
+ */
+export function describeGap(data) {
+  const { missed, reason } = JSON.parse(data);
+  if (missed === null) {
+    return "Events may be missing here: the log does not know the last event ID. " +
+      "Its history follows.";
+  }
+  const what = `${plural(missed, "event")} ${missed === 1 ? "is" : "are"} missing here`;
+  const why = reason === "cleared"
+    ? "the history was cleared"
+    : reason === "evicted"
+    ? "the log keeps only the newest"
+    : "the log does not say why";
+  return `${what}: ${why}.`;
+}
+
+/**
+ * What the line between history and news says.
+ *
+ * @param {number} replayed How many events came before it.
+ * @param {number} reconnects How often the stream was opened again.
+ * @param {boolean} hasHistory Whether there are events below it.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(describeLive(0, 0, true), "Live from here. What is below is history.");
+ * equal(describeLive(3, 1, true), "Reconnected. 3 events were caught up.");
+ * ```
+ */
+export function describeLive(replayed, reconnects, hasHistory) {
+  if (reconnects === 0) {
+    return hasHistory ? "Live from here. What is below is history." : "Live from here.";
+  }
+  if (replayed === 0) return "Reconnected. Nothing was missed.";
+  return `Reconnected. ${plural(replayed, "event")} ${replayed === 1 ? "was" : "were"} caught up.`;
+}

@@ -1,0 +1,12 @@
+// @ts-check
+/**
+ * The error of a request that was refused.
+ *
+ * @module
+ */
+
+/** An answer that does not change when the request is repeated. */
+export class Refusal extends Error {
+  /** @override */
+  name = "Refusal";
+}

@@ -1,0 +1,79 @@
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import { testInChromium } from "../../support/chromium.ts";
+import { eventually } from "../../support/eventually.ts";
+import { startLocalService } from "../../support/local_service.ts";
+import { Tab } from "../../support/tab.ts";
+import { runTask } from "../../support/task.ts";
+import { TempFolder } from "../../support/temp_folder.ts";
+
+testInChromium("The start page shows a first event, and leads to the live page", async () => {
+  await using service = await startLocalService();
+  await using tab = await Tab.open();
+  await tab.page.goto(service.url);
+  const pipeline = await tab.text("#pipeline");
+  match(pipeline, /^p_\w{10}$/);
+  await tab.page.click("text=Send a first event");
+  await tab.page.waitForSelector(".arrivals .row");
+  match(await tab.text("#sent"), /^Accepted as [\w-]{11}-1\.$/);
+  match(await tab.text(".arrivals"), /^events .* \{ "name": "Luke Skywalker" \}$/);
+  await tab.page.reload();
+  equal(await tab.text("#pipeline"), pipeline);
+  await tab.page.click("text=Open its live page");
+  await tab.page.waitForSelector(".rows .row");
+  equal(tab.page.url(), `${service.url}/pipelines/${pipeline}`);
+  await tab.page.goto(service.url);
+  await tab.page.click("text=Make a new ID");
+  match((await tab.text("#samples")).replaceAll(await tab.text("#pipeline"), ""), /^[^_]*$/);
+  deepEqual(tab.troubles, []);
+});
+
+testInChromium("The start page's samples do what they say as they are copied", async () => {
+  await using service = await startLocalService();
+  await using tab = await Tab.open();
+  await using folder = new TempFolder();
+  await tab.page.goto(service.url);
+  const copied = async (name: string): Promise<string> => {
+    await tab.page.click(`[data-sample=${name}] button`);
+    await tab.page.waitForSelector(`[data-sample=${name}] button:has-text("Copied")`);
+    return await tab.clipboard();
+  };
+  const said: string[] = [];
+  tab.page.on("console", (message) => said.push(message.text()));
+  await tab.page.evaluate(await copied("page"));
+
+  const curl = new Deno.Command("bash", { args: ["-c", await copied("curl")], stderr: "null" });
+  const { stdout } = await curl.output();
+  match(new TextDecoder().decode(stdout), /"id":"[\w-]{11}-1"/);
+
+  const hello = await copied("workflow");
+  const [, ...args] = /deno task (.*)/.exec(hello)![1]!.split(" ");
+  await folder.write("hello.js", hello);
+  const { code } = await runTask("workflow", { args, folder: folder.path });
+  equal(code, 0);
+
+  await eventually("the page hears both", () => said.length === 2);
+  for (const line of said) match(line, /^[\w-]{11}-\d \{name: Luke Skywalker\}$/);
+  const watch = new Deno.Command("bash", {
+    args: ["-c", `${await copied("watch")} --max-time 0.5 --silent`],
+  });
+  const seen = new TextDecoder().decode((await watch.output()).stdout);
+  equal(seen.match(/Luke Skywalker/g)?.length, 2);
+  equal((await tab.texts(".arrivals .row")).length, 2);
+  deepEqual(tab.troubles, []);
+});
+
+testInChromium(
+  "The start page has no barriers, in light, dark, and at a phone's width",
+  async () => {
+    await using service = await startLocalService();
+    for (const colorScheme of ["light", "dark"] as const) {
+      await using tab = await Tab.open({ colorScheme, viewport: { width: 360, height: 740 } });
+      await tab.page.goto(service.url);
+      await tab.page.click("#send");
+      await tab.page.waitForSelector(".arrivals .row");
+      deepEqual(await tab.barriers(), []);
+      equal(await tab.page.evaluate("document.documentElement.scrollWidth"), 360);
+      deepEqual(tab.troubles, []);
+    }
+  },
+);
