@@ -45,7 +45,7 @@ export class LiveStream {
   /** How often it was opened again. */
   reconnects = 0;
   /** When the last bytes came. @type {number | null} */
-  heardAt = null;
+  lastReceivedAt = null;
   #opened = 0;
   #failures = 0;
   #retryMs = RETRY_MS;
@@ -56,7 +56,7 @@ export class LiveStream {
 
   /** @param {LiveStreamOptions} options What it works with. */
   constructor(options) {
-    this.#options = { wait: pause, random: Math.random, ...options };
+    this.#options = { wait: delay, random: Math.random, ...options };
     this.lastEventId = options.lastEventId ?? "";
   }
 
@@ -109,7 +109,7 @@ export class LiveStream {
     while (true) {
       const { done, value } = await reader.read();
       if (done || this.#isClosed) break;
-      this.heardAt = Date.now();
+      this.lastReceivedAt = Date.now();
       const events = parser.push(value);
       this.#retryMs = parser.retryMs ?? this.#retryMs;
       this.lastEventId = parser.lastEventId;
@@ -124,7 +124,7 @@ export class LiveStream {
 }
 
 /** @param {number} ms @param {AbortSignal} skip @returns {Promise<void>} */
-function pause(ms, skip) {
+function delay(ms, skip) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
     skip.addEventListener("abort", () => {

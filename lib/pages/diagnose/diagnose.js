@@ -6,7 +6,7 @@
 
 import { Chart } from "./chart.js";
 import { measureRoundTrip, runProbe } from "./probe.js";
-import { decide, delays } from "./verdict.js";
+import { createVerdict, measureDelays } from "./verdict.js";
 
 /** What a line of the third probe is filled up with: two of them fill most buffers. */
 const LARGE_BYTES = 8192;
@@ -41,12 +41,12 @@ async function run() {
     probe("A stream as all of ours are", {}),
     probe("The same, but not asking proxies to pass it on at once", { ask: false }),
   ]);
-  let decided = decide({ stream, unasked, roundTripMs });
+  let decided = createVerdict({ stream, unasked, roundTripMs });
   let large = null;
   if (decided.advise && !stream.failure) {
     say("Listening once more …", ["Events are held back. Large lines show how much of them."]);
     large = await probe("With large lines", { bytes: LARGE_BYTES });
-    decided = decide({ stream, unasked, large, roundTripMs });
+    decided = createVerdict({ stream, unasked, large, roundTripMs });
   }
   verdict.dataset.tone = decided.tone;
   say(decided.title, decided.text);
@@ -75,9 +75,9 @@ function say(title, text) {
   byId("text").replaceChildren(...text.map((paragraph) => withText("p", paragraph)));
 }
 
-/** @param {import("./probe.js").Sighting} stream */
+/** @param {import("./probe.js").ProbeResult} stream */
 function showLines({ lines }) {
-  const held = delays(lines);
+  const held = measureDelays(lines);
   byId("lines").replaceChildren(...lines.map(({ line, sent, at }, i) => {
     const row = document.createElement("tr");
     const times = [sent, at, held[i]].map((ms) => `${Math.round(ms)} ms`);
@@ -87,7 +87,7 @@ function showLines({ lines }) {
 }
 
 /**
- * @param {import("./probe.js").Sighting} stream
+ * @param {import("./probe.js").ProbeResult} stream
  * @param {number | null} roundTripMs
  */
 function showFacts({ lines, protocol, encoding, by, status }, roundTripMs) {
@@ -131,9 +131,9 @@ function showAdvice(advise, by) {
  * @param {string} text
  */
 function withText(name, text) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  return made;
+  const created = document.createElement(name);
+  created.textContent = text;
+  return created;
 }
 
 /** @param {string} id */

@@ -23,7 +23,7 @@ const PATIENCE_MS = 15_000;
 /**
  * What was seen of a probe.
  *
- * @typedef {object} Sighting
+ * @typedef {object} ProbeResult
  * @property {number} everyMs The time between two lines, in milliseconds.
  * @property {number} bytes How many bytes each line was filled up with.
  * @property {Line[]} lines What arrived.
@@ -42,7 +42,7 @@ const PATIENCE_MS = 15_000;
  *
  * @param {{ everyMs: number, bytes?: number, ask?: boolean }} options
  * @param {(line: Line) => void} [onLine] Hears of each line.
- * @returns {Promise<Sighting>}
+ * @returns {Promise<ProbeResult>}
  */
 export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () => {}) {
   const url = new URL(PATH, location.href);
@@ -53,8 +53,8 @@ export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () =
     ask: ask ? "1" : "0",
     id: crypto.getRandomValues(new Uint32Array(1)).join(),
   }).toString();
-  /** @type {Sighting} */
-  const sighting = {
+  /** @type {ProbeResult} */
+  const result = {
     everyMs,
     bytes,
     lines: [],
@@ -76,35 +76,35 @@ export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () =
       cache: "no-store",
       signal: controller.signal,
     });
-    sighting.status = response.status;
-    sighting.type = response.headers.get("Content-Type") ?? "";
-    sighting.encoding = response.headers.get("Content-Encoding") ?? "";
-    sighting.by = ["Server", "Via", "CF-Ray"].map((name) => response.headers.get(name) ?? "")
+    result.status = response.status;
+    result.type = response.headers.get("Content-Type") ?? "";
+    result.encoding = response.headers.get("Content-Encoding") ?? "";
+    result.by = ["Server", "Via", "CF-Ray"].map((name) => response.headers.get(name) ?? "")
       .map((value, index) => index === 2 && value ? "Cloudflare" : value)
       .filter((value, index, all) => value && all.indexOf(value) === index).join(", ");
-    if (!response.ok || !sighting.type.startsWith("text/event-stream")) {
-      sighting.failure = response.ok ? "changed" : "refused";
+    if (!response.ok || !result.type.startsWith("text/event-stream")) {
+      result.failure = response.ok ? "changed" : "refused";
       const text = await response.text();
-      if (sighting.type.startsWith("application/problem+json")) {
-        sighting.detail = JSON.parse(text).detail;
+      if (result.type.startsWith("application/problem+json")) {
+        result.detail = JSON.parse(text).detail;
       }
-      return sighting;
+      return result;
     }
     await readLines(response, began, (line) => {
-      sighting.lines.push(line);
+      result.lines.push(line);
       onLine(line);
     });
-    const { length } = sighting.lines;
-    if (length === 0 || length < sighting.lines[0].of) sighting.failure = "cut";
+    const { length } = result.lines;
+    if (length === 0 || length < result.lines[0].of) result.failure = "cut";
   } catch {
-    if (controller.signal.aborted) sighting.failure = "silent";
-    else sighting.failure = sighting.status === 0 ? "unreachable" : "cut";
+    if (controller.signal.aborted) result.failure = "silent";
+    else result.failure = result.status === 0 ? "unreachable" : "cut";
   } finally {
     clearTimeout(timer);
     controller.abort();
-    sighting.protocol = await protocolOf(url.href);
+    result.protocol = await protocolOf(url.href);
   }
-  return sighting;
+  return result;
 }
 
 /**

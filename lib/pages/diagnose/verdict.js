@@ -6,7 +6,7 @@
  * @module
  */
 
-/** @typedef {import("./probe.js").Sighting} Sighting */
+/** @typedef {import("./probe.js").ProbeResult} ProbeResult */
 /** @typedef {import("./probe.js").Line} Line */
 
 /** The share of lines that have to be late, so that it is not one hiccup of a network. */
@@ -21,7 +21,7 @@ const SLOW_START_MS = 1000;
 /**
  * How lines arrived.
  *
- * @typedef {object} Judgment
+ * @typedef {object} ArrivalPattern
  * @property {"live" | "unsteady" | "held" | "end"} kind As sent, with a hiccup, in bursts, or all
  *   of them at the end.
  * @property {number} heldMs For how long a line was held back at most, in milliseconds.
@@ -34,7 +34,7 @@ const SLOW_START_MS = 1000;
  * @param {Line[]} lines
  * @returns {number[]} In milliseconds.
  */
-export function delays(lines) {
+export function measureDelays(lines) {
   const late = lines.map(({ at, sent }) => at - sent);
   const least = Math.min(...late);
   return late.map((ms) => ms - least);
@@ -43,11 +43,11 @@ export function delays(lines) {
 /**
  * Judges lines that all arrived.
  *
- * @param {Pick<Sighting, "everyMs" | "lines">} sighting
- * @returns {Judgment}
+ * @param {Pick<ProbeResult, "everyMs" | "lines">} sighting
+ * @returns {ArrivalPattern}
  */
-export function judge({ everyMs, lines }) {
-  const held = delays(lines);
+export function classifyArrivals({ everyMs, lines }) {
+  const held = measureDelays(lines);
   const heldMs = Math.max(...held);
   const bursts = 1 + lines.slice(1).filter(({ at }, i) => at - lines[i].at > everyMs / 4).length;
   const late = held.filter((ms) => ms > Math.max(JITTER_MS, everyMs / 2)).length;
@@ -69,44 +69,48 @@ export function judge({ everyMs, lines }) {
  * Puts the verdict in words.
  *
  * @param {object} seen
- * @param {Sighting} seen.stream A probe with the headers of a real stream.
- * @param {Sighting | null} [seen.unasked] One that does not ask proxies not to buffer.
- * @param {Sighting | null} [seen.large] One with large lines.
+ * @param {ProbeResult} seen.stream A probe with the headers of a real stream.
+ * @param {ProbeResult | null} [seen.unasked] One that does not ask proxies not to buffer.
+ * @param {ProbeResult | null} [seen.large] One with large lines.
  * @param {number | null} [seen.roundTripMs] How long a small answer takes.
  * @returns {Verdict}
  */
-export function decide({ stream, unasked = null, large = null, roundTripMs = null }) {
-  if (stream.failure) return failed(stream);
-  const judgment = judge(stream);
-  if (judgment.kind === "held" || judgment.kind === "end") {
-    return heldBack(stream, judgment, large);
+export function createVerdict({ stream, unasked = null, large = null, roundTripMs = null }) {
+  if (stream.failure) return failureVerdict(stream);
+  const pattern = classifyArrivals(stream);
+  if (pattern.kind === "held" || pattern.kind === "end") {
+    return heldBackVerdict(stream, pattern, large);
   }
   const text = [];
-  if (judgment.kind === "live") {
+  if (pattern.kind === "live") {
     text.push(
       "Lines came one by one, at the pace at which the service sent them, give or take " +
-        `${Math.round(judgment.heldMs)} ms. Nothing between the service and this browser ` +
+        `${Math.round(pattern.heldMs)} ms. Nothing between the service and this browser ` +
         "holds events back.",
     );
   } else {
     text.push(
-      `Once, nothing came for a while: a line was late by ${seconds(judgment.heldMs)}. The ` +
+      `Once, nothing came for a while: a line was late by ${formatSeconds(pattern.heldMs)}. The ` +
         "others came as they were sent, so this is the network or a busy machine rather than " +
         "a buffer. Run the test again to be sure.",
     );
   }
-  if (unasked && !unasked.failure && ["held", "end"].includes(judge(unasked).kind)) {
+  if (unasked && !unasked.failure && ["held", "end"].includes(classifyArrivals(unasked).kind)) {
     text.push(
       "A proxy on the way does buffer answers, but not our streams: it heeds their header " +
         "X-Accel-Buffering: no. The same stream without that header was held back for " +
-        `${seconds(judge(unasked).heldMs)}. Nothing has to be done; just do not have the ` +
+        `${
+          formatSeconds(classifyArrivals(unasked).heldMs)
+        }. Nothing has to be done; just do not have the ` +
         "proxy ignore or remove the header.",
     );
   }
   const startMs = stream.lines[0].at;
   if (roundTripMs !== null && startMs - roundTripMs > SLOW_START_MS) {
     text.push(
-      `The stream was slow to begin, though: its first line took ${seconds(startMs)}, where a ` +
+      `The stream was slow to begin, though: its first line took ${
+        formatSeconds(startMs)
+      }, where a ` +
         `small answer takes ${Math.round(roundTripMs)} ms. If everything is late by the same ` +
         "time, only the beginning shows it.",
     );
@@ -119,8 +123,8 @@ export function decide({ stream, unasked = null, large = null, roundTripMs = nul
     );
   }
   return {
-    tone: judgment.kind === "live" ? "good" : "unsure",
-    title: judgment.kind === "live"
+    tone: pattern.kind === "live" ? "good" : "unsure",
+    title: pattern.kind === "live"
       ? "Events arrive as sent"
       : "Events arrive as sent, after a hiccup",
     text,
@@ -129,12 +133,12 @@ export function decide({ stream, unasked = null, large = null, roundTripMs = nul
 }
 
 /**
- * @param {Sighting} stream
- * @param {Judgment} judgment
- * @param {Sighting | null} large
+ * @param {ProbeResult} stream
+ * @param {ArrivalPattern} pattern
+ * @param {ProbeResult | null} large
  * @returns {Verdict}
  */
-function heldBack(stream, { kind, heldMs, bursts }, large) {
+function heldBackVerdict(stream, { kind, heldMs, bursts }, large) {
   const { length } = stream.lines;
   const text = [];
   if (kind === "end") {
@@ -160,20 +164,20 @@ function heldBack(stream, { kind, heldMs, bursts }, large) {
         "no-transform. A compressor that waits for more to compress may be the cause.",
     );
   }
-  if (large && !large.failure) text.push(threshold(large));
+  if (large && !large.failure) text.push(describeBuffer(large));
   return {
     tone: "bad",
     title: `Something on the way holds events back for ${kind === "end" ? "at least" : "about"} ${
-      seconds(heldMs)
+      formatSeconds(heldMs)
     }`,
     text,
     advise: true,
   };
 }
 
-/** @param {Sighting} large */
-function threshold(large) {
-  const { kind, bursts } = judge(large);
+/** @param {ProbeResult} large */
+function describeBuffer(large) {
+  const { kind, bursts } = classifyArrivals(large);
   const { length } = large.lines;
   const kib = Math.ceil(large.bytes / 1024);
   if (kind === "live" || kind === "unsteady") {
@@ -185,10 +189,10 @@ function threshold(large) {
 }
 
 /**
- * @param {Sighting} stream
+ * @param {ProbeResult} stream
  * @returns {Verdict}
  */
-function failed({ failure, status, detail, type, lines }) {
+function failureVerdict({ failure, status, detail, type, lines }) {
   const bad = { tone: /** @type {const} */ ("bad"), advise: false };
   if (failure === "unreachable") {
     return {
@@ -239,7 +243,7 @@ function failed({ failure, status, detail, type, lines }) {
   return {
     ...bad,
     title: last
-      ? `The connection was cut after ${seconds(last.at)}`
+      ? `The connection was cut after ${formatSeconds(last.at)}`
       : "The connection was cut before the first line",
     text: [
       `${came}. A proxy that limits how long an answer may take does that, and so does a service ` +
@@ -251,7 +255,7 @@ function failed({ failure, status, detail, type, lines }) {
 }
 
 /** @param {number} ms */
-export function seconds(ms) {
+export function formatSeconds(ms) {
   const rounded = ms < 9950 ? (ms / 1000).toFixed(1).replace(/\.0$/, "") : Math.round(ms / 1000);
   return `${rounded} ${rounded === "1" ? "second" : "seconds"}`;
 }

@@ -7,7 +7,7 @@
 import { element } from "./elements.js";
 
 /** How long a button says that it has copied, in milliseconds. */
-const SAID_MS = 1500;
+const FEEDBACK_MS = 1500;
 
 /**
  * Copies a text and lets the button say so for a moment.
@@ -21,7 +21,7 @@ export async function copy(button, text) {
   const before = button.dataset.label ??= button.textContent;
   button.textContent = isCopied ? "Copied" : "Copy failed";
   clearTimeout(Number(button.dataset.timer));
-  button.dataset.timer = String(setTimeout(() => button.textContent = before, SAID_MS));
+  button.dataset.timer = String(setTimeout(() => button.textContent = before, FEEDBACK_MS));
 }
 
 /** The clipboard itself is only there for pages by HTTPS and on this machine. */

@@ -12,10 +12,10 @@
  * @param {(Node | string)[]} children What it holds.
  */
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+  const created = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
+  created.append(...children);
+  return created;
 }
 
 /** Finds what the page cannot be without. */
@@ -26,7 +26,7 @@ export function byId(id) {
 }
 
 /** Sets an element's text, and leaves the document alone if it is the same. */
-export function say(id, text) {
+export function setText(id, text) {
   const found = byId(id);
   if (found.textContent !== text) found.textContent = text;
 }

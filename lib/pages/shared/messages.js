@@ -6,7 +6,7 @@
  */
 
 /** Labels of a stream's states, and of the viewer while it waits for a token. */
-export const STATE_WORDS = {
+export const STATE_LABELS = {
   "connecting": "Connecting",
   "catching-up": "Catching up",
   "live": "Live",

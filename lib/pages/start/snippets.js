@@ -33,11 +33,11 @@ export function createPipelineId() {
  * ```ts
  * import { ok } from "node:assert/strict";
  *
- * const [watch] = samplesFor("http://localhost:8000", "p_aBcDeF");
+ * const [watch] = createSnippets("http://localhost:8000", "p_aBcDeF");
  * ok(watch?.code.includes("http://localhost:8000/pipelines/p_aBcDeF/sse"));
  * ```
  */
-export function samplesFor(origin, pipeline) {
+export function createSnippets(origin, pipeline) {
   return [
     {
       name: "watch",

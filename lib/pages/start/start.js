@@ -5,12 +5,12 @@
  */
 
 import { copy } from "../shared/clipboard.js";
-import { byId, element, say } from "../shared/elements.js";
+import { byId, element, setText } from "../shared/elements.js";
 import { createRow, describeEvent, entryOf, showAll } from "../shared/event_rows.js";
 import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
-import { createPipelineId, samplesFor } from "./snippets.js";
-import { STATE_WORDS } from "../shared/messages.js";
+import { createPipelineId, createSnippets } from "./snippets.js";
+import { STATE_LABELS } from "../shared/messages.js";
 import { createTokenForm } from "../shared/token_form.js";
 
 /** How many of the events that arrive are shown. */
@@ -36,12 +36,12 @@ use(kept ?? createPipelineId());
 function use(pipeline) {
   history.replaceState(null, "", `#${pipeline}`);
   client = new PipelineClient(pipeline, askToken);
-  say("pipeline", pipeline);
+  setText("pipeline", pipeline);
   byId("live").href = client.path;
-  byId("samples").replaceChildren(...samplesFor(location.origin, pipeline).map(showSample));
+  byId("snippets").replaceChildren(...createSnippets(location.origin, pipeline).map(showSnippet));
   arrivals.replaceChildren();
   byId("empty").hidden = false;
-  say("sent", "");
+  setText("sent", "");
   stream?.close();
   stream = follow(client);
 }
@@ -75,7 +75,7 @@ function receive({ id, type, data }) {
 function showState(state) {
   byId("state").dataset.state = state.name;
   const more = state.name === "refused" ? `: ${state.reason}` : "";
-  say("state-text", STATE_WORDS[state.name] + more);
+  setText("state-text", STATE_LABELS[state.name] + more);
 }
 
 async function send() {
@@ -83,22 +83,22 @@ async function send() {
   button.disabled = true;
   try {
     const id = await client.send("events", '{"name":"Luke Skywalker"}');
-    say("sent", `Accepted as ${id}.`);
-    say("send", "Send another event");
+    setText("sent", `Accepted as ${id}.`);
+    setText("send", "Send another event");
   } catch (error) {
-    say("sent", `Not sent: ${error.message}`);
+    setText("sent", `Not sent: ${error.message}`);
   } finally {
     button.disabled = false;
   }
 }
 
-function showSample({ name, title, about, code }) {
+function showSnippet({ name, title, about, code }) {
   const button = element("button", { type: "button", "aria-label": `Copy: ${title}` }, "Copy");
   button.addEventListener("click", () => copy(button, code));
   return element(
     "section",
-    { class: "card sample", "data-sample": name },
-    element("div", { class: "sample-head" }, element("h3", {}, title), button),
+    { class: "card snippet", "data-snippet": name },
+    element("div", { class: "snippet-head" }, element("h3", {}, title), button),
     element("p", { class: "soft" }, about),
     element(
       "pre",

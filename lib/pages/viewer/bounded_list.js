@@ -10,7 +10,7 @@
  *
  * @template T
  */
-export class Ring {
+export class BoundedList {
   #maxItems;
   #maxWeight;
   #weigh;
@@ -47,11 +47,11 @@ export class Ring {
    * ```ts
    * import { deepStrictEqual as deepEqual } from "node:assert/strict";
    *
-   * const ring = new Ring<string>(2, 100, (text) => text.length);
-   * ring.push("a");
-   * ring.push("b");
-   * deepEqual(ring.push("c"), ["a"]);
-   * deepEqual([...ring.newestFirst()], ["c", "b"]);
+   * const list = new BoundedList<string>(2, 100, (text) => text.length);
+   * list.push("a");
+   * list.push("b");
+   * deepEqual(list.push("c"), ["a"]);
+   * deepEqual([...list.newestFirst()], ["c", "b"]);
    * ```
    */
   push(item) {

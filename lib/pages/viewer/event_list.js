@@ -5,12 +5,12 @@
  * @module
  */
 
-import { Ring } from "./bounded_list.js";
+import { BoundedList } from "./bounded_list.js";
 
 /**
  * An event, as the viewer keeps it.
  *
- * @typedef {object} ViewedEvent
+ * @typedef {object} ListedEvent
  * @property {"event"} kind
  * @property {string} id Its ID.
  * @property {string} channel Its channel.
@@ -24,13 +24,13 @@ import { Ring } from "./bounded_list.js";
 /**
  * Something that the stream says about itself.
  *
- * @typedef {object} ViewedNotice
+ * @typedef {object} Notice
  * @property {"live" | "gap"} kind
  * @property {number} time When it arrived.
  * @property {string} text What it says, for people.
  */
 
-/** @typedef {ViewedEvent | ViewedNotice} Entry */
+/** @typedef {ListedEvent | Notice} Entry */
 
 /**
  * What has to change on the page.
@@ -41,11 +41,11 @@ import { Ring } from "./bounded_list.js";
  */
 
 /** The kept entries with a filter and a pause. */
-export class EventView {
+export class EventList {
   #maxRows;
-  /** @type {Ring<{ entry: Entry, number: number }>} */
+  /** @type {BoundedList<{ entry: Entry, number: number }>} */
   #kept;
-  /** @type {(event: ViewedEvent) => boolean} */
+  /** @type {(event: ListedEvent) => boolean} */
   #keeps = () => true;
   #newest = 0;
   /** The newest that may be seen. */
@@ -65,7 +65,7 @@ export class EventView {
    */
   constructor({ maxEntries, maxChars, maxRows }) {
     this.#maxRows = maxRows;
-    this.#kept = new Ring(maxEntries, maxChars, ({ entry }) => {
+    this.#kept = new BoundedList(maxEntries, maxChars, ({ entry }) => {
       return entry.kind === "event" ? entry.payload.length : 0;
     });
   }
@@ -104,10 +104,10 @@ export class EventView {
    * ```ts
    * import { deepStrictEqual as deepEqual } from "node:assert/strict";
    *
-   * const view = new EventView({ maxEntries: 10, maxChars: 100, maxRows: 5 });
+   * const list = new EventList({ maxEntries: 10, maxChars: 100, maxRows: 5 });
    * const entry = { kind: "gap" as const, time: 0, text: "2 events are missing" };
-   * view.add(entry);
-   * deepEqual(view.takeChange(), { isReset: false, entries: [entry] });
+   * list.add(entry);
+   * deepEqual(list.takeChange(), { isReset: false, entries: [entry] });
    * ```
    */
   add(entry) {
@@ -116,7 +116,7 @@ export class EventView {
     this.#count({ entry, number }, 1);
   }
 
-  /** @param {(event: ViewedEvent) => boolean} keeps The new filter. */
+  /** @param {(event: ListedEvent) => boolean} keeps The new filter. */
   filter(keeps) {
     this.#keeps = keeps;
     this.#recount();
@@ -162,7 +162,7 @@ export class EventView {
     return { isReset, entries };
   }
 
-  /** The events that the filter keeps, newest first. @returns {Generator<ViewedEvent>} */
+  /** The events that the filter keeps, newest first. @returns {Generator<ListedEvent>} */
   *matchingEvents() {
     for (const { entry, number } of this.#kept.newestFirst()) {
       if (number > this.#end || entry.kind !== "event" || !this.#keeps(entry)) continue;

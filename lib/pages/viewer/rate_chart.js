@@ -68,19 +68,21 @@ export class RateChart {
     this.#svg.replaceChildren(base, ...bars);
     this.#svg.setAttribute(
       "aria-label",
-      `Events per second over the last 5 minutes: now ${round(now)}, at most ${round(peak)}.`,
+      `Events per second over the last 5 minutes: now ${formatRate(now)}, at most ${
+        formatRate(peak)
+      }.`,
     );
     return { now, peak };
   }
 }
 
 /** A rate, for people. */
-export function round(rate) {
+export function formatRate(rate) {
   return rate.toLocaleString("en", { maximumFractionDigits: rate < 10 ? 1 : 0 });
 }
 
 function svg(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+  const created = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
+  return created;
 }

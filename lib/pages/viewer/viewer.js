@@ -6,29 +6,29 @@
 
 import { ChannelChips } from "./channel_chips.js";
 import { copy } from "../shared/clipboard.js";
-import { byId, element, say } from "../shared/elements.js";
+import { byId, element, setText } from "../shared/elements.js";
 import { createEventFilter } from "./event_filter.js";
 import { createRow, describeEvent, entryOf, refreshTime, showAll } from "../shared/event_rows.js";
-import { EventView } from "./event_list.js";
+import { EventList } from "./event_list.js";
 import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
-import { RateChart, round } from "./rate_chart.js";
+import { formatRate, RateChart } from "./rate_chart.js";
 import { Rates } from "./rates.js";
-import { describeGap, describeLive, plural, STATE_WORDS } from "../shared/messages.js";
+import { describeGap, describeLive, plural, STATE_LABELS } from "../shared/messages.js";
 import { createTokenForm } from "../shared/token_form.js";
 
 /** What the page keeps, and what of it is in the document. */
 const LIMITS = { maxEntries: 10_000, maxChars: 32 * 1024 * 1024, maxRows: 200 };
 
 /** The chart's stretches, of five minutes together. */
-const STRETCH_MS = 5000;
-const STRETCHES = 60;
+const INTERVAL_MS = 5000;
+const INTERVALS = 60;
 
 /** The least time between two redrawings of the rows, in milliseconds. */
 const REDRAW_MS = 100;
 
 /** The least time between two things that are read out, in milliseconds. */
-const READ_OUT_MS = 5000;
+const ANNOUNCE_MS = 5000;
 
 const pipeline = location.pathname.split("/")[2];
 const askToken = createTokenForm("token");
@@ -39,8 +39,8 @@ const client = new PipelineClient(pipeline, async (why) => {
   showState({ name: "connecting" });
   return token;
 });
-const view = new EventView(LIMITS);
-const rates = new Rates(STRETCH_MS, STRETCHES);
+const list = new EventList(LIMITS);
+const rates = new Rates(INTERVAL_MS, INTERVALS);
 const chips = new ChannelChips(byId("chips"), filter);
 const chart = new RateChart(byId("chart"), chips.seriesOf);
 const rows = byId("rows");
@@ -54,7 +54,7 @@ let unread = 0;
 let drawnAt = 0;
 let isDrawPending = false;
 
-say("pipeline", pipeline);
+setText("pipeline", pipeline);
 document.title = `${pipeline} · Runnel`;
 byId("raw").href = `${client.path}/sse`;
 byId("json").href = `${client.path}/events`;
@@ -62,7 +62,7 @@ byId("send-details").open = matchMedia("(min-width: 60rem)").matches;
 
 listen();
 setInterval(tick, 1000);
-setInterval(readOut, READ_OUT_MS);
+setInterval(announce, ANNOUNCE_MS);
 await start();
 
 async function start() {
@@ -95,18 +95,18 @@ function receive({ id, type, data }) {
   const time = Date.now();
   if (type === "runnel.live") {
     const { replayed } = JSON.parse(data);
-    const text = describeLive(replayed, stream.reconnects, view.events > 0);
+    const text = describeLive(replayed, stream.reconnects, list.events > 0);
     // A network that comes and goes would fill the page with it.
-    if (view.newest?.kind !== "live") view.add({ kind: "live", time, text });
+    if (list.newest?.kind !== "live") list.add({ kind: "live", time, text });
     isLive = true;
-    learnTimes(caughtUp.splice(0));
+    updateTimes(caughtUp.splice(0));
   } else if (type === "runnel.gap") {
-    view.add({ kind: "gap", time, text: describeGap(data) });
+    list.add({ kind: "gap", time, text: describeGap(data) });
   } else {
     const origin = isLive ? "news" : stream.reconnects > 0 ? "caught up" : "history";
     const event = { id, channel: type, payload: data, time, isPublishTime: false, origin };
     addEvent(event);
-    if (!isLive) caughtUp.push(view.newest);
+    if (!isLive) caughtUp.push(list.newest);
     unread++;
   }
   drawSoon();
@@ -115,12 +115,12 @@ function receive({ id, type, data }) {
 function addEvent(event) {
   chips.add(event.channel);
   rates.add(event.channel, event.time);
-  view.add({ kind: "event", ...event });
+  list.add({ kind: "event", ...event });
   drawSoon();
 }
 
 /** Events that were published while the page was away get the times that the history has. */
-async function learnTimes(events) {
+async function updateTimes(events) {
   if (events.length === 0) return;
   const past = await client.history().catch(() => []);
   const times = new Map(past.map(({ id, time }) => [id, Date.parse(time)]));
@@ -139,8 +139,8 @@ function showState(next) {
   if (next.name !== "live") isLive = false;
   if (next.name === "waiting") retryAt = Date.now() + next.ms;
   byId("state").dataset.state = next.name;
-  const isAgain = next.name === "connecting" && stream?.heardAt;
-  say("state-text", isAgain ? "Reconnecting" : STATE_WORDS[next.name]);
+  const isAgain = next.name === "connecting" && stream?.lastReceivedAt;
+  setText("state-text", isAgain ? "Reconnecting" : STATE_LABELS[next.name]);
   byId("retry").hidden = next.name !== "waiting" && next.name !== "refused";
   tick();
 }
@@ -148,7 +148,7 @@ function showState(next) {
 /** Shows what changes with time alone. */
 function tick() {
   const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-  say(
+  setText(
     "state-more",
     state.name === "waiting"
       ? `Trying again in ${seconds} s.`
@@ -156,15 +156,15 @@ function tick() {
       ? state.reason
       : "",
   );
-  say("reconnects", String(stream?.reconnects ?? 0));
-  say("heard", ago(stream?.heardAt));
-  say("last-id", stream?.lastEventId || "none yet");
+  setText("reconnects", String(stream?.reconnects ?? 0));
+  setText("heard", describeAge(stream?.lastReceivedAt));
+  setText("last-id", stream?.lastEventId || "none yet");
   const { now, peak } = chart.draw(rates.read(Date.now()));
-  say("rate", `now ${round(now)}`);
-  say("peak", `peak ${round(peak)}`);
+  setText("rate", `now ${formatRate(now)}`);
+  setText("peak", `peak ${formatRate(peak)}`);
 }
 
-function ago(time) {
+function describeAge(time) {
   if (!time) return "not yet";
   const seconds = Math.round((Date.now() - time) / 1000);
   if (seconds < 2) return "just now";
@@ -172,9 +172,9 @@ function ago(time) {
 }
 
 /** Tells those who do not see the page, in one sentence for all that came. */
-function readOut() {
-  if (unread === 0 || view.isPaused) return;
-  say("news", plural(unread, "new event"));
+function announce() {
+  if (unread === 0 || list.isPaused) return;
+  setText("news", plural(unread, "new event"));
   unread = 0;
 }
 
@@ -191,25 +191,25 @@ function draw() {
   isDrawPending = false;
   drawnAt = performance.now();
   chips.draw();
-  if (view.hasChange) {
-    const { isReset, entries } = view.takeChange();
+  if (list.hasChange) {
+    const { isReset, entries } = list.takeChange();
     const made = entries.map((entry) => createRow(entry, chips.seriesOf));
     if (isReset) rows.replaceChildren(...made);
     else rows.prepend(...made);
     while (rows.children.length > LIMITS.maxRows) rows.lastElementChild.remove();
   }
-  say("last-id", stream?.lastEventId || "none yet");
-  say("count", countWords());
-  say("empty", emptyWords());
-  byId("empty").hidden = view.matching > 0;
-  byId("waiting").hidden = !view.isPaused;
-  const verb = view.waiting === 1 ? "waits" : "wait";
-  say("waiting", `Paused. ${plural(view.waiting, "new event")} ${verb}.`);
-  byId("download").disabled = view.matching === 0;
+  setText("last-id", stream?.lastEventId || "none yet");
+  setText("count", describeCount());
+  setText("empty", describeEmpty());
+  byId("empty").hidden = list.matching > 0;
+  byId("waiting").hidden = !list.isPaused;
+  const verb = list.waiting === 1 ? "waits" : "wait";
+  setText("waiting", `Paused. ${plural(list.waiting, "new event")} ${verb}.`);
+  byId("download").disabled = list.matching === 0;
 }
 
-function countWords() {
-  const { events, matching } = view;
+function describeCount() {
+  const { events, matching } = list;
   if (matching === 0) return "";
   const of = matching < events ? ` of ${plural(events, "event")} match` : "";
   const all = of ? `${matching.toLocaleString("en")}${of}` : plural(matching, "event");
@@ -217,28 +217,28 @@ function countWords() {
   return matching > maxRows ? `${all}; the newest ${maxRows} are listed.` : `${all}.`;
 }
 
-function emptyWords() {
-  if (view.events > 0) return "No event matches the filter.";
+function describeEmpty() {
+  if (list.events > 0) return "No event matches the filter.";
   if (!stream) return "Reading the history.";
   return "No events yet. Send one with the form on this page, or from your own program.";
 }
 
 function filter() {
-  view.filter(createEventFilter(chips.picked, byId("text").value));
+  list.filter(createEventFilter(chips.picked, byId("text").value));
   drawSoon();
 }
 
 function listen() {
   byId("text").addEventListener("input", filter);
   byId("pause").addEventListener("click", () => {
-    if (view.isPaused) view.resume();
-    else view.pause();
-    say("pause", view.isPaused ? "Resume" : "Pause");
-    byId("pause").classList.toggle("primary", view.isPaused);
+    if (list.isPaused) list.resume();
+    else list.pause();
+    setText("pause", list.isPaused ? "Resume" : "Pause");
+    byId("pause").classList.toggle("primary", list.isPaused);
     drawSoon();
   });
   byId("clear").addEventListener("click", () => {
-    view.clear();
+    list.clear();
     drawSoon();
   });
   byId("download").addEventListener("click", download);
@@ -254,7 +254,7 @@ function listen() {
 
 /** Saves the events that the filter keeps, oldest first. */
 function download() {
-  const lines = [...view.matchingEvents()].reverse().map(({ id, channel, time, payload }) => {
+  const lines = [...list.matchingEvents()].reverse().map(({ id, channel, time, payload }) => {
     const rest = JSON.stringify({ id, channel, time: new Date(time) });
     return `${rest.slice(0, -1)},"payload":${payload}}\n`;
   });
@@ -270,18 +270,18 @@ async function send(event) {
   try {
     JSON.parse(payload);
   } catch {
-    say("sent", "Not sent: the payload is not JSON. Put a plain text in double quotes.");
+    setText("sent", "Not sent: the payload is not JSON. Put a plain text in double quotes.");
     byId("send-payload").focus();
     return;
   }
   const button = byId("send");
   button.disabled = true;
-  say("sent", "Sending.");
+  setText("sent", "Sending.");
   try {
     const id = await client.send(byId("send-channel").value, payload);
-    say("sent", `Sent as ${id}.`);
+    setText("sent", `Sent as ${id}.`);
   } catch (error) {
-    say("sent", `Not sent: ${error.message}`);
+    setText("sent", `Not sent: ${error.message}`);
   } finally {
     button.disabled = false;
   }

@@ -4,15 +4,20 @@ import {
   match,
   strictEqual as equal,
 } from "node:assert/strict";
-import { decide, delays, judge, seconds } from "../../../lib/pages/diagnose/verdict.js";
+import {
+  classifyArrivals,
+  createVerdict,
+  formatSeconds,
+  measureDelays,
+} from "../../../lib/pages/diagnose/verdict.js";
 
-type Sighting = Parameters<typeof decide>[0]["stream"];
+type ProbeResult = Parameters<typeof createVerdict>[0]["stream"];
 
 /** What is seen of a stream whose lines, 500 ms apart, arrive as `arrive` says. */
 function seen(
   arrive: (sent: number, line: number) => number,
-  rest: Partial<Sighting> = {},
-): Sighting {
+  rest: Partial<ProbeResult> = {},
+): ProbeResult {
   const lines = Array.from({ length: 10 }, (_, i) => ({
     line: i + 1,
     of: 10,
@@ -40,14 +45,25 @@ const AT_THE_END = seen(() => 4540);
 const every = (ms: number) => seen((sent) => Math.ceil((sent + 1) / ms) * ms);
 
 /** A verdict's text. */
-function said(...args: Parameters<typeof decide>): string {
-  return decide(...args).text.join("\n");
+function said(...args: Parameters<typeof createVerdict>): string {
+  return createVerdict(...args).text.join("\n");
 }
 
-Deno.test("delays() measures against the fastest line, whatever the clocks and the distance", () => {
-  deepEqual(delays(AS_SENT.lines), Array(10).fill(0));
-  deepEqual(delays(seen((sent) => sent + 3_600_000).lines), Array(10).fill(0));
-  deepEqual(delays(AT_THE_END.lines), [4500, 4000, 3500, 3000, 2500, 2000, 1500, 1000, 500, 0]);
+Deno.test("measureDelays() measures against the fastest line, whatever the clocks and the distance", () => {
+  deepEqual(measureDelays(AS_SENT.lines), Array(10).fill(0));
+  deepEqual(measureDelays(seen((sent) => sent + 3_600_000).lines), Array(10).fill(0));
+  deepEqual(measureDelays(AT_THE_END.lines), [
+    4500,
+    4000,
+    3500,
+    3000,
+    2500,
+    2000,
+    1500,
+    1000,
+    500,
+    0,
+  ]);
 });
 
 for (
@@ -74,13 +90,13 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`judge() finds ${expected.kind}: ${what}`, () => {
-    deepEqual(judge(sighting), expected);
+  Deno.test(`classifyArrivals() finds ${expected.kind}: ${what}`, () => {
+    deepEqual(classifyArrivals(sighting), expected);
   });
 }
 
-Deno.test("decide() says that events arrive as sent, and no more", () => {
-  const { tone, title, text, advise } = decide({
+Deno.test("createVerdict() says that events arrive as sent, and no more", () => {
+  const { tone, title, text, advise } = createVerdict({
     stream: AS_SENT,
     unasked: AS_SENT,
     roundTripMs: 30,
@@ -89,8 +105,8 @@ Deno.test("decide() says that events arrive as sent, and no more", () => {
   equal(text.length, 1);
 });
 
-Deno.test("decide() says that a proxy heeds our header where the same stream without it is held", () => {
-  const stream = decide({ stream: AS_SENT, unasked: AT_THE_END });
+Deno.test("createVerdict() says that a proxy heeds our header where the same stream without it is held", () => {
+  const stream = createVerdict({ stream: AS_SENT, unasked: AT_THE_END });
   equal(stream.title, "Events arrive as sent");
   match(stream.text.join(), /heeds .* X-Accel-Buffering: no.* held back for 4\.5 seconds/s);
   doesNotMatch(said({ stream: AS_SENT, unasked: AS_SENT }), /X-Accel-Buffering/);
@@ -98,12 +114,12 @@ Deno.test("decide() says that a proxy heeds our header where the same stream wit
   doesNotMatch(said({ stream: AS_SENT, unasked: cut }), /X-Accel-Buffering/);
 });
 
-Deno.test("decide() says for how long events are held back, and what it takes to let them go", () => {
-  const { tone, title, advise } = decide({ stream: every(2000) });
+Deno.test("createVerdict() says for how long events are held back, and what it takes to let them go", () => {
+  const { tone, title, advise } = createVerdict({ stream: every(2000) });
   deepEqual([tone, advise], ["bad", true]);
   equal(title, "Something on the way holds events back for about 1.5 seconds");
   match(said({ stream: every(2000) }), /10 lines arrived in 3 bursts.*response buffering/);
-  const end = decide({ stream: AT_THE_END });
+  const end = createVerdict({ stream: AT_THE_END });
   equal(end.title, "Something on the way holds events back for at least 4.5 seconds");
   match(said({ stream: AT_THE_END }), /All 10 lines arrived together.*response buffering/);
   const large = { bytes: 8192 };
@@ -116,20 +132,20 @@ Deno.test("decide() says for how long events are held back, and what it takes to
   ) match(said({ stream: AT_THE_END, large: sighting }), expected);
 });
 
-Deno.test("decide() names compression, whether it holds events back or not", () => {
+Deno.test("createVerdict() names compression, whether it holds events back or not", () => {
   match(said({ stream: seen((sent) => sent, { encoding: "gzip" }) }), /compresses .*\(gzip\)/);
   match(said({ stream: seen(() => 4500, { encoding: "br" }) }), /compressed .*\(br\).*the cause/);
 });
 
-Deno.test("decide() does not take one stall for a buffer", () => {
-  const { tone, text, advise } = decide({
+Deno.test("createVerdict() does not take one stall for a buffer", () => {
+  const { tone, text, advise } = createVerdict({
     stream: seen((sent) => sent >= 1000 && sent < 2500 ? 2500 : sent),
   });
   deepEqual([tone, advise], ["unsure", false]);
   match(text.join(), /late by 1\.5 seconds.*network/s);
 });
 
-Deno.test("decide() notices a stream that is late as a whole", () => {
+Deno.test("createVerdict() notices a stream that is late as a whole", () => {
   const stream = seen((sent) => sent + 3000);
   match(said({ stream, roundTripMs: 20 }), /first line took 3 seconds.* 20 ms/s);
   doesNotMatch(said({ stream, roundTripMs: 2500 }), /first line/);
@@ -173,8 +189,10 @@ for (
     ["silence", { lines: AS_SENT.lines.slice(0, 3), failure: "silent" }, /silent/, /3 of 10/, true],
   ] as const
 ) {
-  Deno.test(`decide() explains ${what}`, () => {
-    const verdict = decide({ stream: seen((sent) => sent, { ...rest, lines: [...rest.lines] }) });
+  Deno.test(`createVerdict() explains ${what}`, () => {
+    const verdict = createVerdict({
+      stream: seen((sent) => sent, { ...rest, lines: [...rest.lines] }),
+    });
     equal(verdict.tone, "bad");
     equal(verdict.advise, advise);
     match(verdict.title, title);
@@ -182,9 +200,9 @@ for (
   });
 }
 
-Deno.test("seconds() rounds to what matters", () => {
+Deno.test("formatSeconds() rounds to what matters", () => {
   deepEqual(
-    [40, 540, 960, 1000, 4500, 9940, 9960, 61_000].map(seconds),
+    [40, 540, 960, 1000, 4500, 9940, 9960, 61_000].map(formatSeconds),
     [
       "0 seconds",
       "0.5 seconds",

@@ -23,18 +23,18 @@ testInChromium("The start page shows a first event, and leads to the live page",
   equal(tab.page.url(), `${service.url}/pipelines/${pipeline}`);
   await tab.page.goto(service.url);
   await tab.page.click("text=Make a new ID");
-  match((await tab.text("#samples")).replaceAll(await tab.text("#pipeline"), ""), /^[^_]*$/);
+  match((await tab.text("#snippets")).replaceAll(await tab.text("#pipeline"), ""), /^[^_]*$/);
   deepEqual(tab.troubles, []);
 });
 
-testInChromium("The start page's samples do what they say as they are copied", async () => {
+testInChromium("The start page's snippets do what they say as they are copied", async () => {
   await using service = await startLocalService();
   await using tab = await Tab.open();
   await using folder = new TempFolder();
   await tab.page.goto(service.url);
   const copied = async (name: string): Promise<string> => {
-    await tab.page.click(`[data-sample=${name}] button`);
-    await tab.page.waitForSelector(`[data-sample=${name}] button:has-text("Copied")`);
+    await tab.page.click(`[data-snippet=${name}] button`);
+    await tab.page.waitForSelector(`[data-snippet=${name}] button:has-text("Copied")`);
     return await tab.clipboard();
   };
   const said: string[] = [];

@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { type Entry, EventView, type ViewedEvent } from "../../../lib/pages/viewer/event_list.js";
+import { type Entry, EventList, type ListedEvent } from "../../../lib/pages/viewer/event_list.js";
 
 const LIMITS = { maxEntries: 10, maxChars: 1000, maxRows: 3 };
 
-function event(id: string, payload = "1"): ViewedEvent {
+function event(id: string, payload = "1"): ListedEvent {
   return {
     kind: "event",
     id,
@@ -15,108 +15,108 @@ function event(id: string, payload = "1"): ViewedEvent {
   };
 }
 
-function add(view: EventView, ...ids: string[]): void {
-  for (const id of ids) view.add(event(id));
+function add(list: EventList, ...ids: string[]): void {
+  for (const id of ids) list.add(event(id));
 }
 
-/** What a page shows that follows the view's changes. */
+/** What a page shows that follows the list's changes. */
 class Rows {
   #rows: Entry[] = [];
 
-  ids(view: EventView): string[] {
-    const { isReset, entries } = view.takeChange();
+  ids(list: EventList): string[] {
+    const { isReset, entries } = list.takeChange();
     this.#rows = [...entries, ...(isReset ? [] : this.#rows)].slice(0, LIMITS.maxRows);
     return this.#rows.map((entry) => entry.kind === "event" ? entry.id : entry.kind);
   }
 }
 
-Deno.test("EventView shows the newest first, and only so many", () => {
-  const view = new EventView(LIMITS);
+Deno.test("EventList shows the newest first, and only so many", () => {
+  const list = new EventList(LIMITS);
   const rows = new Rows();
-  equal(view.hasChange, false);
-  add(view, "a", "b");
-  deepEqual(rows.ids(view), ["b", "a"]);
-  equal(view.hasChange, false);
-  add(view, "c", "d");
-  equal(view.hasChange, true);
-  deepEqual(rows.ids(view), ["d", "c", "b"]);
-  deepEqual([view.events, view.matching], [4, 4]);
+  equal(list.hasChange, false);
+  add(list, "a", "b");
+  deepEqual(rows.ids(list), ["b", "a"]);
+  equal(list.hasChange, false);
+  add(list, "c", "d");
+  equal(list.hasChange, true);
+  deepEqual(rows.ids(list), ["d", "c", "b"]);
+  deepEqual([list.events, list.matching], [4, 4]);
 });
 
-Deno.test("EventView hands over no more than the page can have, however much came", () => {
-  const view = new EventView(LIMITS);
-  add(view, ..."abcdefgh");
-  equal(view.takeChange().entries.length, 3);
+Deno.test("EventList hands over no more than the page can have, however much came", () => {
+  const list = new EventList(LIMITS);
+  add(list, ..."abcdefgh");
+  equal(list.takeChange().entries.length, 3);
 });
 
-Deno.test("EventView shows what a filter keeps, and every notice", () => {
-  const view = new EventView(LIMITS);
+Deno.test("EventList shows what a filter keeps, and every notice", () => {
+  const list = new EventList(LIMITS);
   const rows = new Rows();
-  add(view, "a1", "b1", "a2");
-  view.add({ kind: "gap", time: 0, text: "" });
-  deepEqual(rows.ids(view), ["gap", "a2", "b1"]);
-  view.filter(({ id }) => id.startsWith("b"));
-  deepEqual(rows.ids(view), ["gap", "b1"]);
-  add(view, "a3", "b2");
-  deepEqual(rows.ids(view), ["b2", "gap", "b1"]);
-  deepEqual([view.events, view.matching], [5, 2]);
-  deepEqual([...view.matchingEvents()].map(({ id }) => id), ["b2", "b1"]);
+  add(list, "a1", "b1", "a2");
+  list.add({ kind: "gap", time: 0, text: "" });
+  deepEqual(rows.ids(list), ["gap", "a2", "b1"]);
+  list.filter(({ id }) => id.startsWith("b"));
+  deepEqual(rows.ids(list), ["gap", "b1"]);
+  add(list, "a3", "b2");
+  deepEqual(rows.ids(list), ["b2", "gap", "b1"]);
+  deepEqual([list.events, list.matching], [5, 2]);
+  deepEqual([...list.matchingEvents()].map(({ id }) => id), ["b2", "b1"]);
 });
 
-Deno.test("EventView loses nothing while it is paused", () => {
-  const view = new EventView(LIMITS);
+Deno.test("EventList loses nothing while it is paused", () => {
+  const list = new EventList(LIMITS);
   const rows = new Rows();
-  add(view, "a");
-  view.pause();
-  add(view, "b", "c");
-  deepEqual(rows.ids(view), ["a"]);
-  deepEqual([view.events, view.waiting, view.isPaused], [1, 2, true]);
-  deepEqual([...view.matchingEvents()].map(({ id }) => id), ["a"]);
-  view.filter(({ id }) => id !== "b");
-  deepEqual(rows.ids(view), ["a"]);
-  view.resume();
-  deepEqual(rows.ids(view), ["c", "a"]);
-  deepEqual([view.events, view.matching, view.waiting, view.isPaused], [3, 2, 0, false]);
+  add(list, "a");
+  list.pause();
+  add(list, "b", "c");
+  deepEqual(rows.ids(list), ["a"]);
+  deepEqual([list.events, list.waiting, list.isPaused], [1, 2, true]);
+  deepEqual([...list.matchingEvents()].map(({ id }) => id), ["a"]);
+  list.filter(({ id }) => id !== "b");
+  deepEqual(rows.ids(list), ["a"]);
+  list.resume();
+  deepEqual(rows.ids(list), ["c", "a"]);
+  deepEqual([list.events, list.matching, list.waiting, list.isPaused], [3, 2, 0, false]);
 });
 
-Deno.test("EventView shows a filter's change that a resume follows at once", () => {
-  const view = new EventView(LIMITS);
+Deno.test("EventList shows a filter's change that a resume follows at once", () => {
+  const list = new EventList(LIMITS);
   const rows = new Rows();
-  add(view, "a", "b");
-  rows.ids(view);
-  view.pause();
-  view.filter(({ id }) => id === "a");
-  view.resume();
-  deepEqual(rows.ids(view), ["a"]);
+  add(list, "a", "b");
+  rows.ids(list);
+  list.pause();
+  list.filter(({ id }) => id === "a");
+  list.resume();
+  deepEqual(rows.ids(list), ["a"]);
 });
 
-Deno.test("EventView counts all that waits, even what it could not keep", () => {
-  const view = new EventView(LIMITS);
-  view.pause();
-  for (let i = 0; i < 25; i++) view.add(event(String(i)));
-  equal(view.waiting, 25);
-  view.resume();
-  deepEqual([view.events, view.matching, view.waiting], [10, 10, 0]);
+Deno.test("EventList counts all that waits, even what it could not keep", () => {
+  const list = new EventList(LIMITS);
+  list.pause();
+  for (let i = 0; i < 25; i++) list.add(event(String(i)));
+  equal(list.waiting, 25);
+  list.resume();
+  deepEqual([list.events, list.matching, list.waiting], [10, 10, 0]);
 });
 
-Deno.test("EventView clears what is seen, and not what waits", () => {
-  const view = new EventView(LIMITS);
+Deno.test("EventList clears what is seen, and not what waits", () => {
+  const list = new EventList(LIMITS);
   const rows = new Rows();
-  add(view, "a", "b");
-  view.pause();
-  add(view, "c");
-  view.clear();
-  deepEqual(rows.ids(view), []);
-  deepEqual([view.events, view.waiting], [0, 1]);
-  view.resume();
-  deepEqual(rows.ids(view), ["c"]);
-  view.clear();
-  deepEqual(rows.ids(view), []);
+  add(list, "a", "b");
+  list.pause();
+  add(list, "c");
+  list.clear();
+  deepEqual(rows.ids(list), []);
+  deepEqual([list.events, list.waiting], [0, 1]);
+  list.resume();
+  deepEqual(rows.ids(list), ["c"]);
+  list.clear();
+  deepEqual(rows.ids(list), []);
 });
 
-Deno.test("EventView keeps within its limits", () => {
-  const view = new EventView(LIMITS);
-  for (let i = 0; i < 20; i++) view.add(event(String(i), "x".repeat(300)));
-  deepEqual([view.events, view.matching], [3, 3]);
-  equal(view.newest, [...view.matchingEvents()][0]);
+Deno.test("EventList keeps within its limits", () => {
+  const list = new EventList(LIMITS);
+  for (let i = 0; i < 20; i++) list.add(event(String(i), "x".repeat(300)));
+  deepEqual([list.events, list.matching], [3, 3]);
+  equal(list.newest, [...list.matchingEvents()][0]);
 });
