@@ -1,25 +1,25 @@
 // @ts-check
 /**
- * Reads the event-stream format as it arrives, in pieces of any size.
+ * Incremental parser of the event stream format.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream}
  * @module
  */
 
 /**
- * One event of a stream.
+ * An event of a stream.
  *
  * @typedef {object} StreamedEvent
- * @property {string} id The last event ID once the event was read.
- * @property {string} type The event type.
- * @property {string} data The data, its lines joined by LF.
+ * @property {string} id Last event ID of the stream as of this event.
+ * @property {string} type Event type.
+ * @property {string} data Data, its lines joined by LF.
  */
 
-/** From text to events, for one connection. */
+/** Parser of one connection's event stream, which takes it in pieces of any size. */
 export class EventStreamParser {
-  /** The ID to come back with: that of the newest block, with data or without. */
+  /** ID to reconnect with: that of the newest block, with or without data. */
   lastEventId = "";
-  /** The reconnection time that the stream asked for, in milliseconds. @type {number | null} */
+  /** Reconnection time that the stream asked for, in milliseconds. @type {number | null} */
   retryMs = null;
   #rest = "";
   #id = "";
@@ -28,16 +28,16 @@ export class EventStreamParser {
   #data = [];
   #endedWithCr = false;
 
-  /** @param {string} lastEventId The ID that the connection was opened with. */
+  /** @param {string} lastEventId ID that the connection was opened with. */
   constructor(lastEventId = "") {
     this.lastEventId = this.#id = lastEventId;
   }
 
   /**
-   * Takes the next piece of the stream.
+   * Parses the next piece of the stream.
    *
-   * @param {string} text The piece.
-   * @returns {StreamedEvent[]} The events that it completes.
+   * @param {string} text
+   * @returns {StreamedEvent[]} The events that the piece completes.
    *
    * @example
    * ```ts
@@ -52,7 +52,7 @@ export class EventStreamParser {
     /** @type {StreamedEvent[]} */
     const events = [];
     if (text === "") return events;
-    // A CR at the end of the last piece has ended its line: the LF belongs to it.
+    // A CR at the end of the last piece has ended its line already: this LF belongs to it.
     if (this.#endedWithCr && text[0] === "\n") text = text.slice(1);
     this.#endedWithCr = text.endsWith("\r");
     const lines = (this.#rest + text).split(/\r\n|\r|\n/);

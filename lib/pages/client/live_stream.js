@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * Holds one event stream open, and comes back when it breaks.
+ * An event stream that reconnects.
  *
- * An `EventSource` hears only the event types that it is told before; this one hears all.
+ * An `EventSource` receives only the event types that it has a listener for; this class receives
+ * all of them.
  *
  * @module
  */
@@ -10,14 +11,16 @@
 import { Refusal } from "../shared/refusal.js";
 import { EventStreamParser } from "./event_stream_parser.js";
 
-/** The reconnection time before the service has said its own, in milliseconds. */
+/** @typedef {import("./event_stream_parser.js").StreamedEvent} StreamedEvent */
+
+/** Reconnection time until the service sends its own, in milliseconds. */
 const RETRY_MS = 2000;
 
-/** The longest wait between two attempts, in milliseconds. */
+/** Longest wait between two attempts, in milliseconds. */
 const MAX_WAIT_MS = 30_000;
 
 /**
- * How a stream is doing.
+ * State of a stream. `ms` is the wait before the next attempt, in milliseconds.
  *
  * @typedef {{ name: "connecting" | "catching-up" | "live" } |
  *   { name: "waiting", ms: number } |
@@ -25,26 +28,26 @@ const MAX_WAIT_MS = 30_000;
  */
 
 /**
- * What a stream works with.
+ * Options for {@linkcode LiveStream}.
  *
  * @typedef {object} LiveStreamOptions
  * @property {(lastEventId: string) => Promise<Response>} open Opens the stream after an event.
- * @property {string} [lastEventId] The event to begin after.
- * @property {(events: import("./event_stream_parser.js").StreamedEvent[]) => void} onEvents Gets
- *   the events that arrived together.
- * @property {(state: StreamState) => void} onState Hears of each new state.
- * @property {(ms: number, skip: AbortSignal) => Promise<void>} [wait] Waits, unless it is skipped.
- * @property {() => number} [random] From 0 to 1.
+ * @property {string} [lastEventId] ID of the event to start after.
+ * @property {(events: StreamedEvent[]) => void} onEvents Called with events that arrived together.
+ * @property {(state: StreamState) => void} onState Called with each new state.
+ * @property {(ms: number, skip: AbortSignal) => Promise<void>} [wait] Waits until the time is over
+ *   or the signal is aborted.
+ * @property {() => number} [random] Returns a number from 0 to 1.
  */
 
-/** A stream that comes back. */
+/** An event stream that reconnects after its last event ID. */
 export class LiveStream {
   #options;
-  /** The ID to come back with. */
+  /** ID of the event to resume after. */
   lastEventId = "";
-  /** How often it was opened again. */
+  /** Number of times that the stream was opened again. */
   reconnects = 0;
-  /** When the last bytes came. @type {number | null} */
+  /** When the last bytes arrived, in milliseconds since 1970. @type {number | null} */
   lastReceivedAt = null;
   #opened = 0;
   #failures = 0;
@@ -54,13 +57,13 @@ export class LiveStream {
   /** @type {ReadableStreamDefaultReader<string> | null} */
   #reader = null;
 
-  /** @param {LiveStreamOptions} options What it works with. */
+  /** @param {LiveStreamOptions} options */
   constructor(options) {
     this.#options = { wait: delay, random: Math.random, ...options };
     this.lastEventId = options.lastEventId ?? "";
   }
 
-  /** Opens the stream and keeps it open until it is closed. */
+  /** Opens the stream and keeps it open until {@linkcode LiveStream.close} is called. */
   async run() {
     const { onState } = this.#options;
     while (!this.#isClosed) {
@@ -74,10 +77,10 @@ export class LiveStream {
           await new Promise((resolve) => this.#skip.signal.addEventListener("abort", resolve));
           continue;
         }
-        // Whatever else it is, the network's or the service's, may pass.
+        // Any other error, of the network or of the service, may be transient.
       }
       if (this.#isClosed) break;
-      // The service spreads those who come back; only failures are spread here.
+      // The service spreads the clients that reconnect; only failures are spread here.
       const spread = this.#failures === 0 ? 1 : 1 + this.#options.random();
       const ms = Math.min(MAX_WAIT_MS, this.#retryMs * 2 ** this.#failures++ * spread);
       onState({ name: "waiting", ms });
@@ -85,13 +88,13 @@ export class LiveStream {
     }
   }
 
-  /** Tries again at once, if it waits. */
+  /** Skips the wait for the next attempt, also after a refusal. */
   retryNow() {
     this.#failures = 0;
     this.#skip.abort();
   }
 
-  /** Ends it for good. */
+  /** Ends the stream permanently. */
   close() {
     this.#isClosed = true;
     this.#skip.abort();
@@ -104,8 +107,8 @@ export class LiveStream {
     this.#options.onState({ name: "catching-up" });
     const parser = new EventStreamParser(this.lastEventId);
     const decoder = new TextDecoderStream();
-    const text = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body);
-    const reader = this.#reader = text.pipeThrough(decoder).getReader();
+    if (!response.body) throw new Error("The answer has no body");
+    const reader = this.#reader = response.body.pipeThrough(decoder).getReader();
     while (true) {
       const { done, value } = await reader.read();
       if (done || this.#isClosed) break;

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What the pages ask of the service, with a token where one is needed.
+ * Requests to the service that the page was loaded from, with a token if one is required.
  *
  * @module
  */
@@ -14,72 +14,64 @@ import { Refusal } from "../shared/refusal.js";
  * @typedef {object} PastEvent
  * @property {string} id
  * @property {string} channel
- * @property {string} time
- * @property {string} payload As JSON text.
+ * @property {string} time When it was published, as ISO 8601.
+ * @property {string} payload JSON text.
  */
 
-/** One pipeline of the service that the page came from. */
+/** @typedef {Omit<PastEvent, "payload"> & { payload: unknown }} ParsedEvent */
+
+/** Client of one pipeline. */
 export class PipelineClient {
   #pipeline;
   #askToken;
-  /** In memory only: it is gone with the page. */
+  /** In memory only, so it is lost with the page. */
   #token = "";
   #needsTicket = false;
   /** @type {string | null} */
   #ticketPath = null;
 
   /**
-   * @param {string} pipeline The pipeline's ID.
-   * @param {(why: string) => Promise<string>} askToken Asks the user for a token; rejects if there
-   *   is none.
+   * @param {string} pipeline Pipeline ID.
+   * @param {(why: string) => Promise<string>} askToken Asks the user for a token; rejects if the
+   *   user enters none.
    */
   constructor(pipeline, askToken) {
     this.#pipeline = pipeline;
     this.#askToken = askToken;
   }
 
-  /** The path that all of the pipeline's is under. @returns {string} */
+  /** Path of the pipeline's page, which all its other paths begin with. @returns {string} */
   get path() {
     return `/pipelines/${this.#pipeline}`;
   }
 
-  /** The history, oldest first. @returns {Promise<PastEvent[]>} */
+  /** Reads the history, oldest event first. @returns {Promise<PastEvent[]>} */
   async history() {
     const response = await this.#fetch(`${this.path}/events`);
     if (!response.ok) throw await failure(response);
-    const { events } = parseJson(await response.text());
-    // deno-fmt-ignore
-    return events.map((/** @type {{ payload: unknown }} */ event) =>
-      ({ ...event, payload: JSON.stringify(event.payload) }));
+    const { events } = /** @type {{ events: ParsedEvent[] }} */ (parseJson(await response.text()));
+    return events.map((event) => ({ ...event, payload: JSON.stringify(event.payload) }));
   }
 
   /**
    * Opens the event stream.
    *
-   * @param {string} lastEventId The event to begin after; "" for the history first.
+   * @param {string} lastEventId ID of the event to start after; "" to start with the history.
    * @returns {Promise<Response>} The stream.
-   * @throws {Refusal} If trying again would not help.
+   * @throws {Refusal} If the error is not transient.
    */
   async openStream(lastEventId) {
     const headers = new Headers({ Accept: "text/event-stream" });
     if (lastEventId !== "") headers.set("Last-Event-ID", lastEventId);
     const open = (/** @type {string} */ path) => fetch(path, { headers, cache: "no-store" });
-    let response;
-    if (!this.#needsTicket) {
-      response = await open(`${this.path}/sse`);
-      if (response.status === 401) this.#needsTicket = true;
+    let response = await (this.#needsTicket ? this.#openByTicket(open) : open(`${this.path}/sse`));
+    if (response.status === 401 && !this.#needsTicket) {
+      this.#needsTicket = true;
+      response = await this.#openByTicket(open);
     }
-    if (this.#needsTicket) {
-      response = this.#ticketPath === null ? undefined : await open(this.#ticketPath);
-      // The session of the old ticket is over.
-      if (!response || response.status === 401 || response.status === 403) {
-        this.#ticketPath = await this.#getTicket();
-        response = await open(this.#ticketPath);
-      }
-    }
-    if (!response?.ok) throw await failure(/** @type {Response} */ (response));
+    if (!response.ok) throw await failure(response);
     if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
-      throw new Error("The answer is no event stream");
+      throw new Error("The answer is not an event stream");
     }
     return response;
   }
@@ -87,8 +79,8 @@ export class PipelineClient {
   /**
    * Publishes an event.
    *
-   * @param {string} channel The channel.
-   * @param {string} payload The payload as JSON text, which is sent as it is.
+   * @param {string} channel
+   * @param {string} payload JSON text, which is sent unchanged.
    * @returns {Promise<string>} The event's ID.
    */
   async send(channel, payload) {
@@ -103,16 +95,29 @@ export class PipelineClient {
     return (await response.json()).events[0].id;
   }
 
+  /** @param {(path: string) => Promise<Response>} open */
+  async #openByTicket(open) {
+    if (this.#ticketPath !== null) {
+      const response = await open(this.#ticketPath);
+      if (response.status !== 401 && response.status !== 403) return response;
+      // The session of the old ticket has ended.
+    }
+    this.#ticketPath = await this.#getTicket();
+    return await open(this.#ticketPath);
+  }
+
   async #getTicket() {
     const response = await this.#fetch(`${this.path}/tickets`, { method: "POST" });
     if (!response.ok) throw await failure(response);
     const { url } = await response.json();
-    // Behind a proxy the service may know itself by another name; the page stays with its own.
+    // Behind a proxy the service may have another origin; the page keeps to its own.
     const { pathname, search } = new URL(url, location.href);
     return pathname + search;
   }
 
   /**
+   * Sends a request with the token. While the service refuses it, asks for another one.
+   *
    * @param {string} path
    * @param {RequestInit} init
    */
@@ -124,7 +129,7 @@ export class PipelineClient {
       const response = await fetch(path, { ...init, headers, cache: "no-store" });
       if (response.status !== 401 && response.status !== 403) return response;
       const { message } = await failure(response);
-      // Another request may have got one meanwhile.
+      // Another request may have got a token in the meantime.
       if (token === this.#token) {
         const why = token === "" ? "This service asks for a token." : message;
         this.#token = await this.#askToken(why);
@@ -138,6 +143,6 @@ async function failure(response) {
   const { status } = response;
   const problem = await response.json().catch(() => ({}));
   const detail = problem.detail ?? `The service answered ${status}`;
-  const isPassing = status >= 500 || status === 429;
-  return isPassing ? new Error(detail) : new Refusal(detail);
+  const isTransient = status >= 500 || status === 429;
+  return isTransient ? new Error(detail) : new Refusal(detail);
 }

@@ -1,144 +1,128 @@
+// @ts-check
 /**
- * The page that tells whether something on the way holds events back.
+ * The page that tests whether a proxy holds events back: `GET /diagnose`.
  *
  * @module
  */
 
-import { Chart } from "./chart.js";
+import { byId, element, setText } from "../shared/elements.js";
+import { ArrivalChart } from "./chart.js";
 import { measureRoundTrip, runProbe } from "./probe.js";
 import { createVerdict, measureDelays } from "./verdict.js";
 
-/** What a line of the third probe is filled up with: two of them fill most buffers. */
+/** @typedef {import("./probe_result.js").ProbeResult} ProbeResult */
+
+/** Size of the filler in each line of the third probe, in bytes: two lines fill most buffers. */
 const LARGE_BYTES = 8192;
 
-/** The HTTP versions, as ALPN names them. */
-const PROTOCOLS = new Map([["http/1.0", "HTTP/1.0"], ["http/1.1", "HTTP/1.1"], ["h2", "HTTP/2"], [
-  "h3",
-  "HTTP/3",
-]]);
+/** HTTP versions by their ALPN names. */
+const PROTOCOLS = new Map([
+  ["http/1.0", "HTTP/1.0"],
+  ["http/1.1", "HTTP/1.1"],
+  ["h2", "HTTP/2"],
+  ["h3", "HTTP/3"],
+]);
 
-/** The time between two lines, in milliseconds: `?every=100` is a quicker, less certain test. */
+/** Time between two lines, in milliseconds: `?every=100` is a quicker, less reliable test. */
 const everyMs = Math.min(
   Math.max(Number(new URL(location.href).searchParams.get("every")) || 500, 20),
   1000,
 );
 
 const verdict = byId("verdict");
-const again = /** @type {HTMLButtonElement} */ (byId("again"));
+const again = byId("again", HTMLButtonElement);
 
 again.addEventListener("click", run);
 await run();
 
 async function run() {
   again.disabled = true;
-  verdict.dataset.tone = "busy";
-  say("Listening …", [`This takes about ${Math.ceil(everyMs / 100)} seconds.`]);
+  showVerdict("busy", "Listening …", [`This takes about ${Math.ceil(everyMs / 100)} seconds.`]);
   byId("charts").replaceChildren();
   byId("lines").replaceChildren();
   byId("facts").replaceChildren();
   const roundTripMs = await measureRoundTrip();
   const [stream, unasked] = await Promise.all([
     probe("A stream as all of ours are", {}),
-    probe("The same, but not asking proxies to pass it on at once", { ask: false }),
+    probe("The same, but not asking proxies to pass it on at once", { asksNoBuffering: false }),
   ]);
   let decided = createVerdict({ stream, unasked, roundTripMs });
-  let large = null;
   if (decided.advise && !stream.failure) {
-    say("Listening once more …", ["Events are held back. Large lines show how much of them."]);
-    large = await probe("With large lines", { bytes: LARGE_BYTES });
+    showVerdict("busy", "Listening once more …", [
+      "Events are held back. Large lines show how much of them.",
+    ]);
+    const large = await probe("With large lines", { bytes: LARGE_BYTES });
     decided = createVerdict({ stream, unasked, large, roundTripMs });
   }
-  verdict.dataset.tone = decided.tone;
-  say(decided.title, decided.text);
+  showVerdict(decided.tone, decided.title, decided.text);
   showLines(stream);
   showFacts(stream, roundTripMs);
-  showAdvice(decided.advise, stream.by);
+  showAdvice(decided.advise, stream.proxies);
   again.disabled = false;
 }
 
 /**
  * @param {string} caption
- * @param {{ ask?: boolean, bytes?: number }} options
+ * @param {Omit<import("./probe.js").ProbeOptions, "everyMs">} options
  */
 async function probe(caption, options) {
-  const chart = new Chart(caption, everyMs);
-  byId("charts").append(chart.element);
+  const chart = new ArrivalChart(byId("charts"), caption, everyMs);
   return await runProbe({ everyMs, ...options }, (line) => chart.add(line));
 }
 
 /**
+ * @param {import("./verdict.js").Verdict["tone"] | "busy"} tone
  * @param {string} title
- * @param {string[]} text
+ * @param {string[]} text Paragraphs.
  */
-function say(title, text) {
-  byId("title").textContent = title;
-  byId("text").replaceChildren(...text.map((paragraph) => withText("p", paragraph)));
+function showVerdict(tone, title, text) {
+  verdict.dataset["tone"] = tone;
+  setText("title", title);
+  byId("text").replaceChildren(...text.map((paragraph) => element("p", {}, paragraph)));
 }
 
-/** @param {import("./probe.js").ProbeResult} stream */
+/** @param {ProbeResult} stream */
 function showLines({ lines }) {
-  const held = measureDelays(lines);
+  const delays = measureDelays(lines);
   byId("lines").replaceChildren(...lines.map(({ line, sent, at }, i) => {
-    const row = document.createElement("tr");
-    const times = [sent, at, held[i]].map((ms) => `${Math.round(ms)} ms`);
-    row.append(...[String(line), ...times].map((text) => withText("td", text)));
-    return row;
+    const times = [sent, at, delays[i] ?? 0].map((ms) => `${Math.round(ms)} ms`);
+    return element("tr", {}, ...[String(line), ...times].map((text) => element("td", {}, text)));
   }));
 }
 
 /**
- * @param {import("./probe.js").ProbeResult} stream
+ * @param {ProbeResult} stream
  * @param {number | null} roundTripMs
  */
-function showFacts({ lines, protocol, encoding, by, status }, roundTripMs) {
+function showFacts({ lines: [first], protocol, encoding, proxies, status }, roundTripMs) {
   const version = PROTOCOLS.get(protocol) ?? protocol;
   const few = protocol.startsWith("http/1")
     ? ": a browser opens six connections to a host at most, so let one stream serve all channels " +
       "of a page, or let a proxy speak HTTP/2"
     : "";
   const facts = {
-    "Passed on by": by || "nothing that gives its name",
+    "Passed on by": proxies || "nothing that gives its name",
     "HTTP version": version ? version + few : "the browser does not say",
     "Compressed": encoding || (status === 200 ? "no" : ""),
     "A small answer takes": roundTripMs === null ? "" : `${Math.round(roundTripMs)} ms`,
-    "The first line took": lines[0] ? `${Math.round(lines[0].at)} ms` : "",
+    "The first line took": first ? `${Math.round(first.at)} ms` : "",
   };
   byId("facts").replaceChildren(
     ...Object.entries(facts).filter(([, text]) => text)
-      .flatMap(([name, text]) => [withText("dt", name), withText("dd", text)]),
+      .flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]),
   );
 }
 
 /**
  * @param {boolean} advise
- * @param {string} by
+ * @param {string} proxies
  */
-function showAdvice(advise, by) {
+function showAdvice(advise, proxies) {
   for (const details of document.querySelectorAll("details[data-by]")) {
     const names = new RegExp(details.getAttribute("data-by") ?? "", "i");
-    details.toggleAttribute("open", advise && names.test(by));
+    details.toggleAttribute("open", advise && names.test(proxies));
   }
   if (!advise) return;
-  const see = withText("p", "See ");
-  const link = withText("a", "what to set");
-  link.setAttribute("href", "#advice");
-  see.append(link, ".");
-  byId("text").append(see);
-}
-
-/**
- * @param {string} name
- * @param {string} text
- */
-function withText(name, text) {
-  const created = document.createElement(name);
-  created.textContent = text;
-  return created;
-}
-
-/** @param {string} id */
-function byId(id) {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`The page has no #${id}`);
-  return found;
+  const link = element("a", { href: "#advice" }, "what to set");
+  byId("text").append(element("p", {}, "See ", link, "."));
 }

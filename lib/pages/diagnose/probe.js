@@ -1,56 +1,47 @@
+// @ts-check
 /**
- * Sends a probe on its way and notes when what arrived.
+ * Requests a probe, and records when its lines arrive.
  *
  * @module
  */
 
-/** In the place of a stream, so that a proxy treats it as one. */
+import { EventStreamParser } from "../client/event_stream_parser.js";
+
+/** Path in the place of a stream, so that a proxy treats the probe as one. */
 const PATH = "/pipelines/diagnose/sse";
 
-/** How much longer than its schedule a probe may take, in milliseconds. */
-const PATIENCE_MS = 15_000;
+/** Time that a probe may take beyond its schedule, in milliseconds. */
+const GRACE_MS = 15_000;
+
+/** @typedef {import("./probe_result.js").ProbeLine} ProbeLine */
+/** @typedef {import("./probe_result.js").ProbeResult} ProbeResult */
+/** @typedef {import("./probe_result.js").SentLine} SentLine */
 
 /**
- * A line of a probe.
+ * Options for {@linkcode runProbe}.
  *
- * @typedef {object} Line
- * @property {number} line Which it is, from 1.
- * @property {number} of How many there are.
- * @property {number} sent When it was sent, in milliseconds after the first, by the service's clock.
- * @property {number} at When it arrived, in milliseconds after the request, by this browser's clock.
- */
-
-/**
- * What was seen of a probe.
- *
- * @typedef {object} ProbeResult
- * @property {number} everyMs The time between two lines, in milliseconds.
- * @property {number} bytes How many bytes each line was filled up with.
- * @property {Line[]} lines What arrived.
- * @property {"unreachable" | "refused" | "changed" | "cut" | "silent" | null} failure
- *   What was wrong with the answer.
- * @property {number} status
- * @property {string} detail What the service said of a refusal.
- * @property {string} type The content type.
- * @property {string} encoding The content encoding.
- * @property {string} by Who says that it passed the answer on.
- * @property {string} protocol The HTTP version, as ALPN names it.
+ * @typedef {object} ProbeOptions
+ * @property {number} everyMs Time between two lines, in milliseconds.
+ * @property {number} [bytes] Size of the filler in each line, in bytes.
+ * @property {boolean} [asksNoBuffering] Whether the answer has `X-Accel-Buffering: no`, which asks
+ *   proxies not to buffer it, as streams have.
  */
 
 /**
  * Runs a probe to its end.
  *
- * @param {{ everyMs: number, bytes?: number, ask?: boolean }} options
- * @param {(line: Line) => void} [onLine] Hears of each line.
+ * @param {ProbeOptions} options
+ * @param {(line: ProbeLine) => void} [onLine] Called with each line.
  * @returns {Promise<ProbeResult>}
  */
-export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () => {}) {
+export async function runProbe(options, onLine = () => {}) {
+  const { everyMs, bytes = 0, asksNoBuffering = true } = options;
   const url = new URL(PATH, location.href);
-  // The ID finds this request among those of the browser's timings.
+  // The ID finds this request among the browser's timings.
   url.search = new URLSearchParams({
     every: String(everyMs),
     bytes: String(bytes),
-    ask: ask ? "1" : "0",
+    ask: asksNoBuffering ? "1" : "0",
     id: crypto.getRandomValues(new Uint32Array(1)).join(),
   }).toString();
   /** @type {ProbeResult} */
@@ -63,12 +54,12 @@ export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () =
     detail: "",
     type: "",
     encoding: "",
-    by: "",
+    proxies: "",
     protocol: "",
   };
-  const began = performance.now();
+  const requestedAt = performance.now();
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), 10 * everyMs + PATIENCE_MS);
+  const timer = setTimeout(() => controller.abort(), 10 * everyMs + GRACE_MS);
   try {
     const response = await fetch(url, {
       // As an EventSource asks.
@@ -79,9 +70,7 @@ export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () =
     result.status = response.status;
     result.type = response.headers.get("Content-Type") ?? "";
     result.encoding = response.headers.get("Content-Encoding") ?? "";
-    result.by = ["Server", "Via", "CF-Ray"].map((name) => response.headers.get(name) ?? "")
-      .map((value, index) => index === 2 && value ? "Cloudflare" : value)
-      .filter((value, index, all) => value && all.indexOf(value) === index).join(", ");
+    result.proxies = namesOfProxies(response.headers);
     if (!response.ok || !result.type.startsWith("text/event-stream")) {
       result.failure = response.ok ? "changed" : "refused";
       const text = await response.text();
@@ -90,12 +79,12 @@ export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () =
       }
       return result;
     }
-    await readLines(response, began, (line) => {
+    await readLines(response, requestedAt, (line) => {
       result.lines.push(line);
       onLine(line);
     });
-    const { length } = result.lines;
-    if (length === 0 || length < result.lines[0].of) result.failure = "cut";
+    const [first] = result.lines;
+    if (!first || result.lines.length < first.of) result.failure = "cut";
   } catch {
     if (controller.signal.aborted) result.failure = "silent";
     else result.failure = result.status === 0 ? "unreachable" : "cut";
@@ -107,57 +96,59 @@ export async function runProbe({ everyMs, bytes = 0, ask = true }, onLine = () =
   return result;
 }
 
+/** @param {Headers} headers */
+function namesOfProxies(headers) {
+  const names = [headers.get("Server"), headers.get("Via"), headers.has("CF-Ray") && "Cloudflare"];
+  return [...new Set(names.filter((name) => name))].join(", ");
+}
+
 /**
- * The HTTP version of a request, which browsers tell a little after its end.
+ * The HTTP version of a request, which browsers report a little after its end.
  *
  * @param {string} url
  */
 async function protocolOf(url) {
   for (let i = 0; i < 10; i++) {
     const [timing] = performance.getEntriesByName(url, "resource");
-    if (timing) return /** @type {PerformanceResourceTiming} */ (timing).nextHopProtocol;
+    if (timing instanceof PerformanceResourceTiming) return timing.nextHopProtocol;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return "";
 }
 
 /**
- * How long a small answer takes, in milliseconds.
+ * Measures the fastest of three small requests, in milliseconds; `null` if one fails.
  *
  * @returns {Promise<number | null>}
  */
 export async function measureRoundTrip() {
-  let least = null;
+  let fastest = Infinity;
   for (let i = 0; i < 3; i++) {
-    const began = performance.now();
+    const requestedAt = performance.now();
     try {
       await (await fetch("/healthz", { cache: "no-store" })).text();
     } catch {
       return null;
     }
-    const took = performance.now() - began;
-    least = Math.min(least ?? took, took);
+    fastest = Math.min(fastest, performance.now() - requestedAt);
   }
-  return least;
+  return fastest;
 }
 
 /**
  * @param {Response} response
- * @param {number} began
- * @param {(line: Line) => void} onLine
+ * @param {number} requestedAt
+ * @param {(line: ProbeLine) => void} onLine
  */
-async function readLines(response, began, onLine) {
+async function readLines(response, requestedAt, onLine) {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
+  const parser = new EventStreamParser();
   while (reader) {
     const { done, value } = await reader.read();
     if (done) return;
-    const at = performance.now() - began;
-    const blocks = (text + value).split("\n\n");
-    text = blocks.pop() ?? "";
-    for (const block of blocks) {
-      const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (!data) continue;
+    const at = performance.now() - requestedAt;
+    for (const { data } of parser.push(value)) {
+      /** @type {SentLine} */
       const { line, of, sent } = JSON.parse(data);
       onLine({ line, of, sent, at });
     }

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * Judges what was seen of probes, and puts it in words. The clocks of service
  * and browser differ, so only the spacing of what was sent and what arrived
@@ -6,8 +7,8 @@
  * @module
  */
 
-/** @typedef {import("./probe.js").ProbeResult} ProbeResult */
-/** @typedef {import("./probe.js").Line} Line */
+/** @typedef {import("./probe_result.js").ProbeResult} ProbeResult */
+/** @typedef {import("./probe_result.js").ProbeLine} ProbeLine */
 
 /** The share of lines that have to be late, so that it is not one hiccup of a network. */
 const MOST = 0.4;
@@ -31,7 +32,7 @@ const SLOW_START_MS = 1000;
 /**
  * For how long each line was held back, against the one that was the fastest.
  *
- * @param {Line[]} lines
+ * @param {ProbeLine[]} lines
  * @returns {number[]} In milliseconds.
  */
 export function measureDelays(lines) {
@@ -49,7 +50,8 @@ export function measureDelays(lines) {
 export function classifyArrivals({ everyMs, lines }) {
   const held = measureDelays(lines);
   const heldMs = Math.max(...held);
-  const bursts = 1 + lines.slice(1).filter(({ at }, i) => at - lines[i].at > everyMs / 4).length;
+  const gaps = lines.slice(1).map(({ at }, i) => at - (lines[i]?.at ?? at));
+  const bursts = 1 + gaps.filter((ms) => ms > everyMs / 4).length;
   const late = held.filter((ms) => ms > Math.max(JITTER_MS, everyMs / 2)).length;
   if (late >= lines.length * MOST) return { kind: bursts === 1 ? "end" : "held", heldMs, bursts };
   return { kind: heldMs > Math.max(JITTER_MS, everyMs) ? "unsteady" : "live", heldMs, bursts };
@@ -105,7 +107,7 @@ export function createVerdict({ stream, unasked = null, large = null, roundTripM
         "proxy ignore or remove the header.",
     );
   }
-  const startMs = stream.lines[0].at;
+  const startMs = stream.lines[0]?.at ?? 0;
   if (roundTripMs !== null && startMs - roundTripMs > SLOW_START_MS) {
     text.push(
       `The stream was slow to begin, though: its first line took ${

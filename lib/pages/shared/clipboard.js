@@ -1,30 +1,42 @@
+// @ts-check
 /**
- * Copies text.
+ * Copies text to the clipboard.
  *
  * @module
  */
 
 import { element } from "./elements.js";
 
-/** How long a button says that it has copied, in milliseconds. */
+/** How long a button shows the result, in milliseconds. */
 const FEEDBACK_MS = 1500;
 
 /**
- * Copies a text and lets the button say so for a moment.
+ * Copies a text, and shows the result in the button for a moment.
  *
  * @param {HTMLButtonElement} button The button that was pressed.
- * @param {string} text What to copy.
+ * @param {string} text
  */
 export async function copy(button, text) {
-  const isCopied = await navigator.clipboard?.writeText(text).then(() => true, () => false) ||
-    copyBySelection(text, button);
-  const before = button.dataset.label ??= button.textContent;
+  const isCopied = await copyByClipboard(text) || copyBySelection(text, button);
+  const { dataset } = button;
+  const label = dataset["label"] ??= button.textContent;
   button.textContent = isCopied ? "Copied" : "Copy failed";
-  clearTimeout(Number(button.dataset.timer));
-  button.dataset.timer = String(setTimeout(() => button.textContent = before, FEEDBACK_MS));
+  clearTimeout(Number(dataset["timer"]));
+  dataset["timer"] = String(setTimeout(() => button.textContent = label, FEEDBACK_MS));
 }
 
-/** The clipboard itself is only there for pages by HTTPS and on this machine. */
+/** @param {string} text */
+async function copyByClipboard(text) {
+  // Browsers have it over HTTPS and on this machine only.
+  const clipboard = /** @type {Clipboard | undefined} */ (navigator.clipboard);
+  if (!clipboard) return false;
+  return await clipboard.writeText(text).then(() => true, () => false);
+}
+
+/**
+ * @param {string} text
+ * @param {HTMLButtonElement} button Gets the focus back.
+ */
 function copyBySelection(text, button) {
   const area = element("textarea", { class: "hidden", "aria-hidden": "true" });
   area.value = text;

@@ -1,17 +1,23 @@
+// @ts-check
 /**
- * The rows of the viewer, one for each event or notice.
+ * The rows of a list of events, one for each entry.
  *
  * @module
  */
 
-import { colored, element } from "./elements.js";
+import { copy } from "./clipboard.js";
+import { element } from "./elements.js";
 import { formatJson, parseJson, tokenizeJson } from "./json.js";
 
-/** How many lines of a payload are seen at first, and up to how many nothing is cut off. */
+/** @typedef {import("./entry.js").Entry} Entry */
+/** @typedef {import("./entry.js").EventEntry} EventEntry */
+/** @typedef {import("./entry.js").NoticeEntry} NoticeEntry */
+
+/** Lines of a payload that are shown at first, and the length up to which all of them are. */
 const LINES = 12;
 const MAX_LINES = 16;
 
-/** How much of a line is seen at first, in characters. */
+/** Characters of a line that are shown at first. */
 const LINE_CHARS = 1000;
 
 const timeFormat = new Intl.DateTimeFormat("en-GB", {
@@ -22,23 +28,52 @@ const timeFormat = new Intl.DateTimeFormat("en-GB", {
 });
 const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
-/** The entry of each row, for its buttons. */
+/**
+ * The entry of each row.
+ *
+ * @type {WeakMap<Element, Entry>}
+ */
 const entries = new WeakMap();
 
-/** Makes an entry's row. */
+/**
+ * Creates the row of an entry.
+ *
+ * @param {Entry} entry
+ * @param {(channel: string) => number} seriesOf Returns the number of a channel's color.
+ */
 export function createRow(entry, seriesOf) {
   const row = entry.kind === "event" ? eventRow(entry, seriesOf) : noticeRow(entry);
   entries.set(row, entry);
   return row;
 }
 
-/** The entry of the row that an element is in. */
-export function entryOf(target) {
-  return entries.get(target.closest("li"));
+/**
+ * Handles a click in a list of rows: copies an event, or shows its whole payload.
+ *
+ * @param {MouseEvent} click
+ */
+export function handleRowClick({ target }) {
+  const button = target instanceof Element ? target.closest("button") : null;
+  const row = button?.closest("li");
+  if (!button || !row) return;
+  const entry = entries.get(row);
+  if (entry?.kind !== "event") return;
+  if (button.dataset["action"] === "copy") copy(button, describeEvent(entry));
+  if (button.dataset["action"] === "all") showAll(row, entry, button);
 }
 
-/** An event as one JSON text, to be copied. */
-export function describeEvent({ id, channel, time, payload }) {
+/**
+ * Shows the time of a row's event again, after it was changed.
+ *
+ * @param {Element} row
+ */
+export function refreshTime(row) {
+  const entry = entries.get(row);
+  if (entry) row.querySelector("time")?.replaceWith(timeElement(entry));
+}
+
+/** @param {EventEntry} event */
+function describeEvent({ id, channel, time, payload }) {
   return JSON.stringify(
     { id, channel, time: new Date(time).toISOString(), payload: parseJson(payload) },
     null,
@@ -46,26 +81,28 @@ export function describeEvent({ id, channel, time, payload }) {
   );
 }
 
-/** Shows all of a payload in place of its beginning. */
-export function showAll(button) {
-  const { payload } = entryOf(button);
-  const code = button.parentElement.querySelector("pre code");
-  code.replaceChildren(...colored(tokenizeJson(formatJson(payload))));
-  code.parentElement.focus();
+/**
+ * @param {Element} row
+ * @param {EventEntry} event
+ * @param {HTMLButtonElement} button
+ */
+function showAll(row, { payload }, button) {
+  const pre = row.querySelector("pre");
+  pre?.replaceChildren(element("code", {}, ...highlight(formatJson(payload))));
+  pre?.focus();
   button.remove();
 }
 
-/** Shows an event's time anew. */
-export function refreshTime(row) {
-  row.querySelector("time").replaceWith(timeOf(entries.get(row)));
-}
-
+/**
+ * @param {EventEntry} event
+ * @param {(channel: string) => number} seriesOf
+ */
 function eventRow(event, seriesOf) {
   const text = formatJson(event.payload);
   const { beginning, rest } = cut(text);
   const row = element(
     "li",
-    { class: event.origin === "news" ? "row" : "row is-history", "data-id": event.id },
+    { class: event.origin === "live" ? "row" : "row is-history", "data-id": event.id },
     element(
       "div",
       { class: "row-head" },
@@ -75,9 +112,9 @@ function eventRow(event, seriesOf) {
         element("span", { class: `swatch series-${seriesOf(event.channel)}` }),
         event.channel,
       ),
-      timeOf(event),
+      timeElement(event),
       element("code", { class: "id" }, event.id),
-      ...(event.origin === "news" ? [] : [element("span", { class: "tag" }, event.origin)]),
+      ...(event.origin === "live" ? [] : [element("span", { class: "tag" }, event.origin)]),
       element(
         "button",
         {
@@ -92,7 +129,7 @@ function eventRow(event, seriesOf) {
     element(
       "pre",
       { class: "payload", tabindex: "-1" },
-      element("code", {}, ...colored(tokenizeJson(beginning))),
+      element("code", {}, ...highlight(beginning)),
     ),
   );
   if (rest > 0) {
@@ -102,27 +139,42 @@ function eventRow(event, seriesOf) {
   return row;
 }
 
+/** @param {string} text */
 function cut(text) {
   const lines = text.split("\n", MAX_LINES + 1);
-  const seen = lines.length > MAX_LINES ? lines.slice(0, LINES) : lines;
-  const beginning = seen.map((line) => line.slice(0, LINE_CHARS)).join("\n");
+  const shown = lines.length > MAX_LINES ? lines.slice(0, LINES) : lines;
+  const beginning = shown.map((line) => line.slice(0, LINE_CHARS)).join("\n");
   return { beginning, rest: text.length - beginning.length };
 }
 
-function noticeRow({ kind, time, text }) {
+/**
+ * JSON text as nodes, each token in its color.
+ *
+ * @param {string} text
+ */
+function highlight(text) {
+  return tokenizeJson(text).map(({ kind, text }) => {
+    return kind === "mark" ? text : element("span", { class: `json-${kind}` }, text);
+  });
+}
+
+/** @param {NoticeEntry} notice */
+function noticeRow(notice) {
   return element(
     "li",
-    { class: `notice is-${kind}` },
-    element("span", {}, text),
-    timeOf({ time, isPublishTime: false }),
+    { class: `notice is-${notice.kind}` },
+    element("span", {}, notice.text),
+    timeElement(notice),
   );
 }
 
-function timeOf({ time, isPublishTime }) {
-  const date = new Date(time);
+/** @param {Entry} entry */
+function timeElement(entry) {
+  const date = new Date(entry.time);
   const iso = date.toISOString();
   const isToday = date.toDateString() === new Date().toDateString();
   const day = isToday ? "" : `${dayFormat.format(date)} `;
+  const isPublishTime = entry.kind === "event" && entry.isPublishTime;
   const title = `${isPublishTime ? "Published" : "Arrived"} at ${iso}`;
   return element("time", { datetime: iso, title }, day + timeFormat.format(date));
 }

@@ -1,22 +1,22 @@
 // @ts-check
 /**
- * JSON for people: laid out, and with its numbers as they were sent.
+ * JSON for people: laid out, and with its numbers exactly as sent.
  *
  * @module
  */
 
-/** How long a value may be to stay on one line. */
+/** Longest value that stays on one line, in characters. */
 const MAX_LINE = 76;
 
 /**
- * What TypeScript's library does not know of `JSON` yet, and some browsers do not have.
+ * The `JSON` functions that TypeScript's library does not declare yet, and some browsers lack.
  *
  * @type {{ rawJSON?: (text: string) => unknown, isRawJSON?: (value: unknown) => boolean }}
  */
 const sourceJson = /** @type {object} */ (JSON);
 
 /**
- * A number that JavaScript would change keeps its own digits, where the browser can do so.
+ * Reviver that keeps the digits of a number which JavaScript would change, if the browser can.
  *
  * @param {string} _key
  * @param {unknown} value
@@ -29,10 +29,11 @@ function keepDigits(_key, value, context) {
 }
 
 /**
- * Reads JSON so that writing it again gives the same numbers.
+ * Parses JSON so that `JSON.stringify()` writes the same numbers.
  *
- * @param {string} text The JSON text.
- * @throws {SyntaxError} If it is none.
+ * @param {string} text
+ * @returns {unknown}
+ * @throws {SyntaxError} If the text is invalid.
  *
  * @example
  * ```ts
@@ -48,8 +49,7 @@ export function parseJson(text) {
 /**
  * Lays JSON out: each object and array on one line if it is short, else on several.
  *
- * @param {string} text The JSON text. Other text is returned as it is.
- * @returns {string} The same value, laid out.
+ * @param {string} text JSON text. Any other text is returned unchanged.
  *
  * @example
  * ```ts
@@ -84,10 +84,10 @@ function layOut(value, indent) {
 }
 
 /**
- * Takes laid-out JSON apart into its tokens, to be coloured.
+ * Splits laid-out JSON into its tokens, for syntax coloring. Their texts together are the text.
  *
  * @param {string} text JSON text.
- * @returns {{ kind: "key" | "string" | "number" | "word" | "mark", text: string }[]} The tokens.
+ * @returns {{ kind: "key" | "string" | "number" | "word" | "mark", text: string }[]}
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What a stream's state and notices are called.
+ * Sentences about a stream's state and notices.
  *
  * @module
  */
@@ -16,10 +16,10 @@ export const STATE_LABELS = {
 };
 
 /**
- * A number of things.
+ * Formats a count with its noun.
  *
- * @param {number} count How many.
- * @param {string} one What one of them is called.
+ * @param {number} count
+ * @param {string} one The noun in the singular.
  *
  * @example
  * ```ts
@@ -34,9 +34,9 @@ export function plural(count, one) {
 }
 
 /**
- * What a gap says.
+ * Describes a gap.
  *
- * @param {string} data The data of a `runnel.gap`.
+ * @param {string} data Data of a `runnel.gap` event.
  *
  * @example
  * ```ts
@@ -49,6 +49,7 @@ export function plural(count, one) {
  * ```
  */
 export function describeGap(data) {
+  /** @type {{ missed: number | null, reason: string }} */
   const { missed, reason } = JSON.parse(data);
   if (missed === null) {
     return "Events may be missing here: the log does not know the last event ID. " +
@@ -64,11 +65,11 @@ export function describeGap(data) {
 }
 
 /**
- * What the line between history and news says.
+ * Describes the line between replayed and live events.
  *
- * @param {number} replayed How many events came before it.
- * @param {number} reconnects How often the stream was opened again.
- * @param {boolean} hasHistory Whether there are events below it.
+ * @param {number} replayed Number of events that the stream sent before it.
+ * @param {number} reconnects Number of times that the stream was opened again.
+ * @param {boolean} hasHistory Whether there are events below the line.
  *
  * @example
  * ```ts

@@ -1,5 +1,6 @@
+// @ts-check
 /**
- * Asks for a token, in the page.
+ * Asks the user for a token, in the page.
  *
  * @module
  */
@@ -8,18 +9,25 @@ import { byId, element } from "./elements.js";
 import { Refusal } from "./refusal.js";
 
 /**
- * Makes what asks for a token: nothing is seen of it until then.
+ * Creates a form that asks for a token. It is not in the page before that.
  *
- * @param {string} id The ID of the element that it appears in.
- * @returns {(why: string) => Promise<string>} Asks; rejects if there is none.
+ * @param {string} id ID of the element that it appears in.
+ * @returns {(why: string) => Promise<string>} Asks, and resolves with the token; rejects with a
+ *   {@linkcode Refusal} if the user enters none. Simultaneous callers share one form.
  */
 export function createTokenForm(id) {
   const host = byId(id);
-  let asked = null;
-  return (why) => asked ??= ask(host, why).finally(() => asked = null);
+  /** @type {Promise<string> | null} */
+  let pending = null;
+  return (why) => pending ??= ask(host, why).finally(() => pending = null);
 }
 
+/**
+ * @param {HTMLElement} host
+ * @param {string} why
+ */
 function ask(host, why) {
+  /** @type {PromiseWithResolvers<string>} */
   const { promise, resolve, reject } = Promise.withResolvers();
   const input = element("input", {
     id: "token-input",

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What a newcomer copies from the start page.
+ * Commands and programs to copy from the start page.
  *
  * @module
  */
@@ -9,7 +9,7 @@ const LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
 const ID_LENGTH = 10;
 
 /**
- * Makes a pipeline ID that nobody has yet.
+ * Creates a random pipeline ID.
  *
  * @example
  * ```ts
@@ -24,10 +24,21 @@ export function createPipelineId() {
 }
 
 /**
- * The samples.
+ * A text to copy.
  *
- * @param {string} origin Where the service is reached.
- * @param {string} pipeline The pipeline's ID.
+ * @typedef {object} Snippet
+ * @property {string} name Identifier in the document.
+ * @property {string} title
+ * @property {string} about A sentence or two for people.
+ * @property {string} code
+ */
+
+/**
+ * Creates the snippets of a pipeline.
+ *
+ * @param {string} origin Origin of the service.
+ * @param {string} pipeline Pipeline ID.
+ * @returns {Snippet[]}
  *
  * @example
  * ```ts

@@ -1,64 +1,66 @@
+// @ts-check
 /**
  * The start page: `GET /`.
  *
  * @module
  */
 
-import { copy } from "../shared/clipboard.js";
-import { byId, element, setText } from "../shared/elements.js";
-import { createRow, describeEvent, entryOf, showAll } from "../shared/event_rows.js";
 import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
-import { createPipelineId, createSnippets } from "./snippets.js";
+import { copy } from "../shared/clipboard.js";
+import { byId, element, setText } from "../shared/elements.js";
+import { createRow, handleRowClick } from "../shared/event_rows.js";
 import { STATE_LABELS } from "../shared/messages.js";
 import { createTokenForm } from "../shared/token_form.js";
+import { createPipelineId, createSnippets } from "./snippets.js";
 
-/** How many of the events that arrive are shown. */
-const ARRIVALS = 5;
+/** Number of arrived events that are shown. */
+const MAX_ARRIVALS = 5;
 
 const askToken = createTokenForm("token");
 const arrivals = byId("arrivals");
-let client = null;
-let stream = null;
-
-byId("renew").addEventListener("click", () => use(createPipelineId()));
-byId("send").addEventListener("click", send);
-arrivals.addEventListener("click", ({ target }) => {
-  const button = target.closest("button");
-  if (button?.dataset.action === "copy") copy(button, describeEvent(entryOf(button)));
-  if (button?.dataset.action === "all") showAll(button);
-});
-addEventListener("online", () => stream.retryNow());
-// The address keeps the ID, so that a reload does not make another one.
+const sendButton = byId("send", HTMLButtonElement);
+// The address keeps the ID, so that a reload does not create another one.
 const [kept] = /p_[\w-]{1,62}$/.exec(location.hash) ?? [];
-use(kept ?? createPipelineId());
+let { client, stream } = openPipeline(kept ?? createPipelineId());
 
-function use(pipeline) {
+byId("renew").addEventListener("click", () => {
+  stream.close();
+  ({ client, stream } = openPipeline(createPipelineId()));
+});
+sendButton.addEventListener("click", send);
+arrivals.addEventListener("click", handleRowClick);
+addEventListener("online", () => stream.retryNow());
+
+/**
+ * Shows a pipeline and opens its stream.
+ *
+ * @param {string} pipeline
+ */
+function openPipeline(pipeline) {
   history.replaceState(null, "", `#${pipeline}`);
-  client = new PipelineClient(pipeline, askToken);
+  const client = new PipelineClient(pipeline, askToken);
   setText("pipeline", pipeline);
-  byId("live").href = client.path;
-  byId("snippets").replaceChildren(...createSnippets(location.origin, pipeline).map(showSnippet));
+  byId("live", HTMLAnchorElement).href = client.path;
+  const snippets = createSnippets(location.origin, pipeline);
+  byId("snippets").replaceChildren(...snippets.map(createCard));
   arrivals.replaceChildren();
   byId("empty").hidden = false;
   setText("sent", "");
-  stream?.close();
-  stream = follow(client);
-}
-
-function follow(client) {
   const stream = new LiveStream({
     open: (lastEventId) => client.openStream(lastEventId),
     onEvents: (events) => events.forEach(receive),
     onState: showState,
   });
   stream.run();
-  return stream;
+  return { client, stream };
 }
 
+/** @param {import("../client/event_stream_parser.js").StreamedEvent} event */
 function receive({ id, type, data }) {
   if (type.startsWith("runnel.")) return;
   byId("empty").hidden = true;
+  /** @type {import("../shared/entry.js").EventEntry} */
   const event = {
     kind: "event",
     id,
@@ -66,33 +68,34 @@ function receive({ id, type, data }) {
     payload: data,
     time: Date.now(),
     isPublishTime: false,
-    origin: "news",
+    origin: "live",
   };
   arrivals.prepend(createRow(event, () => 0));
-  if (arrivals.children.length > ARRIVALS) arrivals.lastElementChild.remove();
+  if (arrivals.children.length > MAX_ARRIVALS) arrivals.lastElementChild?.remove();
 }
 
+/** @param {import("../client/live_stream.js").StreamState} state */
 function showState(state) {
-  byId("state").dataset.state = state.name;
+  byId("state").dataset["state"] = state.name;
   const more = state.name === "refused" ? `: ${state.reason}` : "";
   setText("state-text", STATE_LABELS[state.name] + more);
 }
 
 async function send() {
-  const button = byId("send");
-  button.disabled = true;
+  sendButton.disabled = true;
   try {
     const id = await client.send("events", '{"name":"Luke Skywalker"}');
     setText("sent", `Accepted as ${id}.`);
     setText("send", "Send another event");
   } catch (error) {
-    setText("sent", `Not sent: ${error.message}`);
+    setText("sent", `Not sent: ${error instanceof Error ? error.message : error}`);
   } finally {
-    button.disabled = false;
+    sendButton.disabled = false;
   }
 }
 
-function showSnippet({ name, title, about, code }) {
+/** @param {import("./snippets.js").Snippet} snippet */
+function createCard({ name, title, about, code }) {
   const button = element("button", { type: "button", "aria-label": `Copy: ${title}` }, "Copy");
   button.addEventListener("click", () => copy(button, code));
   return element(

@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * Keeps the newest of many things within fixed limits.
+ * A list that keeps its newest items within fixed limits.
  *
  * @module
  */
 
 /**
- * The newest items, as many as fit.
+ * A list that drops its oldest items when they are too many or too heavy together.
  *
  * @template T
  */
@@ -14,17 +14,15 @@ export class BoundedList {
   #maxItems;
   #maxWeight;
   #weigh;
-  /** Those before `#start` are gone. @type {T[]} */
+  /** Items before `#start` are dropped. @type {T[]} */
   #items = [];
   #start = 0;
   #weight = 0;
 
   /**
-   * Makes an empty one.
-   *
-   * @param {number} maxItems How many items it keeps at most.
-   * @param {number} maxWeight How much they weigh together at most; the newest is kept always.
-   * @param {(item: T) => number} weigh What an item weighs.
+   * @param {number} maxItems
+   * @param {number} maxWeight Maximum total weight. The newest item is kept even if it is heavier.
+   * @param {(item: T) => number} weigh Returns the weight of an item.
    */
   constructor(maxItems, maxWeight, weigh) {
     this.#maxItems = maxItems;
@@ -32,7 +30,7 @@ export class BoundedList {
     this.#weigh = weigh;
   }
 
-  /** How many items there are. @returns {number} */
+  /** Number of items. @returns {number} */
   get size() {
     return this.#items.length - this.#start;
   }
@@ -40,8 +38,8 @@ export class BoundedList {
   /**
    * Adds an item.
    *
-   * @param {T} item The item.
-   * @returns {T[]} The oldest items, which had to go for it.
+   * @param {T} item
+   * @returns {T[]} The oldest items, which were dropped for it.
    *
    * @example
    * ```ts
@@ -61,13 +59,13 @@ export class BoundedList {
     while (this.size > 1 && (this.size > this.#maxItems || this.#weight > this.#maxWeight)) {
       this.#weight -= this.#weigh(/** @type {T} */ (this.#items[this.#start++]));
     }
-    const gone = this.#items.slice(start, this.#start);
-    // Moving all items for each that goes would cost more than the memory does.
+    const dropped = this.#items.slice(start, this.#start);
+    // To move all items for each dropped one would cost more than the memory does.
     if (this.#start > this.size) {
       this.#items = this.#items.slice(this.#start);
       this.#start = 0;
     }
-    return gone;
+    return dropped;
   }
 
   /** Drops all items. */
@@ -76,7 +74,7 @@ export class BoundedList {
     this.#start = this.#weight = 0;
   }
 
-  /** The items, newest first. @returns {Generator<T>} */
+  /** Iterates over the items, newest first. @returns {Generator<T>} */
   *newestFirst() {
     for (let i = this.#items.length - 1; i >= this.#start; i--) {
       yield /** @type {T} */ (this.#items[i]);

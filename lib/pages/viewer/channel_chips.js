@@ -1,30 +1,56 @@
+// @ts-check
 /**
- * One chip for each channel, to filter by; its colour is the channel's in the chart.
+ * Filter buttons, one for each channel, in the color that the channel has in the chart.
  *
  * @module
  */
 
 import { element } from "../shared/elements.js";
 
-/** How many channels have a colour of their own. */
+/** Number of channels with a color of their own. */
 const COLORS = 6;
 
-/** How many channels have a chip. */
+/** Number of channels with a chip. */
 const MAX_CHIPS = 24;
 
-/** The chips. */
+/**
+ * A channel, and its chip if it has one.
+ *
+ * @typedef {object} Channel
+ * @property {number} series Number of its color.
+ * @property {number} count Events of the channel.
+ * @property {{ button: HTMLElement, count: HTMLElement } | null} chip
+ */
+
+/** The row of chips. */
 export class ChannelChips {
-  /** The channels that are picked; none for all. */
+  /**
+   * The picked channels; an empty set means all.
+   *
+   * @type {Set<string>}
+   */
   picked = new Set();
   #host;
   #onPick;
   #more = element("span", { class: "soft" });
   #all = element("button", { type: "button", class: "chip", "aria-pressed": "true" }, "All");
-  /** By channel, in the order in which they came. */
+  /**
+   * By name, in order of their first events.
+   *
+   * @type {Map<string, Channel>}
+   */
   #channels = new Map();
-  #touched = new Set();
+  /**
+   * Channels with events that {@linkcode ChannelChips.draw} has not shown yet.
+   *
+   * @type {Set<string>}
+   */
+  #changed = new Set();
 
-  /** Puts the first chip into an element. */
+  /**
+   * @param {HTMLElement} host
+   * @param {() => void} onPick Called when the picked channels have changed.
+   */
   constructor(host, onPick) {
     this.#host = host;
     this.#onPick = onPick;
@@ -32,7 +58,11 @@ export class ChannelChips {
     host.append(this.#all, this.#more);
   }
 
-  /** Counts an event of a channel. */
+  /**
+   * Counts an event.
+   *
+   * @param {string} name The event's channel.
+   */
   add(name) {
     let channel = this.#channels.get(name);
     if (!channel) {
@@ -40,24 +70,33 @@ export class ChannelChips {
       this.#channels.set(name, channel = { series, count: 0, chip: null });
     }
     channel.count++;
-    this.#touched.add(name);
+    this.#changed.add(name);
   }
 
-  /** The number of a channel's colour. */
+  /**
+   * Returns the number of a channel's color.
+   *
+   * @param {string} name
+   */
   seriesOf = (name) => this.#channels.get(name)?.series ?? COLORS;
 
-  /** Shows what was counted. */
+  /** Shows the counts. */
   draw() {
-    for (const name of this.#touched) {
+    for (const name of this.#changed) {
       const channel = this.#channels.get(name);
+      if (!channel) continue;
       if (!channel.chip && this.#host.children.length < MAX_CHIPS + 2) this.#addChip(name, channel);
       if (channel.chip) channel.chip.count.textContent = channel.count.toLocaleString("en");
     }
-    this.#touched.clear();
+    this.#changed.clear();
     const more = this.#channels.size - MAX_CHIPS;
     this.#more.textContent = more > 0 ? `and ${more.toLocaleString("en")} more` : "";
   }
 
+  /**
+   * @param {string} name
+   * @param {Channel} channel
+   */
   #addChip(name, channel) {
     const count = element("span", { class: "chip-count" });
     const button = element(
@@ -73,6 +112,7 @@ export class ChannelChips {
     channel.chip = { button, count };
   }
 
+  /** @param {string | null} name The channel to pick or unpick, or `null` for all. */
   #pick(name) {
     if (name === null) this.picked.clear();
     else if (!this.picked.delete(name)) this.picked.add(name);

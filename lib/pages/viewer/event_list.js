@@ -1,56 +1,35 @@
 // @ts-check
 /**
- * What the viewer keeps, and which of it is to be seen.
+ * The entries that the viewer keeps, with a filter and a pause.
  *
  * @module
  */
 
 import { BoundedList } from "./bounded_list.js";
 
-/**
- * An event, as the viewer keeps it.
- *
- * @typedef {object} ListedEvent
- * @property {"event"} kind
- * @property {string} id Its ID.
- * @property {string} channel Its channel.
- * @property {number} time When it was published, or arrived.
- * @property {boolean} isPublishTime Which of the two.
- * @property {string} payload Its payload as JSON text.
- * @property {"history" | "caught up" | "news"} origin When it happened: before the page came, while
- *   it was away, or while it was connected.
- */
+/** @typedef {import("../shared/entry.js").Entry} Entry */
+/** @typedef {import("../shared/entry.js").EventEntry} EventEntry */
 
 /**
- * Something that the stream says about itself.
- *
- * @typedef {object} Notice
- * @property {"live" | "gap"} kind
- * @property {number} time When it arrived.
- * @property {string} text What it says, for people.
- */
-
-/** @typedef {ListedEvent | Notice} Entry */
-
-/**
- * What has to change on the page.
+ * A change of the page.
  *
  * @typedef {object} Change
- * @property {boolean} isReset Whether what is on the page goes.
- * @property {Entry[]} entries What is put on top, newest first.
+ * @property {boolean} isReset Whether to remove all rows first.
+ * @property {Entry[]} entries Entries to add on top, newest first.
  */
 
-/** The kept entries with a filter and a pause. */
+/** The entries. They are numbered in the order in which they were added. */
 export class EventList {
   #maxRows;
   /** @type {BoundedList<{ entry: Entry, number: number }>} */
   #kept;
-  /** @type {(event: ListedEvent) => boolean} */
-  #keeps = () => true;
+  /** @type {(event: EventEntry) => boolean} */
+  #matchesFilter = () => true;
+  /** Number of the newest entry. */
   #newest = 0;
-  /** The newest that may be seen. */
+  /** Number of the newest entry that may be shown: the newest at the time of a pause. */
   #end = Infinity;
-  /** The newest that is on the page. */
+  /** Number of the newest entry that {@linkcode EventList.takeChange} has returned. */
   #shown = 0;
   #isReset = false;
   #matching = 0;
@@ -58,10 +37,8 @@ export class EventList {
   #waiting = 0;
 
   /**
-   * Makes an empty one.
-   *
-   * @param {{ maxEntries: number, maxChars: number, maxRows: number }} limits How much it keeps, in
-   *   entries and characters, and how many rows the page has at most.
+   * @param {{ maxEntries: number, maxChars: number, maxRows: number }} limits Maximum number of
+   *   entries that are kept, of characters in their payloads, and of rows in the page.
    */
   constructor({ maxEntries, maxChars, maxRows }) {
     this.#maxRows = maxRows;
@@ -70,22 +47,22 @@ export class EventList {
     });
   }
 
-  /** How many events are kept and not waiting. @returns {number} */
+  /** Number of kept events, without those that wait for the end of a pause. @returns {number} */
   get events() {
     return this.#events;
   }
 
-  /** How many of them the filter keeps. @returns {number} */
+  /** Number of these events that match the filter. @returns {number} */
   get matching() {
     return this.#matching;
   }
 
-  /** How many events came since the pause. @returns {number} */
+  /** Number of events that were added since the pause. @returns {number} */
   get waiting() {
     return this.#waiting;
   }
 
-  /** Whether it is paused. @returns {boolean} */
+  /** Whether the list is paused. @returns {boolean} */
   get isPaused() {
     return this.#end !== Infinity;
   }
@@ -98,7 +75,7 @@ export class EventList {
   /**
    * Adds an entry on top.
    *
-   * @param {Entry} entry The entry.
+   * @param {Entry} entry
    *
    * @example
    * ```ts
@@ -112,29 +89,29 @@ export class EventList {
    */
   add(entry) {
     const number = ++this.#newest;
-    for (const gone of this.#kept.push({ entry, number })) this.#count(gone, -1);
+    for (const dropped of this.#kept.push({ entry, number })) this.#count(dropped, -1);
     this.#count({ entry, number }, 1);
   }
 
-  /** @param {(event: ListedEvent) => boolean} keeps The new filter. */
-  filter(keeps) {
-    this.#keeps = keeps;
+  /** @param {(event: EventEntry) => boolean} matchesFilter The new filter. */
+  filter(matchesFilter) {
+    this.#matchesFilter = matchesFilter;
     this.#recount();
     this.#isReset = true;
   }
 
-  /** Shows nothing newer from here on; what comes waits. */
+  /** Stops showing new entries; they are kept, and wait. */
   pause() {
     this.#end = this.#newest;
   }
 
-  /** Shows what waited. */
+  /** Shows the entries that waited, and new ones again. */
   resume() {
     this.#end = Infinity;
     this.#recount();
   }
 
-  /** Drops what is seen; what waits goes on waiting. */
+  /** Drops the entries that may be shown; those that wait stay. */
   clear() {
     const waiting = [...this.#kept.newestFirst()].filter(({ number }) => number > this.#end);
     this.#kept.clear();
@@ -143,12 +120,12 @@ export class EventList {
     this.#isReset = true;
   }
 
-  /** Whether the page has to change. @returns {boolean} */
+  /** Whether {@linkcode EventList.takeChange} has something to return. @returns {boolean} */
   get hasChange() {
     return this.#isReset || this.#shown < Math.min(this.#newest, this.#end);
   }
 
-  /** What has to change on the page since the last time. @returns {Change} */
+  /** Returns the change of the page since the last call. @returns {Change} */
   takeChange() {
     const isReset = this.#isReset;
     const after = isReset ? 0 : this.#shown;
@@ -162,29 +139,29 @@ export class EventList {
     return { isReset, entries };
   }
 
-  /** The events that the filter keeps, newest first. @returns {Generator<ListedEvent>} */
+  /** Iterates over the events that match the filter, newest first. @returns {Generator<EventEntry>} */
   *matchingEvents() {
     for (const { entry, number } of this.#kept.newestFirst()) {
-      if (number > this.#end || entry.kind !== "event" || !this.#keeps(entry)) continue;
+      if (number > this.#end || entry.kind !== "event" || !this.#matchesFilter(entry)) continue;
       yield entry;
     }
   }
 
   /** @param {Entry} entry */
   #matches(entry) {
-    return entry.kind !== "event" || this.#keeps(entry);
+    return entry.kind !== "event" || this.#matchesFilter(entry);
   }
 
   /** @param {{ entry: Entry, number: number }} item @param {1 | -1} by */
   #count({ entry, number }, by) {
     if (entry.kind !== "event") return;
     if (number > this.#end) {
-      // One that waited and had to go still counts: somebody is to be told of it.
+      // An event that was dropped while it waited still counts, since the user is to know of it.
       if (by > 0) this.#waiting++;
       return;
     }
     this.#events += by;
-    if (this.#keeps(entry)) this.#matching += by;
+    if (this.#matchesFilter(entry)) this.#matching += by;
   }
 
   #recount() {

@@ -1,16 +1,18 @@
+// @ts-check
 /**
- * Draws events per second by channel.
+ * Bar chart of events per second by channel.
  *
  * @module
  */
 
-const SVG = "http://www.w3.org/2000/svg";
+import { svgElement } from "../shared/elements.js";
+
 const WIDTH = 300;
 const HEIGHT = 88;
 
-/** The bars are stacked in the order of the series. */
+/** The chart. The channels of an interval are stacked in the order of their series. */
 export class RateChart {
-  #svg = svg("svg", {
+  #svg = svgElement("svg", {
     class: "chart",
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     preserveAspectRatio: "none",
@@ -18,28 +20,32 @@ export class RateChart {
   });
   #seriesOf;
 
-  /** Puts an empty one into an element. */
+  /**
+   * @param {HTMLElement} host
+   * @param {(channel: string) => number} seriesOf Returns the number of a channel's color.
+   */
   constructor(host, seriesOf) {
     this.#seriesOf = seriesOf;
     host.append(this.#svg);
   }
 
   /**
-   * Draws it anew.
+   * Draws the chart anew.
    *
-   * @param {ReadonlyMap<string, number>[]} stretches Events per second, oldest first.
-   * @returns {{ now: number, peak: number }} What it shows, in numbers.
+   * @param {ReadonlyMap<string, number>[]} intervals Events per second by channel, oldest first.
+   * @returns {{ now: number, peak: number }} Total of the newest interval, and the highest total.
    */
-  draw(stretches) {
-    const totals = stretches.map((rates) =>
+  draw(intervals) {
+    const totals = intervals.map((rates) =>
       [...rates.values()].reduce((sum, rate) => sum + rate, 0)
     );
     const peak = Math.max(...totals);
     const now = totals.at(-1) ?? 0;
     const scale = (HEIGHT - 2) / Math.max(peak, 1);
-    const step = WIDTH / stretches.length;
+    const step = WIDTH / intervals.length;
     const bars = [];
-    for (const [index, rates] of stretches.entries()) {
+    for (const [index, rates] of intervals.entries()) {
+      /** @type {Map<number, number>} */
       const bySeries = new Map();
       for (const [channel, rate] of rates) {
         const series = this.#seriesOf(channel);
@@ -49,7 +55,7 @@ export class RateChart {
       for (const [series, rate] of [...bySeries].sort(([a], [b]) => a - b)) {
         const height = Math.max(1, rate * scale);
         y -= height;
-        bars.push(svg("rect", {
+        bars.push(svgElement("rect", {
           class: `series-${series}`,
           x: (index * step + 0.5).toFixed(2),
           y: y.toFixed(2),
@@ -58,31 +64,28 @@ export class RateChart {
         }));
       }
     }
-    const base = svg("rect", {
+    const base = svgElement("rect", {
       class: "chart-base",
-      x: "0",
-      y: String(HEIGHT - 1),
-      width: String(WIDTH),
-      height: "1",
+      x: 0,
+      y: HEIGHT - 1,
+      width: WIDTH,
+      height: 1,
     });
     this.#svg.replaceChildren(base, ...bars);
+    const [nowText, peakText] = [now, peak].map(formatRate);
     this.#svg.setAttribute(
       "aria-label",
-      `Events per second over the last 5 minutes: now ${formatRate(now)}, at most ${
-        formatRate(peak)
-      }.`,
+      `Events per second over the last 5 minutes: now ${nowText}, at most ${peakText}.`,
     );
     return { now, peak };
   }
 }
 
-/** A rate, for people. */
+/**
+ * Formats a rate for people.
+ *
+ * @param {number} rate
+ */
 export function formatRate(rate) {
   return rate.toLocaleString("en", { maximumFractionDigits: rate < 10 ? 1 : 0 });
-}
-
-function svg(name, attributes) {
-  const created = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
-  return created;
 }

@@ -1,46 +1,44 @@
 // @ts-check
 /**
- * Counts events by channel over the last minutes.
+ * Event rates by channel over the last minutes.
  *
  * @module
  */
 
-/** How many events of each channel fell into each of the last stretches of time. */
+/** Counts the events of each channel in each of the last intervals. */
 export class Rates {
-  #bucketMs;
-  #buckets;
-  /** By the number of its stretch: counts by channel. @type {Map<number, Map<string, number>>} */
+  #intervalMs;
+  #intervals;
+  /** Counts by channel, by the number of the interval. @type {Map<number, Map<string, number>>} */
   #counts = new Map();
 
   /**
-   * Makes an empty one.
-   *
-   * @param {number} bucketMs The length of a stretch in milliseconds.
-   * @param {number} buckets How many stretches are kept.
+   * @param {number} intervalMs Length of an interval, in milliseconds.
+   * @param {number} intervals Number of intervals that are kept.
    */
-  constructor(bucketMs, buckets) {
-    this.#bucketMs = bucketMs;
-    this.#buckets = buckets;
+  constructor(intervalMs, intervals) {
+    this.#intervalMs = intervalMs;
+    this.#intervals = intervals;
   }
 
   /**
    * Counts an event.
    *
    * @param {string} channel The event's channel.
-   * @param {number} time When it happened.
+   * @param {number} time When it was published or arrived, in milliseconds since 1970.
    */
   add(channel, time) {
-    const bucket = Math.floor(time / this.#bucketMs);
-    let counts = this.#counts.get(bucket);
-    if (!counts) this.#counts.set(bucket, counts = new Map());
+    const interval = Math.floor(time / this.#intervalMs);
+    let counts = this.#counts.get(interval);
+    if (!counts) this.#counts.set(interval, counts = new Map());
     counts.set(channel, (counts.get(channel) ?? 0) + 1);
   }
 
   /**
-   * The last stretches.
+   * Reads the last intervals, and drops older ones.
    *
-   * @param {number} now The time now.
-   * @returns {ReadonlyMap<string, number>[]} Events per second by channel, oldest stretch first.
+   * @param {number} now Current time, in milliseconds since 1970.
+   * @returns {ReadonlyMap<string, number>[]} Events per second by channel, oldest interval first.
    *
    * @example
    * ```ts
@@ -52,13 +50,14 @@ export class Rates {
    * ```
    */
   read(now) {
-    const newest = Math.floor(now / this.#bucketMs);
-    for (const bucket of this.#counts.keys()) {
-      if (bucket <= newest - this.#buckets) this.#counts.delete(bucket);
+    const newest = Math.floor(now / this.#intervalMs);
+    const oldest = newest - this.#intervals + 1;
+    for (const interval of this.#counts.keys()) {
+      if (interval < oldest) this.#counts.delete(interval);
     }
-    return Array.from({ length: this.#buckets }, (_, index) => {
-      const counts = this.#counts.get(newest - this.#buckets + 1 + index) ?? new Map();
-      return new Map([...counts].map(([name, count]) => [name, count * 1000 / this.#bucketMs]));
+    return Array.from({ length: this.#intervals }, (_, index) => {
+      const counts = this.#counts.get(oldest + index) ?? new Map();
+      return new Map([...counts].map(([name, count]) => [name, count * 1000 / this.#intervalMs]));
     });
   }
 }

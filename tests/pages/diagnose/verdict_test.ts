@@ -33,7 +33,7 @@ function seen(
     detail: "",
     type: "text/event-stream",
     encoding: "",
-    by: "",
+    proxies: "",
     protocol: "h2",
     ...rest,
   };

@@ -1,9 +1,10 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { type Entry, EventList, type ListedEvent } from "../../../lib/pages/viewer/event_list.js";
+import type { Entry, EventEntry } from "../../../lib/pages/shared/entry.js";
+import { EventList } from "../../../lib/pages/viewer/event_list.js";
 
 const LIMITS = { maxEntries: 10, maxChars: 1000, maxRows: 3 };
 
-function event(id: string, payload = "1"): ListedEvent {
+function event(id: string, payload = "1"): EventEntry {
   return {
     kind: "event",
     id,
@@ -11,7 +12,7 @@ function event(id: string, payload = "1"): ListedEvent {
     time: 0,
     isPublishTime: true,
     payload,
-    origin: "news",
+    origin: "live",
   };
 }
 

@@ -376,7 +376,7 @@ testInChromium("The viewer reads out news in one sentence every few seconds", as
   await live(tab);
   await tab.page.evaluate(`
     globalThis.said = [];
-    new MutationObserver(() => said.push(news.textContent)).observe(news, { childList: true });
+    new MutationObserver(() => said.push(announcement.textContent)).observe(announcement, { childList: true });
   `);
   for (let i = 0; i < 12; i++) {
     await pipeline.publish({});

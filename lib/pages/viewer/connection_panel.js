@@ -1,0 +1,69 @@
+// @ts-check
+/**
+ * The card that shows the state of the connection.
+ *
+ * @module
+ */
+
+import { byId, setText } from "../shared/elements.js";
+import { STATE_LABELS } from "../shared/messages.js";
+
+/** @typedef {import("../client/live_stream.js").LiveStream} LiveStream */
+
+/** @typedef {import("../client/live_stream.js").StreamState | { name: "needs-token" }} State */
+
+/** The card. */
+export class ConnectionPanel {
+  /** @type {State} */
+  #state = { name: "connecting" };
+  /** When the next attempt is made, in milliseconds since 1970. */
+  #retryAt = 0;
+
+  /** Whether the stream is live. */
+  get isLive() {
+    return this.#state.name === "live";
+  }
+
+  /**
+   * Shows a new state.
+   *
+   * @param {State} state
+   * @param {LiveStream | null} stream The stream, once it has been opened.
+   */
+  showState(state, stream) {
+    this.#state = state;
+    if (state.name === "waiting") this.#retryAt = Date.now() + state.ms;
+    byId("state").dataset["state"] = state.name;
+    const isReconnecting = state.name === "connecting" && stream?.lastReceivedAt;
+    setText("state-text", isReconnecting ? "Reconnecting" : STATE_LABELS[state.name]);
+    byId("retry").hidden = state.name !== "waiting" && state.name !== "refused";
+    this.refresh(stream);
+  }
+
+  /**
+   * Shows what changes without a new state.
+   *
+   * @param {LiveStream | null} stream
+   */
+  refresh(stream) {
+    setText("state-more", this.#explanation());
+    setText("reconnects", String(stream?.reconnects ?? 0));
+    setText("last-received", describeAge(stream?.lastReceivedAt));
+    setText("last-id", stream?.lastEventId || "none yet");
+  }
+
+  #explanation() {
+    if (this.#state.name === "refused") return this.#state.reason;
+    if (this.#state.name !== "waiting") return "";
+    const seconds = Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000));
+    return `Trying again in ${seconds} s.`;
+  }
+}
+
+/** @param {number | null | undefined} time */
+function describeAge(time) {
+  if (!time) return "not yet";
+  const seconds = Math.round((Date.now() - time) / 1000);
+  if (seconds < 2) return "just now";
+  return seconds < 120 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+}
