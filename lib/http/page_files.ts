@@ -1,13 +1,13 @@
 /**
- * The pages for people, and what they are made of: plain files in the folders
+ * The pages for people and the files that they load: plain files in the folders
  * of `pages/`.
  *
  * @module
  */
 
 /**
- * The folders that are served, and in them files alone: no name has a dot but
- * before its ending, so none leads elsewhere.
+ * The files that are served, by folder. A name has no dot except before its
+ * extension, so that no path leaves its folder.
  */
 const SERVED = /^(?:client|diagnose|shared|start|viewer)\/[a-z_]+\.([a-z]+)$/;
 

@@ -5,7 +5,7 @@ import { ServedService } from "../support/served_service.ts";
 import { watchedPage } from "../support/watched_page.ts";
 
 testInChromium(
-  "a stream that is opened as a page shows each event as soon as it comes",
+  "A stream that is opened as a page shows each event as soon as it arrives",
   async () => {
     await using service = await ServedService.start();
     await using stack = new AsyncDisposableStack();
@@ -14,11 +14,11 @@ testInChromium(
     await service.publish("p_a", "events", { name: "Luke <b>Skywalker</b> ✓" });
     await page.goto(`${service.url}/pipelines/p_a/sse`, { waitUntil: "commit" });
     const shown = () => page.evaluate<string>("document.body?.innerText ?? ''");
-    await eventually("the history shows", async () => (await shown()).includes("runnel.live"));
+    await eventually("the history is shown", async () => (await shown()).includes("runnel.live"));
     match(await shown(), /^data: \{"name":"Luke <b>Skywalker<\/b> ✓"\}$/m);
     const id = await service.publish("p_a", "events", 1);
-    await eventually("the event shows", async () => {
-      // Chromium shows what comes right after something else with what comes next.
+    await eventually("the event is shown", async () => {
+      // Chromium shows a chunk that follows another one closely together with the next.
       await service.publish("p_a", "events", 2);
       return (await shown()).includes(`\n\nid: ${id}\nevent: events\ndata: 1\n\n`);
     });

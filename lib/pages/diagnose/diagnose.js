@@ -6,9 +6,10 @@
  */
 
 import { byId, element, setText } from "../shared/elements.js";
+import { measureDelays } from "./arrivals.js";
 import { ArrivalChart } from "./chart.js";
 import { measureRoundTrip, runProbe } from "./probe.js";
-import { createVerdict, measureDelays } from "./verdict.js";
+import { createVerdict } from "./verdict.js";
 
 /** @typedef {import("./probe_result.js").ProbeResult} ProbeResult */
 
@@ -42,17 +43,19 @@ async function run() {
   byId("lines").replaceChildren();
   byId("facts").replaceChildren();
   const roundTripMs = await measureRoundTrip();
-  const [stream, unasked] = await Promise.all([
-    probe("A stream as all of ours are", {}),
-    probe("The same, but not asking proxies to pass it on at once", { asksNoBuffering: false }),
+  const [stream, withoutHeader] = await Promise.all([
+    probe("A stream with the usual headers", {}),
+    probe("The same without the header that asks proxies not to buffer", {
+      asksNoBuffering: false,
+    }),
   ]);
-  let decided = createVerdict({ stream, unasked, roundTripMs });
+  let decided = createVerdict({ stream, withoutHeader, roundTripMs });
   if (decided.advise && !stream.failure) {
     showVerdict("busy", "Listening once more …", [
       "Events are held back. Large lines show how much of them.",
     ]);
     const large = await probe("With large lines", { bytes: LARGE_BYTES });
-    decided = createVerdict({ stream, unasked, large, roundTripMs });
+    decided = createVerdict({ stream, withoutHeader, large, roundTripMs });
   }
   showVerdict(decided.tone, decided.title, decided.text);
   showLines(stream);
@@ -101,8 +104,8 @@ function showFacts({ lines: [first], protocol, encoding, proxies, status }, roun
       "of a page, or let a proxy speak HTTP/2"
     : "";
   const facts = {
-    "Passed on by": proxies || "nothing that gives its name",
-    "HTTP version": version ? version + few : "the browser does not say",
+    "Passed on by": proxies || "no server that gives its name",
+    "HTTP version": version ? version + few : "not reported by the browser",
     "Compressed": encoding || (status === 200 ? "no" : ""),
     "A small answer takes": roundTripMs === null ? "" : `${Math.round(roundTripMs)} ms`,
     "The first line took": first ? `${Math.round(first.at)} ms` : "",

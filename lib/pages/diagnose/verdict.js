@@ -1,61 +1,17 @@
 // @ts-check
 /**
- * Judges what was seen of probes, and puts it in words. The clocks of service
- * and browser differ, so only the spacing of what was sent and what arrived
- * counts.
+ * The verdict on probes, in words for people.
  *
  * @module
  */
 
+import { classifyArrivals, isBuffered } from "./arrivals.js";
+
+/** @typedef {import("./arrivals.js").ArrivalPattern} ArrivalPattern */
 /** @typedef {import("./probe_result.js").ProbeResult} ProbeResult */
-/** @typedef {import("./probe_result.js").ProbeLine} ProbeLine */
 
-/** The share of lines that have to be late, so that it is not one hiccup of a network. */
-const MOST = 0.4;
-
-/** What a network may be late by without being worth a word, in milliseconds. */
-const JITTER_MS = 250;
-
-/** How much longer than a small answer the first line may take, in milliseconds. */
+/** Time that the first line may take beyond that of a small answer, in milliseconds. */
 const SLOW_START_MS = 1000;
-
-/**
- * How lines arrived.
- *
- * @typedef {object} ArrivalPattern
- * @property {"live" | "unsteady" | "held" | "end"} kind As sent, with a hiccup, in bursts, or all
- *   of them at the end.
- * @property {number} heldMs For how long a line was held back at most, in milliseconds.
- * @property {number} bursts In how many bursts they arrived.
- */
-
-/**
- * For how long each line was held back, against the one that was the fastest.
- *
- * @param {ProbeLine[]} lines
- * @returns {number[]} In milliseconds.
- */
-export function measureDelays(lines) {
-  const late = lines.map(({ at, sent }) => at - sent);
-  const least = Math.min(...late);
-  return late.map((ms) => ms - least);
-}
-
-/**
- * Judges lines that all arrived.
- *
- * @param {Pick<ProbeResult, "everyMs" | "lines">} sighting
- * @returns {ArrivalPattern}
- */
-export function classifyArrivals({ everyMs, lines }) {
-  const held = measureDelays(lines);
-  const heldMs = Math.max(...held);
-  const gaps = lines.slice(1).map(({ at }, i) => at - (lines[i]?.at ?? at));
-  const bursts = 1 + gaps.filter((ms) => ms > everyMs / 4).length;
-  const late = held.filter((ms) => ms > Math.max(JITTER_MS, everyMs / 2)).length;
-  if (late >= lines.length * MOST) return { kind: bursts === 1 ? "end" : "held", heldMs, bursts };
-  return { kind: heldMs > Math.max(JITTER_MS, everyMs) ? "unsteady" : "live", heldMs, bursts };
-}
 
 /**
  * A verdict.
@@ -63,28 +19,26 @@ export function classifyArrivals({ everyMs, lines }) {
  * @typedef {object} Verdict
  * @property {"good" | "bad" | "unsure"} tone
  * @property {string} title The verdict in one sentence.
- * @property {string[]} text What it rests on and what it means, as paragraphs.
+ * @property {string[]} text Reasons and meaning, as paragraphs.
  * @property {boolean} advise Whether settings of a proxy would help.
  */
 
 /**
- * Puts the verdict in words.
+ * Creates the verdict.
  *
- * @param {object} seen
- * @param {ProbeResult} seen.stream A probe with the headers of a real stream.
- * @param {ProbeResult | null} [seen.unasked] One that does not ask proxies not to buffer.
- * @param {ProbeResult | null} [seen.large] One with large lines.
- * @param {number | null} [seen.roundTripMs] How long a small answer takes.
+ * @param {object} probes
+ * @param {ProbeResult} probes.stream A probe with the headers of a real stream.
+ * @param {ProbeResult | null} [probes.withoutHeader] One without `X-Accel-Buffering: no`.
+ * @param {ProbeResult | null} [probes.large] One with large lines.
+ * @param {number | null} [probes.roundTripMs] Time that a small answer takes, in milliseconds.
  * @returns {Verdict}
  */
-export function createVerdict({ stream, unasked = null, large = null, roundTripMs = null }) {
+export function createVerdict({ stream, withoutHeader = null, large = null, roundTripMs = null }) {
   if (stream.failure) return failureVerdict(stream);
   const pattern = classifyArrivals(stream);
-  if (pattern.kind === "held" || pattern.kind === "end") {
-    return heldBackVerdict(stream, pattern, large);
-  }
+  if (isBuffered(pattern)) return heldBackVerdict(stream, pattern, large);
   const text = [];
-  if (pattern.kind === "live") {
+  if (pattern.kind === "steady") {
     text.push(
       "Lines came one by one, at the pace at which the service sent them, give or take " +
         `${Math.round(pattern.heldMs)} ms. Nothing between the service and this browser ` +
@@ -92,41 +46,38 @@ export function createVerdict({ stream, unasked = null, large = null, roundTripM
     );
   } else {
     text.push(
-      `Once, nothing came for a while: a line was late by ${formatSeconds(pattern.heldMs)}. The ` +
-        "others came as they were sent, so this is the network or a busy machine rather than " +
-        "a buffer. Run the test again to be sure.",
+      `Nothing arrived for a while: one line was late by ${formatSeconds(pattern.heldMs)}. The ` +
+        "others arrived as they were sent, so the cause is the network or a busy machine rather " +
+        "than a buffer. Run the test again to be sure.",
     );
   }
-  if (unasked && !unasked.failure && ["held", "end"].includes(classifyArrivals(unasked).kind)) {
+  const control = withoutHeader && !withoutHeader.failure ? classifyArrivals(withoutHeader) : null;
+  if (control && isBuffered(control)) {
     text.push(
-      "A proxy on the way does buffer answers, but not our streams: it heeds their header " +
+      "A proxy on the way buffers answers, but not Runnel's streams: it respects their header " +
         "X-Accel-Buffering: no. The same stream without that header was held back for " +
-        `${
-          formatSeconds(classifyArrivals(unasked).heldMs)
-        }. Nothing has to be done; just do not have the ` +
-        "proxy ignore or remove the header.",
+        `${formatSeconds(control.heldMs)}. You need not change anything, as long as the proxy ` +
+        "neither ignores nor removes the header.",
     );
   }
   const startMs = stream.lines[0]?.at ?? 0;
   if (roundTripMs !== null && startMs - roundTripMs > SLOW_START_MS) {
     text.push(
-      `The stream was slow to begin, though: its first line took ${
-        formatSeconds(startMs)
-      }, where a ` +
-        `small answer takes ${Math.round(roundTripMs)} ms. If everything is late by the same ` +
-        "time, only the beginning shows it.",
+      `However, the stream started slowly: its first line took ${formatSeconds(startMs)}, while ` +
+        `a small answer takes ${Math.round(roundTripMs)} ms. If all events are late by the same ` +
+        "time, only the start shows it.",
     );
   }
   if (stream.encoding) {
     text.push(
       `Something on the way compresses the stream (${stream.encoding}), although its header ` +
         "says no-transform. It passes each event on at once, but compression is a common cause " +
-        "of streams that stall: better leave text/event-stream out of it.",
+        "of streams that stall: exclude text/event-stream from it.",
     );
   }
   return {
-    tone: pattern.kind === "live" ? "good" : "unsure",
-    title: pattern.kind === "live"
+    tone: pattern.kind === "steady" ? "good" : "unsure",
+    title: pattern.kind === "steady"
       ? "Events arrive as sent"
       : "Events arrive as sent, after a hiccup",
     text,
@@ -143,22 +94,22 @@ export function createVerdict({ stream, unasked = null, large = null, roundTripM
 function heldBackVerdict(stream, { kind, heldMs, bursts }, large) {
   const { length } = stream.lines;
   const text = [];
-  if (kind === "end") {
+  if (kind === "at-end") {
     text.push(
-      `All ${length} lines arrived together, when the service had ended the stream. This is ` +
+      `All ${length} lines arrived together, after the service had ended the stream. This is ` +
         "likely response buffering: a proxy collects the answer before it passes it on. A real " +
-        "stream does not end, so there events wait until enough of them have come, which may be " +
-        "never.",
+        "stream does not end, so its events wait until enough of them are collected, which may " +
+        "never happen.",
     );
   } else {
     text.push(
       `${length} lines arrived in ${bursts} bursts. This is likely response buffering: a proxy ` +
-        "collects what comes and passes it on from time to time.",
+        "collects events and passes them on from time to time.",
     );
   }
   text.push(
-    "Our streams ask not to be buffered (X-Accel-Buffering: no), so what holds them back does " +
-      "not heed that header or was told to ignore it.",
+    "Runnel's streams ask not to be buffered (X-Accel-Buffering: no), so the proxy that holds " +
+      "them back does not know that header or was told to ignore it.",
   );
   if (stream.encoding) {
     text.push(
@@ -169,9 +120,9 @@ function heldBackVerdict(stream, { kind, heldMs, bursts }, large) {
   if (large && !large.failure) text.push(describeBuffer(large));
   return {
     tone: "bad",
-    title: `Something on the way holds events back for ${kind === "end" ? "at least" : "about"} ${
-      formatSeconds(heldMs)
-    }`,
+    title: `Something on the way holds events back for ${
+      kind === "at-end" ? "at least" : "about"
+    } ${formatSeconds(heldMs)}`,
     text,
     advise: true,
   };
@@ -182,12 +133,12 @@ function describeBuffer(large) {
   const { kind, bursts } = classifyArrivals(large);
   const { length } = large.lines;
   const kib = Math.ceil(large.bytes / 1024);
-  if (kind === "live" || kind === "unsteady") {
-    return `Lines of ${kib} KiB came through at once: the buffer lets go as soon as it is full.`;
+  if (kind === "steady" || kind === "unsteady") {
+    return `Lines of ${kib} KiB arrived at once: a full buffer is passed on immediately.`;
   }
-  if (kind === "end") return `Even ${kib * length} KiB did not make it let go before the end.`;
+  if (kind === "at-end") return `Even ${kib * length} KiB were not passed on before the end.`;
   const about = Math.round(kib * length / bursts);
-  return `With lines of ${kib} KiB it let go ${bursts} times: the buffer takes about ${about} KiB.`;
+  return `Lines of ${kib} KiB arrived in ${bursts} bursts: the buffer holds about ${about} KiB.`;
 }
 
 /**
@@ -207,15 +158,17 @@ function failureVerdict({ failure, status, detail, type, lines }) {
     };
   }
   if (failure === "refused") {
-    const busy = status === 429 || status === 503;
+    const isTransient = status === 429 || status === 503;
     return {
       ...bad,
       title: `The stream was refused with status ${status}`,
       text: [
         detail ||
-        "The service did not say this in its own words, so it was likely a proxy: see whether " +
-          "it passes /pipelines/ on.",
-        busy ? "This passes: run the test again." : "An EventSource does not come back from this.",
+        "The refusal does not have the service's format, so it is likely a proxy's: check whether " +
+          "the proxy passes /pipelines/ on.",
+        isTransient
+          ? "This is temporary: run the test again."
+          : "An EventSource does not reconnect after this.",
       ],
     };
   }
@@ -224,20 +177,20 @@ function failureVerdict({ failure, status, detail, type, lines }) {
       ...bad,
       title: "The answer is not an event stream",
       text: [
-        `It came as ${type || "an unknown type"} instead of text/event-stream. Something on the ` +
-        "way changes the answer or gives one of its own, such as a page to log in.",
+        `It arrived as ${type || "an unknown type"} instead of text/event-stream. Something on ` +
+        "the way changes the answer or sends another one, such as a login page.",
       ],
     };
   }
   const last = lines.at(-1);
-  const came = last ? `${lines.length} of ${last.of} lines came` : "No line came";
+  const arrived = last ? `${lines.length} of ${last.of} lines arrived` : "No line arrived";
   if (failure === "silent") {
     return {
       ...bad,
       title: last ? "The stream went silent" : "Nothing arrived at all",
       text: [
-        `${came}, and the stream had not ended long after it should have. Something on the way ` +
-        "holds it back for longer than this test waits: likely response buffering.",
+        `${arrived}, and the stream had not ended long after it should have. Something on the ` +
+        "way holds it back for longer than this test waits: likely response buffering.",
       ],
       advise: true,
     };
@@ -248,15 +201,19 @@ function failureVerdict({ failure, status, detail, type, lines }) {
       ? `The connection was cut after ${formatSeconds(last.at)}`
       : "The connection was cut before the first line",
     text: [
-      `${came}. A proxy that limits how long an answer may take does that, and so does a service ` +
-      "that is just being stopped: run the test again. An EventSource comes back by itself and " +
-      "misses nothing, but a stream that is cut often is late often.",
+      `${arrived}. A proxy that limits the duration of an answer does this, and so does a ` +
+      "service that is being stopped: run the test again. An EventSource reconnects by itself " +
+      "and misses nothing, but a stream that is cut often is often late.",
     ],
     advise: true,
   };
 }
 
-/** @param {number} ms */
+/**
+ * Formats a duration in seconds: with one decimal below 10 seconds.
+ *
+ * @param {number} ms Duration in milliseconds.
+ */
 export function formatSeconds(ms) {
   const rounded = ms < 9950 ? (ms / 1000).toFixed(1).replace(/\.0$/, "") : Math.round(ms / 1000);
   return `${rounded} ${rounded === "1" ? "second" : "seconds"}`;

@@ -7,7 +7,7 @@
 
 import { element } from "./elements.js";
 
-/** How long a button shows the result, in milliseconds. */
+/** Time for which a button shows the result, in milliseconds. */
 const FEEDBACK_MS = 1500;
 
 /**

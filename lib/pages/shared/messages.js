@@ -60,7 +60,7 @@ export function describeGap(data) {
     ? "the history was cleared"
     : reason === "evicted"
     ? "the log keeps only the newest"
-    : "the log does not say why";
+    : "the reason is unknown";
   return `${what}: ${why}.`;
 }
 

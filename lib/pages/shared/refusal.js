@@ -5,7 +5,7 @@
  * @module
  */
 
-/** An answer that does not change when the request is repeated. */
+/** A refusal that does not change when the request is repeated. */
 export class Refusal extends Error {
   /** @override */
   name = "Refusal";

@@ -53,20 +53,21 @@ export function createSnippets(origin, pipeline) {
     {
       name: "watch",
       title: "Watch from a terminal",
-      about: "The newest 100 events come first, then each new one. Ctrl-C ends it.",
+      about: "The newest 100 events come first, then each new one. Ctrl-C stops the command.",
       code: `curl -N ${origin}/pipelines/${pipeline}/sse`,
     },
     {
       name: "curl",
       title: "Send from a terminal",
-      about: "The channel is the name that an event goes by; the payload is any JSON.",
+      about: "The channel is the name of the event, and the payload is any JSON value.",
       code: `curl ${origin}/ingest -H 'Content-Type: application/json' \\
   -d '{"pipeline":"${pipeline}","channel":"events","payload":{"name":"Luke Skywalker"}}'`,
     },
     {
       name: "workflow",
       title: "Send from a workflow",
-      about: "Save it as hello.js in the folder of Runnel; the first line says how to run it.",
+      about:
+        "Save it as hello.js in the folder of Runnel. The first line is the command that runs it.",
       code: `// deno task workflow hello.js --pipeline ${pipeline} --url ${origin}
 export default defineComponent({
   async run({ steps, $ }) {
@@ -80,7 +81,8 @@ export default defineComponent({
     {
       name: "page",
       title: "Receive in a web page",
-      about: "A listener hears the channel that it names; add one for each channel that you want.",
+      about:
+        "A listener receives the events of one channel. Add one for each channel that you want.",
       code: `const source = new EventSource("${origin}/pipelines/${pipeline}/sse");
 
 source.addEventListener("events", (event) => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { encodeComment, encodeEvent, encodeRetry } from "../../../lib/protocol/event_stream.ts";
 import { EventStreamParser } from "../../../lib/pages/client/event_stream_parser.js";
 
-Deno.test("EventStreamParser reads what encodeEvent wrote, however it is cut", () => {
+Deno.test("EventStreamParser.push() parses what encodeEvent() wrote, in pieces of any size", () => {
   const text = fc.string({ unit: "binary" }).map((text) => text.replace(/[\r\n\0]/g, ""));
   const written = fc.record({
     id: text,
@@ -33,7 +33,7 @@ Deno.test("EventStreamParser reads what encodeEvent wrote, however it is cut", (
   );
 });
 
-Deno.test("EventStreamParser takes every line end, cut anywhere", () => {
+Deno.test("EventStreamParser.push() accepts every line end, cut anywhere", () => {
   for (const end of ["\n", "\r", "\r\n"]) {
     const text = ["id: 1", "data: a", "data:b", "", "data: c", "", ""].join(end);
     for (let cut = 0; cut < text.length; cut++) {
@@ -46,7 +46,7 @@ Deno.test("EventStreamParser takes every line end, cut anywhere", () => {
   }
 });
 
-Deno.test("EventStreamParser moves its last event ID with a block that has no data", () => {
+Deno.test("EventStreamParser.lastEventId follows a block without data", () => {
   const decoder = new TextDecoder();
   const parser = new EventStreamParser("a-1");
   equal(parser.lastEventId, "a-1");
@@ -56,7 +56,7 @@ Deno.test("EventStreamParser moves its last event ID with a block that has no da
   equal(parser.lastEventId, "a-2");
 });
 
-Deno.test("EventStreamParser learns the reconnection time", () => {
+Deno.test("EventStreamParser.retryMs is the reconnection time of the stream", () => {
   const parser = new EventStreamParser();
   equal(parser.retryMs, null);
   parser.push(new TextDecoder().decode(encodeRetry(2837)));
@@ -64,7 +64,7 @@ Deno.test("EventStreamParser learns the reconnection time", () => {
   equal(parser.retryMs, 2837);
 });
 
-Deno.test("EventStreamParser passes over IDs with U+0000, and fields that it does not know", () => {
+Deno.test("EventStreamParser.push() ignores IDs with U+0000, and unknown fields", () => {
   const parser = new EventStreamParser();
   deepEqual(parser.push("id: a\nid: b\0\nnonsense\nfoo: bar\ndata\n\n"), [
     { id: "a", type: "message", data: "" },

@@ -6,7 +6,7 @@ const LIVE = 'id: a-2\nevent: runnel.live\ndata: {"replayed":0}\n\n';
 
 type Answer = string | Error;
 
-/** Runs a stream through answers, one for each time that it is opened, until they are over. */
+/** Runs a stream with one answer for each time that it is opened, until there are no more. */
 async function follow(
   answers: readonly Answer[],
   onRefused = (stream: LiveStream) => stream.retryNow(),
@@ -40,7 +40,7 @@ async function follow(
   return { stream, openedAfter, events, states, waits };
 }
 
-Deno.test("LiveStream comes back after the newest ID, and counts it", async () => {
+Deno.test("LiveStream resumes after the newest ID, and counts reconnects", async () => {
   const { stream, openedAfter, events, waits } = await follow([
     `retry: 300\n\n${LIVE}`,
     `id: a-3\ndata: 7\n\n${LIVE.replace("a-2", "a-3")}`,
@@ -52,7 +52,7 @@ Deno.test("LiveStream comes back after the newest ID, and counts it", async () =
   equal(stream.reconnects, 2);
 });
 
-Deno.test("LiveStream waits longer after each failure, and as asked once it was live", async () => {
+Deno.test("LiveStream waits longer after each failure, until it has been live", async () => {
   const failure = new TypeError("Failed to fetch");
   const { waits, states } = await follow([
     "retry: 100\n\n",
@@ -66,18 +66,18 @@ Deno.test("LiveStream waits longer after each failure, and as asked once it was 
   deepEqual(states.slice(0, 5), ["connecting", "catching-up", "waiting", "connecting", "waiting"]);
 });
 
-Deno.test("LiveStream stops at a refusal until it is told to try again", async () => {
+Deno.test("LiveStream stops at a refusal until retryNow() is called", async () => {
   const { states, waits } = await follow([new Refusal("No"), LIVE, ""]);
   deepEqual(states.slice(0, 4), ["connecting", "refused", "connecting", "catching-up"]);
   equal(waits.length, 1);
 });
 
-Deno.test("LiveStream that is closed at a refusal ends", async () => {
+Deno.test("LiveStream.close() ends a stream that was refused", async () => {
   const { states } = await follow([new Refusal("No"), LIVE], (stream) => stream.close());
   deepEqual(states, ["connecting", "refused"]);
 });
 
-Deno.test("LiveStream takes characters that are cut in two", async () => {
+Deno.test("LiveStream decodes characters that arrive in two pieces", async () => {
   const bytes = new TextEncoder().encode('data: "Padmé"\n\n');
   const read: string[] = [];
   const stream = new LiveStream({
@@ -95,14 +95,14 @@ Deno.test("LiveStream takes characters that are cut in two", async () => {
   deepEqual(read, ['"Padmé"']);
 });
 
-Deno.test("LiveStream that is closed while it opens leaves the stream", async () => {
-  const left = Promise.withResolvers<void>();
+Deno.test("LiveStream.close() cancels a stream that is being opened", async () => {
+  const canceled = Promise.withResolvers<void>();
   const stream: LiveStream = new LiveStream({
     open() {
       stream.close();
       const body = new ReadableStream({
         start: (controller) => controller.enqueue(new TextEncoder().encode("retry: 1\n\n")),
-        cancel: () => left.resolve(),
+        cancel: () => canceled.resolve(),
       });
       return Promise.resolve(new Response(body));
     },
@@ -110,5 +110,5 @@ Deno.test("LiveStream that is closed while it opens leaves the stream", async ()
     onState() {},
   });
   await stream.run();
-  await left.promise;
+  await canceled.promise;
 });

@@ -6,14 +6,14 @@ import { Nginx, systemNginx } from "../../support/nginx.ts";
 import { ServedService } from "../../support/served_service.ts";
 import { accessibilityViolations, watchedPage } from "../../support/watched_page.ts";
 
-/** A quick test: two seconds for each probe. */
+/** A quick test: each probe takes two seconds. */
 const QUICK = "/diagnose?every=200";
 
-/** One whose lines are far apart, for what makes an end before the second one. */
+/** A test whose lines are far apart, for a proxy that cuts the stream before the second line. */
 const SLOW = "/diagnose?every=1000";
 
 const AS_SENT = "Events arrive as sent";
-const HELD = /^Something on the way holds events back for (about|at least) \d/;
+const HELD_BACK = /^Something on the way holds events back for (about|at least) \d/;
 
 /** A service and a browser. */
 async function open(
@@ -27,7 +27,7 @@ async function open(
 /** Waits for the verdict and returns it. */
 async function verdict(page: Page): Promise<{ title: string; text: string; tone: string | null }> {
   await page.waitForSelector("#again:enabled");
-  // A machine that is busy with other tests has hiccups.
+  // A machine that is busy with other tests causes hiccups.
   for (let i = 0; i < 5 && (await page.innerText("#title")).includes("hiccup"); i++) {
     await page.click("#again");
     await page.waitForSelector("#again:enabled");
@@ -40,7 +40,7 @@ async function verdict(page: Page): Promise<{ title: string; text: string; tone:
 }
 
 testInChromium(
-  "/diagnose says that events arrive as sent where nothing is on the way",
+  "/diagnose says that events arrive as sent when there is no proxy",
   async () => {
     await using stack = new AsyncDisposableStack();
     const { service, browser } = await open(stack);
@@ -70,10 +70,11 @@ testInChromium(
   },
 );
 
+/** Settings of nginx, and the verdict on them. */
 interface Case {
   what: string;
   server: (pass: string) => string;
-  /** The same of another nginx, in front of it. */
+  /** Settings of another nginx in front of it. */
   front?: (pass: string) => string;
   path?: string;
   title: string | RegExp;
@@ -84,10 +85,10 @@ const COMPRESSED = "gzip on; gzip_types *; gzip_min_length 0;";
 
 const cases: Case[] = [
   {
-    what: "its defaults, which buffer but heed our header",
+    what: "its defaults, which buffer but respect X-Accel-Buffering",
     server: (pass) => `location / { ${pass} }`,
     title: AS_SENT,
-    text: /heeds their header X-Accel-Buffering/,
+    text: /respects their header X-Accel-Buffering/,
   },
   {
     what: "its buffering off",
@@ -96,7 +97,7 @@ const cases: Case[] = [
     text: /^Lines came one by one[^\n]*holds events back\.$/,
   },
   {
-    what: "HTTP/1.1 to us, with which its buffer passes each chunk on",
+    what: "HTTP/1.1 to the service, with which its buffer passes each chunk on",
     server: (pass) =>
       `location / { ${pass} proxy_http_version 1.1; proxy_set_header Connection ""; }`,
     title: AS_SENT,
@@ -109,49 +110,49 @@ const cases: Case[] = [
     text: /compresses the stream \(gzip\)/,
   },
   {
-    what: "our header ignored",
+    what: "X-Accel-Buffering ignored",
     server: (pass) => `location / { ${pass} proxy_ignore_headers X-Accel-Buffering; }`,
-    title: HELD,
+    title: HELD_BACK,
     text:
-      /All 10 lines arrived together.*the buffer (takes about \d+ KiB|lets go).*See what to set/s,
+      /All 10 lines arrived together.*(the buffer holds about \d+ KiB|a full buffer is passed on).*See what to set/s,
   },
   {
-    what: "our header ignored for the streams alone",
+    what: "X-Accel-Buffering ignored for the streams only",
     server: (pass) =>
       `location / { ${pass} proxy_buffering off; }
        location ~ ^/pipelines/[^/]+/sse$ { ${pass} proxy_ignore_headers X-Accel-Buffering; }`,
-    title: HELD,
+    title: HELD_BACK,
     text: /All 10 lines arrived together/,
   },
   {
-    what: "another nginx in front, which our header does not reach",
+    what: "another nginx in front, which X-Accel-Buffering does not reach",
     server: (pass) => `location / { ${pass} proxy_buffering off; }`,
     front: (pass) => `location / { ${pass} }`,
-    title: HELD,
+    title: HELD_BACK,
     text: /All 10 lines arrived together/,
   },
   {
-    what: "another nginx in front, which our header reaches",
+    what: "another nginx in front, which X-Accel-Buffering reaches",
     server: (pass) => `location / { ${pass} proxy_pass_header X-Accel-Buffering; }`,
     front: (pass) => `location / { ${pass} }`,
     title: AS_SENT,
-    text: /heeds their header X-Accel-Buffering/,
+    text: /respects their header X-Accel-Buffering/,
   },
   {
-    what: "a time limit that is too short",
+    what: "a timeout that is too short",
     server: (pass) => `location / { ${pass} proxy_read_timeout 600ms; }`,
     path: SLOW,
     title: /^The connection was cut/,
-    text: /1 of 10 lines came/,
+    text: /1 of 10 lines arrived/,
   },
 ];
 
-/** How many pages are open at the same time. */
+/** Number of pages that are open at the same time. */
 const AT_ONCE = 4;
 
 testThatNeeds(
   [systemChromium, systemNginx],
-  "/diagnose tells the ways of nginx apart, and opens what helps",
+  "/diagnose explains the effect of nginx's settings, and opens the advice",
   async () => {
     await using stack = new AsyncDisposableStack();
     const { service, browser } = await open(stack);
@@ -159,11 +160,11 @@ testThatNeeds(
     // A few at a time: a busy machine must not look like a buffer.
     for (let i = 0; i < cases.length; i += AT_ONCE) {
       const some = cases.slice(i, i + AT_ONCE);
-      checks.push(...await Promise.allSettled(some.map((each) => tell(each))));
+      checks.push(...await Promise.allSettled(some.map((each) => check(each))));
     }
-    for (const check of checks) if (check.status === "rejected") throw check.reason;
+    for (const settled of checks) if (settled.status === "rejected") throw settled.reason;
 
-    async function tell({ what, server, front, path = QUICK, title, text }: typeof cases[number]) {
+    async function check({ what, server, front, path = QUICK, title, text }: Case) {
       await using stack = new AsyncDisposableStack();
       let nginx = stack.use(await Nginx.start(server(`proxy_pass ${service.url};`)));
       if (front) nginx = stack.use(await Nginx.start(front(`proxy_pass ${nginx.url};`)));
@@ -176,14 +177,14 @@ testThatNeeds(
       match(await page.innerText("#facts"), /nginx/);
       const help = page.locator("details[data-by='nginx|openresty']");
       equal(await help.getAttribute("open") === null, title === AS_SENT, what);
-      // A cut connection is told to the console by the browser itself.
+      // The browser itself reports a cut connection on the console.
       if (!found.title.includes("cut")) deepEqual(complaints, []);
       await page.close();
     }
   },
 );
 
-testInChromium("/diagnose explains a refusal, and can be run again", async () => {
+testInChromium("/diagnose explains an answer of another type, and can be run again", async () => {
   await using stack = new AsyncDisposableStack();
   const { service, browser } = await open(stack);
   const { page } = await watchedPage(browser);

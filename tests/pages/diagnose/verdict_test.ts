@@ -4,194 +4,138 @@ import {
   match,
   strictEqual as equal,
 } from "node:assert/strict";
-import {
-  classifyArrivals,
-  createVerdict,
-  formatSeconds,
-  measureDelays,
-} from "../../../lib/pages/diagnose/verdict.js";
+import { createVerdict, formatSeconds } from "../../../lib/pages/diagnose/verdict.js";
+import { AFTER_A_STALL, AS_SENT, AT_THE_END, flushedEvery, probeResult } from "./probe_results.ts";
 
-type ProbeResult = Parameters<typeof createVerdict>[0]["stream"];
-
-/** What is seen of a stream whose lines, 500 ms apart, arrive as `arrive` says. */
-function seen(
-  arrive: (sent: number, line: number) => number,
-  rest: Partial<ProbeResult> = {},
-): ProbeResult {
-  const lines = Array.from({ length: 10 }, (_, i) => ({
-    line: i + 1,
-    of: 10,
-    sent: i * 500,
-    at: arrive(i * 500, i),
-  }));
-  return {
-    everyMs: 500,
-    bytes: 0,
-    lines,
-    failure: null,
-    status: 200,
-    detail: "",
-    type: "text/event-stream",
-    encoding: "",
-    proxies: "",
-    protocol: "h2",
-    ...rest,
-  };
-}
-
-const AS_SENT = seen((sent) => sent + 40);
-const AT_THE_END = seen(() => 4540);
-/** As something does that lets go every `ms` milliseconds. */
-const every = (ms: number) => seen((sent) => Math.ceil((sent + 1) / ms) * ms);
-
-/** A verdict's text. */
-function said(...args: Parameters<typeof createVerdict>): string {
+/** The text of a verdict. */
+function textOf(...args: Parameters<typeof createVerdict>): string {
   return createVerdict(...args).text.join("\n");
 }
 
-Deno.test("measureDelays() measures against the fastest line, whatever the clocks and the distance", () => {
-  deepEqual(measureDelays(AS_SENT.lines), Array(10).fill(0));
-  deepEqual(measureDelays(seen((sent) => sent + 3_600_000).lines), Array(10).fill(0));
-  deepEqual(measureDelays(AT_THE_END.lines), [
-    4500,
-    4000,
-    3500,
-    3000,
-    2500,
-    2000,
-    1500,
-    1000,
-    500,
-    0,
-  ]);
-});
-
-for (
-  const [what, sighting, expected] of [
-    ["lines as sent", AS_SENT, { kind: "live", heldMs: 0, bursts: 10 }],
-    ["jitter", seen((sent, i) => sent + (i * 71) % 200), { kind: "live", heldMs: 168, bursts: 10 }],
-    ["all at the end", AT_THE_END, { kind: "end", heldMs: 4500, bursts: 1 }],
-    ["all at the end, in two reads", seen((_, i) => 4540 + i), {
-      kind: "end",
-      heldMs: 4491,
-      bursts: 1,
-    }],
-    ["a flush every second", every(1000), { kind: "held", heldMs: 500, bursts: 5 }],
-    ["a flush every two seconds", every(2000), { kind: "held", heldMs: 1500, bursts: 3 }],
-    [
-      "each line with the next",
-      seen((sent) => Math.min(sent + 500, 4500)),
-      { kind: "held", heldMs: 500, bursts: 9 },
-    ],
-    [
-      "one stall",
-      seen((sent) => sent >= 1000 && sent < 2500 ? 2500 : sent),
-      { kind: "unsteady", heldMs: 1500, bursts: 7 },
-    ],
-  ] as const
-) {
-  Deno.test(`classifyArrivals() finds ${expected.kind}: ${what}`, () => {
-    deepEqual(classifyArrivals(sighting), expected);
-  });
-}
-
-Deno.test("createVerdict() says that events arrive as sent, and no more", () => {
+Deno.test("createVerdict() says that events arrive as sent, in one paragraph", () => {
   const { tone, title, text, advise } = createVerdict({
     stream: AS_SENT,
-    unasked: AS_SENT,
+    withoutHeader: AS_SENT,
     roundTripMs: 30,
   });
   deepEqual([tone, title, advise], ["good", "Events arrive as sent", false]);
   equal(text.length, 1);
 });
 
-Deno.test("createVerdict() says that a proxy heeds our header where the same stream without it is held", () => {
-  const stream = createVerdict({ stream: AS_SENT, unasked: AT_THE_END });
+Deno.test("createVerdict() explains X-Accel-Buffering when it makes the difference", () => {
+  const stream = createVerdict({ stream: AS_SENT, withoutHeader: AT_THE_END });
   equal(stream.title, "Events arrive as sent");
-  match(stream.text.join(), /heeds .* X-Accel-Buffering: no.* held back for 4\.5 seconds/s);
-  doesNotMatch(said({ stream: AS_SENT, unasked: AS_SENT }), /X-Accel-Buffering/);
+  match(stream.text.join(), /respects .* X-Accel-Buffering: no.* held back for 4\.5 seconds/s);
+  doesNotMatch(textOf({ stream: AS_SENT, withoutHeader: AS_SENT }), /X-Accel-Buffering/);
   const cut = { ...AT_THE_END, lines: [], failure: "cut" as const };
-  doesNotMatch(said({ stream: AS_SENT, unasked: cut }), /X-Accel-Buffering/);
+  doesNotMatch(textOf({ stream: AS_SENT, withoutHeader: cut }), /X-Accel-Buffering/);
 });
 
-Deno.test("createVerdict() says for how long events are held back, and what it takes to let them go", () => {
-  const { tone, title, advise } = createVerdict({ stream: every(2000) });
+Deno.test("createVerdict() says how long events are held back, and how large the buffer is", () => {
+  const { tone, title, advise } = createVerdict({ stream: flushedEvery(2000) });
   deepEqual([tone, advise], ["bad", true]);
   equal(title, "Something on the way holds events back for about 1.5 seconds");
-  match(said({ stream: every(2000) }), /10 lines arrived in 3 bursts.*response buffering/);
+  match(
+    textOf({ stream: flushedEvery(2000) }),
+    /10 lines arrived in 3 bursts.*response buffering/,
+  );
   const end = createVerdict({ stream: AT_THE_END });
   equal(end.title, "Something on the way holds events back for at least 4.5 seconds");
-  match(said({ stream: AT_THE_END }), /All 10 lines arrived together.*response buffering/);
+  match(textOf({ stream: AT_THE_END }), /All 10 lines arrived together.*response buffering/);
   const large = { bytes: 8192 };
   for (
-    const [sighting, expected] of [
-      [seen((sent) => sent, large), /Lines of 8 KiB came through at once/],
-      [seen(() => 4500, large), /Even 80 KiB did not make it let go/],
-      [{ ...every(1000), ...large }, /let go 5 times: the buffer takes about 16 KiB/],
+    const [result, expected] of [
+      [probeResult((sent) => sent, large), /Lines of 8 KiB arrived at once/],
+      [probeResult(() => 4500, large), /Even 80 KiB were not passed on before the end/],
+      [{ ...flushedEvery(1000), ...large }, /arrived in 5 bursts: the buffer holds about 16 KiB/],
     ] as const
-  ) match(said({ stream: AT_THE_END, large: sighting }), expected);
+  ) match(textOf({ stream: AT_THE_END, large: result }), expected);
 });
 
 Deno.test("createVerdict() names compression, whether it holds events back or not", () => {
-  match(said({ stream: seen((sent) => sent, { encoding: "gzip" }) }), /compresses .*\(gzip\)/);
-  match(said({ stream: seen(() => 4500, { encoding: "br" }) }), /compressed .*\(br\).*the cause/);
+  const passed = probeResult((sent) => sent, { encoding: "gzip" });
+  match(textOf({ stream: passed }), /compresses .*\(gzip\)/);
+  const held = probeResult(() => 4500, { encoding: "br" });
+  match(textOf({ stream: held }), /compressed .*\(br\).*the cause/);
 });
 
-Deno.test("createVerdict() does not take one stall for a buffer", () => {
-  const { tone, text, advise } = createVerdict({
-    stream: seen((sent) => sent >= 1000 && sent < 2500 ? 2500 : sent),
-  });
+Deno.test("createVerdict() does not take a single stall for a buffer", () => {
+  const { tone, text, advise } = createVerdict({ stream: AFTER_A_STALL });
   deepEqual([tone, advise], ["unsure", false]);
   match(text.join(), /late by 1\.5 seconds.*network/s);
 });
 
 Deno.test("createVerdict() notices a stream that is late as a whole", () => {
-  const stream = seen((sent) => sent + 3000);
-  match(said({ stream, roundTripMs: 20 }), /first line took 3 seconds.* 20 ms/s);
-  doesNotMatch(said({ stream, roundTripMs: 2500 }), /first line/);
-  doesNotMatch(said({ stream, roundTripMs: null }), /first line/);
+  const stream = probeResult((sent) => sent + 3000);
+  match(textOf({ stream, roundTripMs: 20 }), /first line took 3 seconds.* 20 ms/s);
+  doesNotMatch(textOf({ stream, roundTripMs: 2500 }), /first line/);
+  doesNotMatch(textOf({ stream, roundTripMs: null }), /first line/);
 });
 
 const none = { lines: [], status: 0, type: "" };
 for (
   const [what, rest, title, text, advise] of [
-    ["no answer", { ...none, failure: "unreachable" }, /cannot be reached/, /running/, false],
+    [
+      "a missing answer",
+      { ...none, failure: "unreachable" },
+      /cannot be reached/,
+      /running/,
+      false,
+    ],
     [
       "a refusal of the service",
       { ...none, failure: "refused", status: 503, detail: "Cannot take this" },
       /refused with status 503/,
-      /Cannot take this.*This passes/s,
+      /Cannot take this.*This is temporary/s,
       false,
     ],
     [
       "a refusal of a proxy",
       { ...none, failure: "refused", status: 404 },
       /status 404/,
-      /likely a proxy.*does not come back/s,
+      /likely a proxy.*does not reconnect/s,
       false,
     ],
     [
-      "another answer",
+      "an answer of another type",
       { ...none, failure: "changed", status: 200, type: "text/html" },
       /not an event stream/,
-      /text\/html .*log in/,
+      /text\/html .*login/,
       false,
     ],
     [
-      "a cut",
+      "a cut connection",
       { lines: AS_SENT.lines.slice(0, 3), failure: "cut" },
       /cut after 1 second$/,
       /3 of 10/,
       true,
     ],
-    ["a cut before all", { ...none, failure: "cut" }, /before the first line/, /No line/, true],
-    ["nothing", { ...none, failure: "silent" }, /Nothing arrived/, /No line.*buffering/, true],
-    ["silence", { lines: AS_SENT.lines.slice(0, 3), failure: "silent" }, /silent/, /3 of 10/, true],
+    [
+      "a connection that is cut before the first line",
+      { ...none, failure: "cut" },
+      /before the first line/,
+      /No line/,
+      true,
+    ],
+    [
+      "a stream without lines",
+      { ...none, failure: "silent" },
+      /Nothing arrived/,
+      /No line.*buffering/,
+      true,
+    ],
+    [
+      "a stream that goes silent",
+      { lines: AS_SENT.lines.slice(0, 3), failure: "silent" },
+      /silent/,
+      /3 of 10/,
+      true,
+    ],
   ] as const
 ) {
   Deno.test(`createVerdict() explains ${what}`, () => {
     const verdict = createVerdict({
-      stream: seen((sent) => sent, { ...rest, lines: [...rest.lines] }),
+      stream: probeResult((sent) => sent, { ...rest, lines: [...rest.lines] }),
     });
     equal(verdict.tone, "bad");
     equal(verdict.advise, advise);
@@ -200,7 +144,7 @@ for (
   });
 }
 
-Deno.test("formatSeconds() rounds to what matters", () => {
+Deno.test("formatSeconds() keeps one decimal below 10 seconds", () => {
   deepEqual(
     [40, 540, 960, 1000, 4500, 9940, 9960, 61_000].map(formatSeconds),
     [

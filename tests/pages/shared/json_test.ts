@@ -2,20 +2,20 @@ import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node
 import fc from "fast-check";
 import { formatJson, parseJson, tokenizeJson } from "../../../lib/pages/shared/json.js";
 
-Deno.test("parseJson keeps numbers as they were sent", () => {
+Deno.test("parseJson() keeps numbers exactly as sent", () => {
   const text = '{"a":12345678901234567890,"b":[1.0,1e400,-0],"__proto__":1}';
   equal(JSON.stringify(parseJson(text)), text);
   throws(() => parseJson("{"), SyntaxError);
 });
 
-Deno.test("formatJson changes no value", () => {
+Deno.test("formatJson() changes no value", () => {
   fc.assert(fc.property(fc.jsonValue(), (value) => {
     const text = JSON.stringify(value);
     equal(JSON.stringify(JSON.parse(formatJson(text))), JSON.stringify(JSON.parse(text)));
   }));
 });
 
-Deno.test("formatJson breaks what is long, and nothing else", () => {
+Deno.test("formatJson() breaks long values only", () => {
   const long = "x".repeat(60);
   equal(
     formatJson(JSON.stringify({ id: 12, tags: ["a", "b"], none: {}, text: long })),
@@ -23,13 +23,13 @@ Deno.test("formatJson breaks what is long, and nothing else", () => {
   );
 });
 
-Deno.test("formatJson leaves text that is no JSON, and takes the deepest payload", () => {
+Deno.test("formatJson() returns text that is not JSON, and formats the deepest payload", () => {
   equal(formatJson("Hello there"), "Hello there");
   const deep = "[".repeat(512) + "]".repeat(512);
   equal(formatJson(deep).replace(/\s/g, ""), deep);
 });
 
-Deno.test("tokenizeJson loses nothing, and tells keys from strings", () => {
+Deno.test("tokenizeJson() keeps the whole text, and distinguishes keys from strings", () => {
   fc.assert(fc.property(fc.jsonValue(), (value) => {
     const text = formatJson(JSON.stringify(value));
     equal(tokenizeJson(text).map(({ text }) => text).join(""), text);

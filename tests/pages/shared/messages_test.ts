@@ -1,7 +1,7 @@
 import { strictEqual as equal } from "node:assert/strict";
 import { describeGap, describeLive, plural } from "../../../lib/pages/shared/messages.js";
 
-Deno.test("describeGap says how many are missing, and why", () => {
+Deno.test("describeGap() says how many events are missing, and why", () => {
   const cases = [
     [{ missed: 7, reason: "evicted" }, "7 events are missing here: the log keeps only the newest."],
     [{ missed: 1, reason: "cleared" }, "1 event is missing here: the history was cleared."],
@@ -13,14 +13,14 @@ Deno.test("describeGap says how many are missing, and why", () => {
   for (const [data, words] of cases) equal(describeGap(JSON.stringify(data)), words);
 });
 
-Deno.test("describeLive tells a first connection from one that came back", () => {
+Deno.test("describeLive() distinguishes the first connection from a reconnection", () => {
   equal(describeLive(0, 0, false), "Live from here.");
   equal(describeLive(9, 0, true), "Live from here. What is below is history.");
   equal(describeLive(0, 2, true), "Reconnected. Nothing was missed.");
   equal(describeLive(1, 2, true), "Reconnected. 1 event was caught up.");
 });
 
-Deno.test("plural counts", () => {
+Deno.test("plural() adds an s unless the count is one", () => {
   equal(plural(0, "event"), "0 events");
   equal(plural(1, "event"), "1 event");
 });

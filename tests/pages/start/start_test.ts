@@ -6,7 +6,7 @@ import { Tab } from "../../support/tab.ts";
 import { runTask } from "../../support/task.ts";
 import { TempFolder } from "../../support/temp_folder.ts";
 
-testInChromium("The start page shows a first event, and leads to the live page", async () => {
+testInChromium("The start page shows a first event, and links the live page", async () => {
   await using service = await startLocalService();
   await using tab = await Tab.open();
   await tab.page.goto(service.url);
@@ -27,7 +27,7 @@ testInChromium("The start page shows a first event, and leads to the live page",
   deepEqual(tab.troubles, []);
 });
 
-testInChromium("The start page's snippets do what they say as they are copied", async () => {
+testInChromium("The start page's snippets work as copied", async () => {
   await using service = await startLocalService();
   await using tab = await Tab.open();
   await using folder = new TempFolder();
@@ -37,8 +37,8 @@ testInChromium("The start page's snippets do what they say as they are copied", 
     await tab.page.waitForSelector(`[data-snippet=${name}] button:has-text("Copied")`);
     return await tab.clipboard();
   };
-  const said: string[] = [];
-  tab.page.on("console", (message) => said.push(message.text()));
+  const logged: string[] = [];
+  tab.page.on("console", (message) => logged.push(message.text()));
   await tab.page.evaluate(await copied("page"));
 
   const curl = new Deno.Command("bash", { args: ["-c", await copied("curl")], stderr: "null" });
@@ -51,19 +51,19 @@ testInChromium("The start page's snippets do what they say as they are copied", 
   const { code } = await runTask("workflow", { args, folder: folder.path });
   equal(code, 0);
 
-  await eventually("the page hears both", () => said.length === 2);
-  for (const line of said) match(line, /^[\w-]{11}-\d \{name: Luke Skywalker\}$/);
+  await eventually("the page receives both events", () => logged.length === 2);
+  for (const line of logged) match(line, /^[\w-]{11}-\d \{name: Luke Skywalker\}$/);
   const watch = new Deno.Command("bash", {
     args: ["-c", `${await copied("watch")} --max-time 0.5 --silent`],
   });
-  const seen = new TextDecoder().decode((await watch.output()).stdout);
-  equal(seen.match(/Luke Skywalker/g)?.length, 2);
+  const printed = new TextDecoder().decode((await watch.output()).stdout);
+  equal(printed.match(/Luke Skywalker/g)?.length, 2);
   equal((await tab.texts(".arrivals .row")).length, 2);
   deepEqual(tab.troubles, []);
 });
 
 testInChromium(
-  "The start page has no barriers, in light, dark, and at a phone's width",
+  "The start page is accessible, in light, dark, and at a phone's width",
   async () => {
     await using service = await startLocalService();
     for (const colorScheme of ["light", "dark"] as const) {

@@ -4,7 +4,7 @@ import { BoundedList } from "../../../lib/pages/viewer/bounded_list.js";
 const create = (maxItems: number, maxWeight: number) =>
   new BoundedList<string>(maxItems, maxWeight, (text) => text.length);
 
-Deno.test("BoundedList keeps the newest items", () => {
+Deno.test("BoundedList.push() drops the oldest items when there are too many", () => {
   const list = create(100, Infinity);
   for (let i = 1; i <= 1000; i++) deepEqual(list.push(String(i)), i > 100 ? [String(i - 100)] : []);
   equal(list.size, 100);
@@ -14,7 +14,7 @@ Deno.test("BoundedList keeps the newest items", () => {
   );
 });
 
-Deno.test("BoundedList drops as many as weigh too much, and keeps the newest always", () => {
+Deno.test("BoundedList.push() drops items that are too heavy together, except the newest", () => {
   const list = create(100, 5);
   list.push("aa");
   list.push("bb");
@@ -24,7 +24,7 @@ Deno.test("BoundedList drops as many as weigh too much, and keeps the newest alw
   deepEqual(list.push("e"), ["dddddddd"]);
 });
 
-Deno.test("BoundedList forgets all when it is cleared", () => {
+Deno.test("BoundedList.clear() drops all items", () => {
   const list = create(2, 5);
   list.push("aaaa");
   list.clear();

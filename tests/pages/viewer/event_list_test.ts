@@ -20,7 +20,7 @@ function add(list: EventList, ...ids: string[]): void {
   for (const id of ids) list.add(event(id));
 }
 
-/** What a page shows that follows the list's changes. */
+/** The rows of a page that applies the list's changes. */
 class Rows {
   #rows: Entry[] = [];
 
@@ -31,7 +31,7 @@ class Rows {
   }
 }
 
-Deno.test("EventList shows the newest first, and only so many", () => {
+Deno.test("EventList.takeChange() returns new entries, newest first", () => {
   const list = new EventList(LIMITS);
   const rows = new Rows();
   equal(list.hasChange, false);
@@ -44,13 +44,13 @@ Deno.test("EventList shows the newest first, and only so many", () => {
   deepEqual([list.events, list.matching], [4, 4]);
 });
 
-Deno.test("EventList hands over no more than the page can have, however much came", () => {
+Deno.test("EventList.takeChange() returns at most as many entries as the page has rows", () => {
   const list = new EventList(LIMITS);
   add(list, ..."abcdefgh");
   equal(list.takeChange().entries.length, 3);
 });
 
-Deno.test("EventList shows what a filter keeps, and every notice", () => {
+Deno.test("EventList.filter() keeps the events that match, and every notice", () => {
   const list = new EventList(LIMITS);
   const rows = new Rows();
   add(list, "a1", "b1", "a2");
@@ -64,7 +64,7 @@ Deno.test("EventList shows what a filter keeps, and every notice", () => {
   deepEqual([...list.matchingEvents()].map(({ id }) => id), ["b2", "b1"]);
 });
 
-Deno.test("EventList loses nothing while it is paused", () => {
+Deno.test("EventList.pause() keeps new events until resume()", () => {
   const list = new EventList(LIMITS);
   const rows = new Rows();
   add(list, "a");
@@ -80,7 +80,7 @@ Deno.test("EventList loses nothing while it is paused", () => {
   deepEqual([list.events, list.matching, list.waiting, list.isPaused], [3, 2, 0, false]);
 });
 
-Deno.test("EventList shows a filter's change that a resume follows at once", () => {
+Deno.test("EventList applies a filter that is set right before resume()", () => {
   const list = new EventList(LIMITS);
   const rows = new Rows();
   add(list, "a", "b");
@@ -91,7 +91,7 @@ Deno.test("EventList shows a filter's change that a resume follows at once", () 
   deepEqual(rows.ids(list), ["a"]);
 });
 
-Deno.test("EventList counts all that waits, even what it could not keep", () => {
+Deno.test("EventList.waiting counts all waiting events, dropped ones included", () => {
   const list = new EventList(LIMITS);
   list.pause();
   for (let i = 0; i < 25; i++) list.add(event(String(i)));
@@ -100,7 +100,7 @@ Deno.test("EventList counts all that waits, even what it could not keep", () => 
   deepEqual([list.events, list.matching, list.waiting], [10, 10, 0]);
 });
 
-Deno.test("EventList clears what is seen, and not what waits", () => {
+Deno.test("EventList.clear() drops the shown events, and keeps the waiting ones", () => {
   const list = new EventList(LIMITS);
   const rows = new Rows();
   add(list, "a", "b");
@@ -115,7 +115,7 @@ Deno.test("EventList clears what is seen, and not what waits", () => {
   deepEqual(rows.ids(list), []);
 });
 
-Deno.test("EventList keeps within its limits", () => {
+Deno.test("EventList keeps within its limit of characters", () => {
   const list = new EventList(LIMITS);
   for (let i = 0; i < 20; i++) list.add(event(String(i), "x".repeat(300)));
   deepEqual([list.events, list.matching], [3, 3]);

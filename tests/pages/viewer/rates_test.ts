@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { Rates } from "../../../lib/pages/viewer/rates.js";
 
-Deno.test("Rates tells events per second of each channel, oldest first", () => {
+Deno.test("Rates.read() returns events per second of each channel, oldest first", () => {
   const rates = new Rates(5000, 3);
   for (let i = 0; i < 10; i++) rates.add("orders", 10_000 + i);
   rates.add("payments", 14_999);
@@ -13,7 +13,7 @@ Deno.test("Rates tells events per second of each channel, oldest first", () => {
   ]);
 });
 
-Deno.test("Rates forgets what is too old", () => {
+Deno.test("Rates.read() drops intervals that are too old", () => {
   const rates = new Rates(1000, 2);
   rates.add("orders", 0);
   rates.add("orders", 1500);
