@@ -45,6 +45,14 @@ Deno.test("Files of lib/pages import only from the folders below them", async ()
   ok(count > 40);
 });
 
+Deno.test("Examples import nothing from lib/pages", async () => {
+  const files = await read(new URL("examples/", PAGES), /\.m?js$/);
+  for (const [url, text] of files) {
+    match(text, /^\/\/ @ts-check\n/, url);
+    deepEqual(importsOf(text).filter((found) => found.startsWith(".")), [], url);
+  }
+});
+
 Deno.test("Files of lib/pages are type-checked, and need nothing but a browser", async () => {
   for (const folder of Object.keys(MAY_IMPORT)) {
     for (const [url, text] of await read(new URL(`${folder}/`, PAGES), /\.js$/)) {
