@@ -24,7 +24,7 @@ async function read(folder: URL, name: RegExp): Promise<Map<string, string>> {
   return files;
 }
 
-/** What a file imports, types included, but not the examples in its comments. */
+/** The imports of a file, those of types included, without the examples in its comments. */
 function importsOf(text: string): string[] {
   const code = text.replace(/^\s*\* import .*$/gm, "");
   return [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g)].map(([, found]) => found!);

@@ -40,8 +40,8 @@ source.addEventListener("runnel.gap", (event) => {
   console.error(missed === null ? "The last event ID is unknown." : `Missed ${missed}: ${reason}.`);
 });
 
-// The end of what was missed. The ID is saved, so that a worker which has not received any event yet
-// resumes from here, too.
+// All missed events have arrived. The ID is saved here, too, so that a worker which has not received
+// any event yet does not start with the history again.
 source.addEventListener("runnel.live", (event) => {
   save(event.lastEventId);
   console.log("Live.");
