@@ -1,12 +1,12 @@
 /**
- * Time as a part that is passed in, so that tests hold it in their hands.
+ * Time as a part that is passed in, so that a test can control it.
  *
  * @module
  */
 
-/** What the service needs to know of time. Disposing a timer stops it. */
+/** A source of time and timers. Disposing a timer stops it, however often. */
 export interface Clock {
-  /** The time in milliseconds since the Unix epoch. */
+  /** Returns the time in milliseconds since the Unix epoch. */
   now(): number;
   /** Runs `run` once, `ms` milliseconds from now, unless disposed before. */
   after(ms: number, run: () => void): Disposable;
@@ -14,17 +14,7 @@ export interface Clock {
   every(ms: number, run: () => void): Disposable;
 }
 
-/**
- * The clock of the machine: the only place where real timers are made.
- *
- * @example
- * ```ts
- * import { ok } from "node:assert/strict";
- *
- * using _timer = systemClock.every(15_000, () => console.log("keep-alive"));
- * ok(systemClock.now() > 1_700_000_000_000);
- * ```
- */
+/** Clock of the system: the only place where real timers are started. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, run) {
@@ -37,41 +27,21 @@ export const systemClock: Clock = {
   },
 };
 
-/**
- * Resolves after `ms` milliseconds of `clock`.
- *
- * @param clock Whose time it is.
- * @param ms How long, in milliseconds.
- *
- * @example
- * ```ts
- * await wait(systemClock, 1);
- * ```
- */
-export function wait(clock: Clock, ms: number): Promise<void> {
+/** Resolves after `ms` milliseconds of `clock`. */
+export function delay(clock: Clock, ms: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   clock.after(ms, resolve);
   return promise;
 }
 
 /**
- * Resolves or rejects as `work` does, or rejects with what `late` makes once
- * `ms` milliseconds have passed. What `work` does after that is not heard of.
+ * Settles as `work` does, or rejects with the error that `late` creates once
+ * `ms` milliseconds have passed. The result of `work` is ignored after that.
  *
- * @param clock Whose time it is.
- * @param ms How long `work` may take, in milliseconds.
- * @param work What is waited for.
- * @param late Makes the error of a deadline that passed.
- *
- * @example
- * ```ts
- * import { rejects } from "node:assert/strict";
- *
- * const never = new Promise<never>(() => {});
- * await rejects(within(systemClock, 1, never, () => new Error("too late")), /too late/);
- * ```
+ * @param ms Duration that `work` may take, in milliseconds.
+ * @param late Creates the error of a missed deadline; not called otherwise.
  */
-export async function within<T>(
+export async function deadline<T>(
   clock: Clock,
   ms: number,
   work: Promise<T>,
@@ -79,7 +49,7 @@ export async function within<T>(
 ): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   using _timer = clock.after(ms, () => reject(late()));
-  // The race hears `work` to its end, so a rejection after the deadline is
+  // The race handles `work` to its end, so a rejection after the deadline is
   // not an unhandled one.
   return await Promise.race([work, promise]);
 }

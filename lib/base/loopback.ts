@@ -1,14 +1,10 @@
 /**
- * Names and addresses of this machine.
+ * Names and addresses of the local machine.
  *
  * @module
  */
 
-/**
- * Whether an address or a name is this machine's own.
- *
- * @param host The address or name.
- */
+/** Whether a host name or an IP address names the local machine. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?|::ffff:127(\.\d{1,3}){3})$/i.test(host);
 }

@@ -1,14 +1,14 @@
 /**
- * Clock, errors, reports, chunks, runtime, semaphore and quota, with no notion of events.
+ * Clock, errors, reporter, runtime, semaphore and quota: knows nothing of events.
  *
  * @module
  */
 
 export { chunk } from "./chunk.ts";
-export { type Clock, systemClock, wait, within } from "./clock.ts";
+export { type Clock, deadline, delay, systemClock } from "./clock.ts";
 export { RunnelError, type RunnelErrorType } from "./errors.ts";
 export { isLoopback } from "./loopback.ts";
 export { Quota } from "./quota.ts";
-export { createReport, describeCause, type Report } from "./report.ts";
+export { createReporter, describeCause, type Reporter } from "./report.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";
 export { Semaphore } from "./semaphore.ts";

@@ -1,12 +1,12 @@
 /**
- * What a service takes from its surroundings, in one object that is passed
- * whole: a test replaces it, and another part of it changes no constructor.
+ * The surroundings of a service, in one object that is passed whole: a test
+ * replaces them, and a further part of them changes no constructor.
  *
  * @module
  */
 
 import { type Clock, systemClock } from "./clock.ts";
-import { createReport, type Report } from "./report.ts";
+import { createReporter, type Reporter } from "./report.ts";
 
 /** Clock, random numbers and reporter of a service. */
 export interface Runtime {
@@ -15,12 +15,12 @@ export interface Runtime {
   /** Returns a random number from 0 up to 1, for jitter. */
   random: () => number;
   /** Called with errors that no caller and no client receives. */
-  report: Report;
+  report: Reporter;
 }
 
 /** Runtime of the system: its clock, `Math.random`, and reports to standard error. */
 export const systemRuntime: Runtime = {
   clock: systemClock,
   random: Math.random,
-  report: createReport(systemClock, (line) => console.error(line)),
+  report: createReporter(systemClock, (line) => console.error(line)),
 };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RunnelError, type Runtime, within } from "../base/mod.ts";
+import { deadline, RunnelError, type Runtime } from "../base/mod.ts";
 
 /** What a body may take. */
 export interface BodyLimits {
@@ -51,7 +51,7 @@ export async function readBody(
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
   try {
     const reading = announced === null ? readParts(request, maxBytes) : request.bytes();
-    const bytes = await within(runtime.clock, maxMs, reading, () => tooSlow(maxMs));
+    const bytes = await deadline(runtime.clock, maxMs, reading, () => tooSlow(maxMs));
     if (bytes.length <= maxBytes) return bytes;
   } catch (cause) {
     if (cause instanceof RunnelError) throw cause;

@@ -5,12 +5,12 @@
  * @module
  */
 
-import { chunk, RunnelError, type Runtime, within } from "../base/mod.ts";
+import { chunk, deadline, RunnelError, type Runtime } from "../base/mod.ts";
 
-/** What is used of `Deno.Kv`, so that a test can put itself in between. */
+/** Part of `Deno.Kv` that calls use, so that a test can replace it. */
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
 
-/** What is used of `Deno.Kv` to watch. */
+/** Part of `Deno.Kv` that watches use. */
 export type WatchKv = Pick<Deno.Kv, "watch" | "close">;
 
 /** Maximum number of keys that Deno KV reads or watches in one call. */
@@ -37,26 +37,26 @@ export interface CallOptions {
   as?: "log-unavailable";
 }
 
-/** How a {@linkcode KvConnection} is set up. */
+/** Options for {@linkcode KvConnection.open}. */
 export interface KvConnectionOptions {
-  /** Opens the store. */
+  /** Opens a connection to the store. */
   open: () => Promise<Kv>;
   /** Clock used for timers and deadlines. */
   runtime: Pick<Runtime, "clock">;
-  /** How long a call may take, in milliseconds. */
+  /** Deadline of a call, in milliseconds. */
   timeoutMs: number;
   /**
    * Whether a connection that missed a deadline is replaced by a new one: for a
-   * remote store, whose client never replaces a connection that froze. Not for
+   * remote store, whose client never replaces a frozen connection. Not for
    * `:memory:`, where another connection is another database.
    */
   replace: boolean;
 }
 
-/** The one way to the store. */
+/** A connection to the store. All reads and commits of an isolate go through one. */
 export class KvConnection implements Disposable {
   readonly #options: KvConnectionOptions;
-  /** Connections that were replaced, and the timers that will close them. */
+  /** Connections that were replaced, with the timers that will close them. */
   readonly #replaced = new Map<Promise<Kv>, Disposable>();
   #kv: Promise<Kv> | null;
   #closed = false;
@@ -67,29 +67,15 @@ export class KvConnection implements Disposable {
   }
 
   /**
-   * Opens the store. A remote one has to answer in time.
+   * Opens the store. A remote store has to answer in time.
    *
-   * @param options How.
    * @throws {RunnelError} `log-unavailable` past the deadline.
    * @throws Whatever opening throws.
-   *
-   * @example
-   * ```ts
-   * import { systemRuntime } from "../base/mod.ts";
-   *
-   * using connection = await KvConnection.open({
-   *   open: () => Deno.openKv(":memory:"),
-   *   runtime: systemRuntime,
-   *   timeoutMs: 3000,
-   *   replace: false,
-   * });
-   * await connection.call((kv) => kv.get(["head", "p_aBcDeF"]));
-   * ```
    */
   static async open(options: KvConnectionOptions): Promise<KvConnection> {
     const { open, runtime, timeoutMs, replace } = options;
     const opened = replace
-      ? within(runtime.clock, timeoutMs, open(), () => late(timeoutMs))
+      ? deadline(runtime.clock, timeoutMs, open(), () => late(timeoutMs))
       : open();
     return new KvConnection(options, await opened);
   }
@@ -136,8 +122,8 @@ export class KvConnection implements Disposable {
     const timeoutMs = Math.min(ms, this.#options.timeoutMs);
     if (timeoutMs <= 0) throw late(0);
     const kv = this.#kv ??= this.#options.open();
-    return await within(runtime.clock, timeoutMs, this.#use(kv, use), () => {
-      // A deadline much shorter than its own says nothing of a connection.
+    return await deadline(runtime.clock, timeoutMs, this.#use(kv, use), () => {
+      // A deadline much shorter than its own says nothing about the connection.
       if (replace && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
       return late(timeoutMs);
     });
@@ -148,7 +134,7 @@ export class KvConnection implements Disposable {
     try {
       opened = await kv;
     } catch (error) {
-      // The next call opens the store anew.
+      // The next call opens the store again.
       if (this.#kv === kv) this.#kv = null;
       throw error;
     }
@@ -158,7 +144,7 @@ export class KvConnection implements Disposable {
   #retire(kv: Promise<Kv>): void {
     if (this.#kv !== kv || this.#closed) return;
     this.#kv = null;
-    // By then every call on it has met its own deadline.
+    // By then the deadline of every call on it has passed.
     const timer = this.#options.runtime.clock.after(this.#options.timeoutMs, () => this.#end(kv));
     this.#replaced.set(kv, timer);
   }
@@ -167,11 +153,11 @@ export class KvConnection implements Disposable {
     this.#replaced.get(kv)?.[Symbol.dispose]();
     this.#replaced.delete(kv);
     // A store that never opened needs no closing, and one that cannot be closed
-    // is of no further use either way.
+    // is not used again either way.
     kv.then((kv) => kv.close()).catch(() => {});
   }
 
-  /** Closes the store. Calls under way fail, later ones too. */
+  /** Closes the store. Calls in progress fail, and so do later ones. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

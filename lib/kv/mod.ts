@@ -11,4 +11,4 @@ export {
   MAX_KEYS,
   type WatchKv,
 } from "./kv_connection.ts";
-export { prepareStorage, type Storage } from "./storage.ts";
+export { type KvStorage, prepareStorage } from "./storage.ts";

@@ -1,6 +1,6 @@
 /**
- * Where the log is stored: prepares it, so that whoever set it up wrongly is
- * told so at start.
+ * The storage of the log: prepared at start, so that an operator learns of a
+ * wrong setup then, and of its remedy.
  *
  * @module
  */
@@ -8,49 +8,48 @@
 import { RunnelError } from "../base/mod.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
 
-/** A store that is ready to be opened. Disposing it lets others have it. */
-export interface Storage extends Disposable {
-  /** Opens the store. */
+/** A store that is ready to be opened. Disposing it unlocks it for other processes. */
+export interface KvStorage extends Disposable {
+  /** Opens a connection to the store. */
   open: () => Promise<Kv & WatchKv>;
-  /** Whether it is reached over a network: others write to it, and a connection may freeze. */
+  /**
+   * Whether the store is reached over a network: other processes write to it, and
+   * a connection may freeze.
+   */
   remote: boolean;
 }
 
 /**
  * Prepares a store. A file gets its folder, and is locked against other
- * processes: changes are heard in the process that makes them alone.
+ * processes: changes of a file are delivered only within the process that makes
+ * them.
  *
  * @param kv A path, `:memory:`, the URL of a KV Connect server, or `undefined`
- *   for the platform's own store.
- * @throws {RunnelError} `storage-unusable`, saying what to do.
- *
- * @example
- * ```ts
- * using storage = await prepareStorage(":memory:");
- * (await storage.open()).close();
- * ```
+ *   for the store of the platform.
+ * @throws {RunnelError} `storage-unusable`, with the remedy in its message.
  */
-export async function prepareStorage(kv: string | undefined): Promise<Storage> {
+export async function prepareStorage(kv: string | undefined): Promise<KvStorage> {
   const remote = kv === undefined || isUrl(kv);
   const inFile = !remote && kv !== ":memory:";
-  const lock = inFile ? await explained(kv, () => lockFile(kv)) : null;
+  const lock = inFile ? await withSetupHint(kv, () => lockFile(kv)) : null;
   return {
-    open: () => explained(kv ?? "the platform's store", () => Deno.openKv(kv)),
+    open: () => withSetupHint(kv ?? "the platform's store", () => Deno.openKv(kv)),
     remote,
     [Symbol.dispose]: () => {
-      // Closing alone leaves it locked for as long as a child that was just forked has it.
+      // Closing alone leaves the file locked for as long as a child process that
+      // was just forked has it open.
       lock?.unlockSync?.();
       lock?.close();
     },
   };
 }
 
-/** Locks a file for as long as the result is open. */
+/** Locks a file for as long as the returned file is open. */
 async function lockFile(path: string): Promise<Deno.FsFile> {
   await Deno.mkdir(folderOf(path), { recursive: true });
   const name = `${path}.lock`;
   const file = await Deno.open(name, { read: true, write: true, create: true });
-  // Deno 2.5 has no tryLock: there, nothing is locked.
+  // Deno 2.5 has no tryLock: nothing is locked there.
   if (await file.tryLock?.(true) === false) {
     file.close();
     const holder = (await Deno.readTextFile(name)).trim();
@@ -65,16 +64,17 @@ async function lockFile(path: string): Promise<Deno.FsFile> {
   return file;
 }
 
-async function explained<T>(where: string, use: () => Promise<T>): Promise<T> {
+/** Adds the remedy to an error of opening a store. */
+async function withSetupHint<T>(where: string, use: () => Promise<T>): Promise<T> {
   try {
     return await use();
   } catch (error) {
     if (error instanceof RunnelError) throw error;
-    throw new RunnelError("storage-unusable", explain(where, error), { cause: error });
+    throw new RunnelError("storage-unusable", describeSetup(where, error), { cause: error });
   }
 }
 
-function explain(where: string, error: unknown): string {
+function describeSetup(where: string, error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
     const name = /"([^"]+)"/.exec(error.message)?.[1] ?? where;
     const folder = quote(folderOf(where));
@@ -94,7 +94,7 @@ function isUrl(kv: string): boolean {
   return /^https?:\/\//.test(kv);
 }
 
-/** A text as one word of a shell's command. */
+/** Quotes a text as one word of a shell command. */
 function quote(text: string): string {
   return /^[\w./:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

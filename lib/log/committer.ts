@@ -9,7 +9,7 @@
  * @module
  */
 
-import { RunnelError, type Runtime, wait } from "../base/mod.ts";
+import { delay, RunnelError, type Runtime } from "../base/mod.ts";
 import type { Kv, KvConnection } from "../kv/mod.ts";
 import {
   type AppendRequest,
@@ -121,7 +121,7 @@ export class Committer {
       }
       const failure = await this.#try(plan, { outcomes, until });
       if (failure === null) return;
-      await wait(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
+      await delay(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
       if (clock.now() >= until) throw failure;
       // A head that was read before the pause is too old to beat another writer with.
       if (!this.#unresolved) this.#head = null;

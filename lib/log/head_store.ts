@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Runtime, wait } from "../base/mod.ts";
+import { delay, type Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import { clearHead, type Head, mintEpoch, newHead } from "./head.ts";
 import { headKey } from "./keys.ts";
@@ -135,7 +135,7 @@ export class HeadStore {
         throw error;
       }
     }, { as: "log-unavailable" });
-    if (!written) await wait(clock, random() * 10);
+    if (!written) await delay(clock, random() * 10);
     return written;
   }
 }

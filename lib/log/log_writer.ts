@@ -6,7 +6,7 @@
  * @module
  */
 
-import { RunnelError, wait } from "../base/mod.ts";
+import { delay, RunnelError } from "../base/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendRequest, Receipt } from "./commit.ts";
 import { type BatchResult, Committer, type CommitterOptions, notStored } from "./committer.ts";
@@ -188,7 +188,7 @@ export class LogWriter {
   async #yield(started: number): Promise<void> {
     const { clock, random } = this.#options.runtime;
     const ms = Math.min(3 * (clock.now() - started) + 1, MAX_YIELD_MS);
-    await wait(clock, ms * (1 + random()));
+    await delay(clock, ms * (1 + random()));
   }
 
   #refuse(requests: readonly Waiting[], error: RunnelError): void {

@@ -8,7 +8,7 @@
 
 import { RunnelError, type RunnelErrorType, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
-import type { Storage } from "../kv/mod.ts";
+import type { KvStorage } from "../kv/mod.ts";
 import { type EventLog, HeadAnnouncer, type LogListener } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
 import { serveLog } from "./remote_log.ts";
@@ -49,7 +49,7 @@ export interface IsolatesOptions {
   /** The settings. */
   config: Config;
   /** Where the log is. */
-  storage: Storage;
+  storage: KvStorage;
   /** Hears that an isolate ended by itself: the process is of no use then. */
   onFailure: (message: string) => void;
   /** What each isolate runs: `isolate.ts` by default. */

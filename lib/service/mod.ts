@@ -5,7 +5,7 @@
  */
 
 export type { OpenSession, Tickets, TicketScope, TicketUse } from "../access/mod.ts";
-export type { Clock, Report, Runtime } from "../base/mod.ts";
+export type { Clock, Reporter, Runtime } from "../base/mod.ts";
 export type {
   ACCESS_SETTINGS,
   AccessConfig,
@@ -19,7 +19,7 @@ export type {
 } from "../config/mod.ts";
 export type { RequestInfo } from "../http/mod.ts";
 export type { Hub, ProbeRequest, RepairCause, Subscription } from "../hub/mod.ts";
-export type { Kv, Storage, WatchKv } from "../kv/mod.ts";
+export type { Kv, KvStorage, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,
   Change,

@@ -6,11 +6,11 @@
  */
 
 import {
+  deadline,
   describeCause,
   RunnelError,
   type RunnelErrorType,
   type Runtime,
-  within,
 } from "../base/mod.ts";
 import {
   type AnnouncedHead,
@@ -260,7 +260,7 @@ export class RemoteLog implements Log {
     this.#calls.set(id, { ...answer, late });
     try {
       this.#port.postMessage({ id, method, args } satisfies Call);
-      return await within(this.#options.runtime.clock, ms, answer.promise, late) as T;
+      return await deadline(this.#options.runtime.clock, ms, answer.promise, late) as T;
     } finally {
       this.#calls.delete(id);
     }

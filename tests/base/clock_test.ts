@@ -4,10 +4,10 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
-import { type Clock, systemClock, wait, within } from "../../lib/base/clock.ts";
+import { type Clock, deadline, delay, systemClock } from "../../lib/base/clock.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-/** Lets time pass until something has happened. */
+/** Lets time pass until a promise settles. */
 type Pass = (until: Promise<unknown>) => Promise<void>;
 
 const clocks: [name: string, make: () => { clock: Clock; pass: Pass }][] = [
@@ -30,24 +30,24 @@ const clocks: [name: string, make: () => { clock: Clock; pass: Pass }][] = [
 ];
 
 for (const [name, make] of clocks) {
-  Deno.test(`${name}.after() runs once, no sooner than asked`, async () => {
+  Deno.test(`${name}.after() runs once, no sooner than its time`, async () => {
     const { clock, pass } = make();
     const start = clock.now();
     const times: number[] = [];
     using _timer = clock.after(5, () => times.push(clock.now()));
     equal(times.length, 0);
-    await pass(wait(clock, 20));
+    await pass(delay(clock, 20));
     equal(times.length, 1);
-    // A machine's timers may be a millisecond ahead of its clock.
+    // The timers of a system may be a millisecond ahead of its clock.
     ok(times[0]! - start >= 4, `after ${times[0]! - start} ms`);
   });
 
-  Deno.test(`${name}.after() runs in the order of time, not of asking`, async () => {
+  Deno.test(`${name}.after() runs in the order of due times, not of calls`, async () => {
     const { clock, pass } = make();
     const order: string[] = [];
     using _late = clock.after(12, () => order.push("late"));
     using _soon = clock.after(1, () => order.push("soon"));
-    await pass(wait(clock, 20));
+    await pass(delay(clock, 20));
     deepEqual(order, ["soon", "late"]);
   });
 
@@ -57,18 +57,18 @@ for (const [name, make] of clocks) {
     const timer = clock.after(1, () => runs++);
     timer[Symbol.dispose]();
     timer[Symbol.dispose]();
-    await pass(wait(clock, 5));
+    await pass(delay(clock, 5));
     equal(runs, 0);
   });
 
-  Deno.test(`${name}.after() may be disposed after it ran, and from within`, async () => {
+  Deno.test(`${name}.after() may be disposed after it ran, and while it runs`, async () => {
     const { clock, pass } = make();
     const timer = clock.after(1, () => timer[Symbol.dispose]());
-    await pass(wait(clock, 5));
+    await pass(delay(clock, 5));
     timer[Symbol.dispose]();
   });
 
-  Deno.test(`${name}.every() runs until disposed, from within too`, async () => {
+  Deno.test(`${name}.every() runs until disposed, even while it runs`, async () => {
     const { clock, pass } = make();
     const { promise, resolve } = Promise.withResolvers<void>();
     let runs = 0;
@@ -79,38 +79,38 @@ for (const [name, make] of clocks) {
     });
     equal(runs, 0);
     await pass(promise);
-    await pass(wait(clock, 5));
+    await pass(delay(clock, 5));
     equal(runs, 3);
   });
 
-  Deno.test(`wait() passes the time of ${name}`, async () => {
+  Deno.test(`delay() resolves after its time on ${name}`, async () => {
     const { clock, pass } = make();
     const start = clock.now();
-    await pass(wait(clock, 5));
+    await pass(delay(clock, 5));
     ok(clock.now() - start >= 4);
   });
 
-  Deno.test(`within() rejects past its deadline on ${name}`, async () => {
+  Deno.test(`deadline() rejects past its time on ${name}`, async () => {
     const { clock, pass } = make();
     const never = new Promise<never>(() => {});
-    const work = within(clock, 5, never, () => new Error("too late"));
+    const work = deadline(clock, 5, never, () => new Error("too late"));
     await pass(rejects(work, /^Error: too late$/));
   });
 }
 
-Deno.test("within() settles as its work does, and leaves no timer behind", async () => {
+Deno.test("deadline() settles as its work does, and leaves no timer", async () => {
   const clock = new FakeClock();
-  equal(await within(clock, 5, Promise.resolve(1), () => new Error("too late")), 1);
+  equal(await deadline(clock, 5, Promise.resolve(1), () => new Error("too late")), 1);
   const failure = Promise.reject(new Error("failed"));
-  await rejects(within(clock, 5, failure, () => new Error("too late")), /^Error: failed$/);
+  await rejects(deadline(clock, 5, failure, () => new Error("too late")), /^Error: failed$/);
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("within() waits up to its deadline and no longer", async () => {
+Deno.test("deadline() waits for its time and no longer", async () => {
   const clock = new FakeClock();
   const { promise, resolve } = Promise.withResolvers<string>();
-  const inTime = within(clock, 5, promise, () => new Error("too late"));
-  const late = within(clock, 4, promise, () => new Error("too late"));
+  const inTime = deadline(clock, 5, promise, () => new Error("too late"));
+  const late = deadline(clock, 4, promise, () => new Error("too late"));
   clock.advance(4);
   resolve("done");
   equal(await inTime, "done");
@@ -118,22 +118,22 @@ Deno.test("within() waits up to its deadline and no longer", async () => {
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("within() passes over what its work does after the deadline", async () => {
+Deno.test("deadline() ignores the result of work that settles too late", async () => {
   const clock = new FakeClock();
   const { promise, reject } = Promise.withResolvers<never>();
-  const work = within(clock, 5, promise, () => new Error("too late"));
+  const work = deadline(clock, 5, promise, () => new Error("too late"));
   clock.advance(5);
   await rejects(work, /too late/);
-  // Would fail this test as an unhandled rejection.
+  // An unhandled rejection would fail this test.
   reject(new Error("failed at last"));
   await promise.catch(() => {});
 });
 
-Deno.test("within() makes no error in time", async () => {
+Deno.test("deadline() creates no error when its work is in time", async () => {
   const clock = new FakeClock();
   let made = 0;
   const late = () => new Error(String(made++));
-  await within(clock, 5, Promise.resolve(), late);
+  await deadline(clock, 5, Promise.resolve(), late);
   clock.advance(10);
   equal(made, 0);
 });

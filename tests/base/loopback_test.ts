@@ -2,7 +2,7 @@ import { strictEqual as equal } from "node:assert/strict";
 import { isLoopback } from "../../lib/base/loopback.ts";
 
 for (const host of ["localhost", "LOCALHOST", "127.0.0.1", "127.8.9.10", "::1", "[::1]"]) {
-  Deno.test(`isLoopback() knows ${host}`, () => equal(isLoopback(host), true));
+  Deno.test(`isLoopback() accepts ${host}`, () => equal(isLoopback(host), true));
 }
 
 for (
@@ -17,7 +17,7 @@ for (
     "localhost\n",
   ]
 ) {
-  Deno.test(`isLoopback() does not take ${JSON.stringify(host)} for this machine`, () => {
+  Deno.test(`isLoopback() rejects ${JSON.stringify(host)}`, () => {
     equal(isLoopback(host), false);
   });
 }

@@ -1,49 +1,49 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { RunnelError } from "../../lib/base/errors.ts";
-import { createReport, type Report } from "../../lib/base/report.ts";
+import { createReporter, type Reporter } from "../../lib/base/report.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-function setUp(): { clock: FakeClock; lines: string[]; report: Report } {
+function setUp(): { clock: FakeClock; lines: string[]; report: Reporter } {
   const clock = new FakeClock();
   const lines: string[] = [];
-  return { clock, lines, report: createReport(clock, (line) => lines.push(line)) };
+  return { clock, lines, report: createReporter(clock, (line) => lines.push(line)) };
 }
 
 const causes: [name: string, cause: unknown, line: string][] = [
   ["no cause", undefined, "Cannot sweep"],
   ["an error", new TypeError("database is locked"), "Cannot sweep: TypeError: database is locked"],
   [
-    "an error with causes of its own",
+    "an error with a chain of causes",
     new RunnelError("log-unavailable", "Cannot reach the log", {
       cause: new Error("closed", { cause: "network" }),
     }),
     "Cannot sweep: RunnelError: Cannot reach the log (Error: closed (network))",
   ],
-  ["what is no error", "disk full", "Cannot sweep: disk full"],
+  ["a string", "disk full", "Cannot sweep: disk full"],
   ["null", null, "Cannot sweep: null"],
 ];
 
 for (const [name, cause, line] of causes) {
-  Deno.test(`createReport() writes one line for ${name}`, () => {
+  Deno.test(`createReporter() writes one line for ${name}`, () => {
     const { lines, report } = setUp();
     report("Cannot sweep", cause);
     deepEqual(lines, [line]);
   });
 }
 
-Deno.test("createReport() writes ten lines a second, and how many it left out", () => {
+Deno.test("createReporter() writes ten lines in a second, and the number left out", () => {
   const { clock, lines, report } = setUp();
-  for (let i = 0; i < 25; i++) report(`trouble ${i}`);
-  deepEqual(lines, Array.from({ length: 10 }, (_, i) => `trouble ${i}`));
+  for (let i = 0; i < 25; i++) report(`message ${i}`);
+  deepEqual(lines, Array.from({ length: 10 }, (_, i) => `message ${i}`));
   clock.advance(1000);
-  report("trouble again");
-  deepEqual(lines.slice(10), ["… and 15 lines more", "trouble again"]);
+  report("message again");
+  deepEqual(lines.slice(10), ["… and 15 lines more", "message again"]);
 });
 
-Deno.test("createReport() leaves nothing out of ten lines a second", () => {
+Deno.test("createReporter() writes every line of ten in a second", () => {
   const { clock, lines, report } = setUp();
   for (let second = 0; second < 3; second++) {
-    for (let i = 0; i < 10; i++) report("trouble");
+    for (let i = 0; i < 10; i++) report("message");
     clock.advance(1000);
   }
   equal(lines.length, 30);

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { systemClock, within } from "../../lib/base/clock.ts";
+import { deadline, systemClock } from "../../lib/base/clock.ts";
 import type { PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
 import { driven } from "../support/driven.ts";
 import { delivers, FakeChannels, type Route } from "../support/fake_channels.ts";
@@ -14,7 +14,7 @@ import { createTwoHubs } from "../support/two_hubs.ts";
 const LARGE = "x".repeat(50_000);
 
 function soon<T>(work: Promise<T>): Promise<T> {
-  return within(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
+  return deadline(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
 }
 
 Deno.test("LivePipelines keep a pipeline in memory for as long as it has subscribers", async () => {

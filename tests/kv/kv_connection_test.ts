@@ -8,11 +8,11 @@ import { FaultyKv, hangs } from "../support/faulty_kv.ts";
 const TIMEOUT_MS = 3000;
 const late = { type: "log-unavailable" };
 
-/** A connection whose stores are all kept, in the order in which they were opened. */
+/** Creates a connection and keeps all its stores, in the order in which they were opened. */
 async function createTestConnection(replace: boolean) {
   const clock = new FakeClock();
   const stores: FaultyKv[] = [];
-  /** What the next openings do instead. */
+  /** Replacements of the next openings. */
   const openings: (() => Promise<Kv>)[] = [];
   const open = async () => {
     const kv = new FaultyKv(await Deno.openKv(":memory:"));
@@ -31,7 +31,7 @@ async function createTestConnection(replace: boolean) {
     stores,
     openings,
     get: (ms?: number) => connection.call((kv) => kv.get(["key"]), { ms }),
-    /** Makes a call that never settles miss its deadline. */
+    /** Lets a call miss its deadline. */
     async missDeadline() {
       stores.at(-1)!.script("get", hangs);
       const refused = rejects(connection.call((kv) => kv.get(["key"])), late);
@@ -57,7 +57,7 @@ Deno.test("KvConnection.open() throws what opening throws", async () => {
   await rejects(KvConnection.open(options), /no such host/);
 });
 
-Deno.test("KvConnection.open() is refused by a remote store that does not answer in time", async () => {
+Deno.test("KvConnection.open() rejects when a remote store does not answer in time", async () => {
   const clock = new FakeClock();
   const open = () => new Promise<never>(() => {});
   const refused = rejects(
@@ -69,7 +69,7 @@ Deno.test("KvConnection.open() is refused by a remote store that does not answer
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("KvConnection.call() answers as the store does and leaves no timer", async () => {
+Deno.test("KvConnection.call() settles as the store does and leaves no timer", async () => {
   await using test = await createTestConnection(true);
   equal((await test.get()).value, null);
   await rejects(test.connection.call(() => Promise.reject(new Error("broken"))), /broken/);
@@ -80,8 +80,8 @@ Deno.test("KvConnection.call() answers as the store does and leaves no timer", a
 for (
   const [name, ms, deadline] of [
     ["its own deadline", undefined, TIMEOUT_MS],
-    ["the caller's deadline if sooner", 10, 10],
-    ["its own deadline if sooner than the caller's", 10_000, TIMEOUT_MS],
+    ["the deadline of its caller if sooner", 10, 10],
+    ["its own deadline if sooner than its caller's", 10_000, TIMEOUT_MS],
   ] as const
 ) {
   Deno.test(`KvConnection.call() waits for ${name}`, async () => {
@@ -98,7 +98,7 @@ for (
   });
 }
 
-Deno.test("KvConnection.call() makes no call where the caller's time has passed", async () => {
+Deno.test("KvConnection.call() makes no call when the time of its caller has passed", async () => {
   await using test = await createTestConnection(true);
   await rejects(test.get(0), late);
   await rejects(test.get(-5), late);
@@ -106,7 +106,7 @@ Deno.test("KvConnection.call() makes no call where the caller's time has passed"
   deepEqual(test.stores.map(({ calls }) => calls.get), [1]);
 });
 
-Deno.test("KvConnection.call() throws log-unavailable for every error of the store if asked to", async () => {
+Deno.test("KvConnection.call() replaces errors of the store when `as` says so", async () => {
   await using test = await createTestConnection(true);
   const as = "log-unavailable";
   const errors = [new Error("broken"), new RunnelError("storage-unusable", "Cannot start")];
@@ -120,7 +120,7 @@ Deno.test("KvConnection.call() throws log-unavailable for every error of the sto
   await rejects(test.connection.call(() => Promise.resolve(), { as, ms: 0 }), late);
 });
 
-/** Keys, of which each third has its index as its value. */
+/** Writes every third of some keys, each with its index as its value, and returns them all. */
 async function fillStore(kv: Kv, count: number): Promise<Deno.KvKey[]> {
   const keys = Array.from({ length: count }, (_, index) => ["key", index]);
   for (const part of chunk(keys, 90)) {
@@ -143,7 +143,7 @@ for (const [count, reads] of [[0, 0], [1, 1], [10, 1], [11, 2], [423, 43]] as co
   });
 }
 
-Deno.test("KvConnection.getMany() has forty reads in flight at most, and none after an error", async () => {
+Deno.test("KvConnection.getMany() has forty reads in flight at most, none after an error", async () => {
   await using test = await createTestConnection(false);
   const [kv] = test.stores;
   const keys = await fillStore(kv!, 500);
@@ -158,7 +158,7 @@ Deno.test("KvConnection.getMany() has forty reads in flight at most, and none af
   equal(test.clock.liveTimers, 0);
 });
 
-Deno.test("KvConnection keeps a connection that missed a much shorter deadline of its caller", async () => {
+Deno.test("KvConnection keeps a connection that missed a much shorter deadline", async () => {
   await using test = await createTestConnection(true);
   test.stores[0]!.script("get", hangs);
   const refused = rejects(test.get(10), late);
@@ -176,7 +176,7 @@ Deno.test("KvConnection replaces a connection that missed a deadline", async () 
   deepEqual(test.stores.map(({ calls }) => calls.get), [1, 1]);
 });
 
-Deno.test("KvConnection closes a replaced connection once its calls met their deadlines", async () => {
+Deno.test("KvConnection closes a replaced connection after the deadlines of its calls", async () => {
   await using test = await createTestConnection(true);
   await test.missDeadline();
   await test.get();
@@ -189,7 +189,7 @@ Deno.test("KvConnection closes a replaced connection once its calls met their de
   equal(test.clock.liveTimers, 0);
 });
 
-Deno.test("KvConnection replaces a connection once, though many calls on it are late", async () => {
+Deno.test("KvConnection replaces a connection once when many calls on it are late", async () => {
   await using test = await createTestConnection(true);
   test.stores[0]!.script("get", hangs, hangs, hangs);
   const refused = [1, 2, 3].map(() => rejects(test.get(), late));
@@ -203,7 +203,7 @@ Deno.test("KvConnection replaces a connection once, though many calls on it are 
   equal(test.clock.liveTimers, 1);
 });
 
-Deno.test("KvConnection lets a call on a replaced connection end well", async () => {
+Deno.test("KvConnection lets a call on a replaced connection succeed", async () => {
   await using test = await createTestConnection(true);
   const answer = Promise.withResolvers<void>();
   test.stores[0]!.script("get", hangs, async (carryOut) => {
@@ -218,7 +218,7 @@ Deno.test("KvConnection lets a call on a replaced connection end well", async ()
   equal((await slow).value, null);
 });
 
-Deno.test("KvConnection keeps its connection past a deadline if it is not to be replaced", async () => {
+Deno.test("KvConnection keeps a late connection when replace is off", async () => {
   await using test = await createTestConnection(false);
   await test.missDeadline();
   await test.get();
@@ -227,7 +227,7 @@ Deno.test("KvConnection keeps its connection past a deadline if it is not to be 
   equal(test.clock.liveTimers, 0);
 });
 
-Deno.test("KvConnection opens again after an opening that failed", async () => {
+Deno.test("KvConnection opens the store again after a failed opening", async () => {
   await using test = await createTestConnection(true);
   await test.missDeadline();
   test.openings.push(() => Promise.reject(new Error("no such host")));
@@ -237,7 +237,7 @@ Deno.test("KvConnection opens again after an opening that failed", async () => {
   equal(test.stores.length, 2);
 });
 
-Deno.test("KvConnection gives up an opening that never ends, and closes what it still opens", async () => {
+Deno.test("KvConnection drops a late opening, and closes the store if it opens after all", async () => {
   await using test = await createTestConnection(true);
   await test.missDeadline();
   const opening = Promise.withResolvers<Kv>();
@@ -254,7 +254,7 @@ Deno.test("KvConnection gives up an opening that never ends, and closes what it 
   equal(test.clock.liveTimers, 0);
 });
 
-Deno.test("KvConnection hears of no failure of an opening that it gave up", async () => {
+Deno.test("KvConnection ignores the error of an opening that it dropped", async () => {
   await using test = await createTestConnection(true);
   await test.missDeadline();
   const opening = Promise.withResolvers<Kv>();
@@ -263,13 +263,13 @@ Deno.test("KvConnection hears of no failure of an opening that it gave up", asyn
   test.clock.advance(TIMEOUT_MS);
   await refused;
   opening.reject(new Error("no such host"));
-  // A rejection that nobody hears would fail this test.
+  // An unhandled rejection would fail this test.
   await settled();
   equal((await test.get()).value, null);
   equal(test.stores.length, 2);
 });
 
-Deno.test("KvConnection.close() closes replaced connections too and leaves no timer", async () => {
+Deno.test("KvConnection.close() closes replaced connections and leaves no timer", async () => {
   await using test = await createTestConnection(true);
   await test.missDeadline();
   await test.get();

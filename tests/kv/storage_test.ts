@@ -2,17 +2,17 @@ import { ok, rejects, strictEqual as equal } from "node:assert/strict";
 import { prepareStorage } from "../../lib/kv/storage.ts";
 import { Program } from "../support/program.ts";
 
-/** Where a shell finds the Deno that runs this test. */
+/** Search path on which a shell finds the Deno that runs this test. */
 const PATH = `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`;
 
-/** A folder for one test. */
+/** Creates a folder for one test. */
 async function makeFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await Deno.makeTempDir();
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 for (const name of ["runnel.sqlite", "a/b/runnel.sqlite", "with space/é.sqlite"]) {
-  Deno.test(`prepareStorage() makes the folder of ${name}, and what is stored stays`, async () => {
+  Deno.test(`prepareStorage() creates the folder of ${name}, and keeps its contents`, async () => {
     await using folder = await makeFolder();
     const path = `${folder.path}/${name}`;
     {
@@ -39,24 +39,24 @@ Deno.test("prepareStorage() locks a file until it is disposed", async () => {
     message: `Cannot start: ${path} is in use by process ${Deno.pid}. Stop that one, or name ` +
       "another file in RUNNEL_KV",
   };
-  // What a process left that has ended.
+  // Left behind by a process that has ended.
   await Deno.writeTextFile(`${path}.lock`, "123456789012345\n");
   {
     using _storage = await prepareStorage(path);
     await rejects(prepareStorage(path), inUse);
-    // A refused attempt must not take the lock away from who holds it.
+    // A refused attempt must not release the lock of its holder.
     await rejects(prepareStorage(path), inUse);
   }
   (await prepareStorage(path))[Symbol.dispose]();
 });
 
-Deno.test("prepareStorage() locks one file, not its neighbours", async () => {
+Deno.test("prepareStorage() locks one file, not its neighbors", async () => {
   await using folder = await makeFolder();
   using _one = await prepareStorage(`${folder.path}/one.sqlite`);
   using _other = await prepareStorage(`${folder.path}/other.sqlite`);
 });
 
-Deno.test("prepareStorage() in memory locks nothing, and each store is another", async () => {
+Deno.test("prepareStorage() locks nothing in memory, where each store is another", async () => {
   using one = await prepareStorage(":memory:");
   using other = await prepareStorage(":memory:");
   equal(one.remote, false);
@@ -69,13 +69,13 @@ Deno.test("prepareStorage() in memory locks nothing, and each store is another",
 });
 
 for (const kv of ["https://kv.example/", "http://127.0.0.1:4512", undefined]) {
-  Deno.test(`prepareStorage() takes ${kv ?? "the platform's store"} for a remote one`, async () => {
+  Deno.test(`prepareStorage() treats ${kv ?? "the store of the platform"} as remote`, async () => {
     using storage = await prepareStorage(kv);
     equal(storage.remote, true);
   });
 }
 
-Deno.test("prepareStorage() refuses a folder that cannot be made, saying why", async () => {
+Deno.test("prepareStorage() rejects with the reason when it cannot create the folder", async () => {
   await using folder = await makeFolder();
   await Deno.writeTextFile(`${folder.path}/file`, "");
   const path = `${folder.path}/file/runnel.sqlite`;
@@ -95,7 +95,7 @@ const unusable: [name: string, make: (path: string) => Promise<void>][] = [
 ];
 
 for (const [name, make] of unusable) {
-  Deno.test(`opening ${name} is refused, saying what to do`, async () => {
+  Deno.test(`KvStorage.open() rejects with the remedy for ${name}`, async () => {
     await using folder = await makeFolder();
     const path = `${folder.path}/runnel.sqlite`;
     await make(path);
@@ -111,7 +111,7 @@ for (const [name, make] of unusable) {
 const outside = ["log/runnel.sqlite", "a log/runnel.sqlite", "it's one/runnel.sqlite"];
 
 for (const name of outside) {
-  Deno.test(`the command for a file outside of the permissions works: ${name}`, async () => {
+  Deno.test(`prepareStorage() names a command that works for ${name} outside the permissions`, async () => {
     await using folder = await makeFolder();
     const path = `${folder.path}/${name}`;
     const { code, lines } = await Program.refuse({ RUNNEL_KV: path });

@@ -5,7 +5,7 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import fc from "fast-check";
-import { wait } from "../../lib/base/clock.ts";
+import { delay } from "../../lib/base/clock.ts";
 import type { Receipt } from "../../lib/log/commit.ts";
 import { RunnelError } from "../../lib/base/errors.ts";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
@@ -331,7 +331,7 @@ Deno.test("LogWriter keeps its word whatever the store does", async () => {
                 if (!(error instanceof RunnelError)) throw error;
                 answers.set(text, error.type);
                 late.shift()?.();
-                await wait(one.clock, 100);
+                await delay(one.clock, 100);
               }
             }
           }

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { PipelineChannels, type PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
-import { systemClock, within } from "../../lib/base/clock.ts";
+import { deadline, systemClock } from "../../lib/base/clock.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
 import { FakeChannels } from "../support/fake_channels.ts";
 
@@ -16,7 +16,7 @@ function unexpected(trouble: string): void {
 }
 
 function soon<T>(work: Promise<T>): Promise<T> {
-  return within(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
+  return deadline(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
 }
 
 Deno.test("PipelineChannels.post() reaches those who joined the pipeline in other isolates, never itself", async () => {
