@@ -1,5 +1,5 @@
 /**
- * The HTTP surface: what all routes go through, and the answers to failures.
+ * The HTTP interface: middleware that all routes share, and responses to errors.
  *
  * @module
  */
@@ -9,55 +9,63 @@ import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import manifest from "../../deno.json" with { type: "json" };
 import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
-import { createEntrance } from "./authenticate.ts";
+import { createAuthenticator } from "./authenticate.ts";
 import {
   type AppContext,
+  type AppEnv,
   type AppOptions,
-  nothingHere,
-  type On,
+  notFound,
   type RequestInfo,
 } from "./context.ts";
 import { createRoutes } from "./openapi.ts";
-import { addPages } from "./page_routes.ts";
+import { pageRoutes } from "./page_routes.ts";
 import { problem } from "./problem.ts";
-import { addPublishing } from "./publish_routes.ts";
-import { addSubscribing } from "./stream_routes.ts";
+import { publishRoutes } from "./publish_routes.ts";
+import { streamRoutes } from "./stream_routes.ts";
+import { ticketRoutes } from "./ticket_routes.ts";
 
-/** How long the log may take to show that it is there, in milliseconds. */
+/** Maximum time that the log may take to prove that it accepts events, in milliseconds. */
 const READY_TIMEOUT_MS = 1000;
 
-/** Failures that the operator is told of, beside those that are not foreseen. */
+/** Errors that are reported to the operator, in addition to unexpected ones. */
 const OUTAGES: readonly RunnelErrorType[] = [
   "log-unavailable",
   "outcome-unknown",
   "keys-unavailable",
 ];
 
-/**
- * Makes the handler of all requests.
- *
- * @param options What it works with.
- */
+/** Creates the handler of all requests. */
 export function createApp(
   options: AppOptions,
 ): (request: Request, info?: RequestInfo) => Promise<Response> {
   const { hub, access, config, runtime } = options;
-  const app = new OpenAPIHono<{ Bindings: RequestInfo }>();
+  const app = new OpenAPIHono<AppEnv>();
   const routes = createRoutes(config.history);
-  const enter = createEntrance(options);
+
+  /** Reports an error to the operator if no client caused it. */
+  const reportOutage = (c: AppContext, error: Error): void => {
+    if (error instanceof RunnelError && !OUTAGES.includes(error.type)) return;
+    runtime.report(`Cannot ${c.req.method} ${c.req.path}`, error);
+  };
+
+  app.onError((error, c) => {
+    reportOutage(c, error);
+    return problem(error instanceof RunnelError ? error : null);
+  });
+  app.notFound(() => problem(notFound()));
 
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],
     allowMethods: ["GET", "HEAD", "POST", "DELETE"],
     allowHeaders: ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
     exposeHeaders: ["Retry-After", "Idempotency-Replayed"],
-    // A cookie for any page's use would be everybody's.
+    // With "*", every page could use the cookie.
     credentials: config.allowOrigins !== "*",
     maxAge: 86_400,
   }));
   app.use(async (c, next) => {
     access.guard(c.req.raw);
-    // Deno makes the URL of the Host header, whatever that holds.
+    // Deno builds the URL from the Host header, whatever that contains.
     if (!URL.canParse(c.req.url)) {
       throw new RunnelError(
         "malformed-request",
@@ -78,38 +86,27 @@ export function createApp(
       ),
   }));
 
-  const on: On = (route, handler) => {
-    app.openAPIRegistry.registerPath(route);
-    app.on(route.method.toUpperCase(), route.getRoutingPath(), handler);
-  };
-
-  // Before the streams: the path of the probe would match theirs, too.
-  addPages((path, handler) => app.use(path, handler), on, routes, options);
-  addSubscribing(on, routes, options, enter, reportOutage);
-  addPublishing(on, routes, options, enter);
-  on(routes.healthy, (c) => c.text("ok\n"));
-  on(routes.ready, async (c) => {
+  const authenticate = createAuthenticator(options);
+  const routeOptions = { ...options, routes, authenticate, reportOutage };
+  // Before the streams, whose path also matches that of the probe.
+  app.route("/", pageRoutes(routeOptions));
+  app.route("/", streamRoutes(routeOptions));
+  app.route("/", ticketRoutes(routeOptions));
+  app.route("/", publishRoutes(routeOptions));
+  app.get(routes.healthy.getRoutingPath(), (c) => c.text("ok\n"));
+  app.get(routes.ready.getRoutingPath(), async (c) => {
     await hub.ready(READY_TIMEOUT_MS);
     return c.text("ok\n");
   });
-  on(routes.openapi, (c) => c.json(document));
+  app.get(routes.openapi.getRoutingPath(), (c) => c.json(document));
 
-  app.notFound(() => problem(nothingHere()));
-  app.onError((error, c) => {
-    reportOutage(c, error);
-    return problem(error instanceof RunnelError ? error : null);
-  });
-
+  // Described here and not by `app.openapi()`, which would read and validate a
+  // body before the handler has authenticated the client.
+  for (const route of Object.values(routes)) app.openAPIRegistry.registerPath(route);
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: "Runnel", version: manifest.version },
   });
-
-  /** Tells the operator of what is no client's fault. */
-  function reportOutage(c: AppContext, error: Error): void {
-    if (error instanceof RunnelError && !OUTAGES.includes(error.type)) return;
-    runtime.report(`Cannot ${c.req.method} ${c.req.path}`, error);
-  }
 
   return async (request, info) =>
     await app.fetch(request, { completed: info?.completed, remoteAddr: info?.remoteAddr });

@@ -1,5 +1,6 @@
 /**
- * What everyone goes through who writes: events, or tickets.
+ * Authentication and rate limit of clients that write: publish, clear, or
+ * request a ticket.
  *
  * @module
  */
@@ -7,16 +8,19 @@
 import { type Bearer, PublishRate } from "../access/mod.ts";
 import { addressOf, type AppContext, type AppOptions } from "./context.ts";
 
-/** Finds out who it is, and that it is not too often: before anything of it is read. */
-export type Entrance = (c: AppContext) => Promise<Bearer | null>;
-
-/** Makes the entrance, which counts. */
-export function createEntrance({ access, config, runtime }: AppOptions): Entrance {
+/**
+ * Creates a function that authenticates a client and counts its request, before
+ * anything of the body is read. A token is counted wherever it is used from, and
+ * a client without a token by its address.
+ */
+export function createAuthenticator(
+  { access, config, runtime }: AppOptions,
+): (c: AppContext) => Promise<Bearer | null> {
   const rate = new PublishRate(config.publishRate, runtime);
   return async (c) => {
     const bearer = await access.bearer(c.req.raw);
-    const who = bearer?.id ?? addressOf(c, config);
-    if (who !== null) rate.count(who);
+    const client = bearer?.id ?? addressOf(c, config);
+    if (client !== null) rate.count(client);
     return bearer;
   };
 }

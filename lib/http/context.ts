@@ -1,77 +1,86 @@
 /**
- * What the routes have in common.
+ * Shared types and request helpers of the routes.
  *
  * @module
  */
 
-import type { Context, MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import type { z } from "zod";
-import { type Access, clientAddress, type Tickets } from "../access/mod.ts";
+import { type Access, type Bearer, clientAddress, type Tickets } from "../access/mod.ts";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
-import type { Route } from "./openapi.ts";
+import type { Routes } from "./openapi.ts";
 import { readBody } from "./request_body.ts";
 
-/** What is known of a request beside itself: part of `Deno.ServeHandlerInfo`. */
+/** Facts about a request that it does not carry itself: part of `Deno.ServeHandlerInfo`. */
 export interface RequestInfo {
-  /** Settles when the answer was sent or cannot be any more. */
+  /** Settles when the response was sent, or cannot be sent any more. */
   completed?: Promise<unknown> | undefined;
-  /** The other end of the connection. */
+  /** Address at the other end of the connection. */
   remoteAddr?: Deno.Addr | undefined;
 }
 
-/** A request on its way. */
-export type AppContext = Context<{ Bindings: RequestInfo }>;
+/** Environment of the apps: the type of `c.env`. */
+export interface AppEnv {
+  Bindings: RequestInfo;
+}
 
-/** What the routes work with. */
+/** Context of a request. */
+export type AppContext = Context<AppEnv>;
+
+/** Options for {@linkcode createApp}. */
 export interface AppOptions {
-  /** The pipelines. */
+  /** Hub that the routes publish to and subscribe to. */
   hub: Hub;
-  /** Who may do what. */
+  /** Authenticates and authorizes requests. */
   access: Access;
-  /** The tickets. */
+  /** Issues tickets. */
   tickets: Tickets;
-  /** The settings. */
+  /** Settings of the service. */
   config: Config;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
 }
 
-/** Answers a route. */
-export type On = (route: Route, handler: (c: AppContext) => Response | Promise<Response>) => void;
-
-/** Puts something in front of the routes of a path. */
-export type Use = (path: string, handler: MiddlewareHandler) => void;
-
-/** The refusal of an address that leads nowhere. */
-export function nothingHere(): RunnelError {
-  return new RunnelError("not-found", "Nothing is here. GET / says what there is");
+/** Options for each group of routes. */
+export interface RouteOptions extends AppOptions {
+  /** Descriptions of all routes. Only their paths are used here. */
+  routes: Routes;
+  /** Authenticates a client that writes, and counts the request. */
+  authenticate: (c: AppContext) => Promise<Bearer | null>;
+  /** Reports an error to the operator if no client caused it. */
+  reportOutage: (c: AppContext, error: Error) => void;
 }
 
-/** The media type of a body. */
+/** Creates the error for an address without a route. */
+export function notFound(): RunnelError {
+  return new RunnelError("not-found", "No such route. See GET / for the available routes");
+}
+
+/** Returns the media type of a request body, with its parameters. */
 export function contentType(c: AppContext): string | null {
   return c.req.header("Content-Type") ?? null;
 }
 
-/** Reads a body within the limits. */
+/** Reads a request body within the limits of the settings. */
 export async function bodyOf(c: AppContext, { config, runtime }: AppOptions): Promise<Uint8Array> {
   const { maxBodyBytes: maxBytes, bodyTimeoutMs: maxMs } = config;
   return await readBody(c.req.raw, { maxBytes, maxMs, runtime });
 }
 
-/** The client's address, by which it is counted. */
+/** Returns the address by which a client is counted; `null` if it is not counted. */
 export function addressOf(c: AppContext, { trustedProxies }: Config): string | null {
   const { remoteAddr } = c.env;
   const remote = remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
   return clientAddress(c.req.raw, remote, trustedProxies);
 }
 
-/** Validates a part of a request. */
-export function check<T>(schema: z.ZodType<T>, value: unknown, name?: string): T {
-  const { success, data, error } = schema.safeParse(value);
+/** Validates named parts of a request. The error names the first part that is invalid. */
+export function parseOrThrow<T>(schema: z.ZodType<T>, parts: unknown): T {
+  const { success, data, error } = schema.safeParse(parts);
   if (success) return data;
   const { path, message } = error.issues[0]!;
-  const what = name ?? path.filter((part) => typeof part === "string").join(".");
-  throw new RunnelError("malformed-request", `Cannot read ${what}: ${message}`);
+  const name = path.filter((part) => typeof part === "string").join(".");
+  throw new RunnelError("malformed-request", `Cannot read ${name}: ${message}`);
 }

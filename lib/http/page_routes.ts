@@ -4,12 +4,13 @@
  * @module
  */
 
+import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
-import { type AppOptions, check, nothingHere, type On, type Use } from "./context.ts";
+import { type AppEnv, notFound, parseOrThrow, type RouteOptions } from "./context.ts";
 import { guide } from "./guide.ts";
-import { pipelineParams, probeQuery, type Routes } from "./openapi.ts";
 import { readPageFile } from "./page_files.ts";
 import { problem } from "./problem.ts";
+import { pipelineParams, probeQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
 /** How long a probe waits between two lines, in milliseconds, if it is not told. */
@@ -35,22 +36,25 @@ const headers = secureHeaders({
   strictTransportSecurity: false,
 });
 
-/** Adds the routes of pages. */
-export function addPages(use: Use, on: On, routes: Routes, { hub }: AppOptions): void {
-  for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) use(path, headers);
+/** Creates the routes of the pages. */
+export function pageRoutes({ hub, routes }: RouteOptions): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) {
+    app.use(path, headers);
+  }
 
-  on(routes.start, (c) => {
+  app.get(routes.start.getRoutingPath(), (c) => {
     const isBrowser = c.req.header("Accept")?.includes("text/html");
     c.header("Vary", "Accept", { append: true });
     return isBrowser ? page("start/start.html") : c.text(guide(new URL(c.req.url).origin));
   });
-  on(routes.viewer, (c) => {
-    check(pipelineParams, c.req.param());
+  app.get(routes.viewer.getRoutingPath(), (c) => {
+    parseOrThrow(pipelineParams, c.req.param());
     return page("viewer/viewer.html");
   });
-  on(routes.diagnose, () => page("diagnose/diagnose.html"));
-  on(routes.probe, (c) => {
-    const { every, bytes, ask } = check(probeQuery, c.req.query());
+  app.get(routes.diagnose.getRoutingPath(), () => page("diagnose/diagnose.html"));
+  app.get(routes.probe.getRoutingPath(), (c) => {
+    const { every, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
     const headers = new Headers(streamHeaders(c));
     if (ask === "0") headers.delete("X-Accel-Buffering");
     const stream = c.req.method === "HEAD" ? null : hub.probe({
@@ -60,9 +64,13 @@ export function addPages(use: Use, on: On, routes: Routes, { hub }: AppOptions):
     });
     return new Response(stream, { headers });
   });
-  on(routes.asset, (c) => page(`${c.req.param("folder")}/${c.req.param("file")}`));
+  app.get(
+    routes.asset.getRoutingPath(),
+    (c) => page(`${c.req.param("folder")}/${c.req.param("file")}`),
+  );
+  return app;
 }
 
 async function page(name: string): Promise<Response> {
-  return await readPageFile(name) ?? problem(nothingHere());
+  return await readPageFile(name) ?? problem(notFound());
 }

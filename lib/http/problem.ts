@@ -8,7 +8,7 @@
 import type { RunnelError, RunnelErrorType } from "../base/mod.ts";
 
 /** The statuses of what passes by itself. */
-const PASSING = [429, 503];
+const TRANSIENT_STATUSES = [429, 503];
 
 /** After how many seconds a client may try again what failed in passing. */
 const RETRY_AFTER_SECONDS = 1;
@@ -43,8 +43,8 @@ const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string 
  *
  * @param error The failure.
  */
-export function isPassing(error: RunnelError): boolean {
-  return PASSING.includes(PROBLEMS[error.type]?.status ?? 0);
+export function isTransient(error: RunnelError): boolean {
+  return TRANSIENT_STATUSES.includes(PROBLEMS[error.type]?.status ?? 0);
 }
 
 /**
@@ -75,6 +75,8 @@ export function problem(error: RunnelError | null, headers: HeadersInit = {}): R
   response.headers.set("Content-Type", "application/problem+json");
   response.headers.set("Cache-Control", "no-store");
   if (status === 401) response.headers.set("WWW-Authenticate", "Bearer");
-  if (PASSING.includes(status)) response.headers.set("Retry-After", String(RETRY_AFTER_SECONDS));
+  if (TRANSIENT_STATUSES.includes(status)) {
+    response.headers.set("Retry-After", String(RETRY_AFTER_SECONDS));
+  }
   return response;
 }

@@ -1,5 +1,5 @@
 /**
- * From the body of a publish to validated events.
+ * Reads the body of a publish into validated events.
  *
  * @module
  */
@@ -15,28 +15,36 @@ import {
 } from "../protocol/mod.ts";
 import { eventSchema } from "./schemas.ts";
 
-/** What a request may have. */
+/** Limits of a publish. */
 export interface PublishLimits {
-  /** How many events. */
+  /** Maximum number of events in a request. */
   maxEvents: number;
-  /** How many bytes of JSON a payload. */
+  /** Maximum size of a payload as JSON, in bytes. */
   maxPayloadBytes: number;
 }
 
 const LIMITS: PublishLimits = { maxEvents: MAX_EVENTS, maxPayloadBytes: MAX_PAYLOAD_BYTES };
 
-/** What a publisher asks for. */
+/** A request body and its media type. */
+export interface PublishBody {
+  /** The `Content-Type` header; `null` without one. */
+  contentType: string | null;
+  /** The bytes of the body. */
+  body: Uint8Array;
+}
+
+/** Events to publish, and their pipeline. */
 export interface PublishRequest {
-  /** Where to. */
+  /** Pipeline ID. */
   pipeline: string;
-  /** The events, in order, one at least. */
+  /** The events, in order, at least one. */
   events: NewEvent[];
 }
 
-/** Numbers that a JavaScript number may not give back as they were written. */
+/** Matches numbers that a JavaScript number may not reproduce as they were written. */
 const INEXACT_NUMBER = /\d[.eE]|\d{16}|-0/;
 
-/** What TypeScript's library does not know of `JSON` yet: access to the source text. */
+/** Parts of `JSON` that TypeScript's library lacks: access to the source text. */
 const sourceJson = JSON as unknown as {
   parse(
     text: string,
@@ -50,24 +58,11 @@ const encoder = new TextEncoder();
 /**
  * Reads the body of `POST /ingest`: one event, an array of events, or NDJSON.
  *
- * @param contentType The `Content-Type` header.
- * @param body The body.
- * @param limits What it may have.
- * @throws {RunnelError} `unsupported-media-type`, `malformed-request` if it is
- *   no JSON, `invalid-event` naming the event's index and field.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const body = '{"pipeline":"p_aBcDeF","channel":"events","payload":{"n":1.0}}';
- * const { events } = readPublishRequest("application/json", new TextEncoder().encode(body));
- * equal(new TextDecoder().decode(events[0]!.payload), '{"n":1.0}');
- * ```
+ * @throws {RunnelError} `unsupported-media-type`, `malformed-request` if the body
+ *   is not JSON, `invalid-event` with the event's index and field.
  */
 export function readPublishRequest(
-  contentType: string | null,
-  body: Uint8Array,
+  { contentType, body }: PublishBody,
   limits: PublishLimits = LIMITS,
 ): PublishRequest {
   const type = mediaType(contentType);
@@ -142,29 +137,14 @@ function validate(
 }
 
 /**
- * Reads the body of `POST /ingest/:pipeline/:channel`, which is the payload:
- * JSON by its content type, else a text.
+ * Reads the body of `POST /ingest/:pipeline/:channel`, which is the payload: JSON
+ * if its media type says so, otherwise a text.
  *
- * @param channel The channel.
- * @param contentType The `Content-Type` header.
- * @param body The body.
- * @param limits What it may have.
- * @throws {RunnelError} `malformed-request` if it is no JSON or no UTF-8,
+ * @throws {RunnelError} `malformed-request` if the body is not JSON or not UTF-8,
  *   `invalid-event` if the channel or the payload breaks a rule.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const body = new TextEncoder().encode("hello");
- * const event = readRawEvent("events", "text/plain", body);
- * equal(new TextDecoder().decode(event.payload), '"hello"');
- * ```
  */
 export function readRawEvent(
-  channel: string,
-  contentType: string | null,
-  body: Uint8Array,
+  { channel, contentType, body }: PublishBody & { channel: string },
   limits: PublishLimits = LIMITS,
 ): NewEvent {
   const problem = validateChannel(channel);
@@ -182,7 +162,7 @@ function mediaType(contentType: string | null): string {
   return (contentType ?? "").split(";")[0]!.trim().toLowerCase();
 }
 
-/** A byte order mark is none of JSON, but part of a text. */
+/** Decodes UTF-8. A byte order mark is not part of JSON, but part of a text. */
 function decode(body: Uint8Array, options: { ignoreBOM?: boolean } = {}): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ...options }).decode(body);
@@ -199,7 +179,10 @@ function parseJson(text: string, what: string): unknown {
   }
 }
 
-/** The same value, but with numbers that keep their text: only for values of a checked depth. */
+/**
+ * Returns the same value with numbers that keep their text. Only for values whose
+ * depth was checked: the parser recurses.
+ */
 function withExactNumbers(text: string, value: unknown): unknown {
   if (!INEXACT_NUMBER.test(text)) return value;
   return sourceJson.parse(

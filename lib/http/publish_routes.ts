@@ -4,49 +4,43 @@
  * @module
  */
 
+import { Hono } from "hono";
 import type { Bearer } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
-import { formatEventId, type NewEvent } from "../protocol/mod.ts";
-import type { Entrance } from "./authenticate.ts";
+import { formatEventId } from "../protocol/mod.ts";
 import {
   type AppContext,
-  type AppOptions,
+  type AppEnv,
   bodyOf,
-  check,
   contentType,
-  type On,
+  parseOrThrow,
+  type RouteOptions,
 } from "./context.ts";
-import { pipelineParams, type Routes } from "./openapi.ts";
-import { readPublishRequest, readRawEvent } from "./publish_request.ts";
-import { idempotencyKeySchema } from "./schemas.ts";
+import { type PublishRequest, readPublishRequest, readRawEvent } from "./publish_request.ts";
+import { pipelineParams, publishHeaders } from "./schemas.ts";
 
-/** Adds the routes that publish and clear. */
-export function addPublishing(
-  on: On,
-  routes: Routes,
-  options: AppOptions,
-  enter: Entrance,
-): void {
-  const { hub, access, config } = options;
+/** Creates the routes that publish to pipelines and clear them. */
+export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
+  const { hub, access, config, routes, authenticate } = options;
+  const app = new Hono<AppEnv>();
 
-  on(routes.ingest, async (c) => {
-    const publisher = await enter(c);
-    const body = await bodyOf(c, options);
-    const { pipeline, events } = readPublishRequest(contentType(c), body, config);
-    return await publish(c, publisher, pipeline, events);
+  app.post(routes.ingest.getRoutingPath(), async (c) => {
+    const publisher = await authenticate(c);
+    const request = { contentType: contentType(c), body: await bodyOf(c, options) };
+    return await publish(c, publisher, readPublishRequest(request, config));
   });
 
-  on(routes.ingestRaw, async (c) => {
-    const publisher = await enter(c);
-    const { pipeline } = check(pipelineParams, c.req.param());
+  app.post(routes.ingestRaw.getRoutingPath(), async (c) => {
+    const publisher = await authenticate(c);
+    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const body = await bodyOf(c, options);
-    const event = readRawEvent(channelOf(c), contentType(c), body, config);
-    return await publish(c, publisher, pipeline, [event]);
+    const request = { channel: channelOf(c), contentType: contentType(c), body };
+    return await publish(c, publisher, { pipeline, events: [readRawEvent(request, config)] });
   });
 
-  on(routes.clear, async (c) => {
-    const { pipeline } = check(pipelineParams, c.req.param());
-    access.checkPublish(await enter(c), pipeline, null);
+  app.delete(routes.clear.getRoutingPath(), async (c) => {
+    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    access.checkPublish(await authenticate(c), pipeline, null);
     await hub.clear(pipeline);
     return c.body(null, 204);
   });
@@ -54,14 +48,12 @@ export function addPublishing(
   async function publish(
     c: AppContext,
     publisher: Bearer | null,
-    pipeline: string,
-    events: NewEvent[],
+    { pipeline, events }: PublishRequest,
   ): Promise<Response> {
     access.checkPublish(publisher, pipeline, events);
-    const header = c.req.header("Idempotency-Key");
-    const key = header === undefined
-      ? undefined
-      : check(idempotencyKeySchema, header, "Idempotency-Key");
+    const { "Idempotency-Key": key } = parseOrThrow(publishHeaders, {
+      "Idempotency-Key": c.req.header("Idempotency-Key"),
+    });
     const { epoch, first, count, replayed } = await hub.publish(pipeline, events, key);
     const ids = Array.from({ length: count }, (_, index) => ({
       pipeline,
@@ -70,9 +62,11 @@ export function addPublishing(
     if (replayed) c.header("Idempotency-Replayed", "true");
     return c.json({ events: ids }, 202);
   }
+
+  return app;
 }
 
-/** The channel in a path. Hono would hand on a broken escape as it is; it is refused here. */
+/** Returns the channel in a path. Hono returns a broken escape unchanged; here it is an error. */
 function channelOf(c: AppContext): string {
   try {
     return decodeURIComponent(new URL(c.req.url).pathname.split("/")[3]!);

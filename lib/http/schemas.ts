@@ -8,6 +8,7 @@
 import { z } from "zod";
 import {
   MAX_CHANNEL_LENGTH,
+  MAX_CHANNELS,
   PIPELINE_PATTERN,
   validateChannel,
   validatePipelineId,
@@ -39,6 +40,70 @@ export const idempotencyKeySchema: z.ZodString = z.string().regex(
   /^[!-~]{1,255}$/,
   "expected 1 to 255 visible ASCII characters",
 );
+
+/** Headers of a publish. */
+export const publishHeaders: z.ZodObject<{ "Idempotency-Key": z.ZodOptional<z.ZodString> }> = z
+  .object({ "Idempotency-Key": idempotencyKeySchema.optional() });
+
+/** Parameters of a path that contains a pipeline. */
+export const pipelineParams: z.ZodObject<{ pipeline: z.ZodString }> = z.object({
+  pipeline: pipelineSchema,
+});
+
+/**
+ * Creates the schema for the query of a subscription.
+ *
+ * @param maxHistory Maximum number of events of the history.
+ */
+export function subscriptionQuery(maxHistory: number): z.ZodObject<{
+  channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
+  history: z.ZodOptional<z.ZodString>;
+  lastEventId: z.ZodOptional<z.ZodString>;
+}> {
+  return z.object({
+    channel: z.array(channelSchema)
+      .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
+      .optional(),
+    history: wholeNumber({ min: 0, max: maxHistory, maxDigits: 3 }),
+    lastEventId: z.string().optional(),
+  });
+}
+
+/** The ticket in the URL of a stream. */
+export const ticketQuery: z.ZodObject<{ ticket: z.ZodOptional<z.ZodString> }> = z.object({
+  ticket: z.string().optional(),
+});
+
+/** Body of a request for a ticket. A ticket without channels is for all channels. */
+export const ticketBody: z.ZodObject<{
+  channels: z.ZodOptional<z.ZodArray<z.ZodString>>;
+}> = z.strictObject({
+  channels: z.array(channelSchema)
+    .min(1, "expected at least one channel. Omit the list for all channels")
+    .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
+    .optional(),
+});
+
+/** Query of a probe. */
+export const probeQuery: z.ZodObject<{
+  every: z.ZodOptional<z.ZodString>;
+  bytes: z.ZodOptional<z.ZodString>;
+  ask: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;
+}> = z.object({
+  every: wholeNumber({ min: 20, max: 1000, maxDigits: 5 }),
+  bytes: wholeNumber({ min: 0, max: 16_384, maxDigits: 5 }),
+  ask: z.enum(["0", "1"], "expected 1 to ask proxies not to buffer, or 0").optional(),
+});
+
+function wholeNumber(
+  { min, max, maxDigits }: { min: number; max: number; maxDigits: number },
+): z.ZodOptional<z.ZodString> {
+  const expected = `expected a whole number from ${min} to ${max}`;
+  return z.string()
+    .regex(new RegExp(`^\\d{1,${maxDigits}}$`), expected)
+    .refine((text) => Number(text) >= min && Number(text) <= max, expected)
+    .optional();
+}
 
 function by(findProblem: (text: string) => string | null): z.core.CheckFn<string> {
   return ({ value, issues }) => {

@@ -15,7 +15,7 @@ Deno.test("guide() names the address that it was asked at, and no other", () => 
 Deno.test("guide() shows a publish that is taken, to the pipeline that it shows", () => {
   const [, type] = /-H 'Content-Type: ([^']+)'/.exec(text)!;
   const [, body] = /-d '([^']+)'/.exec(text)!;
-  const { pipeline, events } = readPublishRequest(type!, utf8(body!));
+  const { pipeline, events } = readPublishRequest({ contentType: type!, body: utf8(body!) });
   ok(text.includes(`curl -N https://runnel.example:8443/pipelines/${pipeline}/sse`));
   ok(text.includes(`new EventSource("https://runnel.example:8443/pipelines/${pipeline}/sse")`));
   ok(text.includes(`addEventListener("${events[0]!.channel}"`));

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { createRoutes, subscriptionQuery } from "../../lib/http/openapi.ts";
+import { createRoutes } from "../../lib/http/openapi.ts";
 import { createTestService } from "../support/test_service.ts";
 
 /** What these tests look at in an OpenAPI document. */
@@ -89,11 +89,16 @@ Deno.test("openapi.json shows the schemas that validate", async () => {
   deepEqual(Object.keys(ingest.responses["4XX"]!.content!), ["application/problem+json"]);
 });
 
-Deno.test("subscriptionQuery() takes as much history as there is", () => {
-  for (
-    const [history, text, taken] of [[100, "100", true], [7, "8", false], [7, "7", true]] as const
-  ) {
-    equal(subscriptionQuery(history).safeParse({ history: text }).success, taken, text);
+Deno.test("openapi.json names the methods that the routes answer, and no others", async () => {
+  await using service = await createTestService();
+  const { paths } = await fetchDocument();
+  for (const [path, operations] of Object.entries(paths)) {
+    const asset = path.replace("{file}", "style.css").replace("{pipeline}", "p_a");
+    const url = `http://localhost${asset.replace("{channel}", "events")}`;
+    const { status, headers } = await service.fetch(new Request(url, { method: "PATCH" }));
+    equal(status, 405, path);
+    const methods = headers.get("Allow")!.toLowerCase().split(", ");
+    deepEqual(methods.filter((method) => method !== "head"), Object.keys(operations), path);
   }
 });
 

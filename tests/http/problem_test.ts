@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { RunnelError, type RunnelErrorType } from "../../lib/base/errors.ts";
-import { isPassing, problem } from "../../lib/http/problem.ts";
+import { isTransient, problem } from "../../lib/http/problem.ts";
 
 /** The status that a client gets; `null` for what only an operator sees, at start. */
 const STATUS: Record<RunnelErrorType, number | null> = {
@@ -24,7 +24,7 @@ const STATUS: Record<RunnelErrorType, number | null> = {
   "storage-unusable": null,
 };
 
-function isPassingStatus(status: number): boolean {
+function isTransientStatus(status: number): boolean {
   return status === 429 || status === 503;
 }
 
@@ -46,7 +46,7 @@ for (const [name, status] of Object.entries(STATUS)) {
     equal(response.status, status);
     equal(response.headers.get("Content-Type"), "application/problem+json");
     equal(response.headers.get("Cache-Control"), "no-store");
-    equal(response.headers.get("Retry-After"), isPassingStatus(status) ? "1" : null);
+    equal(response.headers.get("Retry-After"), isTransientStatus(status) ? "1" : null);
     equal(response.headers.get("WWW-Authenticate"), status === 401 ? "Bearer" : null);
     const { title, ...rest } = await response.json();
     ok(title.length > 0);
@@ -57,8 +57,8 @@ for (const [name, status] of Object.entries(STATUS)) {
     });
   });
 
-  Deno.test(`isPassing() is ${isPassingStatus(status)} for ${type}`, () => {
-    equal(isPassing(error), isPassingStatus(status));
+  Deno.test(`isTransient() is ${isTransientStatus(status)} for ${type}`, () => {
+    equal(isTransient(error), isTransientStatus(status));
   });
 }
 

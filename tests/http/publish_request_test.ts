@@ -23,15 +23,21 @@ const forms: [name: string, read: (payload: string) => string][] = [
   ["one event", (payload) => first(JSON_TYPE, eventOf(payload))],
   ["an array", (payload) => first(JSON_TYPE, `[${eventOf(payload)}]`)],
   ["NDJSON", (payload) => first(NDJSON_TYPE, eventOf(payload))],
-  ["raw JSON", (payload) => textOf(readRawEvent("c", JSON_TYPE, utf8(payload)).payload)],
+  [
+    "raw JSON",
+    (payload) =>
+      textOf(readRawEvent({ channel: "c", contentType: JSON_TYPE, body: utf8(payload) }).payload),
+  ],
 ];
 
 function first(type: string, body: string): string {
-  return textOf(readPublishRequest(type, utf8(body)).events[0]!.payload);
+  return textOf(readPublishRequest({ contentType: type, body: utf8(body) }).events[0]!.payload);
 }
 
 function payloads(type: string, body: string): string[] {
-  return readPublishRequest(type, utf8(body)).events.map(({ payload }) => textOf(payload));
+  return readPublishRequest({ contentType: type, body: utf8(body) }).events.map(({ payload }) =>
+    textOf(payload)
+  );
 }
 
 function refuses(read: () => unknown, type: string, message: RegExp): void {
@@ -42,7 +48,7 @@ function refuses(read: () => unknown, type: string, message: RegExp): void {
 
 Deno.test("readPublishRequest() reads an array in order", () => {
   const body = `[${eventOf("1")},${eventOf("2", "p_a", "d")},${eventOf("3")}]`;
-  deepEqual(readPublishRequest(JSON_TYPE, utf8(body)), {
+  deepEqual(readPublishRequest({ contentType: JSON_TYPE, body: utf8(body) }), {
     pipeline: "p_a",
     events: [
       { channel: "c", payload: utf8("1") },
@@ -90,7 +96,7 @@ Deno.test("readPublishRequest() takes fields in any order, with any space betwee
 
 Deno.test("readPublishRequest() takes escapes in a channel for what they stand for", () => {
   const body = String.raw`{"pipeline":"p_\u0061","channel":"\u00e9\ud83d\ude00","payload":1}`;
-  const { pipeline, events } = readPublishRequest(JSON_TYPE, utf8(body));
+  const { pipeline, events } = readPublishRequest({ contentType: JSON_TYPE, body: utf8(body) });
   deepEqual([pipeline, events[0]!.channel], ["p_a", "é😀"]);
 });
 
@@ -364,10 +370,18 @@ Deno.test("readPublishRequest() names the event of NDJSON that is no JSON", () =
 Deno.test("a body that is not UTF-8 is refused, in every form", () => {
   const body = utf8(eventOf('"é"')).filter((byte) => byte !== 0xa9);
   for (const type of [JSON_TYPE, NDJSON_TYPE]) {
-    refuses(() => readPublishRequest(type, body), "malformed-request", /not UTF-8/);
+    refuses(
+      () => readPublishRequest({ contentType: type, body }),
+      "malformed-request",
+      /not UTF-8/,
+    );
   }
   for (const type of [JSON_TYPE, "text/plain", null]) {
-    refuses(() => readRawEvent("c", type, body), "malformed-request", /not UTF-8/);
+    refuses(
+      () => readRawEvent({ channel: "c", contentType: type, body }),
+      "malformed-request",
+      /not UTF-8/,
+    );
   }
 });
 
@@ -397,15 +411,22 @@ for (const [name, channel, message] of channelRules) {
       refuses(() => payloads(type, body), "invalid-event", rule);
     }
     if (typeof channel !== "string") return;
-    refuses(() => readRawEvent(channel, "text/plain", utf8("1")), "invalid-event", rule);
+    refuses(
+      () => readRawEvent({ channel, contentType: "text/plain", body: utf8("1") }),
+      "invalid-event",
+      rule,
+    );
   });
 }
 
 for (const channel of ["a".repeat(128), "😀".repeat(64), "€".repeat(128), " ", "a:b", "errors"]) {
   Deno.test(`a channel like ${channel.slice(0, 8)} of ${channel.length} units is taken`, () => {
-    const { events } = readPublishRequest(JSON_TYPE, utf8(eventOf("1", "p_a", channel)));
+    const { events } = readPublishRequest({
+      contentType: JSON_TYPE,
+      body: utf8(eventOf("1", "p_a", channel)),
+    });
     equal(events[0]!.channel, channel);
-    equal(readRawEvent(channel, null, utf8("1")).channel, channel);
+    equal(readRawEvent({ channel, contentType: null, body: utf8("1") }).channel, channel);
   });
 }
 
@@ -457,18 +478,32 @@ const raw: [type: string | null, body: string, payload: string][] = [
 
 for (const [type, body, payload] of raw) {
   Deno.test(`readRawEvent() takes ${JSON.stringify(body)} as ${type}`, () => {
-    deepEqual(readRawEvent("c", type, utf8(body)), { channel: "c", payload: utf8(payload) });
+    deepEqual(readRawEvent({ channel: "c", contentType: type, body: utf8(body) }), {
+      channel: "c",
+      payload: utf8(payload),
+    });
   });
 }
 
 for (const body of ["", " ", "hello", "{", "1 2"]) {
   Deno.test(`readRawEvent() refuses ${JSON.stringify(body)} as JSON`, () => {
-    refuses(() => readRawEvent("c", JSON_TYPE, utf8(body)), "malformed-request", /is not JSON$/);
+    refuses(
+      () => readRawEvent({ channel: "c", contentType: JSON_TYPE, body: utf8(body) }),
+      "malformed-request",
+      /is not JSON$/,
+    );
   });
 }
 
 Deno.test("readRawEvent() counts a text's bytes as JSON", () => {
   const fits = "\n".repeat((MAX_PAYLOAD_BYTES - 2) / 2);
-  equal(readRawEvent("c", "text/plain", utf8(fits)).payload.length, MAX_PAYLOAD_BYTES);
-  refuses(() => readRawEvent("c", "text/plain", utf8(fits + "a")), "invalid-event", /61441 bytes/);
+  equal(
+    readRawEvent({ channel: "c", contentType: "text/plain", body: utf8(fits) }).payload.length,
+    MAX_PAYLOAD_BYTES,
+  );
+  refuses(
+    () => readRawEvent({ channel: "c", contentType: "text/plain", body: utf8(fits + "a") }),
+    "invalid-event",
+    /61441 bytes/,
+  );
 });

@@ -5,6 +5,7 @@ import {
   eventSchema,
   idempotencyKeySchema,
   pipelineSchema,
+  subscriptionQuery,
 } from "../../lib/http/schemas.ts";
 
 interface Rule {
@@ -139,4 +140,12 @@ Deno.test("eventSchema gives a payload back as it is, not a copy", () => {
   const parsed = eventSchema.parse(event);
   equal(parsed.payload, payload);
   deepEqual(Object.keys(parsed), ["pipeline", "channel", "payload"]);
+});
+
+Deno.test("subscriptionQuery() takes as much history as there is", () => {
+  for (
+    const [history, text, taken] of [[100, "100", true], [7, "8", false], [7, "7", true]] as const
+  ) {
+    equal(subscriptionQuery(history).safeParse({ history: text }).success, taken, text);
+  }
 });

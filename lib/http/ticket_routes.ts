@@ -1,0 +1,59 @@
+/**
+ * The route that issues tickets.
+ *
+ * @module
+ */
+
+import { Hono } from "hono";
+import { z } from "zod";
+import { RunnelError } from "../base/mod.ts";
+import {
+  type AppContext,
+  type AppEnv,
+  bodyOf,
+  parseOrThrow,
+  type RouteOptions,
+} from "./context.ts";
+import { pipelineParams, ticketBody } from "./schemas.ts";
+
+const ticketRequest = z.object({ body: ticketBody });
+
+/** Creates the route that issues a ticket, as the URL that it opens. */
+export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
+  const { access, tickets, config, routes, authenticate } = options;
+  const app = new Hono<AppEnv>();
+
+  app.post(routes.ticket.getRoutingPath(), async (c) => {
+    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    const bearer = await authenticate(c);
+    const { channels = [] } = await readTicketBody(c);
+    const scope = access.ticketScope(bearer, { pipeline, channels });
+    const { secret, spendBy } = await tickets.issue({ pipeline, ...scope });
+    const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c));
+    // For a service whose streams are public; the ticket itself knows its channels.
+    for (const channel of channels) url.searchParams.append("channel", channel);
+    url.searchParams.set("ticket", secret);
+    c.header("Cache-Control", "no-store");
+    return c.json({ url, expires: new Date(spendBy) }, 201);
+  });
+
+  async function readTicketBody(c: AppContext): Promise<z.infer<typeof ticketBody>> {
+    const text = new TextDecoder().decode(await bodyOf(c, options));
+    if (text.trim() === "") return {};
+    try {
+      return parseOrThrow(ticketRequest, { body: JSON.parse(text) }).body;
+    } catch (cause) {
+      if (cause instanceof RunnelError) throw cause;
+      throw new RunnelError("malformed-request", "Cannot read body: it is not JSON", { cause });
+    }
+  }
+
+  /** Returns the origin as the client knows it: a trusted proxy may terminate its TLS. */
+  function originOf(c: AppContext): string {
+    const { protocol, host } = new URL(c.req.url);
+    const forwarded = config.trustedProxies > 0 ? c.req.header("X-Forwarded-Proto") : undefined;
+    return `${/^https?$/.test(forwarded ?? "") ? `${forwarded}:` : protocol}//${host}`;
+  }
+
+  return app;
+}
