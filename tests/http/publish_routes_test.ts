@@ -1,65 +1,132 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { driven } from "../support/driven.ts";
-import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
 import { settled } from "../support/fake_clock.ts";
+import {
+  assertHeaders,
+  assertProblem,
+  createFaultyService,
+  EVENT,
+  post,
+  request,
+} from "../support/http.ts";
+import { assertIdle } from "../support/idle.ts";
+import { createTestService, jsonPost } from "../support/test_service.ts";
 import { utf8 } from "../support/text.ts";
-import { bearing, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
+import { bearing, mint, TOKEN_SETTINGS } from "../support/tokens.ts";
 
-const EVENT = { pipeline: "p_a", channel: "events", payload: 1 };
+const ndjson = [1, 2, 3].map((payload) => JSON.stringify({ ...EVENT, payload })).join("\n");
 
-async function publishFrom(
-  { fetch }: TestService,
-  hostname: string,
-  headers: HeadersInit = {},
-): Promise<Response> {
-  const remoteAddr = { transport: "tcp" as const, hostname, port: 1234 };
-  const response = await fetch(jsonPost("/ingest", EVENT, headers), { remoteAddr });
-  await response.body?.cancel();
-  return response;
+for (
+  const [form, body, type, count] of [
+    ["one event", JSON.stringify(EVENT), "application/json; charset=utf-8", 1],
+    ["an array", JSON.stringify([EVENT, EVENT]), "application/json", 2],
+    ["NDJSON", `${ndjson}\n`, "application/x-ndjson", 3],
+  ] as const
+) {
+  Deno.test(`POST /ingest answers ${form} with 202 and the IDs in request order`, async () => {
+    const { service, kv } = await createFaultyService();
+    await using _ = service;
+    const response = await service.fetch(post("/ingest", body, { "Content-Type": type }));
+    equal(response.status, 202);
+    assertHeaders(response, { "Content-Type": "application/json", "Idempotency-Replayed": null });
+    const { events } = await response.json();
+    const epoch = events[0].id.slice(0, 11);
+    deepEqual(
+      events,
+      Array.from({ length: count }, (_, i) => ({ pipeline: "p_a", id: `${epoch}-${i + 1}` })),
+    );
+    equal(kv.commits, 1, "one atomic commit");
+    await assertIdle(service);
+  });
 }
 
-Deno.test("RUNNEL_PUBLISH_RATE refuses an address with 429, until the second is over", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "2" } });
-  const statuses = [];
-  for (let i = 0; i < 3; i++) statuses.push((await publishFrom(service, "192.0.2.1")).status);
-  deepEqual(statuses, [202, 202, 429]);
-  const refused = await publishFrom(service, "192.0.2.1");
-  equal(refused.headers.get("Retry-After"), "1");
-  equal((await publishFrom(service, "192.0.2.2")).status, 202);
-  service.clock.advance(1000);
-  equal((await publishFrom(service, "192.0.2.1")).status, 202);
+Deno.test("POST /ingest answers only after the commit", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  const commits: number[] = [];
+  const publish = service.fetch(jsonPost("/ingest", EVENT));
+  publish.then(() => commits.push(kv.commits));
+  await publish;
+  deepEqual(commits, [1]);
 });
 
-Deno.test("RUNNEL_PUBLISH_RATE counts a token wherever it comes from, clears included", async () => {
-  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
-  await using service = await createTestService({ settings });
-  const headers = bearing(PUBLISH_TOKEN);
-  equal((await publishFrom(service, "192.0.2.1", headers)).status, 202);
-  const clear = new Request("http://localhost/pipelines/p_a/events", { method: "DELETE", headers });
-  equal((await service.fetch(clear)).status, 204);
-  equal((await publishFrom(service, "192.0.2.2", headers)).status, 429);
-  const other = bearing(await mint({ publish: ["p_a"] }));
-  const answer = publishFrom(service, "192.0.2.1", other);
-  equal((await driven(service.clock, answer)).status, 202);
+for (
+  const [type, body, data] of [
+    ["application/json", '{"a": 1.50}', '{"a":1.50}'],
+    ["application/vnd.github+json", "[12345678901234567890]", "[12345678901234567890]"],
+    ["text/plain", '{"a": 1}', '"{\\"a\\": 1}"'],
+    ["application/x-www-form-urlencoded", "a=1&b=€", '"a=1&b=€"'],
+    ["application/octet-stream", "", '""'],
+  ] as const
+) {
+  Deno.test(`POST /ingest/:pipeline/:channel takes ${type} as ${data}`, async () => {
+    await using service = await createTestService();
+    const path = `/ingest/p_a/${encodeURIComponent("my/channel €%41")}`;
+    const response = await service.fetch(post(path, body, { "Content-Type": type }));
+    equal(response.status, 202);
+    const [{ pipeline, id }] = (await response.json()).events;
+    equal(pipeline, "p_a");
+    const stream = await service.subscribe("p_a/sse");
+    deepEqual(await stream.event(), { kind: "event", id, type: "my/channel €%41", data });
+    await stream.cancel();
+    await assertIdle(service);
+  });
+}
+
+Deno.test("POST /ingest stores one event for twenty concurrent requests with one Idempotency-Key", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  const publish = () => service.fetch(jsonPost("/ingest", EVENT, { "Idempotency-Key": "k~!" }));
+  const responses = await Promise.all(Array.from({ length: 20 }, publish));
+  responses.push(await publish());
+  const bodies = await Promise.all(responses.map((response) => response.text()));
+  deepEqual(new Set(responses.map(({ status }) => status)), new Set([202]));
+  equal(new Set(bodies).size, 1);
+  const replayed = responses.map(({ headers }) => headers.get("Idempotency-Replayed"));
+  deepEqual(replayed.filter((value) => value === null), [null]);
+  equal(replayed.filter((value) => value === "true").length, 20);
+  equal(kv.commits, 1);
+  await assertIdle(service);
 });
 
-Deno.test("RUNNEL_PUBLISH_RATE counts tickets, too", async () => {
-  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
-  await using service = await createTestService({ settings });
-  const headers = bearing(PUBLISH_TOKEN);
-  const statuses = [];
-  for (let i = 0; i < 3; i++) {
-    const url = "http://localhost/pipelines/p_a/tickets";
-    const response = await service.fetch(new Request(url, { method: "POST", headers }));
-    statuses.push(response.status);
-    await response.body?.cancel();
+Deno.test("POST /ingest refuses an Idempotency-Key that was used with other events", async () => {
+  await using service = await createTestService();
+  const headers = { "Idempotency-Key": "k" };
+  equal((await service.fetch(jsonPost("/ingest", EVENT, headers))).status, 202);
+  const other = await service.fetch(jsonPost("/ingest", { ...EVENT, payload: 2 }, headers));
+  match(await assertProblem(other, 422, "key-reused"), /new key/);
+  const raw = await service.fetch(post("/ingest/p_a/events", "3", headers));
+  await assertProblem(raw, 422, "key-reused");
+  await assertIdle(service);
+});
+
+Deno.test("POST /ingest takes one of two concurrent requests with one Idempotency-Key and other events", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  const responses = await Promise.all(
+    [1, 2].map((payload) =>
+      service.fetch(jsonPost("/ingest", { ...EVENT, payload }, { "Idempotency-Key": "k" }))
+    ),
+  );
+  deepEqual(responses.map(({ status }) => status).sort(), [202, 422]);
+  equal(kv.commits, 1);
+});
+
+Deno.test("DELETE /pipelines/:pipeline/events clears the history while sequences go on", async () => {
+  await using service = await createTestService();
+  const before = await service.publish("p_a", "events", 1);
+  const remove = () => service.fetch(request("/pipelines/p_a/events", { method: "DELETE" }));
+  for (const response of [await remove(), await remove()]) {
+    equal(response.status, 204);
+    equal(response.body, null);
   }
-  deepEqual(statuses, [201, 201, 429]);
-});
-
-Deno.test("RUNNEL_PUBLISH_RATE does not count this machine's own address", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "1" } });
-  for (let i = 0; i < 3; i++) equal((await publishFrom(service, "127.0.0.1")).status, 202);
+  const response = await service.fetch(request("/pipelines/p_a/events"));
+  deepEqual((await response.json()).events, []);
+  const after = await driven(service.clock, service.publish("p_a", "events", 2));
+  equal(after, before.replace(/1$/, "2"));
+  const other = await service.fetch(request("/pipelines/p_b/events", { method: "DELETE" }));
+  equal(other.status, 204);
+  await assertIdle(service);
 });
 
 const sizes: [setting: string, value: string, fits: unknown, tooMuch: unknown, status: number][] = [
@@ -110,20 +177,6 @@ Deno.test("RUNNEL_BODY_TIMEOUT_MS refuses a body that does not come with 408", a
     equal((await response.json()).type, "urn:runnel:problem:request-timeout");
     await writer.close();
   }
-});
-
-Deno.test("a publisher who is refused is refused before its body is read", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
-  let pulls = 0;
-  for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
-    const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
-    const response = await service.fetch(
-      new Request(`http://localhost${path}`, { method: "POST", body }),
-    );
-    equal(response.status, 401);
-    await response.body?.cancel();
-  }
-  equal(pulls, 0);
 });
 
 Deno.test("a token for some channels stores no request that has another in it", async () => {

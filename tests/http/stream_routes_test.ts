@@ -1,35 +1,63 @@
-import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  notStrictEqual as notEqual,
+  ok,
+  strictEqual as equal,
+} from "node:assert/strict";
 import { exportJWK, generateKeyPair } from "jose";
-import type { Settings } from "../../lib/config/config.ts";
-import { FaultyKv, holds } from "../support/faulty_kv.ts";
+import { FaultyKv, holds, throws } from "../support/faulty_kv.ts";
+import {
+  assertHeaders,
+  assertProblem,
+  createFaultyService,
+  request,
+  STREAM_HEADERS,
+} from "../support/http.ts";
 import { event } from "../support/hub.ts";
 import { assertIdle } from "../support/idle.ts";
 import { serveLocally } from "../support/local_server.ts";
 import { StreamReader } from "../support/stream_reader.ts";
 import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
-import { bearing, mint, PUBLISH_TOKEN, SECRET, sign, TOKEN_SETTINGS } from "../support/tokens.ts";
+import { bearing, mint, sign, TOKEN_SETTINGS } from "../support/tokens.ts";
 
 const SSE = "http://localhost/pipelines/p_a/sse";
 
-function from(hostname: string) {
-  return { remoteAddr: { transport: "tcp" as const, hostname, port: 1234 } };
-}
+Deno.test("GET /pipelines/:pipeline/sse answers with an event stream that nothing holds back", async () => {
+  await using service = await createTestService();
+  const response = await service.fetch(request("/pipelines/p_a/sse"));
+  equal(response.status, 200);
+  assertHeaders(response, STREAM_HEADERS);
+  equal(service.hub.stats.subscribers, 1);
+  await response.body!.cancel();
+  await assertIdle(service);
+});
 
-/** Opens a stream from an address, as it is or as a proxy forwards it. */
-async function connect(
-  { fetch }: TestService,
-  { address = "192.0.2.1", forwarded = "", pipeline = "p_a" } = {},
-): Promise<Response> {
-  const headers = { "X-Forwarded-For": forwarded };
-  const request = new Request(`http://localhost/pipelines/${pipeline}/sse`, { headers });
-  return await fetch(request, from(address));
-}
-
-async function assertRefused(response: Response, status: number, type: string): Promise<void> {
-  const body = await response.json();
-  deepEqual([response.status, body.type], [status, `urn:runnel:problem:${type}`]);
-  equal(response.headers.get("Retry-After"), "1");
-}
+Deno.test("a stream is text for a browser's tab, with the same bytes", async () => {
+  await using service = await createTestService();
+  for (const path of ["/pipelines/p_a/sse", "/pipelines/diagnose/sse"]) {
+    for (const method of ["GET", "HEAD"]) {
+      const headers = { "Sec-Fetch-Dest": "document" };
+      const response = await service.fetch(request(path, { method, headers }));
+      assertHeaders(response, {
+        ...STREAM_HEADERS,
+        "Content-Type": "text/plain; charset=utf-8",
+        "X-Content-Type-Options": "nosniff",
+      });
+      await response.body?.cancel();
+    }
+    const other = await service.fetch(request(path, { headers: { "Sec-Fetch-Dest": "empty" } }));
+    assertHeaders(other, { ...STREAM_HEADERS, "X-Content-Type-Options": null });
+    await other.body?.cancel();
+  }
+  const [tab, page] = await Promise.all(["document", "empty"].map(async (dest) => {
+    const stream = await service.subscribe("p_a/sse", { "Sec-Fetch-Dest": dest });
+    await stream.until("runnel.live");
+    await stream.cancel();
+    return stream.text;
+  }));
+  equal(tab, page);
+  await assertIdle(service);
+});
 
 Deno.test("a stream ends with its token, to the millisecond, after its last event", async () => {
   await using service = await createTestService({ settings: TOKEN_SETTINGS });
@@ -74,8 +102,8 @@ Deno.test("keys that cannot be had are a 503, and for an EventSource a stream th
   const headers = bearing(await sign(claims, { key: privateKey, alg: "ES256", kid: "k1" }));
   const eventSource = { ...headers, Accept: "text/event-stream" };
 
-  await assertRefused(await service.fetch(new Request(SSE, { headers })), 503, "keys-unavailable");
-  await assertRefused(
+  await assertProblem(await service.fetch(new Request(SSE, { headers })), 503, "keys-unavailable");
+  await assertProblem(
     await service.fetch(jsonPost("/ingest/p_a/events", 1, headers)),
     503,
     "keys-unavailable",
@@ -89,96 +117,6 @@ Deno.test("keys that cannot be had are a 503, and for an EventSource a stream th
   const stream = await service.subscribe("p_a/sse", eventSource);
   await stream.cancel();
   await assertIdle(service);
-});
-
-// ---------------------------------------------------------------------- limits
-
-const limits: [
-  setting: string,
-  refused: { pipeline?: string; address?: string },
-  is: [number, string],
-][] = [
-  ["RUNNEL_MAX_SUBSCRIBERS", { pipeline: "p_b", address: "192.0.2.2" }, [503, "overloaded"]],
-  ["RUNNEL_MAX_PIPELINE_SUBSCRIBERS", { address: "192.0.2.2" }, [503, "overloaded"]],
-  ["RUNNEL_MAX_ADDRESS_SUBSCRIBERS", { pipeline: "p_b" }, [429, "too-many-requests"]],
-  ["RUNNEL_MAX_PIPELINES", { pipeline: "p_b", address: "192.0.2.2" }, [503, "overloaded"]],
-];
-
-for (const [setting, refused, [status, type]] of limits) {
-  Deno.test(`${setting} refuses one more with ${status}, until another leaves`, async () => {
-    await using service = await createTestService({ settings: { [setting]: "1" } });
-    const first = await connect(service);
-    await assertRefused(await connect(service, refused), status, type);
-    await first.body!.cancel();
-    const next = await connect(service, refused);
-    equal(next.status, 200);
-    await next.body!.cancel();
-    await assertIdle(service);
-  });
-}
-
-Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS counts the address of the connection, whatever a header says", async () => {
-  const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
-  await using service = await createTestService({ settings });
-  const first = await connect(service, { forwarded: "198.51.100.1" });
-  await assertRefused(
-    await connect(service, { forwarded: "198.51.100.2" }),
-    429,
-    "too-many-requests",
-  );
-  await first.body!.cancel();
-});
-
-Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS counts what RUNNEL_TRUSTED_PROXIES say", async () => {
-  const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1", RUNNEL_TRUSTED_PROXIES: "1" };
-  await using service = await createTestService({ settings });
-  const open = (forwarded: string) => connect(service, { address: "127.0.0.1", forwarded });
-  const streams = [await open("198.51.100.1"), await open("198.51.100.2")];
-  // What a client wrote itself changes nothing.
-  await assertRefused(await open("198.51.100.9, 198.51.100.1"), 429, "too-many-requests");
-  for (const { body } of streams) await body!.cancel();
-});
-
-Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS does not count this machine's own address", async () => {
-  const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
-  await using service = await createTestService({ settings });
-  for (const address of ["127.0.0.1", "127.0.0.1", "::1"]) {
-    const response = await connect(service, { address });
-    equal(response.status, 200);
-    await response.body!.cancel();
-  }
-});
-
-// --------------------------------------------------------------------- browsers
-
-const ORIGIN = "https://app.example";
-
-async function corsOf(settings: Settings, request: Request): Promise<(string | null)[]> {
-  await using service = await createTestService({ settings });
-  const response = await service.fetch(request);
-  await response.body?.cancel();
-  return ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"]
-    .map((name) => response.headers.get(name));
-}
-
-for (const method of ["GET", "OPTIONS"]) {
-  Deno.test(`the answer to ${method} allows credentials to named origins alone`, async () => {
-    const request = (origin: string) => {
-      const headers = { Origin: origin, "Access-Control-Request-Method": "GET" };
-      return new Request(SSE, { method, headers });
-    };
-    const named = { RUNNEL_ALLOW_ORIGINS: `http://localhost:5173,${ORIGIN}` };
-    deepEqual(await corsOf({}, request(ORIGIN)), ["*", null]);
-    deepEqual(await corsOf(named, request(ORIGIN)), [ORIGIN, "true"]);
-    const [origin] = await corsOf(named, request("https://evil.example"));
-    equal(origin, null);
-  });
-}
-
-Deno.test("a refusal for want of a token can be read by a page whose origin is named", async () => {
-  const settings = { ...TOKEN_SETTINGS, RUNNEL_ALLOW_ORIGINS: ORIGIN };
-  const request = new Request(SSE, { headers: { Origin: ORIGIN } });
-  deepEqual(await corsOf(settings, request), [ORIGIN, "true"]);
 });
 
 Deno.test("a cookie opens a stream among others, and the header counts before it", async () => {
@@ -196,81 +134,58 @@ Deno.test("a cookie opens a stream among others, and the header counts before it
   equal(await statusOf({ Cookie: `runnel_token2=${good}` }), 401);
 });
 
-// ---------------------------------------------------------------------- tickets
+type Refusal = (service: TestService, kv: FaultyKv) => Promise<unknown> | void;
 
-async function askForTicket(
-  { fetch }: TestService,
-  body: BodyInit | null,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  const url = "http://localhost/pipelines/p_a/tickets";
-  return await fetch(
-    new Request(url, { method: "POST", body, headers: { ...bearing(PUBLISH_TOKEN), ...headers } }),
-  );
-}
+const PASSING: [string, string, Refusal][] = [
+  ["an instance that drains", "draining", ({ hub }) => hub.drain(0)],
+  ["an instance that is full", "overloaded", ({ subscribe }) => subscribe("p_b/sse")],
+  ["a log that fails", "log-unavailable", (_, kv) => void (kv.fallback = () => throws())],
+];
 
-Deno.test("POST …/tickets answers with a URL, and until when it has to be used", async () => {
-  const settings = { ...TOKEN_SETTINGS, RUNNEL_TICKET_MS: "1500" };
-  await using service = await createTestService({ settings });
-  const response = await askForTicket(service, null, { "X-Forwarded-Proto": "https" });
-  equal(response.headers.get("Cache-Control"), "no-store");
-  const { url, expires, ...others } = await response.json();
-  deepEqual(others, {});
-  equal(expires, new Date(service.clock.now() + 1500).toISOString());
-  ok(/^http:\/\/localhost\/pipelines\/p_a\/sse\?ticket=[\w-]{22}$/.test(url), url);
-});
+for (const [what, type, refuse] of PASSING) {
+  Deno.test(`${what} sends an EventSource away with a stream that ends`, async () => {
+    const { service, kv } = await createFaultyService({ RUNNEL_MAX_SUBSCRIBERS: "1" });
+    await using _ = service;
+    await refuse(service, kv);
+    for (const accept of ["text/event-stream", "text/html, text/event-stream;q=0.9"]) {
+      const response = await service.fetch(
+        request("/pipelines/p_a/sse", { headers: { Accept: accept } }),
+      );
+      equal(response.status, 200);
+      assertHeaders(response, { ...STREAM_HEADERS, "Access-Control-Allow-Origin": "*" });
+      const reader = new StreamReader(response);
+      const said = await reader.next();
+      ok(said?.kind === "retry" && said.ms >= 2000 && said.ms <= 4000, reader.text);
+      equal(await reader.next(), null);
+    }
+  });
 
-Deno.test("POST …/tickets believes a proxy of ours that the client came by https", async () => {
-  const settings = { ...TOKEN_SETTINGS, RUNNEL_TRUSTED_PROXIES: "1" };
-  await using service = await createTestService({ settings });
-  for (const [said, scheme] of [["https", "https"], ["http", "http"], ["javascript", "http"]]) {
-    const response = await askForTicket(service, null, { "X-Forwarded-Proto": said! });
-    equal(new URL((await response.json()).url).protocol, `${scheme}:`);
-  }
-});
-
-for (
-  const body of [
-    "{",
-    "[]",
-    '"orders"',
-    "null",
-    '{"channels":"orders"}',
-    '{"channels":[]}',
-    '{"channels":["error"]}',
-    '{"channel":["orders"]}',
-    JSON.stringify({ channels: Array.from({ length: 21 }, (_, index) => `c${index}`) }),
-  ]
-) {
-  Deno.test(`POST …/tickets refuses ${body.slice(0, 40)}, but not before it knows who asks`, async () => {
-    await using service = await createTestService({ settings: TOKEN_SETTINGS });
-    const known = await askForTicket(service, body);
-    equal(known.status, 400);
-    equal((await known.json()).type, "urn:runnel:problem:malformed-request");
-    const stranger = await askForTicket(service, body, { Authorization: "" });
-    await stranger.body?.cancel();
-    equal(stranger.status, 401);
+  Deno.test(`${what} answers others with 503 and Retry-After`, async () => {
+    const { service, kv } = await createFaultyService({ RUNNEL_MAX_SUBSCRIBERS: "1" });
+    await using _ = service;
+    await refuse(service, kv);
+    for (const headers of [{}, { Accept: "*/*" }]) {
+      const response = await service.fetch(request("/pipelines/p_a/sse", { headers }));
+      await assertProblem(response, 503, type);
+    }
   });
 }
 
-Deno.test("GET …/events shows who has a token for some channels those alone", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
-  for (const channel of ["a", "b", "c"]) {
-    await service.hub.publish("p_a", [{ ...event(channel), channel }]);
-  }
-  const headers = bearing(await mint({ subscribe: ["p_a"], channels: ["a", "b"] }));
-  const channelsOf = async (query: string) => {
-    const request = new Request(`http://localhost/pipelines/p_a/events${query}`, { headers });
-    const { events } = await (await service.fetch(request)).json();
-    return events?.map(({ channel }: { channel: string }) => channel);
-  };
-  deepEqual(await channelsOf(""), ["a", "b"]);
-  deepEqual(await channelsOf("?channel=b"), ["b"]);
-  equal(await channelsOf("?channel=b&channel=c"), undefined);
+Deno.test("a lasting refusal is an error status for an EventSource, too", async () => {
+  await using service = await createTestService();
+  const headers = { Accept: "text/event-stream" };
+  const response = await service.fetch(request("/pipelines/a/sse", { headers }));
+  await assertProblem(response, 400, "malformed-request");
 });
 
-Deno.test("a service whose secret is set answers to any name", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_TOKEN_SECRET: SECRET } });
-  const response = await service.fetch(new Request("http://events.example/healthz"));
-  equal(await response.text(), "ok\n");
+Deno.test("an unforeseen failure of a stream is a 500 for an EventSource, too", async () => {
+  await using service = await createTestService();
+  service.hub.subscribe = () => Promise.reject(new TypeError("secret"));
+  const headers = { Accept: "text/event-stream" };
+  await assertProblem(
+    await service.fetch(request("/pipelines/p_a/sse", { headers })),
+    500,
+    "internal",
+  );
+  notEqual(service.reports.length, 0);
 });

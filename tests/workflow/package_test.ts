@@ -219,7 +219,7 @@ testThatNeeds(
       2,
       404,
       `Cannot deliver 2 of 2 events: ${server.url}/elsewhere/ingest answered 404: ` +
-      "Nothing is here. GET / says what there is",
+      "No such route. See GET / for the available routes",
     ]);
     const history = await service.fetch(new Request("http://localhost/pipelines/p_a/events"));
     const { events } = await history.json();

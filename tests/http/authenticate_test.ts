@@ -1,0 +1,74 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { driven } from "../support/driven.ts";
+import { EVENT } from "../support/http.ts";
+import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
+import { bearing, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
+
+async function publishFrom(
+  { fetch }: TestService,
+  hostname: string,
+  headers: HeadersInit = {},
+): Promise<Response> {
+  const remoteAddr = { transport: "tcp" as const, hostname, port: 1234 };
+  const response = await fetch(jsonPost("/ingest", EVENT, headers), { remoteAddr });
+  await response.body?.cancel();
+  return response;
+}
+
+Deno.test("RUNNEL_PUBLISH_RATE refuses an address with 429, until the second is over", async () => {
+  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "2" } });
+  const statuses = [];
+  for (let i = 0; i < 3; i++) statuses.push((await publishFrom(service, "192.0.2.1")).status);
+  deepEqual(statuses, [202, 202, 429]);
+  const refused = await publishFrom(service, "192.0.2.1");
+  equal(refused.headers.get("Retry-After"), "1");
+  equal((await publishFrom(service, "192.0.2.2")).status, 202);
+  service.clock.advance(1000);
+  equal((await publishFrom(service, "192.0.2.1")).status, 202);
+});
+
+Deno.test("RUNNEL_PUBLISH_RATE counts a token wherever it comes from, clears included", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
+  await using service = await createTestService({ settings });
+  const headers = bearing(PUBLISH_TOKEN);
+  equal((await publishFrom(service, "192.0.2.1", headers)).status, 202);
+  const clear = new Request("http://localhost/pipelines/p_a/events", { method: "DELETE", headers });
+  equal((await service.fetch(clear)).status, 204);
+  equal((await publishFrom(service, "192.0.2.2", headers)).status, 429);
+  const other = bearing(await mint({ publish: ["p_a"] }));
+  const answer = publishFrom(service, "192.0.2.1", other);
+  equal((await driven(service.clock, answer)).status, 202);
+});
+
+Deno.test("RUNNEL_PUBLISH_RATE counts tickets, too", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
+  await using service = await createTestService({ settings });
+  const headers = bearing(PUBLISH_TOKEN);
+  const statuses = [];
+  for (let i = 0; i < 3; i++) {
+    const url = "http://localhost/pipelines/p_a/tickets";
+    const response = await service.fetch(new Request(url, { method: "POST", headers }));
+    statuses.push(response.status);
+    await response.body?.cancel();
+  }
+  deepEqual(statuses, [201, 201, 429]);
+});
+
+Deno.test("RUNNEL_PUBLISH_RATE does not count this machine's own address", async () => {
+  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "1" } });
+  for (let i = 0; i < 3; i++) equal((await publishFrom(service, "127.0.0.1")).status, 202);
+});
+
+Deno.test("a publisher who is refused is refused before its body is read", async () => {
+  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+  let pulls = 0;
+  for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
+    const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
+    const response = await service.fetch(
+      new Request(`http://localhost${path}`, { method: "POST", body }),
+    );
+    equal(response.status, 401);
+    await response.body?.cancel();
+  }
+  equal(pulls, 0);
+});

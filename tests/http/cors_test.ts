@@ -1,0 +1,116 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import type { Settings } from "../../lib/config/config.ts";
+import { assertHeaders, createFaultyService, EVENT, request, ROUTES } from "../support/http.ts";
+import { assertIdle } from "../support/idle.ts";
+import { createTestService, jsonPost } from "../support/test_service.ts";
+import { TOKEN_SETTINGS } from "../support/tokens.ts";
+
+const CORS_REQUESTS: [string, Request, number][] = [
+  ["a publish", jsonPost("/ingest", EVENT), 202],
+  ["an event stream", request("/pipelines/p_a/sse"), 200],
+  ["the history", request("/pipelines/p_a/events"), 200],
+  ["a clear", request("/pipelines/p_a/events", { method: "DELETE" }), 204],
+  ["a bad request", request("/pipelines/a/sse"), 400],
+  ["an unknown address", request("/nowhere"), 404],
+  ["a wrong method", request("/ingest"), 405],
+  ["an invalid event", jsonPost("/ingest", {}), 422],
+  ["a check", request("/readyz"), 200],
+];
+
+for (const [what, original, status] of CORS_REQUESTS) {
+  Deno.test(`pages of any origin may read the answer to ${what}`, async () => {
+    await using service = await createTestService();
+    for (const origin of ["null", "https://example.com"]) {
+      const asked = new Request(original.clone());
+      asked.headers.set("Origin", origin);
+      const response = await service.fetch(asked);
+      equal(response.status, status);
+      assertHeaders(response, {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "Retry-After,Idempotency-Replayed",
+        "Vary": null,
+      });
+      await response.body?.cancel();
+    }
+    await assertIdle(service);
+  });
+
+  Deno.test(`pages of named origins alone may read the answer to ${what}`, async () => {
+    await using service = await createTestService({
+      settings: { RUNNEL_ALLOW_ORIGINS: "https://example.com,null" },
+    });
+    for (
+      const [origin, allowed] of [
+        ["https://example.com", "https://example.com"],
+        ["null", "null"],
+        ["https://evil.example", null],
+        [null, null],
+      ] as const
+    ) {
+      const asked = new Request(original.clone());
+      if (origin) asked.headers.set("Origin", origin);
+      const response = await service.fetch(asked);
+      equal(response.status, status);
+      assertHeaders(response, { "Access-Control-Allow-Origin": allowed, "Vary": "Origin" });
+      await response.body?.cancel();
+    }
+  });
+}
+
+Deno.test("a preflight is allowed the methods and headers that there are, and no others", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  for (const { path } of ROUTES) {
+    const response = await service.fetch(request(path, {
+      method: "OPTIONS",
+      headers: {
+        "Origin": "null",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,x-other",
+      },
+    }));
+    equal(response.status, 204);
+    equal(response.body, null);
+    assertHeaders(response, {
+      "Access-Control-Allow-Origin": "*",
+      "Access-Control-Allow-Methods": "GET,HEAD,POST,DELETE",
+      "Access-Control-Allow-Headers": "Authorization,Content-Type,Idempotency-Key,Last-Event-ID",
+      "Access-Control-Expose-Headers": "Retry-After,Idempotency-Replayed",
+      "Access-Control-Max-Age": "86400",
+    });
+  }
+  equal(kv.commits, 0);
+  await assertIdle(service);
+});
+
+const SSE = "http://localhost/pipelines/p_a/sse";
+
+const ORIGIN = "https://app.example";
+
+async function corsOf(settings: Settings, request: Request): Promise<(string | null)[]> {
+  await using service = await createTestService({ settings });
+  const response = await service.fetch(request);
+  await response.body?.cancel();
+  return ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"]
+    .map((name) => response.headers.get(name));
+}
+
+for (const method of ["GET", "OPTIONS"]) {
+  Deno.test(`the answer to ${method} allows credentials to named origins alone`, async () => {
+    const request = (origin: string) => {
+      const headers = { Origin: origin, "Access-Control-Request-Method": "GET" };
+      return new Request(SSE, { method, headers });
+    };
+    const named = { RUNNEL_ALLOW_ORIGINS: `http://localhost:5173,${ORIGIN}` };
+    deepEqual(await corsOf({}, request(ORIGIN)), ["*", null]);
+    deepEqual(await corsOf(named, request(ORIGIN)), [ORIGIN, "true"]);
+    const [origin] = await corsOf(named, request("https://evil.example"));
+    equal(origin, null);
+  });
+}
+
+Deno.test("a refusal for want of a token can be read by a page whose origin is named", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_ALLOW_ORIGINS: ORIGIN };
+  const request = new Request(SSE, { headers: { Origin: ORIGIN } });
+  deepEqual(await corsOf(settings, request), [ORIGIN, "true"]);
+});

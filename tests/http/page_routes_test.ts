@@ -1,0 +1,67 @@
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import { assertHeaders, assertProblem, request, STREAM_HEADERS } from "../support/http.ts";
+import { assertIdle } from "../support/idle.ts";
+import { StreamReader } from "../support/stream_reader.ts";
+import { createTestService } from "../support/test_service.ts";
+
+Deno.test("GET /pipelines/diagnose/sse answers with a probe that has the headers of a stream", async () => {
+  await using service = await createTestService();
+  const response = await service.fetch(request("/pipelines/diagnose/sse?every=50&bytes=1000"));
+  equal(response.status, 200);
+  assertHeaders(response, STREAM_HEADERS);
+  const stream = new StreamReader(response);
+  await stream.event();
+  service.clock.advance(49);
+  equal(service.hub.stats.probes, 1);
+  service.clock.advance(1);
+  const { line, sent, fill } = JSON.parse((await stream.event())!.data);
+  deepEqual([line, sent, fill.length], [2, 50, 1000]);
+  await stream.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("GET /pipelines/diagnose/sse?ask=0 does not ask proxies not to buffer", async () => {
+  await using service = await createTestService();
+  for (const [ask, asks] of [["0", null], ["1", "no"]] as const) {
+    const response = await service.fetch(request(`/pipelines/diagnose/sse?ask=${ask}`));
+    assertHeaders(response, { ...STREAM_HEADERS, "X-Accel-Buffering": asks });
+    await response.body!.cancel();
+  }
+});
+
+for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "bytes=-1", "ask=2"]) {
+  Deno.test(`GET /pipelines/diagnose/sse?${query} is refused, as is its HEAD`, async () => {
+    await using service = await createTestService();
+    const path = `/pipelines/diagnose/sse?${query}`;
+    const detail = await assertProblem(
+      await service.fetch(request(path)),
+      400,
+      "malformed-request",
+    );
+    match(detail, /^Cannot read (every|bytes|ask): expected (a whole number from|1 to ask)/);
+    equal((await service.fetch(request(path, { method: "HEAD" }))).status, 400);
+    await assertIdle(service);
+  });
+}
+
+Deno.test("GET /pipelines/diagnose/sse refuses more than 64 until their connections are over", async () => {
+  await using service = await createTestService();
+  const path = "/pipelines/diagnose/sse";
+  const { promise: completed, resolve } = Promise.withResolvers<void>();
+  for (let i = 0; i < 64; i++) {
+    await (await service.fetch(request(path), { completed })).body!.cancel();
+  }
+  await assertProblem(await service.fetch(request(path)), 503, "overloaded");
+  resolve();
+  await assertIdle(service);
+  await (await service.fetch(request(path))).body!.cancel();
+});
+
+Deno.test("GET / shows the commands with the address that it was asked at", async () => {
+  const settings = { RUNNEL_PUBLISH_TOKENS: "a-token-of-a-publisher" };
+  await using service = await createTestService({ settings });
+  const response = await service.fetch(new Request("https://runnel.example:8443/?x=1"));
+  equal(response.status, 200);
+  match(response.headers.get("Content-Type")!, /^text\/plain/);
+  match(await response.text(), /curl -N https:\/\/runnel\.example:8443\/pipelines\/p_aBcDeF\/sse/);
+});

@@ -1,0 +1,74 @@
+import { strictEqual as equal } from "node:assert/strict";
+import { assertProblem } from "../support/http.ts";
+import { assertIdle } from "../support/idle.ts";
+import { createTestService, type TestService } from "../support/test_service.ts";
+
+function from(hostname: string) {
+  return { remoteAddr: { transport: "tcp" as const, hostname, port: 1234 } };
+}
+
+/** Opens a stream from an address, as it is or as a proxy forwards it. */
+async function connect(
+  { fetch }: TestService,
+  { address = "192.0.2.1", forwarded = "", pipeline = "p_a" } = {},
+): Promise<Response> {
+  const headers = { "X-Forwarded-For": forwarded };
+  const request = new Request(`http://localhost/pipelines/${pipeline}/sse`, { headers });
+  return await fetch(request, from(address));
+}
+
+const limits: [
+  setting: string,
+  refused: { pipeline?: string; address?: string },
+  is: [number, string],
+][] = [
+  ["RUNNEL_MAX_SUBSCRIBERS", { pipeline: "p_b", address: "192.0.2.2" }, [503, "overloaded"]],
+  ["RUNNEL_MAX_PIPELINE_SUBSCRIBERS", { address: "192.0.2.2" }, [503, "overloaded"]],
+  ["RUNNEL_MAX_ADDRESS_SUBSCRIBERS", { pipeline: "p_b" }, [429, "too-many-requests"]],
+  ["RUNNEL_MAX_PIPELINES", { pipeline: "p_b", address: "192.0.2.2" }, [503, "overloaded"]],
+];
+
+for (const [setting, refused, [status, type]] of limits) {
+  Deno.test(`${setting} refuses one more with ${status}, until another leaves`, async () => {
+    await using service = await createTestService({ settings: { [setting]: "1" } });
+    const first = await connect(service);
+    await assertProblem(await connect(service, refused), status, type);
+    await first.body!.cancel();
+    const next = await connect(service, refused);
+    equal(next.status, 200);
+    await next.body!.cancel();
+    await assertIdle(service);
+  });
+}
+
+Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS counts the address of the connection, whatever a header says", async () => {
+  const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
+  await using service = await createTestService({ settings });
+  const first = await connect(service, { forwarded: "198.51.100.1" });
+  await assertProblem(
+    await connect(service, { forwarded: "198.51.100.2" }),
+    429,
+    "too-many-requests",
+  );
+  await first.body!.cancel();
+});
+
+Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS counts what RUNNEL_TRUSTED_PROXIES say", async () => {
+  const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1", RUNNEL_TRUSTED_PROXIES: "1" };
+  await using service = await createTestService({ settings });
+  const open = (forwarded: string) => connect(service, { address: "127.0.0.1", forwarded });
+  const streams = [await open("198.51.100.1"), await open("198.51.100.2")];
+  // What a client wrote itself changes nothing.
+  await assertProblem(await open("198.51.100.9, 198.51.100.1"), 429, "too-many-requests");
+  for (const { body } of streams) await body!.cancel();
+});
+
+Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS does not count this machine's own address", async () => {
+  const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
+  await using service = await createTestService({ settings });
+  for (const address of ["127.0.0.1", "127.0.0.1", "::1"]) {
+    const response = await connect(service, { address });
+    equal(response.status, 200);
+    await response.body!.cancel();
+  }
+});

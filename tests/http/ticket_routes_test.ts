@@ -1,0 +1,58 @@
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { createTestService, type TestService } from "../support/test_service.ts";
+import { bearing, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
+
+async function askForTicket(
+  { fetch }: TestService,
+  body: BodyInit | null,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const url = "http://localhost/pipelines/p_a/tickets";
+  return await fetch(
+    new Request(url, { method: "POST", body, headers: { ...bearing(PUBLISH_TOKEN), ...headers } }),
+  );
+}
+
+Deno.test("POST …/tickets answers with a URL, and until when it has to be used", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_TICKET_MS: "1500" };
+  await using service = await createTestService({ settings });
+  const response = await askForTicket(service, null, { "X-Forwarded-Proto": "https" });
+  equal(response.headers.get("Cache-Control"), "no-store");
+  const { url, expires, ...others } = await response.json();
+  deepEqual(others, {});
+  equal(expires, new Date(service.clock.now() + 1500).toISOString());
+  ok(/^http:\/\/localhost\/pipelines\/p_a\/sse\?ticket=[\w-]{22}$/.test(url), url);
+});
+
+Deno.test("POST …/tickets believes a proxy of ours that the client came by https", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_TRUSTED_PROXIES: "1" };
+  await using service = await createTestService({ settings });
+  for (const [said, scheme] of [["https", "https"], ["http", "http"], ["javascript", "http"]]) {
+    const response = await askForTicket(service, null, { "X-Forwarded-Proto": said! });
+    equal(new URL((await response.json()).url).protocol, `${scheme}:`);
+  }
+});
+
+for (
+  const body of [
+    "{",
+    "[]",
+    '"orders"',
+    "null",
+    '{"channels":"orders"}',
+    '{"channels":[]}',
+    '{"channels":["error"]}',
+    '{"channel":["orders"]}',
+    JSON.stringify({ channels: Array.from({ length: 21 }, (_, index) => `c${index}`) }),
+  ]
+) {
+  Deno.test(`POST …/tickets refuses ${body.slice(0, 40)}, but not before it knows who asks`, async () => {
+    await using service = await createTestService({ settings: TOKEN_SETTINGS });
+    const known = await askForTicket(service, body);
+    equal(known.status, 400);
+    equal((await known.json()).type, "urn:runnel:problem:malformed-request");
+    const stranger = await askForTicket(service, body, { Authorization: "" });
+    await stranger.body?.cancel();
+    equal(stranger.status, 401);
+  });
+}
