@@ -27,7 +27,7 @@ async function start(): Promise<void> {
   drainOnSignals(server);
   const { hostname, port } = server.address;
   console.log(`Runnel listens on http://${hostname}:${port}/`);
-  if (config.access.isOpen) {
+  if (config.access.allowsAnonymous) {
     console.log(
       "No secret is set: everyone on this machine may publish and listen. " +
         "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to change that.",

@@ -1,189 +1,189 @@
 /**
- * Who may publish and who may listen.
+ * Authentication and authorization of publishers and subscribers.
  *
  * @module
  */
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
-import { covers, EVERYTHING, type Grant, grantedChannels } from "./grant.ts";
-import { guardOpenService } from "./local_only.ts";
+import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
+import { rejectForeignPages } from "./local_only.ts";
 import type { OpenSession, Tickets } from "./tickets.ts";
 import { type Bearer, TokenVerifier } from "./token_verifier.ts";
 
-/** The cookie that a subscriber's token may be in. */
+/** Matches the cookie that may contain a subscriber's token. */
 const COOKIE = /(?:^|;\s*)runnel_token=([^;\s]+)/;
 
-/** What {@linkcode Access} works with. */
+/** Options for {@linkcode Access}. */
 export interface AccessOptions {
-  /** The settings. */
+  /** Settings of access. */
   config: AccessConfig;
-  /** The origins whose pages may use the service. */
+  /** Origins whose pages may use the service. */
   allowOrigins: "*" | readonly string[];
-  /** Clock that tokens expire by. */
+  /** Clock by which tokens expire. */
   runtime: Pick<Runtime, "clock">;
-  /** The tickets. */
+  /** Tickets that open streams. */
   tickets: Tickets;
 }
 
-/** What a subscriber is let in with. */
-export interface Admission {
-  /** The channels that it gets, all if there are none. */
-  channels: readonly string[];
-  /** When that ends, in milliseconds since the Unix epoch. */
-  endsAt: number;
-  /** The session of its ticket, if it came with one. */
-  session: OpenSession | null;
-}
-
-/** What a subscriber asks for. */
-export interface Wish {
-  /** The pipeline. */
+/** Pipeline and channels that a subscriber requests. */
+export interface RequestedScope {
+  /** Pipeline ID. */
   pipeline: string;
-  /** The channels, all that it may have if there are none. */
+  /** Channels; if empty, all that are granted. */
   channels: readonly string[];
 }
 
-/** What a stream's URL says beside the wish. */
-export interface UrlParts {
-  /** The ticket. */
+/** Scope that the URL of an event stream requests, with its other access parameters. */
+export interface RequestedStream extends RequestedScope {
+  /** Ticket in the URL. */
   ticket: string | undefined;
-  /** The last event ID. */
-  lastEventId: string | undefined;
+  /** Last event ID in the URL. */
+  lastEventIdInUrl: string | undefined;
 }
 
-/** Decides who may do what. */
+/** Channels that a subscriber is granted, and for how long. */
+export interface GrantedScope {
+  /** Channels; if empty, all. */
+  channels: readonly string[];
+  /** End of the grant, in milliseconds since the Unix epoch; `Infinity` for never. */
+  endsAt: number;
+}
+
+/** Authenticates and authorizes requests. */
 export class Access {
   readonly #options: AccessOptions;
   readonly #verifier: TokenVerifier;
 
-  /**
-   * Makes what decides.
-   *
-   * @param options What it works with.
-   */
   constructor(options: AccessOptions) {
     this.#options = options;
     this.#verifier = new TokenVerifier(options.config, options.runtime);
   }
 
   /**
-   * Refuses what no request may do to a service without secrets.
+   * Rejects requests of foreign web pages to a service without secrets.
    *
-   * @param request The request.
    * @throws {RunnelError} `forbidden`.
    */
   guard(request: Request): void {
     const { config, allowOrigins } = this.#options;
-    if (config.isOpen) guardOpenService(request, allowOrigins);
+    if (config.allowsAnonymous) rejectForeignPages(request, allowOrigins);
   }
 
   /**
-   * Who sent a request, before its body is read.
+   * Authenticates a client by the token in its headers. Does not read the body.
    *
-   * @param request The request.
-   * @returns Who it is; `null` for anybody, where no secret is set.
+   * @returns The bearer of the token; `null` if the service has no secrets.
    * @throws {RunnelError} `unauthorized`, `keys-unavailable`.
    */
-  async bearer({ headers }: Request): Promise<Bearer | null> {
-    return this.#options.config.isOpen ? null : await this.#bearer(readAuthorization(headers));
+  async authenticate({ headers }: Request): Promise<Bearer | null> {
+    if (this.#options.config.allowsAnonymous) return null;
+    return await this.#verify(readAuthorization(headers));
   }
 
   /**
-   * Refuses a publisher what it may not do.
+   * Authorizes a publisher to publish events, or to change a pipeline as a whole.
    *
-   * @param publisher Who it is.
-   * @param pipeline Where to.
-   * @param events Its events; `null` for what concerns those of all channels.
+   * @param request Pipeline ID, and the events; `null` for an action that concerns
+   *   all channels.
    * @throws {RunnelError} `forbidden`.
    */
-  checkPublish(
+  authorizePublish(
     publisher: Bearer | null,
-    pipeline: string,
-    events: readonly { channel: string }[] | null,
+    { pipeline, events }: {
+      pipeline: string;
+      events: readonly { channel: string }[] | null;
+    },
   ): void {
-    const { publish, channels } = publisher?.grant ?? EVERYTHING;
-    if (!covers(publish, pipeline)) throw beyond("publish", `to ${pipeline}`);
+    const { publish, channels } = publisher?.grant ?? FULL_ACCESS;
+    if (!matchesPipeline(publish, pipeline)) throw forbidden("publish", `to "${pipeline}"`);
     if (channels === null) return;
-    if (events === null) throw beyond("publish", "to all channels");
+    if (events === null) throw forbidden("publish", "to all channels");
     if (events.every(({ channel }) => channels.includes(channel))) return;
-    throw beyond("publish", "to all of these channels");
+    throw forbidden("publish", "to all of these channels");
   }
 
   /**
-   * Lets a subscriber in, by a token in its headers.
+   * Authorizes a subscriber to read events, by a token in its headers.
    *
-   * @param request Its request.
-   * @param wish What it asks for.
    * @throws {RunnelError} `unauthorized`, `forbidden`, `keys-unavailable`.
    */
-  async admit({ headers }: Request, wish: Wish): Promise<Admission> {
+  async authorizeRead({ headers }: Request, requested: RequestedScope): Promise<GrantedScope> {
     if (this.#options.config.subscribe === "public") {
-      return { channels: wish.channels, endsAt: Infinity, session: null };
+      return { channels: requested.channels, endsAt: Infinity };
     }
     const token = readAuthorization(headers) ?? COOKIE.exec(headers.get("Cookie") ?? "")?.[1];
-    const { grant } = await this.#bearer(token);
-    return { ...this.#scope(grant, grant.subscribe, wish), session: null };
+    const { grant } = await this.#verify(token);
+    return authorizeSubscribe(requested, { ...grant, pipelines: grant.subscribe });
   }
 
   /**
-   * Lets a subscriber in to a stream, by a ticket in its URL if it brings no token.
+   * Authorizes a subscriber to open an event stream: by a token in its headers, or
+   * else by the ticket in its URL, which this redeems.
    *
-   * @param request Its request.
-   * @param wish What it asks for.
-   * @param url The ticket and the last event ID in its URL, where there are any.
+   * @returns The scope, and the session of the ticket if one was redeemed.
    * @throws {RunnelError} `unauthorized`, `forbidden`, `keys-unavailable`,
    *   `log-unavailable`.
    */
-  async admitToStream(
+  async authorizeStream(
     request: Request,
-    wish: Wish,
-    { ticket, lastEventId: lastEventIdInUrl }: UrlParts,
-  ): Promise<Admission> {
+    { ticket, ...requested }: RequestedStream,
+  ): Promise<GrantedScope & { session: OpenSession | null }> {
     const { config, tickets } = this.#options;
     const { headers } = request;
-    const isPublic = config.subscribe === "public";
-    if (!ticket || isPublic || readAuthorization(headers)) return await this.admit(request, wish);
+    if (!ticket || config.subscribe === "public" || readAuthorization(headers)) {
+      return { ...await this.authorizeRead(request, requested), session: null };
+    }
     const lastEventId = headers.get("Last-Event-ID") ?? undefined;
-    const session = await tickets.open(ticket, { ...wish, lastEventId, lastEventIdInUrl });
+    const session = await tickets.redeem(ticket, { ...requested, lastEventId });
     return { channels: session.channels, endsAt: session.endsAt, session };
   }
 
   /**
-   * What a ticket may be for.
+   * Authorizes a publisher or a subscriber of a pipeline to get a ticket for it.
    *
-   * @param bearer Who asks for it: a publisher of the pipeline, or a subscriber.
-   * @param wish What it is to be for.
    * @throws {RunnelError} `forbidden`.
    */
-  ticketScope(bearer: Bearer | null, wish: Wish): Omit<Admission, "session"> {
-    const grant = bearer?.grant ?? EVERYTHING;
-    return this.#scope(grant, [...grant.publish, ...grant.subscribe], wish);
+  authorizeTicket(bearer: Bearer | null, requested: RequestedScope): GrantedScope {
+    const grant = bearer?.grant ?? FULL_ACCESS;
+    const pipelines = [...grant.publish, ...grant.subscribe];
+    return authorizeSubscribe(requested, { ...grant, pipelines });
   }
 
-  #scope(grant: Grant, pipelines: readonly string[], { pipeline, channels }: Wish) {
-    if (!covers(pipelines, pipeline)) throw beyond("listen", `to ${pipeline}`);
-    const granted = grantedChannels(grant, channels);
-    if (!granted) throw beyond("listen", "to all of these channels");
-    return { channels: granted, endsAt: grant.endsAt };
-  }
-
-  async #bearer(token: string | undefined): Promise<Bearer> {
-    const bearer = token === undefined ? null : await this.#verifier.verify(token);
+  async #verify(token: string | undefined): Promise<Bearer> {
+    if (token === undefined) {
+      throw new RunnelError(
+        "unauthorized",
+        "Cannot authenticate: the request has no token. " +
+          "Send one in the header Authorization: Bearer …",
+      );
+    }
+    const bearer = await this.#verifier.verify(token);
     if (bearer) return bearer;
     throw new RunnelError(
       "unauthorized",
-      token === undefined
-        ? "Cannot do that without a token. Send one: Authorization: Bearer …"
-        : "Cannot do that with this token: it is none of this service, or has expired",
+      "Cannot authenticate: the token is invalid or expired. Send another one",
     );
   }
+}
+
+function authorizeSubscribe(
+  { pipeline, channels }: RequestedScope,
+  grant: Pick<Grant, "channels" | "endsAt"> & { pipelines: readonly string[] },
+): GrantedScope {
+  if (!matchesPipeline(grant.pipelines, pipeline)) throw forbidden("subscribe", `to "${pipeline}"`);
+  const granted = grantedChannels(grant, channels);
+  if (!granted) throw forbidden("subscribe", "to all of these channels");
+  return { channels: granted, endsAt: grant.endsAt };
 }
 
 function readAuthorization(headers: Headers): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.get("Authorization") ?? "")?.[1];
 }
 
-function beyond(what: "publish" | "listen", where: string): RunnelError {
-  return new RunnelError("forbidden", `Cannot ${what} ${where}: the token does not cover that`);
+function forbidden(action: "publish" | "subscribe", where: string): RunnelError {
+  return new RunnelError(
+    "forbidden",
+    `Cannot ${action} ${where}: the token does not grant that. Use a token that does`,
+  );
 }

@@ -1,38 +1,29 @@
 /**
- * Who is at the other end of a connection.
+ * Addresses of clients.
  *
  * @module
  */
 
 import { isLoopback } from "../base/mod.ts";
 
-/**
- * The address of a client.
- *
- * @param request What it sent.
- * @param remote The address at the other end of the connection, if it is known.
- * @param proxies How many proxies of ours are in front, each of which adds to
- *   `X-Forwarded-For`. What stands before theirs anybody may have written.
- * @returns The address, or `null` if it is not known, or this machine's own.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const headers = { "X-Forwarded-For": "192.0.2.1, 198.51.100.7" };
- * const request = new Request("http://localhost/", { headers });
- * equal(clientAddress(request, "203.0.113.5", 0), "203.0.113.5");
- * equal(clientAddress(request, "127.0.0.1", 1), "198.51.100.7");
- * equal(clientAddress(request, "127.0.0.1", 0), null);
- * ```
- */
+/** Facts about a connection, for {@linkcode clientAddress}. */
+export interface Connection {
+  /** Address at the other end of the connection, if it is known. */
+  remote: string | undefined;
+  /**
+   * Number of trusted proxies. Each appends one address to `X-Forwarded-For`;
+   * earlier entries can be forged.
+   */
+  trustedProxies: number;
+}
+
+/** Returns the address of a client; `null` if it is unknown, or is this machine. */
 export function clientAddress(
   request: Request,
-  remote: string | undefined,
-  proxies: number,
+  { remote, trustedProxies }: Connection,
 ): string | null {
   const forwarded = (request.headers.get("X-Forwarded-For") ?? "")
     .split(",").map((address) => address.trim()).filter((address) => address !== "");
-  const address = proxies > 0 ? forwarded.at(-proxies) ?? remote : remote;
+  const address = trustedProxies > 0 ? forwarded.at(-trustedProxies) ?? remote : remote;
   return address === undefined || isLoopback(address) ? null : address;
 }

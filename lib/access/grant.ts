@@ -1,24 +1,23 @@
 /**
- * What somebody may do: the pipelines to publish to and to listen to, and the
- * channels.
+ * Grants: the pipelines and channels that a client may publish and subscribe to.
  *
  * @module
  */
 
-/** What somebody may do. */
+/** Permissions of a client. */
 export interface Grant {
-  /** Pipelines that may be published to: IDs, or beginnings of them with a `*`. */
+  /** Pipelines to publish to: IDs, or prefixes that end with `*`. */
   readonly publish: readonly string[];
-  /** Pipelines that may be listened to, in the same form. */
+  /** Pipelines to subscribe to, in the same form. */
   readonly subscribe: readonly string[];
-  /** The channels, or `null` for all. */
+  /** Channels, or `null` for all. */
   readonly channels: readonly string[] | null;
-  /** When it ends, in milliseconds since the Unix epoch; `Infinity` for never. */
+  /** Expiry, in milliseconds since the Unix epoch; `Infinity` for never. */
   readonly endsAt: number;
 }
 
-/** Everything, for ever. */
-export const EVERYTHING: Grant = Object.freeze<Grant>({
+/** Grant of everything, without an expiry. */
+export const FULL_ACCESS: Grant = Object.freeze<Grant>({
   publish: ["*"],
   subscribe: ["*"],
   channels: null,
@@ -26,25 +25,17 @@ export const EVERYTHING: Grant = Object.freeze<Grant>({
 });
 
 /**
- * What the claim `runnel` of a JSON Web Token grants.
+ * Reads the claim `runnel` of a JSON Web Token.
  *
- * @param claim The claim: `{"publish":["p_abc"],"subscribe":["p_team_*"],"channels":["orders"]}`.
- * @param endsAt When the token expires, in milliseconds since the Unix epoch.
- * @returns The grant, or `null` if that is no such claim: it grants nothing by mistake.
- *
- * @example
- * ```ts
- * import { ok, strictEqual as equal } from "node:assert/strict";
- *
- * const grant = readGrant({ subscribe: ["p_team_*"] }, Infinity)!;
- * ok(covers(grant.subscribe, "p_team_a"));
- * ok(!covers(grant.publish, "p_team_a"));
- * equal(readGrant({ subscribe: "p_team_*" }, Infinity), null);
- * ```
+ * @param claim For example
+ *   `{"publish":["p_abc"],"subscribe":["p_team_*"],"channels":["orders"]}`.
+ * @param endsAt Expiry of the token, in milliseconds since the Unix epoch.
+ * @returns The grant; `null` for a malformed claim, which grants nothing by mistake.
  */
 export function readGrant(claim: unknown, endsAt: number): Grant | null {
   if (typeof claim !== "object" || claim === null || Array.isArray(claim)) return null;
   const { publish = [], subscribe = [], channels = null, ...others } = claim as Partial<Grant>;
+  // An unknown member may be meant to restrict the others.
   const isKnown = Object.keys(others).length === 0;
   const areLists = isList(publish) && isList(subscribe) && (channels === null || isList(channels));
   return isKnown && areLists ? { publish, subscribe, channels, endsAt } : null;
@@ -54,40 +45,27 @@ function isList(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/**
- * Whether a pipeline is among those of a list.
- *
- * @param list IDs, or beginnings of them with a `*`.
- * @param pipeline The pipeline's ID.
- */
-export function covers(list: readonly string[], pipeline: string): boolean {
+/** Whether a list of IDs and of prefixes that end with `*` matches a pipeline ID. */
+export function matchesPipeline(list: readonly string[], pipeline: string): boolean {
   return list.some((item) =>
     item.endsWith("*") ? pipeline.startsWith(item.slice(0, -1)) : item === pipeline
   );
 }
 
 /**
- * The channels that somebody gets who asks for some.
+ * Returns the granted part of the requested channels.
  *
- * @param grant What is granted.
- * @param wanted The channels asked for; all that there may be without any.
- * @returns The channels, empty for all; `null` if one was asked for that is not granted.
- *
- * @example
- * ```ts
- * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- *
- * const grant = readGrant({ subscribe: ["*"], channels: ["orders"] }, Infinity)!;
- * deepEqual(grantedChannels(grant, []), ["orders"]);
- * equal(grantedChannels(grant, ["names"]), null);
- * ```
+ * @param requested Channels; if empty, all that are granted.
+ * @returns The channels, empty for all; `null` if one of them is not granted.
  */
 export function grantedChannels(
   { channels }: Pick<Grant, "channels">,
-  wanted: readonly string[],
+  requested: readonly string[],
 ): readonly string[] | null {
-  if (channels === null) return wanted;
-  if (wanted.length > 0) return wanted.every((name) => channels.includes(name)) ? wanted : null;
-  // None at all is not the same as all.
+  if (channels === null) return requested;
+  if (requested.length > 0) {
+    return requested.every((name) => channels.includes(name)) ? requested : null;
+  }
+  // No channel at all is not the same as all channels.
   return channels.length > 0 ? channels : null;
 }

@@ -1,52 +1,43 @@
 /**
- * What protects a service without secrets on a developer's machine: other
- * machines do not reach it, but the pages in the developer's browser do.
+ * Protection of a service without secrets on a developer's machine, against DNS
+ * rebinding and cross-site requests: other machines cannot reach it, but the pages
+ * in the developer's browser can.
  *
  * @module
  */
 
 import { isLoopback, RunnelError } from "../base/mod.ts";
 
-/** What changes nothing. */
-const READS = ["GET", "HEAD", "OPTIONS"];
+/** Methods that change nothing. */
+const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 
 /**
- * Refuses what a page of somewhere else may have sent: under a name that was
- * made to point here, or across sites to write.
+ * Rejects requests that a foreign page may have sent: requests to a host name that
+ * is not local (DNS rebinding), and cross-site requests that write (CSRF).
  *
- * @param request The request.
- * @param allowOrigins The origins whose pages may use the service; `*` names none.
+ * @param allowOrigins Origins whose pages may write; `*` names none.
  * @throws {RunnelError} `forbidden`.
  *
  * @see {@link https://www.w3.org/TR/fetch-metadata/}
- *
- * @example
- * ```ts
- * import { throws } from "node:assert/strict";
- *
- * guardOpenService(new Request("http://localhost:8000/"), "*");
- * const request = new Request("http://rebound.example:8000/");
- * throws(() => guardOpenService(request, "*"), { type: "forbidden" });
- * ```
  */
-export function guardOpenService(request: Request, allowOrigins: "*" | readonly string[]): void {
+export function rejectForeignPages(request: Request, allowOrigins: "*" | readonly string[]): void {
   const host = request.headers.get("Host");
   const url = host ? `http://${host}` : request.url;
   if (!URL.canParse(url) || !isLoopback(new URL(url).hostname)) {
     throw new RunnelError(
       "forbidden",
-      "Cannot answer: a service without secrets answers to localhost alone. " +
-        "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to be reached by another name",
+      "Cannot answer: a service without secrets only answers to localhost. " +
+        "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to use another name",
     );
   }
-  if (READS.includes(request.method)) return;
+  if (SAFE_METHODS.includes(request.method)) return;
   if (request.headers.get("Sec-Fetch-Site") !== "cross-site") return;
   const origin = request.headers.get("Origin") ?? "";
   if (allowOrigins === "*" || !allowOrigins.includes(origin)) {
     throw new RunnelError(
       "forbidden",
-      "Cannot take this from a page of another site: a service without secrets takes it from " +
-        "origins that RUNNEL_ALLOW_ORIGINS names alone",
+      "Cannot accept writes from a page of another site: a service without secrets only " +
+        "accepts them from named origins. Add the origin to RUNNEL_ALLOW_ORIGINS",
     );
   }
 }

@@ -1,26 +1,24 @@
 /**
- * How often each may publish.
+ * Rate limit of clients that write.
  *
  * @module
  */
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
 
-/** How long requests are counted together, in milliseconds. */
+/** Length of the window in which requests are counted, in milliseconds. */
 const WINDOW_MS = 1000;
 
-/** Counts the requests of each second, by whose they are. */
-export class PublishRate {
+/** A rate limiter with fixed windows: counts the requests of each client in each second. */
+export class RateLimiter {
   readonly #perSecond: number;
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #counts = new Map<string, number>();
   #until = -Infinity;
 
   /**
-   * Makes a counter.
-   *
-   * @param perSecond How many requests each may make in a second.
-   * @param runtime Clock that the seconds are taken from.
+   * @param perSecond Maximum number of requests of one client in a second.
+   * @param runtime Clock used for the windows.
    */
   constructor(perSecond: number, runtime: Pick<Runtime, "clock">) {
     this.#perSecond = perSecond;
@@ -30,28 +28,18 @@ export class PublishRate {
   /**
    * Counts a request.
    *
-   * @param who Whose it is.
-   * @throws {RunnelError} `too-many-requests` if it is one too many.
-   *
-   * @example
-   * ```ts
-   * import { throws } from "node:assert/strict";
-   * import { systemRuntime } from "../base/mod.ts";
-   *
-   * const rate = new PublishRate(1, systemRuntime);
-   * rate.count("192.0.2.1");
-   * throws(() => rate.count("192.0.2.1"), { type: "too-many-requests" });
-   * ```
+   * @param client Identifies the client: the ID of its token, or its address.
+   * @throws {RunnelError} `too-many-requests` over the limit.
    */
-  count(who: string): void {
+  count(client: string): void {
     const now = this.#runtime.clock.now();
-    // All at once, so that nobody has to be forgotten one by one. A machine's
-    // clock may also be set back.
+    // All clients share a window, so that none has to be evicted on its own.
+    // A machine's clock may also be set back.
     if (now >= this.#until || now < this.#until - WINDOW_MS) {
       this.#counts.clear();
       this.#until = now + WINDOW_MS;
     }
-    const count = this.#counts.get(who) ?? 0;
+    const count = this.#counts.get(client) ?? 0;
     if (count >= this.#perSecond) {
       throw new RunnelError(
         "too-many-requests",
@@ -59,6 +47,6 @@ export class PublishRate {
           "Send more events in each, or wait",
       );
     }
-    this.#counts.set(who, count + 1);
+    this.#counts.set(client, count + 1);
   }
 }

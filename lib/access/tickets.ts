@@ -1,11 +1,11 @@
 /**
- * Tickets: what opens a stream in a URL, because an `EventSource` cannot send
- * headers.
+ * Tickets: secrets that open one event stream by its URL, because an `EventSource`
+ * cannot send headers.
  *
- * The first use spends a ticket and opens a session. The `EventSource` comes back
+ * The first use redeems a ticket and opens a session. The `EventSource` reconnects
  * to the same URL with its `Last-Event-ID` header, which nobody else can know: it
- * holds an ID of the pipeline's epoch. So whoever finds the URL later, in a log or
- * a trace, opens nothing with it.
+ * contains an ID of the pipeline's epoch. So the URL opens nothing for anyone who
+ * finds it later, in a log or a trace.
  *
  * @module
  */
@@ -15,142 +15,149 @@ import type { Head, Log, Ticket } from "../log/mod.ts";
 import { parseEventId, type Position } from "../protocol/mod.ts";
 import { grantedChannels } from "./grant.ts";
 
-/** How long a first connection that broke before its first byte may be repeated, in milliseconds. */
+/**
+ * Period after the first use in which it may be repeated, in milliseconds: the
+ * connection may break before its first byte.
+ */
 const REPEAT_MS = 10_000;
 
-/** Sessions whose streams are looked after in one go. */
+/** Maximum number of sessions that are checked with one call of the log. */
 const MAX_CHECKED = 1000;
 
-/** What {@linkcode Tickets} work with. */
+/** Options for {@linkcode Tickets}. */
 export interface TicketsOptions {
-  /** The log, which has them. */
+  /** Log that stores the tickets. */
   log: Pick<Log, "open" | "readTicket" | "writeTicket" | "ticketGenerations">;
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
-  /** How long a ticket waits for its first use, in milliseconds. */
+  /** Time to redeem a ticket, in milliseconds. */
   ticketMs: number;
-  /** How long a session may last, in milliseconds. */
+  /** Maximum length of a session, in milliseconds. */
   sessionMs: number;
-  /** How many events of its history a stream may begin with. */
+  /** Maximum number of events of the history that a stream begins with. */
   history: number;
-  /** How often sessions that were taken over elsewhere are looked for, in milliseconds. */
+  /** Interval between checks for sessions that were taken over elsewhere, in milliseconds. */
   checkMs: number;
 }
 
-/** What a ticket is for. */
+/** Scope of a ticket. */
 export interface TicketScope {
-  /** The pipeline. */
+  /** Pipeline ID. */
   pipeline: string;
-  /** The channels, all if there are none. */
+  /** Channels; if empty, all. */
   channels: readonly string[];
-  /** When its session ends at the latest, in milliseconds since the Unix epoch. */
+  /** Latest end of its session, in milliseconds since the Unix epoch. */
   endsAt: number;
 }
 
-/** How a ticket is used. */
+/** Request that uses a ticket. */
 export interface TicketUse {
-  /** The pipeline that is asked for. */
+  /** Pipeline ID that is requested. */
   pipeline: string;
-  /** The channels that are asked for, all that it is for if there are none. */
+  /** Channels that are requested; if empty, all of the ticket. */
   channels: readonly string[];
   /** The `Last-Event-ID` header, which a stranger who has the URL does not know. */
   lastEventId: string | undefined;
-  /** The last event ID of the query, which anybody knows who has the URL. */
+  /** The last event ID in the URL, which everyone knows who has the URL. */
   lastEventIdInUrl: string | undefined;
 }
 
 /** A session that was opened or taken over. */
 export interface OpenSession {
-  /** The channels, all if there are none. */
+  /** Channels; if empty, all. */
   channels: readonly string[];
-  /** When it ends, in milliseconds since the Unix epoch. */
+  /** End of the session, in milliseconds since the Unix epoch. */
   endsAt: number;
-  /** Where the log was: the stream begins no earlier than from there. */
+  /** Position of the log when the session was opened. The stream starts no earlier. */
   seen: Position;
   /** Aborted when another stream takes the session over. */
-  takenOver: AbortSignal;
-  /** To be called once the stream is over. */
+  superseded: AbortSignal;
+  /** Releases the session. Must be called when the stream has ended. */
   close: () => void;
 }
 
-interface Held {
+interface LocalSession {
   generation: number;
   controller: AbortController;
 }
 
-/** The tickets, and the sessions whose streams are here. */
+/** Issues and redeems tickets, and tracks the sessions whose streams are in this isolate. */
 export class Tickets implements Disposable {
   readonly #options: TicketsOptions;
-  /** The sessions whose streams are here, by the hash of the ticket. */
-  readonly #held = new Map<string, Held>();
+  /** The sessions of this isolate, by the hash of their ticket. */
+  readonly #sessions = new Map<string, LocalSession>();
   #timer: Disposable | null = null;
 
-  /**
-   * Makes tickets without any session.
-   *
-   * @param options What they work with.
-   */
+  /** Creates an instance without sessions. */
   constructor(options: TicketsOptions) {
     this.#options = options;
   }
 
-  /** How many sessions have their streams here. */
+  /** Number of sessions in this isolate. */
   get size(): number {
-    return this.#held.size;
+    return this.#sessions.size;
   }
 
   /**
    * Issues a ticket.
    *
-   * @param scope What it is for.
-   * @returns What goes into the URL, and until when it may be used first.
-   * @throws {RunnelError} `log-unavailable` if it cannot be stored.
+   * @returns The secret for the URL, and the end of the time to redeem it, in
+   *   milliseconds since the Unix epoch.
+   * @throws {RunnelError} `log-unavailable` if the ticket cannot be stored.
    */
-  async issue(scope: TicketScope): Promise<{ secret: string; spendBy: number }> {
+  async issue(scope: TicketScope): Promise<{ secret: string; redeemBy: number }> {
     const { log, runtime: { clock }, ticketMs } = this.#options;
     const secret = crypto.getRandomValues(new Uint8Array(16))
       .toBase64({ alphabet: "base64url", omitPadding: true });
-    const spendBy = Math.min(clock.now() + ticketMs, scope.endsAt);
-    const ticket: Ticket = { ...scope, spendBy, session: null };
+    const redeemBy = Math.min(clock.now() + ticketMs, scope.endsAt);
+    // The stored name of the field stays: other versions read the same store.
+    const ticket: Ticket = { ...scope, spendBy: redeemBy, session: null };
     await log.writeTicket(await digest(secret), ticket, null, ticketMs);
-    return { secret, spendBy };
+    return { secret, redeemBy };
   }
 
   /**
-   * Spends a ticket, or takes its session over.
+   * Redeems a ticket, or takes its session over.
    *
-   * @param secret What was in the URL.
-   * @param use How it is used.
+   * @param secret Secret in the URL.
    * @throws {RunnelError} `forbidden`; `log-unavailable` if the store does not answer.
    */
-  async open(secret: string, use: TicketUse): Promise<OpenSession> {
+  async redeem(secret: string, use: TicketUse): Promise<OpenSession> {
     const { log, runtime: { clock } } = this.#options;
     const hash = await digest(secret);
     while (true) {
       const entry = await log.readTicket(hash);
-      if (entry?.ticket.pipeline !== use.pipeline) throw refused();
+      if (entry?.ticket.pipeline !== use.pipeline) throw invalidTicket();
       const head = await log.open(use.pipeline);
       const now = clock.now();
-      const ticket = this.#next(entry.ticket, use, head, now);
+      const ticket = this.#advance(entry.ticket, { use, head, now });
       const { channels } = ticket;
       const granted = grantedChannels(
         { channels: channels.length > 0 ? channels : null },
         use.channels,
       );
-      // Before anything is written: a mistake does not spend a ticket.
-      if (!granted) throw beyond();
-      const isNext = await log.writeTicket(hash, ticket, entry.versionstamp, ticket.endsAt - now);
-      // Whoever else was faster changed what is allowed.
-      if (isNext) return this.#hold(hash, { ...ticket, channels: granted }, head);
+      // Before anything is written, so that a mistake does not spend the ticket.
+      if (!granted) throw forbidden();
+      const isWritten = await log.writeTicket(
+        hash,
+        ticket,
+        entry.versionstamp,
+        ticket.endsAt - now,
+      );
+      // Otherwise a faster request has changed what this one may do.
+      if (isWritten) return this.#register(hash, { ...ticket, channels: granted, head });
     }
   }
 
-  /** The ticket as it is after this use. */
-  #next(ticket: Ticket, use: TicketUse, head: Head, now: number): Ticket {
+  /** Returns the ticket as it is after a use. */
+  #advance(
+    ticket: Ticket,
+    { use, head, now }: { use: TicketUse; head: Head; now: number },
+  ): Ticket {
     const { sessionMs, history } = this.#options;
     const { session } = ticket;
     if (!session) {
-      if (now >= ticket.spendBy) throw refused();
+      if (now >= ticket.spendBy) throw invalidTicket();
       const fresh = Math.max(0, head.sequence - history);
       const resumed = positionIn(head, use.lastEventId || use.lastEventIdInUrl) ?? fresh;
       return {
@@ -163,22 +170,26 @@ export class Tickets implements Disposable {
         },
       };
     }
-    if (now >= ticket.endsAt) throw refused();
+    if (now >= ticket.endsAt) throw invalidTicket();
     const sequence = head.epoch === session.from.epoch ? positionIn(head, use.lastEventId) : null;
     const isReconnect = sequence !== null && sequence >= session.from.sequence;
     const isRepeat = !use.lastEventId && now < session.openedAt + REPEAT_MS;
-    if (!isReconnect && !isRepeat) throw refused();
+    if (!isReconnect && !isRepeat) throw invalidTicket();
     return { ...ticket, session: { ...session, generation: session.generation + 1 } };
   }
 
-  #hold(hash: string, { channels, endsAt, session }: Ticket, head: Head): OpenSession {
+  /** Registers a session in this isolate, in place of an older one of the same ticket. */
+  #register(
+    hash: string,
+    { channels, endsAt, session, head }: Ticket & { head: Head },
+  ): OpenSession {
     const { generation } = session!;
-    const older = this.#held.get(hash);
-    const held = { generation, controller: new AbortController() };
-    // Two that race may come here in either order.
-    if (older && older.generation > generation) held.controller.abort();
+    const older = this.#sessions.get(hash);
+    const local = { generation, controller: new AbortController() };
+    // Two that race may arrive here in either order.
+    if (older && older.generation > generation) local.controller.abort();
     else {
-      this.#held.set(hash, held);
+      this.#sessions.set(hash, local);
       older?.controller.abort();
     }
     this.#timer ??= this.#options.runtime.clock.every(this.#options.checkMs, () => this.#check());
@@ -186,10 +197,10 @@ export class Tickets implements Disposable {
       channels,
       endsAt,
       seen: { epoch: head.epoch, sequence: head.sequence },
-      takenOver: held.controller.signal,
+      superseded: local.controller.signal,
       close: () => {
-        if (this.#held.get(hash) === held) this.#held.delete(hash);
-        if (this.#held.size === 0) this[Symbol.dispose]();
+        if (this.#sessions.get(hash) === local) this.#sessions.delete(hash);
+        if (this.#sessions.size === 0) this[Symbol.dispose]();
       },
     };
   }
@@ -197,49 +208,51 @@ export class Tickets implements Disposable {
   /** Ends the streams whose sessions were taken over in another isolate or process. */
   async #check(): Promise<void> {
     const { log, runtime } = this.#options;
-    const hashes = [...this.#held.keys()];
+    const hashes = [...this.#sessions.keys()];
     try {
       for (const part of chunk(hashes, MAX_CHECKED)) {
         const generations = await log.ticketGenerations(part);
         part.forEach((hash, index) => {
-          const held = this.#held.get(hash);
+          const local = this.#sessions.get(hash);
+          // A ticket that is no longer stored ends its stream, too.
           const generation = generations[index] ?? Infinity;
-          // It may have been taken over here since they were read.
-          if (held && held.generation < generation) held.controller.abort();
+          // The session may have been taken over here since the log was read.
+          if (local && local.generation < generation) local.controller.abort();
         });
       }
     } catch (error) {
-      // They are looked for again; until then the streams stay.
-      runtime.report("Cannot look after the sessions of tickets", error);
+      // The streams stay until the next check.
+      runtime.report("Cannot check the sessions of tickets", error);
     }
   }
 
-  /** Looks after no session any more. */
+  /** Stops the checks. */
   [Symbol.dispose](): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
   }
 }
 
-/** The sequence that an event ID names, if it is one of this log. */
+/** Returns the sequence in an event ID; `null` if the log does not contain that position. */
 function positionIn(head: Head, lastEventId: string | undefined): number | null {
   const position = lastEventId ? parseEventId(lastEventId) : null;
   const isKnown = position?.epoch === head.epoch && position.sequence <= head.sequence;
   return isKnown ? position.sequence : null;
 }
 
-function beyond(): RunnelError {
+function forbidden(): RunnelError {
   return new RunnelError(
     "forbidden",
-    "Cannot listen to all of these channels: the ticket does not cover that",
+    "Cannot subscribe to all of these channels: the ticket does not grant that. " +
+      "Request a ticket that does",
   );
 }
 
-/** One answer for all: who tries learns nothing. */
-function refused(): RunnelError {
+/** One error for every reason, so that guessing reveals nothing. */
+function invalidTicket(): RunnelError {
   return new RunnelError(
     "forbidden",
-    "Cannot subscribe: the ticket is none, was used or has expired. Get another one",
+    "Cannot subscribe: the ticket is invalid, used or expired. Request a new one",
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * From a bearer's token to what it grants.
+ * Verification of bearer tokens.
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc6750}
  * @see {@link https://www.rfc-editor.org/rfc/rfc7519}
@@ -10,9 +10,9 @@ import { timingSafeEqual } from "node:crypto";
 import { createRemoteJWKSet, customFetch, decodeProtectedHeader, errors, jwtVerify } from "jose";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
-import { EVERYTHING, type Grant, readGrant } from "./grant.ts";
+import { FULL_ACCESS, type Grant, readGrant } from "./grant.ts";
 
-/** What public keys sign with: no secret of ours may be taken for one. */
+/** Algorithms of public keys. A public key must never be accepted as a shared secret. */
 const PUBLIC_KEY_ALGORITHMS = [
   "EdDSA",
   "Ed25519",
@@ -27,43 +27,23 @@ const PUBLIC_KEY_ALGORITHMS = [
   "RS512",
 ];
 
-/** Somebody who showed a token. */
+/** Bearer of a valid token. */
 export interface Bearer {
-  /** What tells the token from others, and opens nothing: for counting. */
+  /** Identifies the token for counting. It cannot be used as a token. */
   readonly id: string;
-  /** What it grants. */
+  /** Grant of the token. */
   readonly grant: Grant;
 }
 
 type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
 
-/**
- * Verifies tokens.
- *
- * @example
- * ```ts
- * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- * import { systemRuntime as runtime } from "../base/mod.ts";
- *
- * const tokens = ["a-token-of-a-publisher"];
- * const keys = { publishTokens: tokens, tokenSecret: null, jwksUrl: null };
- * const verifier = new TokenVerifier(keys, runtime);
- * deepEqual((await verifier.verify("a-token-of-a-publisher"))!.grant.publish, ["*"]);
- * equal(await verifier.verify("another"), null);
- * ```
- */
+/** Verifies static tokens and JSON Web Tokens. */
 export class TokenVerifier {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #publishTokens: Promise<Uint8Array[]>;
   readonly #secret: Uint8Array | null;
   readonly #publicKeys: ReturnType<typeof createRemoteJWKSet> | null;
 
-  /**
-   * Makes a verifier.
-   *
-   * @param keys What tokens are compared with and verified by.
-   * @param runtime Clock that expiry is compared with.
-   */
   constructor({ publishTokens, tokenSecret, jwksUrl }: Keys, runtime: Pick<Runtime, "clock">) {
     this.#runtime = runtime;
     this.#publishTokens = Promise.all(publishTokens.map(digest));
@@ -76,18 +56,18 @@ export class TokenVerifier {
   /**
    * Verifies a token.
    *
-   * @param token The token.
-   * @returns Who bears it, or `null` if it is none of ours or has expired.
-   * @throws {RunnelError} `keys-unavailable` if the public keys cannot be had now.
+   * @returns The bearer; `null` if the token is invalid or expired.
+   * @throws {RunnelError} `keys-unavailable` if the public keys cannot be fetched.
    */
   async verify(token: string): Promise<Bearer | null> {
     const hash = await digest(token);
-    // As many comparisons as there are tokens, whichever it is, each in constant time.
+    // Compares with all tokens, each in constant time, so that timing reveals nothing.
     const matches = (await this.#publishTokens).filter((known) => timingSafeEqual(known, hash));
-    if (matches.length > 0) return { id: hash.toHex(), grant: { ...EVERYTHING, subscribe: [] } };
+    if (matches.length > 0) return { id: hash.toHex(), grant: { ...FULL_ACCESS, subscribe: [] } };
     const grant = await this.#verifyJwt(token);
     if (!grant) return null;
-    // One signature can be written in several ways, to be counted as several.
+    // Without the signature, which can be written in several ways that would be
+    // counted separately.
     const signed = await digest(token.slice(0, token.lastIndexOf(".")));
     return { id: signed.toHex(), grant };
   }
@@ -97,8 +77,7 @@ export class TokenVerifier {
     const algorithm = readAlgorithm(token);
     if (algorithm === null) return null;
     try {
-      const isOurs = algorithm === "HS256";
-      const verified = isOurs
+      const verified = algorithm === "HS256"
         ? this.#secret &&
           await jwtVerify(token, this.#secret, { algorithms: ["HS256"], currentDate })
         : this.#publicKeys && await jwtVerify(token, this.#publicKeys, {
@@ -109,24 +88,24 @@ export class TokenVerifier {
       const { exp, runnel } = verified.payload;
       return readGrant(runnel, exp === undefined ? Infinity : exp * 1000);
     } catch (error) {
-      if (isRefusal(error)) return null;
+      if (isInvalidToken(error)) return null;
       throw new RunnelError(
         "keys-unavailable",
-        "Cannot check the token: the keys that it is signed with cannot be had now. Try again",
+        "Cannot verify the token: the public keys are unavailable. Try again",
         { cause: error },
       );
     }
   }
 }
 
-/** A body that is not read would keep its connection. */
+/** Fetches the public keys. Cancels an unread body, which would keep its connection. */
 async function fetchKeys(url: string, options: RequestInit): Promise<Response> {
   const response = await fetch(url, options);
   if (!response.ok) await response.body?.cancel();
   return response;
 }
 
-/** What a token says that it is signed with; `null` if it is no token. */
+/** Returns the algorithm in the header of a token; `null` if it is not a JSON Web Token. */
 function readAlgorithm(token: string): string | null {
   try {
     return decodeProtectedHeader(token).alg ?? null;
@@ -135,8 +114,8 @@ function readAlgorithm(token: string): string | null {
   }
 }
 
-/** Whether a token is at fault, and not the way to the keys. */
-function isRefusal(error: unknown): boolean {
+/** Whether the token caused an error, and not the fetching of the keys. */
+function isInvalidToken(error: unknown): boolean {
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false;
   return error instanceof errors.JOSEError && error.code !== "ERR_JOSE_GENERIC";
 }

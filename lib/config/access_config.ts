@@ -70,7 +70,7 @@ export const ACCESS_SETTINGS = {
 /** The configuration of access. */
 export interface AccessConfig extends Values<typeof ACCESS_SETTINGS> {
   /** Whether no secret is set. Then everyone who reaches the service may do everything. */
-  readonly isOpen: boolean;
+  readonly allowsAnonymous: boolean;
 }
 
 /** The settings for access as they are found: text, or nothing for the default. */
@@ -86,21 +86,21 @@ export type AccessSettings = Partial<Record<Names<typeof ACCESS_SETTINGS>, strin
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
- * equal(readAccessConfig({}).isOpen, true);
+ * equal(readAccessConfig({}).allowsAnonymous, true);
  * ```
  */
 export function readAccessConfig(settings: AccessSettings): AccessConfig {
   const values = readAll(ACCESS_SETTINGS, settings);
   const { publishTokens, tokenSecret, jwksUrl } = values;
-  const isOpen = publishTokens.length === 0 && !tokenSecret && !jwksUrl;
-  const config = Object.freeze<AccessConfig>({ ...values, isOpen });
+  const allowsAnonymous = publishTokens.length === 0 && !tokenSecret && !jwksUrl;
+  const config = Object.freeze<AccessConfig>({ ...values, allowsAnonymous });
   checkTokensExist(config);
   return config;
 }
 
 /** Refuses to ask subscribers for tokens that nobody can have. */
-function checkTokensExist({ isOpen, subscribe }: AccessConfig): void {
-  if (!isOpen || subscribe !== "token") return;
+function checkTokensExist({ allowsAnonymous, subscribe }: AccessConfig): void {
+  if (!allowsAnonymous || subscribe !== "token") return;
   throw new RunnelError(
     "invalid-setting",
     "Cannot start: RUNNEL_SUBSCRIBE is token, but nobody can have one. " +

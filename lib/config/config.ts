@@ -71,7 +71,7 @@ function checkIsolatesShareLog({ isolates, kv }: Config): void {
 
 function checkOpenServiceIsLocal({ host, access }: Config, onDeploy: boolean): void {
   // The platform leads strangers to an instance, whatever it listens on.
-  if (!access.isOpen || (isLoopback(host) && !onDeploy)) return;
+  if (!access.allowsAnonymous || (isLoopback(host) && !onDeploy)) return;
   throw new RunnelError(
     "invalid-setting",
     `Cannot start: HOST is "${host}", where others reach it, and no secret is set. ` +

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Bearer, PublishRate } from "../access/mod.ts";
+import { type Bearer, RateLimiter } from "../access/mod.ts";
 import { addressOf, type AppContext, type AppOptions } from "./context.ts";
 
 /**
@@ -16,9 +16,9 @@ import { addressOf, type AppContext, type AppOptions } from "./context.ts";
 export function createAuthenticator(
   { access, config, runtime }: AppOptions,
 ): (c: AppContext) => Promise<Bearer | null> {
-  const rate = new PublishRate(config.publishRate, runtime);
+  const rate = new RateLimiter(config.publishRate, runtime);
   return async (c) => {
-    const bearer = await access.bearer(c.req.raw);
+    const bearer = await access.authenticate(c.req.raw);
     const client = bearer?.id ?? addressOf(c, config);
     if (client !== null) rate.count(client);
     return bearer;

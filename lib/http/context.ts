@@ -73,7 +73,7 @@ export async function bodyOf(c: AppContext, { config, runtime }: AppOptions): Pr
 export function addressOf(c: AppContext, { trustedProxies }: Config): string | null {
   const { remoteAddr } = c.env;
   const remote = remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
-  return clientAddress(c.req.raw, remote, trustedProxies);
+  return clientAddress(c.req.raw, { remote, trustedProxies });
 }
 
 /** Validates named parts of a request. The error names the first part that is invalid. */

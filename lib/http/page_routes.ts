@@ -7,7 +7,7 @@
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { type AppEnv, notFound, parseOrThrow, type RouteOptions } from "./context.ts";
-import { guide } from "./guide.ts";
+import { welcomeText } from "./welcome.ts";
 import { readPageFile } from "./page_files.ts";
 import { problem } from "./problem.ts";
 import { pipelineParams, probeQuery } from "./schemas.ts";
@@ -46,7 +46,7 @@ export function pageRoutes({ hub, routes }: RouteOptions): Hono<AppEnv> {
   app.get(routes.start.getRoutingPath(), (c) => {
     const isBrowser = c.req.header("Accept")?.includes("text/html");
     c.header("Vary", "Accept", { append: true });
-    return isBrowser ? page("start/start.html") : c.text(guide(new URL(c.req.url).origin));
+    return isBrowser ? page("start/start.html") : c.text(welcomeText(new URL(c.req.url).origin));
   });
   app.get(routes.viewer.getRoutingPath(), (c) => {
     parseOrThrow(pipelineParams, c.req.param());

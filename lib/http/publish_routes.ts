@@ -40,7 +40,7 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
 
   app.delete(routes.clear.getRoutingPath(), async (c) => {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
-    access.checkPublish(await authenticate(c), pipeline, null);
+    access.authorizePublish(await authenticate(c), { pipeline, events: null });
     await hub.clear(pipeline);
     return c.body(null, 204);
   });
@@ -50,7 +50,7 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     publisher: Bearer | null,
     { pipeline, events }: PublishRequest,
   ): Promise<Response> {
-    access.checkPublish(publisher, pipeline, events);
+    access.authorizePublish(publisher, { pipeline, events });
     const { "Idempotency-Key": key } = parseOrThrow(publishHeaders, {
       "Idempotency-Key": c.req.header("Idempotency-Key"),
     });

@@ -28,26 +28,29 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const { channels, history, lastEventId } = readQuery(c);
     const { ticket } = parseOrThrow(ticketQuery, c.req.query());
-    const wish = { pipeline, channels };
+    const requested = { pipeline, channels };
     // Hono runs this for HEAD too and drops the body unread. A stream would then
     // leave its subscriber open and its ticket spent.
     if (c.req.method === "HEAD") {
-      await access.admit(c.req.raw, wish);
+      await access.authorizeRead(c.req.raw, requested);
       return new Response(null, { headers: streamHeaders(c) });
     }
     try {
       const address = addressOf(c, config);
       // Before the ticket is spent.
       if (ticket) hub.checkRoom(pipeline, address);
-      const url = { ticket, lastEventId };
-      const { session, ...admission } = await access.admitToStream(c.req.raw, wish, url);
+      const { session, ...granted } = await access.authorizeStream(c.req.raw, {
+        ...requested,
+        ticket,
+        lastEventIdInUrl: lastEventId,
+      });
       const stream = await hub.subscribe(pipeline, {
-        ...admission,
+        ...granted,
         lastEventId: c.req.header("Last-Event-ID") || lastEventId || undefined,
         history,
         address,
         seen: session?.seen,
-        signal: session?.takenOver,
+        signal: session?.superseded,
         onGone: session?.close,
         completed: c.env.completed,
       });
@@ -66,9 +69,9 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
   app.get(routes.history.getRoutingPath(), async (c) => {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const { channels, history } = readQuery(c);
-    const admission = await access.admit(c.req.raw, { pipeline, channels });
+    const granted = await access.authorizeRead(c.req.raw, { pipeline, channels });
     const { epoch, events } = await hub.history(pipeline, history ?? config.history);
-    const filter = new ChannelFilter(admission.channels);
+    const filter = new ChannelFilter(granted.channels);
     // The payloads are JSON text already, and stay as they were sent.
     const parts: (string | Uint8Array)[] = [];
     for (const { sequence, channel, time, payload } of events) {

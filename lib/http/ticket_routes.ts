@@ -27,14 +27,14 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const bearer = await authenticate(c);
     const { channels = [] } = await readTicketBody(c);
-    const scope = access.ticketScope(bearer, { pipeline, channels });
-    const { secret, spendBy } = await tickets.issue({ pipeline, ...scope });
+    const scope = access.authorizeTicket(bearer, { pipeline, channels });
+    const { secret, redeemBy } = await tickets.issue({ pipeline, ...scope });
     const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c));
     // For a service whose streams are public; the ticket itself knows its channels.
     for (const channel of channels) url.searchParams.append("channel", channel);
     url.searchParams.set("ticket", secret);
     c.header("Cache-Control", "no-store");
-    return c.json({ url, expires: new Date(spendBy) }, 201);
+    return c.json({ url, expires: new Date(redeemBy) }, 201);
   });
 
   async function readTicketBody(c: AppContext): Promise<z.infer<typeof ticketBody>> {

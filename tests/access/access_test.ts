@@ -52,7 +52,7 @@ function ticket(
     const { tickets } = service;
     const { secret } = await tickets.issue({ pipeline, channels, endsAt: Infinity });
     const use = { lastEventId: undefined, lastEventIdInUrl: undefined };
-    if (isSpent) (await tickets.open(secret, { pipeline, channels, ...use })).close();
+    if (isSpent) (await tickets.redeem(secret, { pipeline, channels, ...use })).close();
     service.clock.advance(ageMs);
     return { ticket: secret };
   };

@@ -20,6 +20,7 @@ const cases: [forwarded: string, remote: string | undefined, proxies: number, is
 for (const [forwarded, remote, proxies, is] of cases) {
   Deno.test(`clientAddress() of ${remote}, forwarded "${forwarded}" by ${proxies}: ${is}`, () => {
     const headers = { "X-Forwarded-For": forwarded };
-    equal(clientAddress(new Request("http://localhost/", { headers }), remote, proxies), is);
+    const request = new Request("http://localhost/", { headers });
+    equal(clientAddress(request, { remote, trustedProxies: proxies }), is);
   });
 }

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { covers, grantedChannels, readGrant } from "../../lib/access/grant.ts";
+import { grantedChannels, matchesPipeline, readGrant } from "../../lib/access/grant.ts";
 
 Deno.test("readGrant() grants what a claim names, and nothing that it does not", () => {
   deepEqual(readGrant({}, 5), { publish: [], subscribe: [], channels: null, endsAt: 5 });
@@ -51,8 +51,8 @@ const coverings: [list: string[], pipeline: string, isCovered: boolean][] = [
 ];
 
 for (const [list, pipeline, isCovered] of coverings) {
-  Deno.test(`covers() ${pipeline} by ${JSON.stringify(list)}: ${isCovered}`, () => {
-    equal(covers(list, pipeline), isCovered);
+  Deno.test(`matchesPipeline() ${pipeline} by ${JSON.stringify(list)}: ${isCovered}`, () => {
+    equal(matchesPipeline(list, pipeline), isCovered);
   });
 }
 

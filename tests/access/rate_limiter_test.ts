@@ -1,5 +1,5 @@
 import { doesNotThrow, throws } from "node:assert/strict";
-import { PublishRate } from "../../lib/access/rate_limiter.ts";
+import { RateLimiter } from "../../lib/access/rate_limiter.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 const REFUSAL = {
@@ -7,9 +7,9 @@ const REFUSAL = {
   message: "Cannot publish: more than 3 requests in a second. Send more events in each, or wait",
 };
 
-Deno.test("PublishRate.count() takes as many as it may in a second, and refuses the next", () => {
+Deno.test("RateLimiter.count() takes as many as it may in a second, and refuses the next", () => {
   const clock = new FakeClock();
-  const rate = new PublishRate(3, { clock });
+  const rate = new RateLimiter(3, { clock });
   for (let second = 0; second < 3; second++) {
     for (let i = 0; i < 3; i++) rate.count("a");
     throws(() => rate.count("a"), REFUSAL);
@@ -19,15 +19,15 @@ Deno.test("PublishRate.count() takes as many as it may in a second, and refuses 
   }
 });
 
-Deno.test("PublishRate.count() counts each by itself", () => {
-  const rate = new PublishRate(1, { clock: new FakeClock() });
+Deno.test("RateLimiter.count() counts each by itself", () => {
+  const rate = new RateLimiter(1, { clock: new FakeClock() });
   rate.count("a");
   doesNotThrow(() => rate.count("b"));
 });
 
-Deno.test("PublishRate.count() refuses nobody for long where the clock is set back", () => {
+Deno.test("RateLimiter.count() refuses nobody for long where the clock is set back", () => {
   const clock = new FakeClock();
-  const rate = new PublishRate(1, { clock });
+  const rate = new RateLimiter(1, { clock });
   rate.count("a");
   clock.set(clock.now() - 3_600_000);
   doesNotThrow(() => rate.count("a"));

@@ -30,7 +30,7 @@ const HISTORY = 2;
 
 const REFUSED = {
   type: "forbidden",
-  message: "Cannot subscribe: the ticket is none, was used or has expired. Get another one",
+  message: "Cannot subscribe: the ticket is invalid, used or expired. Request a new one",
 };
 
 const SCOPE = { pipeline: "p_a", channels: [], endsAt: Infinity };
@@ -87,58 +87,58 @@ async function fill({ log }: TestLog): Promise<void> {
 
 // -------------------------------------------------------------------- spending
 
-Deno.test("Tickets.open() spends a ticket once: who comes later has to show where it was", async () => {
+Deno.test("Tickets.redeem() spends a ticket once: who comes later has to show where it was", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   await fill(test);
-  const { secret, spendBy } = await tickets.issue(SCOPE);
-  equal(spendBy, test.clock.now() + TICKET_MS);
-  const session = await tickets.open(secret, FIRST);
+  const { secret, redeemBy } = await tickets.issue(SCOPE);
+  equal(redeemBy, test.clock.now() + TICKET_MS);
+  const session = await tickets.redeem(secret, FIRST);
   equal(session.endsAt, test.clock.now() + SESSION_MS);
   test.clock.advance(REPEAT_MS);
-  await rejects(tickets.open(secret, FIRST), REFUSED);
-  equal(session.takenOver.aborted, false);
+  await rejects(tickets.redeem(secret, FIRST), REFUSED);
+  equal(session.superseded.aborted, false);
   session.close();
 });
 
-Deno.test("Tickets.open() takes a repeat of the first use for ten seconds", async () => {
+Deno.test("Tickets.redeem() takes a repeat of the first use for ten seconds", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  const first = await tickets.open(secret, FIRST);
+  const first = await tickets.redeem(secret, FIRST);
   test.clock.advance(REPEAT_MS - 1);
-  const second = await tickets.open(secret, FIRST);
-  deepEqual([first.takenOver.aborted, second.takenOver.aborted], [true, false]);
+  const second = await tickets.redeem(secret, FIRST);
+  deepEqual([first.superseded.aborted, second.superseded.aborted], [true, false]);
   equal(second.endsAt, first.endsAt);
   test.clock.advance(1);
   // Counted from the first use, not from the last.
-  await rejects(tickets.open(secret, FIRST), REFUSED);
+  await rejects(tickets.redeem(secret, FIRST), REFUSED);
 });
 
-Deno.test("Tickets.open() opens one session, however many come at once", async () => {
+Deno.test("Tickets.redeem() opens one session, however many come at once", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   const sessions = await test.drive(
-    Promise.all(Array.from({ length: 20 }, () => tickets.open(secret, FIRST))),
+    Promise.all(Array.from({ length: 20 }, () => tickets.redeem(secret, FIRST))),
   );
-  equal(sessions.filter(({ takenOver }) => !takenOver.aborted).length, 1);
+  equal(sessions.filter(({ superseded }) => !superseded.aborted).length, 1);
   equal(tickets.size, 1);
   for (const { close } of sessions) close();
   deepEqual([tickets.size, test.clock.liveTimers], [0, 0]);
 });
 
-Deno.test("Tickets.open() takes a ticket until its time is up, and not beyond", async () => {
+Deno.test("Tickets.redeem() takes a ticket until its time is up, and not beyond", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const [late, inTime] = [await tickets.issue(SCOPE), await tickets.issue(SCOPE)];
   test.clock.advance(TICKET_MS - 1);
-  await tickets.open(inTime.secret, FIRST);
+  await tickets.redeem(inTime.secret, FIRST);
   test.clock.advance(1);
-  await rejects(tickets.open(late.secret, FIRST), REFUSED);
+  await rejects(tickets.redeem(late.secret, FIRST), REFUSED);
 });
 
-Deno.test("Tickets.open() ends ticket and session with the token that they came from", async () => {
+Deno.test("Tickets.redeem() ends ticket and session with the token that they came from", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const endsAt = test.clock.now() + 1000;
@@ -146,80 +146,81 @@ Deno.test("Tickets.open() ends ticket and session with the token that they came 
     await tickets.issue({ ...SCOPE, endsAt }),
     await tickets.issue({ ...SCOPE, endsAt }),
   ];
-  equal(late.spendBy, endsAt);
-  equal((await tickets.open(spent.secret, FIRST)).endsAt, endsAt);
+  equal(late.redeemBy, endsAt);
+  equal((await tickets.redeem(spent.secret, FIRST)).endsAt, endsAt);
   test.clock.advance(1000);
-  await rejects(tickets.open(late.secret, FIRST), REFUSED);
-  await rejects(tickets.open(spent.secret, FIRST), REFUSED);
-  await rejects(tickets.open(spent.secret, by((await idsOf(test))(0))), REFUSED);
+  await rejects(tickets.redeem(late.secret, FIRST), REFUSED);
+  await rejects(tickets.redeem(spent.secret, FIRST), REFUSED);
+  await rejects(tickets.redeem(spent.secret, by((await idsOf(test))(0))), REFUSED);
 });
 
-Deno.test("Tickets.open() refuses what is no ticket, and one of another pipeline, which stays unspent", async () => {
+Deno.test("Tickets.redeem() refuses what is no ticket, and one of another pipeline, which stays unspent", async () => {
   await using made = await createTickets();
   const { tickets } = made;
   const { secret } = await tickets.issue(SCOPE);
   for (const wrong of ["", "x", secret.slice(1), `${secret}=`, secret.toLowerCase() + "a"]) {
-    await rejects(tickets.open(wrong, FIRST), REFUSED);
+    await rejects(tickets.redeem(wrong, FIRST), REFUSED);
   }
-  await rejects(tickets.open(secret, { ...FIRST, pipeline: "p_b" }), REFUSED);
+  await rejects(tickets.redeem(secret, { ...FIRST, pipeline: "p_b" }), REFUSED);
   equal(tickets.size, 0);
-  await tickets.open(secret, FIRST);
+  await tickets.redeem(secret, FIRST);
 });
 
-Deno.test("Tickets.open() gives the channels of the ticket, or fewer, and spends none for more", async () => {
+Deno.test("Tickets.redeem() gives the channels of the ticket, or fewer, and spends none for more", async () => {
   await using made = await createTickets();
   const { tickets } = made;
   const issue = () => tickets.issue({ ...SCOPE, channels: ["a", "b"] });
   const { secret } = await issue();
   for (const channels of [["c"], ["a", "c"]]) {
-    await rejects(tickets.open(secret, { ...FIRST, channels }), {
+    await rejects(tickets.redeem(secret, { ...FIRST, channels }), {
       type: "forbidden",
-      message: "Cannot listen to all of these channels: the ticket does not cover that",
+      message: "Cannot subscribe to all of these channels: the ticket does not grant that. " +
+        "Request a ticket that does",
     });
   }
-  deepEqual((await tickets.open(secret, { ...FIRST, channels: ["b"] })).channels, ["b"]);
+  deepEqual((await tickets.redeem(secret, { ...FIRST, channels: ["b"] })).channels, ["b"]);
   // What a stream asked for does not become what the ticket is for.
-  deepEqual((await tickets.open(secret, FIRST)).channels, ["a", "b"]);
+  deepEqual((await tickets.redeem(secret, FIRST)).channels, ["a", "b"]);
 });
 
-Deno.test("Tickets.open() knows its own commit where the store says that a check failed", async () => {
+Deno.test("Tickets.redeem() knows its own commit where the store says that a check failed", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   await test.log.open("p_a");
   test.kv.script("commit", standsAndRefuses);
-  const { takenOver } = await tickets.open(secret, FIRST);
-  equal(takenOver.aborted, false);
+  const { superseded } = await tickets.redeem(secret, FIRST);
+  equal(superseded.aborted, false);
 });
 
 // ----------------------------------------------------------------- coming back
 
-Deno.test("Tickets.open() takes who shows an ID of the session back, and ends the older stream", async () => {
+Deno.test("Tickets.redeem() takes who shows an ID of the session back, and ends the older stream", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   await fill(test);
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  let older = await tickets.open(secret, FIRST);
+  let older = await tickets.redeem(secret, FIRST);
   test.clock.advance(SESSION_MS - 1);
   // From before the first event that it could be sent to the newest that there is.
   for (const sequence of [1, 2, 3]) {
-    const next = await tickets.open(secret, by(id(sequence)));
-    equal(older.takenOver.aborted, true, `${sequence}`);
+    const next = await tickets.redeem(secret, by(id(sequence)));
+    equal(older.superseded.aborted, true, `${sequence}`);
     equal(next.endsAt, older.endsAt);
     older = next;
   }
   test.clock.advance(1);
-  await rejects(tickets.open(secret, by(id(3))), REFUSED);
+  await rejects(tickets.redeem(secret, by(id(3))), REFUSED);
 });
 
-Deno.test("Tickets.open() refuses who shows an ID that is none of the session", async () => {
+Deno.test("Tickets.redeem() refuses who shows an ID that is none of the session", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   await fill(test);
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  const session = await tickets.open(secret, FIRST);
+  const session = await tickets.redeem(secret, FIRST);
   const { epoch } = await test.log.open("p_b");
   const wrong = {
     "from before the session": id(0),
@@ -230,28 +231,28 @@ Deno.test("Tickets.open() refuses who shows an ID that is none of the session", 
   };
   // Not even as a repeat of the first use, soon after it.
   for (const [what, lastEventId] of Object.entries(wrong)) {
-    await rejects(tickets.open(secret, by(lastEventId)), REFUSED, what);
+    await rejects(tickets.redeem(secret, by(lastEventId)), REFUSED, what);
   }
   test.clock.advance(REPEAT_MS);
   const inUrl = { ...FIRST, lastEventIdInUrl: id(2) };
-  await rejects(tickets.open(secret, inUrl), REFUSED, "in the URL, as a stranger has it");
-  equal(session.takenOver.aborted, false);
+  await rejects(tickets.redeem(secret, inUrl), REFUSED, "in the URL, as a stranger has it");
+  equal(session.superseded.aborted, false);
 });
 
-Deno.test("Tickets.open() begins a session where its stream resumes", async () => {
+Deno.test("Tickets.redeem() begins a session where its stream resumes", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   await fill(test);
   const id = await idsOf(test);
   for (const where of ["lastEventId", "lastEventIdInUrl"] as const) {
     const { secret } = await tickets.issue(SCOPE);
-    await tickets.open(secret, { ...FIRST, [where]: id(0) });
+    await tickets.redeem(secret, { ...FIRST, [where]: id(0) });
     // It broke in the middle of what it had missed.
-    await tickets.open(secret, by(id(0)));
+    await tickets.redeem(secret, by(id(0)));
   }
   const { secret } = await tickets.issue(SCOPE);
-  await tickets.open(secret, by(formatEventId({ epoch: "AAECAwQFBgc", sequence: 0 })));
-  await rejects(tickets.open(secret, by(id(0))), REFUSED);
+  await tickets.redeem(secret, by(formatEventId({ epoch: "AAECAwQFBgc", sequence: 0 })));
+  await rejects(tickets.redeem(secret, by(id(0))), REFUSED);
 });
 
 // -------------------------------------------------------------------- elsewhere
@@ -268,14 +269,14 @@ Deno.test("Tickets end a stream whose session was taken over elsewhere, when the
     checkMs: CHECK_MS,
   });
   const { secret } = await tickets.issue(SCOPE);
-  const older = await tickets.open(secret, FIRST);
-  const newer = await elsewhere.open(secret, FIRST);
+  const older = await tickets.redeem(secret, FIRST);
+  const newer = await elsewhere.redeem(secret, FIRST);
   test.clock.advance(CHECK_MS - 1);
   await settled();
-  equal(older.takenOver.aborted, false);
+  equal(older.superseded.aborted, false);
   test.clock.advance(1);
   await settled();
-  deepEqual([older.takenOver.aborted, newer.takenOver.aborted], [true, false]);
+  deepEqual([older.superseded.aborted, newer.superseded.aborted], [true, false]);
   for (const { close } of [older, newer]) close();
   equal(test.clock.liveTimers, 0);
 });
@@ -284,54 +285,54 @@ Deno.test("Tickets leave a stream that takes the session over here while they ch
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  const older = await tickets.open(secret, FIRST);
+  const older = await tickets.redeem(secret, FIRST);
   const reading = holds("answer");
   test.kv.script("getMany", reading.fault);
   test.clock.advance(CHECK_MS);
   await reading.met;
-  const newer = await tickets.open(secret, by((await idsOf(test))(0)));
+  const newer = await tickets.redeem(secret, by((await idsOf(test))(0)));
   reading.release();
   await settled();
-  deepEqual([older.takenOver.aborted, newer.takenOver.aborted], [true, false]);
+  deepEqual([older.superseded.aborted, newer.superseded.aborted], [true, false]);
 });
 
 Deno.test("Tickets end a stream whose ticket the store has no more", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  const session = await tickets.open(secret, FIRST);
+  const session = await tickets.redeem(secret, FIRST);
   for await (const { key } of test.kv.list({ prefix: ["ticket"] })) {
     await test.kv.atomic().delete(key).commit();
   }
   test.clock.advance(CHECK_MS);
   await settled();
-  equal(session.takenOver.aborted, true);
+  equal(session.superseded.aborted, true);
 });
 
 Deno.test("Tickets keep streams while the store does not answer, and tell the operator", async () => {
   await using made = await createTickets();
   const { tickets, test, reports } = made;
   const { secret } = await tickets.issue(SCOPE);
-  const session = await tickets.open(secret, FIRST);
+  const session = await tickets.redeem(secret, FIRST);
   test.kv.script("getMany", throws());
   test.clock.advance(CHECK_MS);
   await settled();
-  equal(session.takenOver.aborted, false);
-  deepEqual(reports, ["Cannot look after the sessions of tickets"]);
+  equal(session.superseded.aborted, false);
+  deepEqual(reports, ["Cannot check the sessions of tickets"]);
 });
 
 Deno.test("Tickets leave nothing in the store that opens anything", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  await tickets.open(secret, FIRST);
+  await tickets.redeem(secret, FIRST);
   for await (const entry of test.kv.list({ prefix: [] })) {
     ok(!Deno.inspect(entry, { depth: Infinity, strAbbreviateSize: Infinity }).includes(secret));
   }
   const hashes: string[] = [];
   for await (const { key } of test.kv.list({ prefix: ["ticket"] })) hashes.push(String(key[1]));
   equal(hashes.length, 1);
-  await rejects(tickets.open(hashes[0]!, FIRST), REFUSED);
+  await rejects(tickets.redeem(hashes[0]!, FIRST), REFUSED);
 });
 
 // --------------------------------------------------------------------- streams

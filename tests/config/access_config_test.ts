@@ -8,9 +8,9 @@ Deno.test("readAccessConfig() returns an open service only without any secret", 
     { RUNNEL_TOKEN_SECRET: SECRET },
     { RUNNEL_JWKS_URL: "https://example.com/keys" },
   ];
-  for (const settings of secrets) equal(readAccessConfig(settings).isOpen, false);
+  for (const settings of secrets) equal(readAccessConfig(settings).allowsAnonymous, false);
   for (const settings of [{}, { RUNNEL_PUBLISH_TOKENS: " , " }, { RUNNEL_TOKEN_SECRET: "" }]) {
-    equal(readAccessConfig(settings).isOpen, true);
+    equal(readAccessConfig(settings).allowsAnonymous, true);
   }
 });
 

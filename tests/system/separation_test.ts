@@ -1,6 +1,6 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { covers } from "../../lib/access/grant.ts";
+import { matchesPipeline } from "../../lib/access/grant.ts";
 import { settled } from "../support/fake_clock.ts";
 import { assertIdle } from "../support/idle.ts";
 import { StreamReader } from "../support/stream_reader.ts";
@@ -74,7 +74,7 @@ type Attempt = typeof attempt extends fc.Arbitrary<infer T> ? T : never;
 
 /** Whether claims cover an event, as the README says it. */
 function mayRead({ subscribe, channels }: Claim, event: Payload): boolean {
-  return covers(subscribe, event.pipeline) && (channels?.includes(event.channel) ?? true);
+  return matchesPipeline(subscribe, event.pipeline) && (channels?.includes(event.channel) ?? true);
 }
 
 /** Who may read with a ticket: whom its issuer may show it to. */

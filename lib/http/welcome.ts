@@ -13,10 +13,10 @@
  * ```ts
  * import { match } from "node:assert/strict";
  *
- * match(guide("http://localhost:8000"), /curl -N http:\/\/localhost:8000\/pipelines/);
+ * match(welcomeText("http://localhost:8000"), /curl -N http:\/\/localhost:8000\/pipelines/);
  * ```
  */
-export function guide(origin: string): string {
+export function welcomeText(origin: string): string {
   return `Runnel: a Server-Sent Events destination for workflows.
 
 Watch a pipeline:
