@@ -1,5 +1,5 @@
 /**
- * The routes as OpenAPI describes them, from the schemas that validate.
+ * Descriptions of the routes for OpenAPI, from the schemas that validate.
  *
  * @module
  */
@@ -48,21 +48,21 @@ function text(description: string) {
   return { description, content: { "text/plain": { schema: z.string() } } };
 }
 
-const refusals = {
+const errors = {
   "4XX": {
-    description: "The request was refused; nothing changed",
+    description: "The request was rejected. Nothing changed",
     content: { "application/problem+json": { schema: problem } },
   },
   503: {
-    description: "A failure that passes: try again after Retry-After seconds",
+    description: "A transient error. Try again after Retry-After seconds",
     content: { "application/problem+json": { schema: problem } },
   },
 };
 
 /**
- * All routes.
+ * Creates the descriptions of all routes, in the order of the document.
  *
- * @param maxHistory The most events of the history.
+ * @param maxHistory Maximum number of events of the history.
  */
 export function createRoutes(maxHistory: number) {
   const query = subscriptionQuery(maxHistory);
@@ -70,47 +70,47 @@ export function createRoutes(maxHistory: number) {
     start: createRoute({
       method: "get",
       path: "/",
-      summary: "What this is and how to begin: a page for browsers, else a text",
+      summary: "Get started: a page for browsers, a text for other clients",
       responses: { 200: text("A short guide") },
     }),
     viewer: createRoute({
       method: "get",
       path: "/pipelines/{pipeline}",
-      summary: "A page that shows a pipeline's events live",
+      summary: "Watch a pipeline live, in a page",
       request: { params: pipelineParams },
-      responses: { 200: { description: "The page" }, ...refusals },
+      responses: { 200: { description: "The page" }, ...errors },
     }),
     diagnose: createRoute({
       method: "get",
       path: "/diagnose",
-      summary: "A page that tells whether something on the way holds events back",
+      summary: "Check whether a proxy holds events back, in a page",
       responses: { 200: { description: "The page" } },
     }),
     probe: createRoute({
       method: "get",
-      // Never a pipeline's ID, and where a proxy's rules for the streams apply.
+      // Not a valid pipeline ID, but a path to which a proxy's rules for streams apply.
       path: "/pipelines/diagnose/sse",
-      summary: "An event stream on a known schedule, for the page above",
+      summary: "Get an event stream with a known schedule, for that page",
       request: { query: probeQuery },
       responses: {
         200: {
           description: "The event stream",
           content: { "text/event-stream": { schema: z.string() } },
         },
-        ...refusals,
+        ...errors,
       },
     }),
     asset: createRoute({
       method: "get",
       path: "/assets/{folder}/{file}",
-      summary: "What the pages are made of",
+      summary: "Get a file that the pages use",
       request: { params: z.object({ folder: z.string(), file: z.string() }) },
-      responses: { 200: { description: "The file" }, ...refusals },
+      responses: { 200: { description: "The file" }, ...errors },
     }),
     stream: createRoute({
       method: "get",
       path: "/pipelines/{pipeline}/sse",
-      summary: "The event stream: the history, then every new event",
+      summary: "Subscribe to a pipeline: the history, then each new event",
       request: {
         headers: z.object({ "Last-Event-ID": z.string().optional() }),
         params: pipelineParams,
@@ -121,15 +121,15 @@ export function createRoutes(maxHistory: number) {
           description: "The event stream",
           content: { "text/event-stream": { schema: z.string() } },
         },
-        ...refusals,
+        ...errors,
       },
     }),
     history: createRoute({
       method: "get",
       path: "/pipelines/{pipeline}/events",
-      summary: "The history with times, newest last",
+      summary: "Get the history with times, newest last",
       request: { params: pipelineParams, query: query.omit({ lastEventId: true }) },
-      responses: { 200: json(history, "The history"), ...refusals },
+      responses: { 200: json(history, "The history"), ...errors },
     }),
     ticket: createRoute({
       method: "post",
@@ -141,7 +141,7 @@ export function createRoutes(maxHistory: number) {
       },
       responses: {
         201: json(z.object({ url: z.string(), expires: z.string() }), "The URL"),
-        ...refusals,
+        ...errors,
       },
     }),
     ingest: createRoute({
@@ -159,12 +159,12 @@ export function createRoutes(maxHistory: number) {
           },
         },
       },
-      responses: { 202: json(accepted, "The events are durable"), ...refusals },
+      responses: { 202: json(accepted, "The events are durable"), ...errors },
     }),
     ingestRaw: createRoute({
       method: "post",
       path: "/ingest/{pipeline}/{channel}",
-      summary: "Publish the body itself as the payload of one event",
+      summary: "Publish the body as the payload of one event",
       request: {
         headers: publishHeaders,
         params: pipelineParams.extend({ channel: channelSchema }),
@@ -172,32 +172,32 @@ export function createRoutes(maxHistory: number) {
           content: { "application/json": { schema: z.unknown() }, "*/*": { schema: z.string() } },
         },
       },
-      responses: { 202: json(accepted, "The event is durable"), ...refusals },
+      responses: { 202: json(accepted, "The event is durable"), ...errors },
     }),
     clear: createRoute({
       method: "delete",
       path: "/pipelines/{pipeline}/events",
       summary: "Clear the history",
       request: { params: pipelineParams },
-      responses: { 204: { description: "The history is empty" }, ...refusals },
+      responses: { 204: { description: "The history is cleared" }, ...errors },
     }),
     healthy: createRoute({
       method: "get",
       path: "/healthz",
-      summary: "Whether the process answers",
-      responses: { 200: text("It does") },
+      summary: "Check that the process answers",
+      responses: { 200: text("The process answers") },
     }),
     ready: createRoute({
       method: "get",
       path: "/readyz",
-      summary: "Whether the log takes events and new work is taken",
-      responses: { 200: text("It does"), ...refusals },
+      summary: "Check that the log accepts events and the instance accepts work",
+      responses: { 200: text("The instance is ready"), ...errors },
     }),
     openapi: createRoute({
       method: "get",
       path: "/openapi.json",
-      summary: "This description",
-      responses: { 200: json(z.unknown(), "An OpenAPI document") },
+      summary: "Get this document",
+      responses: { 200: json(z.unknown(), "The OpenAPI document") },
     }),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The routes of the pages for people.
+ * The routes of the pages.
  *
  * @module
  */
@@ -13,13 +13,10 @@ import { problem } from "./problem.ts";
 import { pipelineParams, probeQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
-/** How long a probe waits between two lines, in milliseconds, if it is not told. */
+/** Default interval between two lines of a probe, in milliseconds. */
 const PROBE_EVERY_MS = 500;
 
-/**
- * What pages are sent with: they load nothing from elsewhere, and nobody frames
- * them.
- */
+/** Security headers of pages: they load nothing from other origins, and cannot be framed. */
 const headers = secureHeaders({
   contentSecurityPolicy: {
     defaultSrc: ["'none'"],
@@ -32,7 +29,7 @@ const headers = secureHeaders({
     frameAncestors: ["'none'"],
   },
   xFrameOptions: "DENY",
-  // Whether all of a domain speaks TLS is for those to say who end it.
+  // Only the proxy that terminates TLS knows whether all of its domain uses it.
   strictTransportSecurity: false,
 });
 

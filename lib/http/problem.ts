@@ -1,5 +1,5 @@
 /**
- * From an error to the answer that a client gets.
+ * Problem documents: the responses to errors.
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc9457}
  * @module
@@ -7,10 +7,10 @@
 
 import type { RunnelError, RunnelErrorType } from "../base/mod.ts";
 
-/** The statuses of what passes by itself. */
+/** Statuses of transient errors. */
 const TRANSIENT_STATUSES = [429, 503];
 
-/** After how many seconds a client may try again what failed in passing. */
+/** Delay after which a client may retry a transient error, in seconds. */
 const RETRY_AFTER_SECONDS = 1;
 
 const INTERNAL = {
@@ -38,30 +38,15 @@ const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string 
   "outcome-unknown": { status: 503, title: "Outcome unknown" },
 };
 
-/**
- * Whether a failure passes by itself, so that trying again makes sense.
- *
- * @param error The failure.
- */
+/** Whether an error is transient, so that a retry makes sense. */
 export function isTransient(error: RunnelError): boolean {
   return TRANSIENT_STATUSES.includes(PROBLEMS[error.type]?.status ?? 0);
 }
 
 /**
- * The answer for a failure, as a problem document.
+ * Creates the response to an error, as a problem document.
  *
- * @param error The failure; `null` for one that strangers are told nothing of.
- * @param headers More headers.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- * import { RunnelError } from "../base/mod.ts";
- *
- * const response = problem(new RunnelError("too-large", "Cannot read body: it exceeds 9 bytes"));
- * equal(response.status, 413);
- * equal((await response.json()).type, "urn:runnel:problem:too-large");
- * ```
+ * @param error The error; `null` for one whose details must not reach clients.
  */
 export function problem(error: RunnelError | null, headers: HeadersInit = {}): Response {
   const known = error && PROBLEMS[error.type];

@@ -128,7 +128,7 @@ function validate(
     if (data.pipeline !== pipeline) {
       throw invalidEvent(
         index,
-        `pipeline: expected ${pipeline}, as in the first event: one request is for one pipeline`,
+        `pipeline: expected "${pipeline}", as in the first event. Send one request per pipeline`,
       );
     }
     checkDepth(data.payload, index);

@@ -6,11 +6,11 @@
 
 import { deadline, RunnelError, type Runtime } from "../base/mod.ts";
 
-/** What a body may take. */
+/** Limits of a request body. */
 export interface BodyLimits {
-  /** How many bytes it may have. */
+  /** Maximum body size, in bytes. */
   maxBytes: number;
-  /** How long it may take to come, in milliseconds. */
+  /** Maximum time for the body to arrive, in milliseconds. */
   maxMs: number;
   /** Clock used for the deadline. */
   runtime: Pick<Runtime, "clock">;
@@ -19,21 +19,9 @@ export interface BodyLimits {
 /**
  * Reads a whole body, whether its length was announced or not.
  *
- * @param request Whose body.
- * @param limits What it may take.
- * @returns The body's bytes.
  * @throws {RunnelError} `too-large` over the limit, `request-timeout` if it takes
- *   too long, `unsupported-media-type` for a body that is encoded,
- *   `malformed-request` if it breaks off.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- * import { systemRuntime as runtime } from "../base/mod.ts";
- *
- * const request = new Request("http://localhost/", { method: "POST", body: "1234" });
- * equal((await readBody(request, { maxBytes: 4, maxMs: 1000, runtime })).length, 4);
- * ```
+ *   too long, `unsupported-media-type` for an encoded body, `malformed-request` if
+ *   the connection closes early.
  */
 export async function readBody(
   request: Request,
@@ -47,7 +35,7 @@ export async function readBody(
     );
   }
   const announced = request.headers.get("content-length");
-  // Refused before it is sent, where the sender waits for that.
+  // Before the body is sent, if the client waits for "100 Continue".
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
   try {
     const reading = announced === null ? readParts(request, maxBytes) : request.bytes();
@@ -55,14 +43,16 @@ export async function readBody(
     if (bytes.length <= maxBytes) return bytes;
   } catch (cause) {
     if (cause instanceof RunnelError) throw cause;
-    throw new RunnelError("malformed-request", "Cannot read body: it broke off", { cause });
+    throw new RunnelError("malformed-request", "Cannot read body: it ended early. Send it again", {
+      cause,
+    });
   }
   throw tooLarge(maxBytes);
 }
 
-/** Reads a body whose length nobody knows, until it is too long. */
+/** Reads a body of unknown length, until it exceeds its limit. */
 async function readParts(request: Request, maxBytes: number): Promise<Uint8Array> {
-  // Parts are copied, not kept: one of a single byte may hold a buffer of 64 KiB.
+  // Parts are copied, not kept: a part of one byte may retain a buffer of 64 KiB.
   const buffer = new ArrayBuffer(0, { maxByteLength: maxBytes + 1 });
   const bytes = new Uint8Array(buffer);
   for await (const part of request.body ?? []) {
@@ -77,7 +67,7 @@ async function readParts(request: Request, maxBytes: number): Promise<Uint8Array
 function tooSlow(maxMs: number): RunnelError {
   return new RunnelError(
     "request-timeout",
-    `Cannot read body: it did not come within ${maxMs} ms. Send it faster, or in parts`,
+    `Cannot read body: it did not arrive within ${maxMs} ms. Send it faster, or in several requests`,
   );
 }
 

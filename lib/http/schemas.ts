@@ -1,6 +1,5 @@
 /**
- * What a client's input must satisfy: the schemas that validate it, and that
- * OpenAPI shows.
+ * Schemas of the input of clients, for validation and for the OpenAPI document.
  *
  * @module
  */
@@ -24,7 +23,7 @@ export const channelSchema: z.ZodString = z.string()
   .check(by(validateChannel))
   .meta({ minLength: 1, maxLength: MAX_CHANNEL_LENGTH });
 
-/** What a publisher sends for one event. */
+/** An event as a publisher sends it. */
 export const eventSchema: z.ZodType<{ pipeline: string; channel: string; payload: unknown }> = z
   .strictObject({
     pipeline: pipelineSchema,

@@ -1,5 +1,5 @@
 /**
- * The headers of event streams.
+ * Headers of event streams.
  *
  * @module
  */
@@ -8,21 +8,21 @@ import type { AppContext } from "./context.ts";
 
 const STREAM_HEADERS = {
   "Content-Type": "text/event-stream",
-  // Neither kept nor changed on the way: a proxy that compresses holds events back.
+  // Proxies must neither store nor transform it: one that compresses holds events back.
   "Cache-Control": "no-cache, no-transform",
   "X-Accel-Buffering": "no",
 };
 
-/** The same for a browser's tab, so that every event shows as soon as it comes. */
+/** The same for a browser's tab, so that it shows each event at once. */
 const TAB_HEADERS = {
   ...STREAM_HEADERS,
-  // Firefox shows nothing of an event stream before it has some hundred bytes …
+  // Firefox does not show an event stream before it has some hundred bytes …
   "Content-Type": "text/plain; charset=utf-8",
-  // … and Chromium nothing of a text whose type it may doubt.
+  // … and Chromium does not show a text whose type it may sniff.
   "X-Content-Type-Options": "nosniff",
 };
 
-/** The headers of the event stream that is asked for. */
+/** Returns the headers of the event stream that a request asks for. */
 export function streamHeaders(c: AppContext): Record<string, string> {
   return c.req.header("Sec-Fetch-Dest") === "document" ? TAB_HEADERS : STREAM_HEADERS;
 }

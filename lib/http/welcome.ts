@@ -1,20 +1,13 @@
 /**
- * What a newcomer is shown at `GET /`.
+ * The text that `GET /` shows in a terminal.
  *
  * @module
  */
 
 /**
- * A short text with the commands that matter.
+ * Returns a short text with the most important commands.
  *
- * @param origin Where this service is reached, such as `http://localhost:8000`.
- *
- * @example
- * ```ts
- * import { match } from "node:assert/strict";
- *
- * match(welcomeText("http://localhost:8000"), /curl -N http:\/\/localhost:8000\/pipelines/);
- * ```
+ * @param origin Origin of this service, such as `http://localhost:8000`.
  */
 export function welcomeText(origin: string): string {
   return `Runnel: a Server-Sent Events destination for workflows.

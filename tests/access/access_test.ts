@@ -5,7 +5,7 @@ import { assertIdle } from "../support/idle.ts";
 import { createTestService, type TestService } from "../support/test_service.ts";
 import { bearing, mint, PUBLISH_TOKEN, SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
 
-/** Set, the matrix is printed. */
+/** Whether to print the matrix. */
 const PRINT = Deno.env.has("RUNNEL_TEST_MATRIX");
 
 const MODES = {
@@ -16,7 +16,7 @@ const MODES = {
 
 type Mode = keyof typeof MODES;
 
-/** What a request goes to. All are of `p_a`, and where they have a channel, of `orders`. */
+/** The routes. All concern `p_a`, and the channel `orders` if they have one. */
 const ROUTES = {
   "POST /ingest": { method: "POST", path: "/ingest" },
   "POST /ingest/:p/:c": { method: "POST", path: "/ingest/p_a/orders" },
@@ -32,7 +32,7 @@ const ROUTES = {
 
 type RouteName = keyof typeof ROUTES;
 
-/** What comes with a request: headers, and something more in its query. */
+/** Credentials of a request: headers, or a ticket in its query. */
 interface Credential {
   headers?: Record<string, string>;
   ticket?: string;
@@ -44,7 +44,7 @@ function jwt(claim: unknown): Show {
   return async () => ({ headers: bearing(await mint(claim)) });
 }
 
-/** A ticket, and what is done with it before. */
+/** Shows a ticket, after the given preparation. */
 function ticket(
   { pipeline = "p_a", channels = [] as string[], isSpent = false, ageMs = 0 } = {},
 ): Show {
@@ -62,7 +62,7 @@ const ALL = { publish: ["*"], subscribe: ["*"] };
 
 const CREDENTIALS: Record<string, Show> = {
   "nothing": () => ({}),
-  "no token of ours": () => ({ headers: bearing("a-token-of-somebody-else") }),
+  "invalid token": () => ({ headers: bearing("a-token-of-somebody-else") }),
   "static token": () => ({ headers: bearing(PUBLISH_TOKEN) }),
   "static token, other scheme": () => ({ headers: { Authorization: `Basic ${PUBLISH_TOKEN}` } }),
   "JWT to publish": jwt({ publish: ["p_a"] }),
@@ -94,14 +94,14 @@ const CREDENTIALS: Record<string, Show> = {
 
 const NAMES = Object.keys(ROUTES) as RouteName[];
 
-/** The statuses of each credential, in the order of the routes. */
+/** Statuses for each credential, in the order of the routes. */
 const EXPECTED: Record<Mode, Record<string, string>> = {
   open: {
     "nothing": "202 202 204 201 200 200 200 200 200 200",
   },
   public: {
     "nothing": "401 401 401 401 200 200 200 200 200 200",
-    "no token of ours": "401 401 401 401 200 200 200 200 200 200",
+    "invalid token": "401 401 401 401 200 200 200 200 200 200",
     "static token": "202 202 204 201 200 200 200 200 200 200",
     "static token, other scheme": "401 401 401 401 200 200 200 200 200 200",
     "JWT to publish": "202 202 204 201 200 200 200 200 200 200",
@@ -126,7 +126,7 @@ const EXPECTED: Record<Mode, Record<string, string>> = {
   },
   token: {
     "nothing": "401 401 401 401 401 401 401 401 200 200",
-    "no token of ours": "401 401 401 401 401 401 401 401 200 200",
+    "invalid token": "401 401 401 401 401 401 401 401 200 200",
     "static token": "202 202 204 201 403 403 403 403 200 200",
     "static token, other scheme": "401 401 401 401 401 401 401 401 200 200",
     "JWT to publish": "202 202 204 201 403 403 403 403 200 200",
@@ -151,7 +151,7 @@ const EXPECTED: Record<Mode, Record<string, string>> = {
   },
 };
 
-/** What a service answers to a credential, the credential made anew for each route. */
+/** Returns the statuses of the routes for a credential, which is created anew for each. */
 async function statuses(mode: Mode, show: Show): Promise<string[]> {
   await using service = await createTestService({ settings: MODES[mode] });
   await service.hub.publish("p_a", [{ ...event(1), channel: "orders" }]);
@@ -178,7 +178,7 @@ async function statuses(mode: Mode, show: Show): Promise<string[]> {
     );
     if (method === "POST") {
       const { events } = await service.hub.history("p_a", 100);
-      // Nothing is stored but by whom it was accepted from.
+      // Only accepted events are stored.
       const stored = events.length;
       const accepted = answers.filter((status, index) =>
         status === "202" || (status === "204" && index === 2)
@@ -193,7 +193,7 @@ async function statuses(mode: Mode, show: Show): Promise<string[]> {
 }
 
 for (const mode of Object.keys(MODES) as Mode[]) {
-  Deno.test(`the routes answer who shows what, with streams in the mode ${mode}`, async () => {
+  Deno.test(`each route answers each credential, with streams in the mode ${mode}`, async () => {
     const rows: Record<string, string> = {};
     for (const [name, show] of Object.entries(CREDENTIALS)) {
       rows[name] = (await statuses(mode, show)).join(" ");

@@ -6,10 +6,10 @@ const cases: [forwarded: string, remote: string | undefined, proxies: number, is
     ["", "203.0.113.5", 0, "203.0.113.5"],
     ["198.51.100.7", "203.0.113.5", 0, "203.0.113.5"],
     ["198.51.100.7", "203.0.113.5", 1, "198.51.100.7"],
-    // What the client wrote itself stands before what the proxies add.
+    // Entries that the client wrote itself precede those of the proxies.
     ["127.0.0.1, 198.51.100.7", "127.0.0.1", 1, "198.51.100.7"],
     ["192.0.2.1, 198.51.100.7, 10.0.0.1", "127.0.0.1", 2, "198.51.100.7"],
-    // Past the proxies: nobody added anything.
+    // A request that bypassed the proxies has no entry.
     ["", "203.0.113.5", 1, "203.0.113.5"],
     ["", undefined, 0, null],
     ["", "127.0.0.1", 0, null],

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { grantedChannels, matchesPipeline, readGrant } from "../../lib/access/grant.ts";
 
-Deno.test("readGrant() grants what a claim names, and nothing that it does not", () => {
+Deno.test("readGrant() grants exactly what a claim names", () => {
   deepEqual(readGrant({}, 5), { publish: [], subscribe: [], channels: null, endsAt: 5 });
   deepEqual(readGrant({ publish: ["p_a"], channels: [] }, Infinity), {
     publish: ["p_a"],
@@ -22,13 +22,13 @@ const malformed: unknown[] = [
   { subscribe: ["p_a", 1] },
   { channels: "orders" },
   { channels: [null] },
-  // A word that is not known may have been meant to restrict.
+  // An unknown member may be meant to restrict the others.
   { subscribe: ["*"], channel: ["orders"] },
   { subscribe: ["*"], endsAt: 0 },
 ];
 
 for (const claim of malformed) {
-  Deno.test(`readGrant() takes no claim ${JSON.stringify(claim)}`, () => {
+  Deno.test(`readGrant() rejects the claim ${JSON.stringify(claim)}`, () => {
     equal(readGrant(claim, Infinity), null);
   });
 }
@@ -51,7 +51,7 @@ const coverings: [list: string[], pipeline: string, isCovered: boolean][] = [
 ];
 
 for (const [list, pipeline, isCovered] of coverings) {
-  Deno.test(`matchesPipeline() ${pipeline} by ${JSON.stringify(list)}: ${isCovered}`, () => {
+  Deno.test(`matchesPipeline() of ${JSON.stringify(list)} and ${pipeline} is ${isCovered}`, () => {
     equal(matchesPipeline(list, pipeline), isCovered);
   });
 }
@@ -63,14 +63,14 @@ const channels: [granted: string[] | null, wanted: string[], got: string[] | nul
   [["a", "b"], ["b"], ["b"]],
   [["a"], ["a", "b"], null],
   [["a"], ["A"], null],
-  // None at all is not the same as all.
+  // No channel at all is not the same as all channels.
   [[], [], null],
   [[], ["a"], null],
 ];
 
 for (const [granted, wanted, got] of channels) {
   const names = [granted, wanted, got].map((list) => JSON.stringify(list));
-  Deno.test(`grantedChannels() of ${names[0]} gives who wants ${names[1]} ${names[2]}`, () => {
+  Deno.test(`grantedChannels() of ${names[0]} and requested ${names[1]} is ${names[2]}`, () => {
     deepEqual(grantedChannels({ channels: granted }, wanted), got);
   });
 }

@@ -9,7 +9,7 @@ function guard(method: string, headers: HeadersInit, allowOrigins: "*" | string[
 }
 
 for (const host of ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LocalHost"]) {
-  Deno.test(`rejectForeignPages() answers to ${host}`, () => guard("POST", { Host: host }));
+  Deno.test(`rejectForeignPages() accepts the host ${host}`, () => guard("POST", { Host: host }));
 }
 
 for (
@@ -25,7 +25,7 @@ for (
     ":8000",
   ]
 ) {
-  Deno.test(`rejectForeignPages() does not answer to ${host}, not even a read`, () => {
+  Deno.test(`rejectForeignPages() rejects the host ${host}, even for a read`, () => {
     for (const method of ["GET", "POST", "OPTIONS"]) {
       throws(() => guard(method, { Host: host }), { type: "forbidden" });
     }
@@ -35,7 +35,7 @@ for (
 const ORIGIN = "https://app.example";
 const crossSite = { "Sec-Fetch-Site": "cross-site", Origin: ORIGIN };
 
-Deno.test("rejectForeignPages() takes no write from a page of another site, unless its origin is named", () => {
+Deno.test("rejectForeignPages() rejects cross-site writes unless their origin is named", () => {
   for (const method of ["POST", "DELETE"]) {
     throws(() => guard(method, crossSite), { type: "forbidden" });
     throws(() => guard(method, crossSite, ["https://other.example"]), { type: "forbidden" });
@@ -45,7 +45,7 @@ Deno.test("rejectForeignPages() takes no write from a page of another site, unle
   throws(() => guard("POST", { "Sec-Fetch-Site": "cross-site" }), { type: "forbidden" });
 });
 
-Deno.test("rejectForeignPages() takes reads of any site, and writes of its own pages and of programs", () => {
+Deno.test("rejectForeignPages() accepts reads of any site, and same-site writes", () => {
   for (const method of ["GET", "HEAD", "OPTIONS"]) guard(method, crossSite);
   for (const site of ["same-origin", "same-site", "none"]) {
     guard("POST", { "Sec-Fetch-Site": site, Origin: "http://localhost:5173" });

@@ -7,7 +7,7 @@ const REFUSAL = {
   message: "Cannot publish: more than 3 requests in a second. Send more events in each, or wait",
 };
 
-Deno.test("RateLimiter.count() takes as many as it may in a second, and refuses the next", () => {
+Deno.test("RateLimiter.count() rejects requests over the limit of a second", () => {
   const clock = new FakeClock();
   const rate = new RateLimiter(3, { clock });
   for (let second = 0; second < 3; second++) {
@@ -19,13 +19,13 @@ Deno.test("RateLimiter.count() takes as many as it may in a second, and refuses 
   }
 });
 
-Deno.test("RateLimiter.count() counts each by itself", () => {
+Deno.test("RateLimiter.count() counts each client separately", () => {
   const rate = new RateLimiter(1, { clock: new FakeClock() });
   rate.count("a");
   doesNotThrow(() => rate.count("b"));
 });
 
-Deno.test("RateLimiter.count() refuses nobody for long where the clock is set back", () => {
+Deno.test("RateLimiter.count() starts a new window when the clock is set back", () => {
   const clock = new FakeClock();
   const rate = new RateLimiter(1, { clock });
   rate.count("a");

@@ -13,10 +13,10 @@ const { publicKey, privateKey } = await generateKeyPair("ES256");
 const other = await generateKeyPair("ES256");
 const spki = await exportSPKI(publicKey);
 
-/** What a server of public keys answers. */
+/** A server of public keys. */
 interface KeyServer extends LocalServer {
   answer: (request: Request) => Response | Promise<Response>;
-  /** How often it was asked. */
+  /** Number of requests that it received. */
   asked: number;
 }
 
@@ -47,7 +47,7 @@ function part(value: unknown): string {
     .toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-Deno.test("TokenVerifier.verify() takes each publisher's token for all pipelines, and no stream", async () => {
+Deno.test("TokenVerifier.verify() grants static tokens all publishes, and no subscription", async () => {
   const publishTokens = ["the-token-of-before", "the-token-of-today"];
   for (const token of publishTokens) {
     const { grant } = (await verifier({ publishTokens }).verify(token))!;
@@ -58,14 +58,14 @@ Deno.test("TokenVerifier.verify() takes each publisher's token for all pipelines
   }
 });
 
-Deno.test("TokenVerifier.verify() reads what a token grants, until it expires", async () => {
+Deno.test("TokenVerifier.verify() reads the grant of a token until it expires", async () => {
   const token = await sign({ runnel: CLAIM, exp: now + 1, nbf: now });
   const bearer = await verifier().verify(token);
   deepEqual(bearer?.grant, { ...CLAIM, endsAt: (now + 1) * 1000 });
   equal((await verifier().verify(await mint(CLAIM)))?.grant.endsAt, Infinity);
 });
 
-Deno.test("Bearer.id tells tokens apart, and opens nothing", async () => {
+Deno.test("Bearer.id differs between tokens, and is not a token", async () => {
   const tokens = [PUBLISH_TOKEN, await mint({ publish: ["p_a"] }), await mint({ publish: ["*"] })];
   const ids = [];
   for (const token of tokens) ids.push((await verifier().verify(token))!.id);
@@ -73,7 +73,7 @@ Deno.test("Bearer.id tells tokens apart, and opens nothing", async () => {
   for (const id of ids) equal(await verifier().verify(id), null);
 });
 
-Deno.test("Bearer.id is one for a token, in however many ways its signature is written", async () => {
+Deno.test("Bearer.id is the same for each way to write the signature of a token", async () => {
   const token = await mint(CLAIM);
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const others = [...letters].map((letter) => token.slice(0, -1) + letter);
@@ -86,7 +86,7 @@ const unsigned = `${part({ alg: "none" })}.${part({ runnel: CLAIM })}.`;
 const signed = await mint(CLAIM);
 const [header, , signature] = signed.split(".");
 
-/** By what is wrong with each. */
+/** Invalid tokens, by their fault. */
 const refused: Record<string, string> = {
   "no token": "x",
   "three parts of nothing": "..",
@@ -113,12 +113,12 @@ const refused: Record<string, string> = {
 };
 
 for (const [what, token] of Object.entries(refused)) {
-  Deno.test(`TokenVerifier.verify() takes no token with ${what}`, async () => {
+  Deno.test(`TokenVerifier.verify() rejects a token with ${what}`, async () => {
     equal(await verifier().verify(token), null);
   });
 }
 
-Deno.test("TokenVerifier.verify() takes what a published key signed, and nothing else", async () => {
+Deno.test("TokenVerifier.verify() accepts signatures of published keys, and no others", async () => {
   await using server = await serveKeys();
   const verifierOfKeys = verifier({ tokenSecret: null, jwksUrl: server.url });
   const claims = { runnel: CLAIM };
@@ -126,7 +126,7 @@ Deno.test("TokenVerifier.verify() takes what a published key signed, and nothing
   const { grant } = (await verifierOfKeys.verify(await sign(claims, es256)))!;
   deepEqual(grant, { ...CLAIM, endsAt: Infinity });
 
-  // What anybody can read is no secret, in whatever form it is used as one.
+  // A public key is not a secret, in whatever form it is used as one.
   const known = [spki, spki.trim(), JSON.stringify(await exportJWK(publicKey)), "k1".repeat(16)];
   const wrong = [
     ...await Promise.all(
@@ -143,7 +143,7 @@ Deno.test("TokenVerifier.verify() takes what a published key signed, and nothing
   equal(server.asked, 1, "strangers' tokens do not make it ask again and again");
 });
 
-Deno.test("TokenVerifier.verify() asks for the keys anew after a failure, and calls it one that passes", async () => {
+Deno.test("TokenVerifier.verify() fetches the keys again after a transient error", async () => {
   await using server = await serveKeys();
   const jwksUrl = server.url;
   const { answer } = server;
@@ -163,7 +163,7 @@ Deno.test("TokenVerifier.verify() asks for the keys anew after a failure, and ca
   deepEqual((await verifierOfKeys.verify(token))?.grant.publish, ["p_a"]);
 });
 
-Deno.test("TokenVerifier.verify() calls keys unavailable where nobody answers", async () => {
+Deno.test("TokenVerifier.verify() throws keys-unavailable when the key server is down", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();

@@ -24,7 +24,7 @@ Deno.test("GET /healthz and GET /readyz answer", async () => {
   }
 });
 
-Deno.test("GET /readyz is red after a second without the log, while GET /healthz stays green", async () => {
+Deno.test("GET /readyz fails when the log is silent for a second; GET /healthz does not", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
   kv.script("commit", hangs);
@@ -40,7 +40,7 @@ Deno.test("GET /readyz is red after a second without the log, while GET /healthz
   equal((await service.fetch(request("/readyz"))).status, 200);
 });
 
-Deno.test("HEAD answers as GET does, without a body and without a subscriber", async () => {
+Deno.test("HEAD answers like GET, without a body and without a subscriber", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
   for (const { path, allow } of ROUTES.filter(({ allow }) => allow.includes("GET"))) {
@@ -54,13 +54,13 @@ Deno.test("HEAD answers as GET does, without a body and without a subscriber", a
     for (const name of ["Content-Type", "Cache-Control", "X-Accel-Buffering"]) {
       equal(head.headers.get(name), get.headers.get(name), `${path} ${name}`);
     }
-    // Whether it is ready, it finds out by a commit.
+    // This route checks the log by a commit.
     equal(kv.commits - commits, path === "/readyz" ? 1 : 0, path);
     await assertIdle(service);
   }
 });
 
-Deno.test("HEAD answers bad input as GET does", async () => {
+Deno.test("HEAD rejects bad input like GET", async () => {
   await using service = await createTestService();
   for (const path of ["/pipelines/a/sse", "/pipelines/p_a/sse?history=x", "/pipelines/a/events"]) {
     const response = await service.fetch(request(path, { method: "HEAD" }));
@@ -71,7 +71,7 @@ Deno.test("HEAD answers bad input as GET does", async () => {
 });
 
 for (const { path, allow } of ROUTES) {
-  Deno.test(`${path} answers other methods than ${allow} with 405`, async () => {
+  Deno.test(`${path} answers 405 to methods other than ${allow}`, async () => {
     const { service, kv } = await createFaultyService();
     await using _ = service;
     for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "QUERY"]) {
@@ -86,7 +86,7 @@ for (const { path, allow } of ROUTES) {
   });
 }
 
-Deno.test("an unknown address is answered with 404, whatever the method", async () => {
+Deno.test("an unknown path is answered with 404, for each method", async () => {
   await using service = await createTestService();
   for (const path of ["/nowhere", "/ingest/", "/ingest/p_a", "/ingest/p_a/", "/ingest/p_a/b/c"]) {
     for (const method of ["GET", "POST", "DELETE"]) {
@@ -108,7 +108,7 @@ for (
     ["a check", () => request("/readyz")],
   ] as const
 ) {
-  Deno.test(`${what} is answered with 503 while the log fails, and the operator hears why`, async () => {
+  Deno.test(`${what} is answered with 503 and reported when the log fails`, async () => {
     const { service, kv } = await createFaultyService();
     await using _ = service;
     kv.fallback = () => throws(() => new Error("secret disk"));
@@ -119,7 +119,7 @@ for (
   });
 }
 
-Deno.test("an unforeseen failure is a 500 that tells strangers nothing, and is reported", async () => {
+Deno.test("an unexpected error is reported, and answered with a 500 without details", async () => {
   await using service = await createTestService();
   service.hub.clear = () => Promise.reject(new TypeError("secret at line 7"));
   const response = await service.fetch(request("/pipelines/p_a/events", { method: "DELETE" }));
@@ -131,7 +131,7 @@ Deno.test("an unforeseen failure is a 500 that tells strangers nothing, and is r
 });
 
 for (const path of ["/?ticket=secret", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
-  Deno.test(`a Host that is none is refused at ${path}, and nothing of it is reported`, async () => {
+  Deno.test(`an invalid Host is rejected and not reported, at ${path}`, async () => {
     const settings = { RUNNEL_PUBLISH_TOKENS: "a-token-of-a-publisher" };
     await using service = await createTestService({ settings });
     await using server = serveLocally(service.fetch);
@@ -145,7 +145,7 @@ for (const path of ["/?ticket=secret", "/ingest/p_a/events", "/pipelines/p_a/tic
   });
 }
 
-Deno.test("a service whose secret is set answers to any name", async () => {
+Deno.test("a service with a secret answers to any host name", async () => {
   await using service = await createTestService({ settings: { RUNNEL_TOKEN_SECRET: SECRET } });
   const response = await service.fetch(new Request("http://events.example/healthz"));
   equal(await response.text(), "ok\n");

@@ -15,7 +15,7 @@ async function publishFrom(
   return response;
 }
 
-Deno.test("RUNNEL_PUBLISH_RATE refuses an address with 429, until the second is over", async () => {
+Deno.test("RUNNEL_PUBLISH_RATE rejects an address with 429 until the second is over", async () => {
   await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "2" } });
   const statuses = [];
   for (let i = 0; i < 3; i++) statuses.push((await publishFrom(service, "192.0.2.1")).status);
@@ -27,7 +27,7 @@ Deno.test("RUNNEL_PUBLISH_RATE refuses an address with 429, until the second is 
   equal((await publishFrom(service, "192.0.2.1")).status, 202);
 });
 
-Deno.test("RUNNEL_PUBLISH_RATE counts a token wherever it comes from, clears included", async () => {
+Deno.test("RUNNEL_PUBLISH_RATE counts a token from each address, and for clears too", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
   await using service = await createTestService({ settings });
   const headers = bearing(PUBLISH_TOKEN);
@@ -40,7 +40,7 @@ Deno.test("RUNNEL_PUBLISH_RATE counts a token wherever it comes from, clears inc
   equal((await driven(service.clock, answer)).status, 202);
 });
 
-Deno.test("RUNNEL_PUBLISH_RATE counts tickets, too", async () => {
+Deno.test("RUNNEL_PUBLISH_RATE counts requests for tickets", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
   await using service = await createTestService({ settings });
   const headers = bearing(PUBLISH_TOKEN);
@@ -54,12 +54,12 @@ Deno.test("RUNNEL_PUBLISH_RATE counts tickets, too", async () => {
   deepEqual(statuses, [201, 201, 429]);
 });
 
-Deno.test("RUNNEL_PUBLISH_RATE does not count this machine's own address", async () => {
+Deno.test("RUNNEL_PUBLISH_RATE does not count the address of this machine", async () => {
   await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "1" } });
   for (let i = 0; i < 3; i++) equal((await publishFrom(service, "127.0.0.1")).status, 202);
 });
 
-Deno.test("a publisher who is refused is refused before its body is read", async () => {
+Deno.test("a publisher without a token is rejected before its body is read", async () => {
   await using service = await createTestService({ settings: TOKEN_SETTINGS });
   let pulls = 0;
   for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {

@@ -18,7 +18,7 @@ const CORS_REQUESTS: [string, Request, number][] = [
 ];
 
 for (const [what, original, status] of CORS_REQUESTS) {
-  Deno.test(`pages of any origin may read the answer to ${what}`, async () => {
+  Deno.test(`pages of any origin can read the response to ${what}`, async () => {
     await using service = await createTestService();
     for (const origin of ["null", "https://example.com"]) {
       const asked = new Request(original.clone());
@@ -35,7 +35,7 @@ for (const [what, original, status] of CORS_REQUESTS) {
     await assertIdle(service);
   });
 
-  Deno.test(`pages of named origins alone may read the answer to ${what}`, async () => {
+  Deno.test(`only pages of named origins can read the response to ${what}`, async () => {
     await using service = await createTestService({
       settings: { RUNNEL_ALLOW_ORIGINS: "https://example.com,null" },
     });
@@ -57,7 +57,7 @@ for (const [what, original, status] of CORS_REQUESTS) {
   });
 }
 
-Deno.test("a preflight is allowed the methods and headers that there are, and no others", async () => {
+Deno.test("a preflight allows the methods and headers of the routes, and no others", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
   for (const { path } of ROUTES) {
@@ -96,7 +96,7 @@ async function corsOf(settings: Settings, request: Request): Promise<(string | n
 }
 
 for (const method of ["GET", "OPTIONS"]) {
-  Deno.test(`the answer to ${method} allows credentials to named origins alone`, async () => {
+  Deno.test(`the response to ${method} allows credentials only for named origins`, async () => {
     const request = (origin: string) => {
       const headers = { Origin: origin, "Access-Control-Request-Method": "GET" };
       return new Request(SSE, { method, headers });
@@ -109,7 +109,7 @@ for (const method of ["GET", "OPTIONS"]) {
   });
 }
 
-Deno.test("a refusal for want of a token can be read by a page whose origin is named", async () => {
+Deno.test("a page of a named origin can read the response to a missing token", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_ALLOW_ORIGINS: ORIGIN };
   const request = new Request(SSE, { headers: { Origin: ORIGIN } });
   deepEqual(await corsOf(settings, request), [ORIGIN, "true"]);

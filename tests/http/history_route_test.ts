@@ -5,7 +5,7 @@ import { assertIdle } from "../support/idle.ts";
 import { createTestService } from "../support/test_service.ts";
 import { bearing, mint, TOKEN_SETTINGS } from "../support/tokens.ts";
 
-Deno.test("GET /pipelines/:pipeline/events answers with the history, its times and its payloads as sent", async () => {
+Deno.test("GET /pipelines/:pipeline/events returns times, and payloads as they were sent", async () => {
   await using service = await createTestService();
   const time = new Date(service.clock.now()).toISOString();
   const sent = '[{"pipeline":"p_a","channel":"a","payload":12345678901234567890},' +
@@ -27,7 +27,7 @@ Deno.test("GET /pipelines/:pipeline/events answers with the history, its times a
   await assertIdle(service);
 });
 
-Deno.test("GET /pipelines/:pipeline/events answers with the newest events, of the channels asked for", async () => {
+Deno.test("GET /pipelines/:pipeline/events returns the newest events of the channels", async () => {
   await using service = await createTestService();
   for (let i = 1; i <= 103; i++) await service.publish("p_a", i % 2 ? "odd" : "even", i);
   const history = async (query: string) => {
@@ -43,7 +43,7 @@ Deno.test("GET /pipelines/:pipeline/events answers with the newest events, of th
   deepEqual(await history("?channel=other"), []);
 });
 
-Deno.test("GET /pipelines/:pipeline/events is empty for a pipeline that nobody wrote to", async () => {
+Deno.test("GET /pipelines/:pipeline/events returns nothing for an unused pipeline", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
   const response = await service.fetch(request("/pipelines/p_a/events"));
@@ -51,7 +51,7 @@ Deno.test("GET /pipelines/:pipeline/events is empty for a pipeline that nobody w
   equal(kv.commits, 0);
 });
 
-Deno.test("GET …/events shows who has a token for some channels those alone", async () => {
+Deno.test("GET /pipelines/:pipeline/events returns only the channels of the token", async () => {
   await using service = await createTestService({ settings: TOKEN_SETTINGS });
   for (const channel of ["a", "b", "c"]) {
     await service.hub.publish("p_a", [{ ...event(channel), channel }]);

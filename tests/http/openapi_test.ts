@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "n
 import { createRoutes } from "../../lib/http/openapi.ts";
 import { createTestService } from "../support/test_service.ts";
 
-/** What these tests look at in an OpenAPI document. */
+/** Part of an OpenAPI document that these tests read. */
 interface Document {
   openapi: string;
   info: { title: string; version: string };
@@ -24,7 +24,7 @@ async function fetchDocument(history = 100): Promise<Document> {
   return await response.json();
 }
 
-Deno.test("openapi.json names every route and method, with what each answers", async () => {
+Deno.test("openapi.json describes each route and method with its responses", async () => {
   const { openapi, info, paths } = await fetchDocument();
   match(openapi, /^3\.1\./);
   ok(info.title && info.version);
@@ -51,7 +51,7 @@ Deno.test("openapi.json names every route and method, with what each answers", a
   ]);
 });
 
-Deno.test("openapi.json is well formed: every operation has a summary, every path parameter is declared", async () => {
+Deno.test("openapi.json has a summary for each operation, and declares path parameters", async () => {
   const { paths } = await fetchDocument();
   for (const [path, operations] of Object.entries(paths)) {
     const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
@@ -65,7 +65,7 @@ Deno.test("openapi.json is well formed: every operation has a summary, every pat
   }
 });
 
-Deno.test("openapi.json shows the schemas that validate", async () => {
+Deno.test("openapi.json contains the schemas that validate", async () => {
   const { paths } = await fetchDocument();
   const stream = paths["/pipelines/{pipeline}/sse"]!["get"]!;
   deepEqual(
@@ -89,7 +89,7 @@ Deno.test("openapi.json shows the schemas that validate", async () => {
   deepEqual(Object.keys(ingest.responses["4XX"]!.content!), ["application/problem+json"]);
 });
 
-Deno.test("openapi.json names the methods that the routes answer, and no others", async () => {
+Deno.test("openapi.json describes exactly the methods that the routes allow", async () => {
   await using service = await createTestService();
   const { paths } = await fetchDocument();
   for (const [path, operations] of Object.entries(paths)) {
@@ -102,7 +102,7 @@ Deno.test("openapi.json names the methods that the routes answer, and no others"
   }
 });
 
-Deno.test("createRoutes() gives the router its paths", () => {
+Deno.test("createRoutes() has paths for the router", () => {
   const paths = Object.values(createRoutes(100)).map((route) => route.getRoutingPath());
   ok(paths.includes("/ingest/:pipeline/:channel"));
   ok(paths.includes("/pipelines/:pipeline/sse"));

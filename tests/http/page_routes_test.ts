@@ -4,7 +4,7 @@ import { assertIdle } from "../support/idle.ts";
 import { StreamReader } from "../support/stream_reader.ts";
 import { createTestService } from "../support/test_service.ts";
 
-Deno.test("GET /pipelines/diagnose/sse answers with a probe that has the headers of a stream", async () => {
+Deno.test("GET /pipelines/diagnose/sse sends a probe with the headers of a stream", async () => {
   await using service = await createTestService();
   const response = await service.fetch(request("/pipelines/diagnose/sse?every=50&bytes=1000"));
   equal(response.status, 200);
@@ -20,7 +20,7 @@ Deno.test("GET /pipelines/diagnose/sse answers with a probe that has the headers
   await assertIdle(service);
 });
 
-Deno.test("GET /pipelines/diagnose/sse?ask=0 does not ask proxies not to buffer", async () => {
+Deno.test("GET /pipelines/diagnose/sse?ask=0 omits X-Accel-Buffering", async () => {
   await using service = await createTestService();
   for (const [ask, asks] of [["0", null], ["1", "no"]] as const) {
     const response = await service.fetch(request(`/pipelines/diagnose/sse?ask=${ask}`));
@@ -30,7 +30,7 @@ Deno.test("GET /pipelines/diagnose/sse?ask=0 does not ask proxies not to buffer"
 });
 
 for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "bytes=-1", "ask=2"]) {
-  Deno.test(`GET /pipelines/diagnose/sse?${query} is refused, as is its HEAD`, async () => {
+  Deno.test(`GET and HEAD /pipelines/diagnose/sse?${query} are rejected`, async () => {
     await using service = await createTestService();
     const path = `/pipelines/diagnose/sse?${query}`;
     const detail = await assertProblem(
@@ -44,7 +44,7 @@ for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "byte
   });
 }
 
-Deno.test("GET /pipelines/diagnose/sse refuses more than 64 until their connections are over", async () => {
+Deno.test("GET /pipelines/diagnose/sse rejects more than 64 until connections close", async () => {
   await using service = await createTestService();
   const path = "/pipelines/diagnose/sse";
   const { promise: completed, resolve } = Promise.withResolvers<void>();
@@ -57,7 +57,7 @@ Deno.test("GET /pipelines/diagnose/sse refuses more than 64 until their connecti
   await (await service.fetch(request(path))).body!.cancel();
 });
 
-Deno.test("GET / shows the commands with the address that it was asked at", async () => {
+Deno.test("GET / shows commands with the address of the request", async () => {
   const settings = { RUNNEL_PUBLISH_TOKENS: "a-token-of-a-publisher" };
   await using service = await createTestService({ settings });
   const response = await service.fetch(new Request("https://runnel.example:8443/?x=1"));

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:ass
 import { RunnelError, type RunnelErrorType } from "../../lib/base/errors.ts";
 import { isTransient, problem } from "../../lib/http/problem.ts";
 
-/** The status that a client gets; `null` for what only an operator sees, at start. */
+/** Status of each type; `null` for errors at start, which no client receives. */
 const STATUS: Record<RunnelErrorType, number | null> = {
   "malformed-request": 400,
   "unauthorized": 401,
@@ -33,7 +33,7 @@ for (const [name, status] of Object.entries(STATUS)) {
   const error = new RunnelError(type, "Cannot do it: it is so", { cause: new Error("secret") });
 
   if (status === null) {
-    Deno.test(`problem() tells strangers nothing of ${type}`, async () => {
+    Deno.test(`problem() hides the details of ${type}`, async () => {
       const response = problem(error);
       equal(response.status, 500);
       ok(!(await response.text()).includes("Cannot do it"));
@@ -41,7 +41,7 @@ for (const [name, status] of Object.entries(STATUS)) {
     continue;
   }
 
-  Deno.test(`problem() answers ${type} with ${status} and what to do`, async () => {
+  Deno.test(`problem() answers ${type} with ${status} and its headers`, async () => {
     const response = problem(error);
     equal(response.status, status);
     equal(response.headers.get("Content-Type"), "application/problem+json");
@@ -62,14 +62,14 @@ for (const [name, status] of Object.entries(STATUS)) {
   });
 }
 
-Deno.test("problem() has a title of its own for every type", async () => {
+Deno.test("problem() has a distinct title for each type", async () => {
   const types = Object.keys(STATUS).filter((type) => STATUS[type as RunnelErrorType] !== null);
   const bodies = types.map((type) => problem(new RunnelError(type as RunnelErrorType, "")).json());
   const titles = (await Promise.all(bodies)).map(({ title }) => title);
   equal(new Set(titles).size, types.length);
 });
 
-Deno.test("problem() of the unknown says nothing but that it failed", async () => {
+Deno.test("problem() hides the details of an unexpected error", async () => {
   const response = problem(null);
   equal(response.headers.get("Content-Type"), "application/problem+json");
   deepEqual(await response.json(), {
@@ -80,7 +80,7 @@ Deno.test("problem() of the unknown says nothing but that it failed", async () =
   });
 });
 
-Deno.test("problem() keeps the headers that it is given", () => {
+Deno.test("problem() adds the given headers", () => {
   const error = new RunnelError("method-not-allowed", "Cannot PUT here");
   const { headers } = problem(error, { Allow: "GET, HEAD" });
   equal(headers.get("Allow"), "GET, HEAD");

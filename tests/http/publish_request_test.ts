@@ -11,14 +11,14 @@ import { textOf, utf8 } from "../support/text.ts";
 const JSON_TYPE = "application/json";
 const NDJSON_TYPE = "application/x-ndjson";
 
-/** An event with a payload given as JSON text, so that a test decides on every character. */
+/** Returns an event with a payload as JSON text, so that a test decides on each character. */
 function eventOf(payload: string, pipeline: string = "p_a", channel: string = "c"): string {
   return `{"pipeline":${JSON.stringify(pipeline)},"channel":${
     JSON.stringify(channel)
   },"payload":${payload}}`;
 }
 
-/** Every form in which a payload can be sent, each giving back what was understood of it. */
+/** The forms in which a payload can be sent, each with a function that returns how it was read. */
 const forms: [name: string, read: (payload: string) => string][] = [
   ["one event", (payload) => first(JSON_TYPE, eventOf(payload))],
   ["an array", (payload) => first(JSON_TYPE, `[${eventOf(payload)}]`)],
@@ -44,7 +44,7 @@ function refuses(read: () => unknown, type: string, message: RegExp): void {
   throws(read, { name: "RunnelError", type, message });
 }
 
-// What is taken
+// Accepted bodies
 
 Deno.test("readPublishRequest() reads an array in order", () => {
   const body = `[${eventOf("1")},${eventOf("2", "p_a", "d")},${eventOf("3")}]`;
@@ -80,27 +80,27 @@ for (
     " application/x-ndjson ; x=y",
   ]
 ) {
-  Deno.test(`readPublishRequest() takes Content-Type ${JSON.stringify(type)}`, () => {
+  Deno.test(`readPublishRequest() accepts Content-Type ${JSON.stringify(type)}`, () => {
     deepEqual(payloads(type, eventOf("1")), ["1"]);
   });
 }
 
-Deno.test("readPublishRequest() passes over a byte order mark", () => {
+Deno.test("readPublishRequest() ignores a byte order mark", () => {
   deepEqual(payloads(JSON_TYPE, "\ufeff" + eventOf("1")), ["1"]);
 });
 
-Deno.test("readPublishRequest() takes fields in any order, with any space between", () => {
+Deno.test("readPublishRequest() accepts fields in any order, with any space between", () => {
   const body = ' {\r\n\t"payload" : 1.50 , "channel":"c","pipeline" : "p_a"} ';
   deepEqual(payloads(JSON_TYPE, body), ["1.50"]);
 });
 
-Deno.test("readPublishRequest() takes escapes in a channel for what they stand for", () => {
+Deno.test("readPublishRequest() decodes escapes in a channel", () => {
   const body = String.raw`{"pipeline":"p_\u0061","channel":"\u00e9\ud83d\ude00","payload":1}`;
   const { pipeline, events } = readPublishRequest({ contentType: JSON_TYPE, body: utf8(body) });
   deepEqual([pipeline, events[0]!.channel], ["p_a", "é😀"]);
 });
 
-Deno.test(`readPublishRequest() takes ${MAX_EVENTS} events and no more`, () => {
+Deno.test(`readPublishRequest() accepts ${MAX_EVENTS} events and no more`, () => {
   const bodies = (count: number): [string, string][] => {
     const events = Array<string>(count).fill(eventOf("1"));
     return [[JSON_TYPE, `[${events}]`], [NDJSON_TYPE, events.join("\n")]];
@@ -123,7 +123,7 @@ const stringText = fc.array(
   { maxLength: 5 },
 ).map((parts) => `"${parts.join("")}"`);
 
-/** JSON as it may be sent, and as it is expected to come out. */
+/** JSON as it may be sent, and the expected result. */
 interface Text {
   sent: string;
   taken: string;
@@ -153,7 +153,7 @@ const { value: jsonText } = fc.letrec<{ value: Text }>((tie) => {
       })),
       fc.tuple(space, fc.array(fc.tuple(key, tie("value")), { maxLength: 4 })).map(
         ([space, entries]) => {
-          // Of a doubled key the last value counts, at the first one's place.
+          // The last value of a repeated key counts, at the place of the first.
           const fields = new Map(entries.map(([key, { taken }]) => [shortest(key), taken]));
           const sent = entries.map(([key, { sent }]) => `${space}${key}${space}:${space}${sent}`);
           const taken = [...fields].map(([key, taken]) => `${key}:${taken}`);
@@ -175,7 +175,7 @@ for (const [name, read] of forms) {
     });
   });
 
-  Deno.test(`a payload in ${name} that needs no change gets none`, () => {
+  Deno.test(`a canonical payload in ${name} is not changed`, () => {
     fc.assert(fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
       const text = JSON.stringify(value);
       equal(read(text), text);
@@ -225,7 +225,7 @@ for (const [name, sent, taken = sent] of exact) {
 
 // Limits of a payload
 
-Deno.test(`a payload of ${MAX_PAYLOAD_BYTES} bytes is taken, one byte more is not`, () => {
+Deno.test(`a payload of ${MAX_PAYLOAD_BYTES} bytes is accepted, one byte more is not`, () => {
   const bodies: ((bytes: number) => string)[] = [
     (bytes) => `"${"a".repeat(bytes - 2)}"`,
     (bytes) => `"${"€".repeat(Math.floor((bytes - 2) / 3))}${"a".repeat((bytes - 2) % 3)}"`,
@@ -243,12 +243,12 @@ Deno.test(`a payload of ${MAX_PAYLOAD_BYTES} bytes is taken, one byte more is no
   }
 });
 
-Deno.test("space around values does not count as payload", () => {
+Deno.test("space around values does not count toward the payload", () => {
   const sent = `[${" ".repeat(MAX_PAYLOAD_BYTES)}1.0]`;
   for (const [, read] of forms) equal(read(sent), "[1.0]");
 });
 
-/** A payload of so many levels, made of arrays, of objects, or of both in turn. */
+/** Returns a payload of some levels, of arrays, of objects, or of both in turn. */
 const nests: [name: string, make: (levels: number) => string][] = [
   ["arrays", (levels) => "[".repeat(levels) + "]".repeat(levels)],
   ["arrays around a fraction", (levels) => `${"[".repeat(levels)}1.0${"]".repeat(levels)}`],
@@ -263,7 +263,7 @@ const nests: [name: string, make: (levels: number) => string][] = [
 ];
 
 for (const [name, make] of nests) {
-  Deno.test(`a payload of ${MAX_PAYLOAD_DEPTH} levels of ${name} is taken, one more is not`, () => {
+  Deno.test(`a payload of ${MAX_PAYLOAD_DEPTH} levels of ${name} is accepted, one more is not`, () => {
     for (const [, read] of forms) {
       equal(read(make(MAX_PAYLOAD_DEPTH)), make(MAX_PAYLOAD_DEPTH));
       refuses(
@@ -274,12 +274,12 @@ for (const [name, make] of nests) {
     }
   });
 
-  Deno.test(`a bomb of ${name} is refused, and overflows no stack`, () => {
+  Deno.test(`a bomb of ${name} is rejected without a stack overflow`, () => {
     const bomb = make(name.startsWith("objects") ? 80_000 : 250_000);
     for (const [, read] of forms) refuses(() => read(bomb), "invalid-event", /levels deep/);
   });
 
-  Deno.test(`a bomb of ${name} outside the payload is refused, and overflows no stack`, () => {
+  Deno.test(`a bomb of ${name} outside the payload is rejected without a stack overflow`, () => {
     const bomb = make(name.startsWith("objects") ? 80_000 : 250_000);
     const bodies = [
       bomb,
@@ -294,7 +294,7 @@ for (const [name, make] of nests) {
   });
 }
 
-// What is refused
+// Rejected bodies
 
 const types = [
   null,
@@ -308,7 +308,7 @@ const types = [
 ];
 
 for (const type of types) {
-  Deno.test(`readPublishRequest() refuses Content-Type ${type}, saying what it takes`, () => {
+  Deno.test(`readPublishRequest() rejects Content-Type ${type}, and names the accepted ones`, () => {
     refuses(
       () => payloads(type!, eventOf("1")),
       "unsupported-media-type",
@@ -320,7 +320,7 @@ for (const type of types) {
 const empty = ["", " ", "\r\n\t \n", "\ufeff"];
 
 for (const body of empty) {
-  Deno.test(`readPublishRequest() refuses an empty body: ${JSON.stringify(body)}`, () => {
+  Deno.test(`readPublishRequest() rejects an empty body: ${JSON.stringify(body)}`, () => {
     for (const type of [JSON_TYPE, NDJSON_TYPE]) {
       refuses(() => payloads(type, body), "malformed-request", /the body is empty/);
     }
@@ -350,24 +350,24 @@ const noJson = [
 ];
 
 for (const body of noJson) {
-  Deno.test(`readPublishRequest() refuses what is no JSON: ${JSON.stringify(body)}`, () => {
+  Deno.test(`readPublishRequest() rejects invalid JSON: ${JSON.stringify(body)}`, () => {
     for (const type of [JSON_TYPE, NDJSON_TYPE]) {
       refuses(() => payloads(type, body), "malformed-request", /is not JSON$/);
     }
   });
 }
 
-Deno.test("readPublishRequest() refuses two documents in one JSON body", () => {
+Deno.test("readPublishRequest() rejects two documents in one JSON body", () => {
   const body = `${eventOf("1")}\n${eventOf("2")}`;
   refuses(() => payloads(JSON_TYPE, body), "malformed-request", /is not JSON$/);
 });
 
-Deno.test("readPublishRequest() names the event of NDJSON that is no JSON", () => {
+Deno.test("readPublishRequest() names the event of NDJSON that is not JSON", () => {
   const body = `${eventOf("1")}\n\n${eventOf("2").slice(0, -1)}\n${eventOf("3")}`;
   refuses(() => payloads(NDJSON_TYPE, body), "malformed-request", /Event 1 is not JSON$/);
 });
 
-Deno.test("a body that is not UTF-8 is refused, in every form", () => {
+Deno.test("a body that is not UTF-8 is rejected, in each form", () => {
   const body = utf8(eventOf('"é"')).filter((byte) => byte !== 0xa9);
   for (const type of [JSON_TYPE, NDJSON_TYPE]) {
     refuses(
@@ -404,7 +404,7 @@ const channelRules: [name: string, channel: unknown, message: RegExp][] = [
 ];
 
 for (const [name, channel, message] of channelRules) {
-  Deno.test(`a channel of ${name} is refused by its rule`, () => {
+  Deno.test(`a channel of ${name} is rejected by its rule`, () => {
     const rule = new RegExp(`event 0: channel: .*${message.source}`);
     const body = `{"pipeline":"p_a","channel":${JSON.stringify(channel)},"payload":1}`;
     for (const type of [JSON_TYPE, NDJSON_TYPE]) {
@@ -420,7 +420,7 @@ for (const [name, channel, message] of channelRules) {
 }
 
 for (const channel of ["a".repeat(128), "😀".repeat(64), "€".repeat(128), " ", "a:b", "errors"]) {
-  Deno.test(`a channel like ${channel.slice(0, 8)} of ${channel.length} units is taken`, () => {
+  Deno.test(`a channel like ${channel.slice(0, 8)} of ${channel.length} units is accepted`, () => {
     const { events } = readPublishRequest({
       contentType: JSON_TYPE,
       body: utf8(eventOf("1", "p_a", channel)),
@@ -436,7 +436,7 @@ const badEvents: [name: string, event: string, message: RegExp][] = [
   ["no pipeline", '{"channel":"c","payload":1}', /pipeline: /],
   ["a pipeline without p_", eventOf("1", "a"), /pipeline: expected p_ followed by/],
   ["a pipeline with a line break", eventOf("1", "p_a\n"), /pipeline: expected p_ followed by/],
-  ["another pipeline", eventOf("1", "p_b"), /pipeline: expected p_a, as in the first event/],
+  ["another pipeline", eventOf("1", "p_b"), /pipeline: expected "p_a", as in the first event/],
   ["a field too many", `${eventOf("1").slice(0, -1)},"id":"7"}`, /"id"/],
   ["a field named __proto__", `${eventOf("1").slice(0, -1)},"__proto__":{}}`, /"__proto__"/],
   ["a payload too deep", eventOf("[".repeat(513) + "]".repeat(513)), /payload: .*512 levels/],
@@ -447,7 +447,7 @@ const badEvents: [name: string, event: string, message: RegExp][] = [
 ];
 
 for (const [name, bad, message] of badEvents) {
-  Deno.test(`a batch with ${name} in the middle is refused, naming index and field`, () => {
+  Deno.test(`a batch with ${name} in the middle is rejected with its index and field`, () => {
     const events = [eventOf("1"), bad, eventOf("3")];
     const named = new RegExp(`^Cannot publish: event 1: .*${message.source}`);
     refuses(() => payloads(JSON_TYPE, `[${events}]`), "invalid-event", named);
@@ -455,11 +455,11 @@ for (const [name, bad, message] of badEvents) {
   });
 }
 
-Deno.test("readPublishRequest() refuses an array of no events", () => {
+Deno.test("readPublishRequest() rejects an empty array", () => {
   refuses(() => payloads(JSON_TYPE, "[]"), "invalid-event", /expected 1 to 1000 events, got 0/);
 });
 
-// The raw form
+// Raw events
 
 const raw: [type: string | null, body: string, payload: string][] = [
   [null, "hello", '"hello"'],
@@ -477,7 +477,7 @@ const raw: [type: string | null, body: string, payload: string][] = [
 ];
 
 for (const [type, body, payload] of raw) {
-  Deno.test(`readRawEvent() takes ${JSON.stringify(body)} as ${type}`, () => {
+  Deno.test(`readRawEvent() reads ${JSON.stringify(body)} as ${type}`, () => {
     deepEqual(readRawEvent({ channel: "c", contentType: type, body: utf8(body) }), {
       channel: "c",
       payload: utf8(payload),
@@ -486,7 +486,7 @@ for (const [type, body, payload] of raw) {
 }
 
 for (const body of ["", " ", "hello", "{", "1 2"]) {
-  Deno.test(`readRawEvent() refuses ${JSON.stringify(body)} as JSON`, () => {
+  Deno.test(`readRawEvent() rejects ${JSON.stringify(body)} as JSON`, () => {
     refuses(
       () => readRawEvent({ channel: "c", contentType: JSON_TYPE, body: utf8(body) }),
       "malformed-request",
@@ -495,7 +495,7 @@ for (const body of ["", " ", "hello", "{", "1 2"]) {
   });
 }
 
-Deno.test("readRawEvent() counts a text's bytes as JSON", () => {
+Deno.test("readRawEvent() measures a text as JSON", () => {
   const fits = "\n".repeat((MAX_PAYLOAD_BYTES - 2) / 2);
   equal(
     readRawEvent({ channel: "c", contentType: "text/plain", body: utf8(fits) }).payload.length,

@@ -23,7 +23,7 @@ for (
     ["NDJSON", `${ndjson}\n`, "application/x-ndjson", 3],
   ] as const
 ) {
-  Deno.test(`POST /ingest answers ${form} with 202 and the IDs in request order`, async () => {
+  Deno.test(`POST /ingest answers 202 to ${form}, with the IDs in request order`, async () => {
     const { service, kv } = await createFaultyService();
     await using _ = service;
     const response = await service.fetch(post("/ingest", body, { "Content-Type": type }));
@@ -59,7 +59,7 @@ for (
     ["application/octet-stream", "", '""'],
   ] as const
 ) {
-  Deno.test(`POST /ingest/:pipeline/:channel takes ${type} as ${data}`, async () => {
+  Deno.test(`POST /ingest/:pipeline/:channel reads ${type} as ${data}`, async () => {
     await using service = await createTestService();
     const path = `/ingest/p_a/${encodeURIComponent("my/channel €%41")}`;
     const response = await service.fetch(post(path, body, { "Content-Type": type }));
@@ -73,7 +73,7 @@ for (
   });
 }
 
-Deno.test("POST /ingest stores one event for twenty concurrent requests with one Idempotency-Key", async () => {
+Deno.test("POST /ingest stores one event for twenty requests with one Idempotency-Key", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
   const publish = () => service.fetch(jsonPost("/ingest", EVENT, { "Idempotency-Key": "k~!" }));
@@ -89,7 +89,7 @@ Deno.test("POST /ingest stores one event for twenty concurrent requests with one
   await assertIdle(service);
 });
 
-Deno.test("POST /ingest refuses an Idempotency-Key that was used with other events", async () => {
+Deno.test("POST /ingest rejects an Idempotency-Key that was used with other events", async () => {
   await using service = await createTestService();
   const headers = { "Idempotency-Key": "k" };
   equal((await service.fetch(jsonPost("/ingest", EVENT, headers))).status, 202);
@@ -100,7 +100,7 @@ Deno.test("POST /ingest refuses an Idempotency-Key that was used with other even
   await assertIdle(service);
 });
 
-Deno.test("POST /ingest takes one of two concurrent requests with one Idempotency-Key and other events", async () => {
+Deno.test("POST /ingest accepts one of two concurrent bodies with one Idempotency-Key", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
   const responses = await Promise.all(
@@ -112,7 +112,7 @@ Deno.test("POST /ingest takes one of two concurrent requests with one Idempotenc
   equal(kv.commits, 1);
 });
 
-Deno.test("DELETE /pipelines/:pipeline/events clears the history while sequences go on", async () => {
+Deno.test("DELETE /pipelines/:pipeline/events clears the history and keeps the sequence", async () => {
   await using service = await createTestService();
   const before = await service.publish("p_a", "events", 1);
   const remove = () => service.fetch(request("/pipelines/p_a/events", { method: "DELETE" }));
@@ -148,7 +148,7 @@ const sizes: [setting: string, value: string, fits: unknown, tooMuch: unknown, s
 ];
 
 for (const [setting, value, fits, tooMuch, status] of sizes) {
-  Deno.test(`${setting} refuses what is beyond it with ${status}, and stores nothing`, async () => {
+  Deno.test(`${setting} rejects a request over the limit with ${status}`, async () => {
     await using service = await createTestService({ settings: { [setting]: value } });
     equal((await service.fetch(jsonPost("/ingest", fits))).status, 202);
     const { sequence } = await service.log.open("p_a");
@@ -157,7 +157,7 @@ for (const [setting, value, fits, tooMuch, status] of sizes) {
   });
 }
 
-Deno.test("RUNNEL_BODY_TIMEOUT_MS refuses a body that does not come with 408", async () => {
+Deno.test("RUNNEL_BODY_TIMEOUT_MS rejects a stalled body with 408", async () => {
   await using service = await createTestService({ settings: { RUNNEL_BODY_TIMEOUT_MS: "500" } });
   for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
@@ -179,7 +179,7 @@ Deno.test("RUNNEL_BODY_TIMEOUT_MS refuses a body that does not come with 408", a
   }
 });
 
-Deno.test("a token for some channels stores no request that has another in it", async () => {
+Deno.test("a request with one channel that the token does not grant is not stored", async () => {
   await using service = await createTestService({ settings: TOKEN_SETTINGS });
   const headers = bearing(await mint({ publish: ["p_a"], channels: ["orders"] }));
   const events = ["orders", "names"].map((channel) => ({ ...EVENT, channel }));

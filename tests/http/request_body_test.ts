@@ -19,7 +19,7 @@ function readBody(request: Request, maxBytes = MAX_BODY_BYTES, clock = new FakeC
   return readBodyWithin(request, { maxBytes, maxMs: MAX_MS, runtime: { clock } });
 }
 
-Deno.test("readBody() gives a body that does not come its time, and no more", async () => {
+Deno.test("readBody() rejects a stalled body after its maximum time", async () => {
   for (const headers of [{}, { "Content-Length": "10" }]) {
     const clock = new FakeClock();
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
@@ -38,18 +38,18 @@ Deno.test("readBody() gives a body that does not come its time, and no more", as
 
 const TOO_LARGE = { name: "RunnelError", type: "too-large" };
 
-Deno.test("readBody() reads a body of no bytes, and none at all", async () => {
+Deno.test("readBody() reads an empty body, and a request without one", async () => {
   equal((await readBody(post(""))).length, 0);
   equal((await readBody(post(null))).length, 0);
   equal((await readBody(post(inParts([])))).length, 0);
 });
 
-Deno.test("readBody() keeps every byte, a byte order mark and NUL included", async () => {
+Deno.test("readBody() keeps each byte, including a byte order mark and NUL", async () => {
   const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0, 0xff, 10, 13);
   deepEqual(await readBody(post(bytes)), bytes);
 });
 
-Deno.test("readBody() takes 512 KiB by default, and not one byte more", async () => {
+Deno.test("readBody() accepts 512 KiB, and not one byte more", async () => {
   equal(MAX_BODY_BYTES, 512 * 1024);
   equal((await readBody(post(new Uint8Array(MAX_BODY_BYTES)))).length, MAX_BODY_BYTES);
   await rejects(readBody(post(new Uint8Array(MAX_BODY_BYTES + 1))), TOO_LARGE);
@@ -66,7 +66,7 @@ for (const announced of [true, false]) {
     equal(textOf(await readBody(make("1234"), 4)), "1234");
   });
 
-  Deno.test(`readBody() refuses one byte over the limit ${how} Content-Length`, async () => {
+  Deno.test(`readBody() rejects one byte over the limit ${how} Content-Length`, async () => {
     await rejects(readBody(make("12345"), 4), {
       ...TOO_LARGE,
       message: "Cannot read body: it exceeds 4 bytes. Send fewer events in a request",
@@ -74,18 +74,18 @@ for (const announced of [true, false]) {
   });
 }
 
-Deno.test("readBody() believes no Content-Length that is too small", async () => {
+Deno.test("readBody() does not trust a Content-Length that is too small", async () => {
   await rejects(readBody(post("12345", { "Content-Length": "1" }), 4), TOO_LARGE);
 });
 
-Deno.test("readBody() refuses an announced length over the limit before it reads", async () => {
+Deno.test("readBody() rejects an announced length over the limit before it reads", async () => {
   let pulls = 0;
   const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
   await rejects(readBody(post(body, { "Content-Length": "5" }), 4), TOO_LARGE);
   equal(pulls, 0);
 });
 
-Deno.test("readBody() stops an upload that goes over the limit", async () => {
+Deno.test("readBody() cancels an upload that exceeds the limit", async () => {
   let pulls = 0;
   const { promise, resolve } = Promise.withResolvers<void>();
   const body = new ReadableStream({
@@ -106,8 +106,8 @@ Deno.test("readBody() reads many small parts as one, in order", async () => {
   equal(textOf(await readBody(post(inParts(parts)))), text);
 });
 
-Deno.test("readBody() keeps no part, which may be a byte of a much larger buffer", async () => {
-  // A part that was kept would change with the buffer that all parts are of.
+Deno.test("readBody() copies parts, which may be views of much larger buffers", async () => {
+  // A part that is not copied changes with the buffer that all parts share.
   const buffer = new Uint8Array(1);
   const parts = function* () {
     for (const byte of utf8("12345")) {
@@ -118,13 +118,13 @@ Deno.test("readBody() keeps no part, which may be a byte of a much larger buffer
   equal(textOf(await readBody(post(inParts(parts())))), "12345");
 });
 
-Deno.test("readBody() passes over parts of no bytes", async () => {
+Deno.test("readBody() ignores empty parts", async () => {
   const parts = ["", "1", "", "2", ""].map(utf8);
   equal(textOf(await readBody(post(inParts(parts)))), "12");
 });
 
 for (const coding of ["gzip", "GZIP", "br", "deflate", "identity, gzip", "unknown"]) {
-  Deno.test(`readBody() refuses Content-Encoding ${coding}`, async () => {
+  Deno.test(`readBody() rejects Content-Encoding ${coding}`, async () => {
     await rejects(readBody(post("1", { "Content-Encoding": coding })), {
       name: "RunnelError",
       type: "unsupported-media-type",
@@ -132,17 +132,17 @@ for (const coding of ["gzip", "GZIP", "br", "deflate", "identity, gzip", "unknow
   });
 }
 
-Deno.test("readBody() takes a body whose encoding is none", async () => {
+Deno.test("readBody() accepts the encoding identity", async () => {
   equal(textOf(await readBody(post("1", { "Content-Encoding": "Identity" }))), "1");
 });
 
 for (const [when, parts] of [["at once", []], ["mid-way", [utf8("123")]]] as const) {
-  Deno.test(`readBody() calls a body that breaks off ${when} malformed`, async () => {
+  Deno.test(`readBody() rejects a body that ends early, ${when}, as malformed`, async () => {
     const cause = new Error("connection reset");
     await rejects(readBody(post(inParts(breakOff(parts, cause)))), {
       name: "RunnelError",
       type: "malformed-request",
-      message: "Cannot read body: it broke off",
+      message: "Cannot read body: it ended early. Send it again",
       cause,
     });
   });

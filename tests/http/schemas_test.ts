@@ -118,12 +118,12 @@ const rules: Rule[] = [
 
 for (const { name, schema, good, bad } of rules) {
   for (const value of good) {
-    Deno.test(`${name} takes ${show(value)}`, () => {
+    Deno.test(`${name} accepts ${show(value)}`, () => {
       equal(schema.safeParse(value).success, true);
     });
   }
   for (const value of bad) {
-    Deno.test(`${name} refuses ${show(value)}`, () => {
+    Deno.test(`${name} rejects ${show(value)}`, () => {
       equal(schema.safeParse(value).success, false);
     });
   }
@@ -134,7 +134,7 @@ function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 20)}… of ${text.length} characters` : text;
 }
 
-Deno.test("eventSchema gives a payload back as it is, not a copy", () => {
+Deno.test("eventSchema returns the payload itself, not a copy", () => {
   const payload = JSON.parse('{"__proto__":[1],"a":{"b":null}}');
   const event = { pipeline: "p_a", channel: "c", payload };
   const parsed = eventSchema.parse(event);
@@ -142,7 +142,7 @@ Deno.test("eventSchema gives a payload back as it is, not a copy", () => {
   deepEqual(Object.keys(parsed), ["pipeline", "channel", "payload"]);
 });
 
-Deno.test("subscriptionQuery() takes as much history as there is", () => {
+Deno.test("subscriptionQuery() accepts as much history as is kept", () => {
   for (
     const [history, text, taken] of [[100, "100", true], [7, "8", false], [7, "7", true]] as const
   ) {

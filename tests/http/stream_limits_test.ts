@@ -29,7 +29,7 @@ const limits: [
 ];
 
 for (const [setting, refused, [status, type]] of limits) {
-  Deno.test(`${setting} refuses one more with ${status}, until another leaves`, async () => {
+  Deno.test(`${setting} rejects one more with ${status}, until another stream ends`, async () => {
     await using service = await createTestService({ settings: { [setting]: "1" } });
     const first = await connect(service);
     await assertProblem(await connect(service, refused), status, type);
@@ -41,7 +41,7 @@ for (const [setting, refused, [status, type]] of limits) {
   });
 }
 
-Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS counts the address of the connection, whatever a header says", async () => {
+Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS ignores X-Forwarded-For by default", async () => {
   const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
   await using service = await createTestService({ settings });
   const first = await connect(service, { forwarded: "198.51.100.1" });
@@ -53,17 +53,17 @@ Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS counts the address of the connection, 
   await first.body!.cancel();
 });
 
-Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS counts what RUNNEL_TRUSTED_PROXIES say", async () => {
+Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS trusts the RUNNEL_TRUSTED_PROXIES", async () => {
   const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1", RUNNEL_TRUSTED_PROXIES: "1" };
   await using service = await createTestService({ settings });
   const open = (forwarded: string) => connect(service, { address: "127.0.0.1", forwarded });
   const streams = [await open("198.51.100.1"), await open("198.51.100.2")];
-  // What a client wrote itself changes nothing.
+  // An entry that the client wrote itself has no effect.
   await assertProblem(await open("198.51.100.9, 198.51.100.1"), 429, "too-many-requests");
   for (const { body } of streams) await body!.cancel();
 });
 
-Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS does not count this machine's own address", async () => {
+Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS does not count the address of this machine", async () => {
   const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
   await using service = await createTestService({ settings });
   for (const address of ["127.0.0.1", "127.0.0.1", "::1"]) {

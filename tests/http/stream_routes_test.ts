@@ -22,7 +22,7 @@ import { bearing, mint, sign, TOKEN_SETTINGS } from "../support/tokens.ts";
 
 const SSE = "http://localhost/pipelines/p_a/sse";
 
-Deno.test("GET /pipelines/:pipeline/sse answers with an event stream that nothing holds back", async () => {
+Deno.test("GET /pipelines/:pipeline/sse asks proxies not to hold the stream back", async () => {
   await using service = await createTestService();
   const response = await service.fetch(request("/pipelines/p_a/sse"));
   equal(response.status, 200);
@@ -32,7 +32,7 @@ Deno.test("GET /pipelines/:pipeline/sse answers with an event stream that nothin
   await assertIdle(service);
 });
 
-Deno.test("a stream is text for a browser's tab, with the same bytes", async () => {
+Deno.test("a stream in a browser's tab has a text type, and the same bytes", async () => {
   await using service = await createTestService();
   for (const path of ["/pipelines/p_a/sse", "/pipelines/diagnose/sse"]) {
     for (const method of ["GET", "HEAD"]) {
@@ -72,7 +72,7 @@ Deno.test("a stream ends with its token, to the millisecond, after its last even
   await assertIdle(service);
 });
 
-Deno.test("a stream ends with its token, however long the log took to let it in", async () => {
+Deno.test("a stream ends with its token, however long opening it took", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   const open = () => Promise.resolve(kv);
   await using service = await createTestService({ settings: TOKEN_SETTINGS, open });
@@ -90,7 +90,7 @@ Deno.test("a stream ends with its token, however long the log took to let it in"
   equal(await stream.event(), null);
 });
 
-Deno.test("keys that cannot be had are a 503, and for an EventSource a stream that says to come back", async () => {
+Deno.test("unavailable keys are a 503, and a stream that ends for an EventSource", async () => {
   const { publicKey, privateKey } = await generateKeyPair("ES256");
   const jwks = Response.json({ keys: [{ ...await exportJWK(publicKey), kid: "k1" }] });
   const down = Promise.resolve(new Response(null, { status: 500 }));
@@ -119,7 +119,7 @@ Deno.test("keys that cannot be had are a 503, and for an EventSource a stream th
   await assertIdle(service);
 });
 
-Deno.test("a cookie opens a stream among others, and the header counts before it", async () => {
+Deno.test("a cookie among others opens a stream, and the header takes precedence", async () => {
   await using service = await createTestService({ settings: TOKEN_SETTINGS });
   const good = await mint({ subscribe: ["p_a"] });
   const statusOf = async (headers: HeadersInit) => {
@@ -129,7 +129,7 @@ Deno.test("a cookie opens a stream among others, and the header counts before it
   };
   for (const cookie of [`runnel_token=${good}`, `a=b;runnel_token=${good}; c=d`]) {
     equal(await statusOf({ Cookie: cookie }), 200);
-    equal(await statusOf({ Cookie: cookie, ...bearing("none-of-ours") }), 401);
+    equal(await statusOf({ Cookie: cookie, ...bearing("invalid") }), 401);
   }
   equal(await statusOf({ Cookie: `runnel_token2=${good}` }), 401);
 });
@@ -143,7 +143,7 @@ const PASSING: [string, string, Refusal][] = [
 ];
 
 for (const [what, type, refuse] of PASSING) {
-  Deno.test(`${what} sends an EventSource away with a stream that ends`, async () => {
+  Deno.test(`${what} answers an EventSource with a stream that ends`, async () => {
     const { service, kv } = await createFaultyService({ RUNNEL_MAX_SUBSCRIBERS: "1" });
     await using _ = service;
     await refuse(service, kv);
@@ -160,7 +160,7 @@ for (const [what, type, refuse] of PASSING) {
     }
   });
 
-  Deno.test(`${what} answers others with 503 and Retry-After`, async () => {
+  Deno.test(`${what} answers other clients with 503 and Retry-After`, async () => {
     const { service, kv } = await createFaultyService({ RUNNEL_MAX_SUBSCRIBERS: "1" });
     await using _ = service;
     await refuse(service, kv);
@@ -171,14 +171,14 @@ for (const [what, type, refuse] of PASSING) {
   });
 }
 
-Deno.test("a lasting refusal is an error status for an EventSource, too", async () => {
+Deno.test("a permanent error is an error status for an EventSource, too", async () => {
   await using service = await createTestService();
   const headers = { Accept: "text/event-stream" };
   const response = await service.fetch(request("/pipelines/a/sse", { headers }));
   await assertProblem(response, 400, "malformed-request");
 });
 
-Deno.test("an unforeseen failure of a stream is a 500 for an EventSource, too", async () => {
+Deno.test("an unexpected error of a stream is a 500 for an EventSource, too", async () => {
   await using service = await createTestService();
   service.hub.subscribe = () => Promise.reject(new TypeError("secret"));
   const headers = { Accept: "text/event-stream" };

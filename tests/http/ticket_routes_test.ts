@@ -13,7 +13,7 @@ async function askForTicket(
   );
 }
 
-Deno.test("POST …/tickets answers with a URL, and until when it has to be used", async () => {
+Deno.test("POST …/tickets returns a URL and its expiry", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_TICKET_MS: "1500" };
   await using service = await createTestService({ settings });
   const response = await askForTicket(service, null, { "X-Forwarded-Proto": "https" });
@@ -24,7 +24,7 @@ Deno.test("POST …/tickets answers with a URL, and until when it has to be used
   ok(/^http:\/\/localhost\/pipelines\/p_a\/sse\?ticket=[\w-]{22}$/.test(url), url);
 });
 
-Deno.test("POST …/tickets believes a proxy of ours that the client came by https", async () => {
+Deno.test("POST …/tickets trusts the scheme of X-Forwarded-Proto of a trusted proxy", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_TRUSTED_PROXIES: "1" };
   await using service = await createTestService({ settings });
   for (const [said, scheme] of [["https", "https"], ["http", "http"], ["javascript", "http"]]) {
@@ -46,7 +46,7 @@ for (
     JSON.stringify({ channels: Array.from({ length: 21 }, (_, index) => `c${index}`) }),
   ]
 ) {
-  Deno.test(`POST …/tickets refuses ${body.slice(0, 40)}, but not before it knows who asks`, async () => {
+  Deno.test(`POST …/tickets rejects ${body.slice(0, 40)}, after authentication`, async () => {
     await using service = await createTestService({ settings: TOKEN_SETTINGS });
     const known = await askForTicket(service, body);
     equal(known.status, 400);

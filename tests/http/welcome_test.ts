@@ -5,14 +5,14 @@ import { utf8 } from "../support/text.ts";
 
 const text = welcomeText("https://runnel.example:8443");
 
-Deno.test("welcomeText() names the address that it was asked at, and no other", () => {
+Deno.test("welcomeText() contains the given address, and no other", () => {
   const addresses = [...text.matchAll(/https?:\/\/[^/"\s]+/g)].map(([address]) => address);
   ok(addresses.length >= 4);
   equal(new Set(addresses).size, 1);
   equal(addresses[0], "https://runnel.example:8443");
 });
 
-Deno.test("welcomeText() shows a publish that is taken, to the pipeline that it shows", () => {
+Deno.test("welcomeText() shows a valid publish to the pipeline that it watches", () => {
   const [, type] = /-H 'Content-Type: ([^']+)'/.exec(text)!;
   const [, body] = /-d '([^']+)'/.exec(text)!;
   const { pipeline, events } = readPublishRequest({ contentType: type!, body: utf8(body!) });
@@ -21,7 +21,7 @@ Deno.test("welcomeText() shows a publish that is taken, to the pipeline that it 
   ok(text.includes(`addEventListener("${events[0]!.channel}"`));
 });
 
-Deno.test("welcomeText() fits a terminal: lines of 100 characters at most, one break at its end", () => {
+Deno.test("welcomeText() has lines of 100 characters at most, and one break at its end", () => {
   ok(text.split("\n").every((line) => line.length <= 100));
   ok(text.endsWith("\n") && !text.endsWith("\n\n"));
 });
