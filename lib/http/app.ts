@@ -20,6 +20,7 @@ import {
 import { createRoutes } from "./openapi.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { problem } from "./problem.ts";
+import { ProxyProbes } from "./proxy_probes.ts";
 import { publishRoutes } from "./publish_routes.ts";
 import { streamRoutes } from "./stream_routes.ts";
 import { ticketRoutes } from "./ticket_routes.ts";
@@ -34,10 +35,16 @@ const OUTAGES: readonly RunnelErrorType[] = [
   "keys-unavailable",
 ];
 
+/** The HTTP surface of a service. */
+export interface App {
+  /** Answers a request. */
+  fetch: (request: Request, info?: RequestInfo) => Promise<Response>;
+  /** The proxy probes in progress. They end when the hub drains. */
+  probes: ProxyProbes;
+}
+
 /** Creates the handler of all requests. */
-export function createApp(
-  options: AppOptions,
-): (request: Request, info?: RequestInfo) => Promise<Response> {
+export function createApp(options: AppOptions): App {
   const { hub, access, config, runtime } = options;
   const app = new OpenAPIHono<AppEnv>();
   const routes = createRoutes(config.history);
@@ -87,9 +94,10 @@ export function createApp(
   }));
 
   const authenticate = createAuthenticator(options);
+  const probes = new ProxyProbes(runtime, hub.draining);
   const routeOptions = { ...options, routes, authenticate, reportOutage };
   // Before the streams, whose path also matches that of the probe.
-  app.route("/", pageRoutes(routeOptions));
+  app.route("/", pageRoutes({ routes, probes }));
   app.route("/", streamRoutes(routeOptions));
   app.route("/", ticketRoutes(routeOptions));
   app.route("/", publishRoutes(routeOptions));
@@ -108,6 +116,9 @@ export function createApp(
     info: { title: "Runnel", version: manifest.version },
   });
 
-  return async (request, info) =>
-    await app.fetch(request, { completed: info?.completed, remoteAddr: info?.remoteAddr });
+  return {
+    fetch: async (request, info) =>
+      await app.fetch(request, { completed: info?.completed, remoteAddr: info?.remoteAddr }),
+    probes,
+  };
 }

@@ -4,5 +4,6 @@
  * @module
  */
 
-export { createApp } from "./app.ts";
+export { type App, createApp } from "./app.ts";
 export type { RequestInfo } from "./context.ts";
+export type { ProbeRequest, ProxyProbes } from "./proxy_probes.ts";

@@ -10,6 +10,7 @@ import { type AppEnv, notFound, parseOrThrow, type RouteOptions } from "./contex
 import { welcomeText } from "./welcome.ts";
 import { readPageFile } from "./page_files.ts";
 import { problem } from "./problem.ts";
+import type { ProxyProbes } from "./proxy_probes.ts";
 import { pipelineParams, probeQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
@@ -34,7 +35,9 @@ const headers = secureHeaders({
 });
 
 /** Creates the routes of the pages. */
-export function pageRoutes({ hub, routes }: RouteOptions): Hono<AppEnv> {
+export function pageRoutes(
+  { routes, probes }: Pick<RouteOptions, "routes"> & { probes: ProxyProbes },
+): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) {
     app.use(path, headers);
@@ -54,7 +57,7 @@ export function pageRoutes({ hub, routes }: RouteOptions): Hono<AppEnv> {
     const { every, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
     const headers = new Headers(streamHeaders(c));
     if (ask === "0") headers.delete("X-Accel-Buffering");
-    const stream = c.req.method === "HEAD" ? null : hub.probe({
+    const stream = c.req.method === "HEAD" ? null : probes.open({
       everyMs: Number(every ?? PROBE_EVERY_MS),
       bytes: Number(bytes ?? 0),
       completed: c.env.completed,

@@ -11,7 +11,6 @@ import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts"
 import { KeepAlive } from "../stream/mod.ts";
 import { InFlightPublishes } from "./in_flight.ts";
 import { LivePipelines, type LivePipelinesOptions } from "./pipelines.ts";
-import { type ProbeRequest, Probes } from "./proxy_probe.ts";
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
@@ -60,9 +59,8 @@ export class Hub {
   readonly #histories: HistoryReader;
   readonly #keepAlive: KeepAlive;
   readonly #subscriberQuota: SubscriberQuota;
-  readonly #probes: Probes;
   readonly #publishes = new InFlightPublishes();
-  #draining = false;
+  readonly #draining = new AbortController();
   #ping: Promise<void> | null = null;
 
   /**
@@ -76,7 +74,6 @@ export class Hub {
     this.#histories = new HistoryReader(options.log);
     this.#keepAlive = new KeepAlive(options.runtime, options.keepAliveMs);
     this.#subscriberQuota = new SubscriberQuota(options);
-    this.#probes = new Probes(options.runtime);
   }
 
   /** How often tails had to be repaired, by how that was learned. */
@@ -94,7 +91,6 @@ export class Hub {
     pipelines: number;
     subscribers: number;
     places: number;
-    probes: number;
     publishing: number;
     tailBytes: number;
   } {
@@ -102,10 +98,17 @@ export class Hub {
       pipelines: this.#live.size,
       subscribers: this.#keepAlive.size,
       places: this.#subscriberQuota.inUse,
-      probes: this.#probes.size,
       publishing: this.#publishes.size,
       tailBytes: this.#live.tailBytes,
     };
+  }
+
+  /**
+   * Signal that is aborted when the drain begins. Its reason is the error with
+   * which new work is refused from then on.
+   */
+  get draining(): AbortSignal {
+    return this.#draining.signal;
   }
 
   /**
@@ -119,16 +122,11 @@ export class Hub {
    *   isolate is about to end.
    */
   async publish(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
-    this.#refuseWhileDraining();
+    this.draining.throwIfAborted();
     const receipt = await this.#publishes.add(this.#options.log.append(pipeline, events, key));
     const { epoch, first, count } = receipt;
     this.#live.expect(pipeline, { epoch, sequence: first + count - 1 });
     return receipt;
-  }
-
-  #refuseWhileDraining(): void {
-    if (!this.#draining) return;
-    throw new RunnelError("draining", "Cannot take this: the instance is about to end. Try again");
   }
 
   /**
@@ -140,7 +138,7 @@ export class Hub {
    * @throws {RunnelError} `draining`, `overloaded` or `too-many-requests`: all pass.
    */
   checkRoom(pipeline: string, address: string | null): void {
-    this.#refuseWhileDraining();
+    this.draining.throwIfAborted();
     using _place = this.#subscriberQuota.acquire(pipeline, address);
     this.#live.checkRoom(pipeline);
   }
@@ -166,7 +164,7 @@ export class Hub {
     const leavePlace = () => place?.[Symbol.dispose]();
     let timer: Disposable | null = null;
     try {
-      this.#refuseWhileDraining();
+      this.draining.throwIfAborted();
       place = this.#subscriberQuota.acquire(pipeline, subscription.address ?? null);
       completed?.then(leavePlace, leavePlace);
       const live = this.#live.open(pipeline);
@@ -189,25 +187,13 @@ export class Hub {
       if (endsAt < agedAt) timer = clock.after(endsAt - clock.now(), () => subscriber.end());
       signal?.addEventListener("abort", () => subscriber.end());
       // It began to drain, or its session was taken over, while the log was read.
-      if (this.#draining || signal?.aborted) subscriber.end();
+      if (this.draining.aborted || signal?.aborted) subscriber.end();
       return subscriber.body;
     } catch (error) {
       leavePlace();
       onGone?.();
       throw error;
     }
-  }
-
-  /**
-   * Begins a probe of the way to a client, as {@linkcode Probes.open} does.
-   *
-   * @param request What it is asked for.
-   * @returns The event stream. Cancelling it ends the probe.
-   * @throws {RunnelError} `draining` or `overloaded`: both pass.
-   */
-  probe(request: ProbeRequest): ReadableStream<Uint8Array> {
-    this.#refuseWhileDraining();
-    return this.#probes.open(request);
   }
 
   /**
@@ -229,7 +215,7 @@ export class Hub {
    * @throws {RunnelError} `log-unavailable` if the log does not answer; `draining`.
    */
   async clear(pipeline: string): Promise<void> {
-    this.#refuseWhileDraining();
+    this.draining.throwIfAborted();
     const head = await this.#options.log.clear(pipeline);
     if (head) this.#live.clear(pipeline, head);
   }
@@ -241,7 +227,7 @@ export class Hub {
    * @throws {RunnelError} `draining` or `log-unavailable`.
    */
   async ready(ms: number): Promise<void> {
-    this.#refuseWhileDraining();
+    this.draining.throwIfAborted();
     // Whoever asks meanwhile is answered with it: a ping is a write.
     this.#ping ??= this.#options.log.ping(ms).finally(() => this.#ping = null);
     await this.#ping;
@@ -259,8 +245,9 @@ export class Hub {
     ms: number,
     others?: () => Promise<unknown>,
   ): Promise<void> {
-    this.#draining = true;
-    this.#probes.end();
+    this.#draining.abort(
+      new RunnelError("draining", "Cannot take this: the instance is about to end. Try again"),
+    );
     await this.#publishes.end(this.#options.runtime.clock, ms);
     if (others) {
       await others();

@@ -5,5 +5,4 @@
  */
 
 export { Hub, type Subscription } from "./hub.ts";
-export type { ProbeRequest } from "./proxy_probe.ts";
 export type { RepairCause } from "./tail.ts";

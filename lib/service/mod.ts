@@ -17,8 +17,8 @@ export type {
   SettingTable,
   Values,
 } from "../config/mod.ts";
-export type { RequestInfo } from "../http/mod.ts";
-export type { Hub, ProbeRequest, RepairCause, Subscription } from "../hub/mod.ts";
+export type { App, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
+export type { Hub, RepairCause, Subscription } from "../hub/mod.ts";
 export type { Kv, KvStorage, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,

@@ -7,7 +7,7 @@
 import { Access, Tickets } from "../access/mod.ts";
 import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
-import { createApp, type RequestInfo } from "../http/mod.ts";
+import { type App, createApp } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
 import { type Kv, KvConnection, type WatchKv } from "../kv/mod.ts";
 import { EventLog, type Log } from "../log/mod.ts";
@@ -52,9 +52,7 @@ export interface ServiceParts extends Omit<LogOptions, "open" | "remote"> {
 export interface ServiceOptions extends LogOptions, ServiceParts {}
 
 /** A service that runs. */
-export interface Service {
-  /** Answers a request. */
-  fetch: (request: Request, info?: RequestInfo) => Promise<Response>;
+export interface Service extends App {
   /** The pipelines. */
   hub: Hub;
   /** The log. */
@@ -178,7 +176,7 @@ export function createServiceOn(log: Log, {
   const { allowOrigins } = config;
   const access = new Access({ config: config.access, allowOrigins, runtime, tickets });
   return {
-    fetch: createApp({ hub, access, tickets, config, runtime }),
+    ...createApp({ hub, access, tickets, config, runtime }),
     hub,
     log,
     tickets,

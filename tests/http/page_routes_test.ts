@@ -12,7 +12,7 @@ Deno.test("GET /pipelines/diagnose/sse sends a probe with the headers of a strea
   const stream = new StreamReader(response);
   await stream.event();
   service.clock.advance(49);
-  equal(service.hub.stats.probes, 1);
+  equal(service.probes.size, 1);
   service.clock.advance(1);
   const { line, sent, fill } = JSON.parse((await stream.event())!.data);
   deepEqual([line, sent, fill.length], [2, 50, 1000]);

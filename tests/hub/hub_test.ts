@@ -99,7 +99,7 @@ Deno.test("Hub.drain() refuses new work, and is not ready while the process answ
   await rejects(hub.publish("p_a", [event(1)]), TYPE("draining"));
   await rejects(hub.subscribe("p_a"), TYPE("draining"));
   await rejects(hub.clear("p_a"), TYPE("draining"));
-  throws(() => hub.probe({ everyMs: 100, bytes: 0 }), TYPE("draining"));
+  throws(() => service.probes.open({ everyMs: 100, bytes: 0 }), TYPE("draining"));
   await rejects(hub.ready(1000), TYPE("draining"));
   deepEqual(kv.calls, calls);
   equal((await service.fetch(new Request("http://localhost/healthz"))).status, 200);
@@ -160,7 +160,7 @@ Deno.test("Hub.drain() ends probes at once, before publishes under way", async (
   kv.script("commit", held.fault);
   const publishing = hub.publish("p_a", [event(1)]);
   await held.met;
-  const probe = new StreamReader(hub.probe({ everyMs: 100, bytes: 0 }));
+  const probe = new StreamReader(service.probes.open({ everyMs: 100, bytes: 0 }));
   const draining = hub.drain(2500);
   equal((await probe.events(2)).length, 1);
   held.release();

@@ -12,7 +12,7 @@ import type { TestService } from "./test_service.ts";
 const MAX_TURNS = 100;
 
 /** Asserts that nobody and nothing is registered: no stream, no publish, no timer. */
-export async function assertIdle({ hub, log, clock }: TestService): Promise<void> {
+export async function assertIdle({ hub, log, probes, clock }: TestService): Promise<void> {
   await settled();
   // A call to the store that is under way has its deadline; what is left behind stays.
   for (let turns = 0; turns < MAX_TURNS && clock.liveTimers > 0; turns++) await settled();
@@ -20,10 +20,10 @@ export async function assertIdle({ hub, log, clock }: TestService): Promise<void
     pipelines: 0,
     subscribers: 0,
     places: 0,
-    probes: 0,
     publishing: 0,
     tailBytes: 0,
   });
+  equal(probes.size, 0);
   deepEqual(log.pending, { waitingBytes: 0, sweeps: 0 });
   equal(clock.liveTimers, 0);
 }

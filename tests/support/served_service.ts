@@ -36,8 +36,8 @@ export class ServedService implements AsyncDisposable {
   }
 
   /** What is held in it. */
-  get stats(): Service["hub"]["stats"] {
-    return this.#service.hub.stats;
+  get stats(): Service["hub"]["stats"] & { probes: number } {
+    return { ...this.#service.hub.stats, probes: this.#service.probes.size };
   }
 
   /** Publishes one event with a JSON payload and returns its ID. */

@@ -1,6 +1,6 @@
 /**
- * Streams that are sent on a known schedule, for the page that tells whether
- * something on the way holds events back.
+ * Proxy probes: streams on a known schedule, by which the diagnose page tells
+ * whether something between service and client holds events back.
  *
  * @module
  */
@@ -8,73 +8,71 @@
 import { Quota, RunnelError, type Runtime } from "../base/mod.ts";
 import { encodeEvent } from "../protocol/mod.ts";
 
-/** How many lines a probe sends. */
+/** Number of lines that a probe sends. */
 export const PROBE_LINES = 10;
 
-/** How many probes an isolate answers at once: each is short, and nobody needs two or three. */
+/** Maximum number of concurrent probes of an isolate: each is short, and nobody needs two or three. */
 const MAX_PROBES = 64;
 
 /** The one owner of all probes. */
 const ALL = "";
 
-/** What a probe is asked for. */
+/** Options for {@linkcode ProxyProbes.open}. */
 export interface ProbeRequest {
-  /** The time between two lines, in milliseconds. */
+  /** Interval between two lines, in milliseconds. */
   everyMs: number;
-  /** How many bytes each line is filled up with. */
+  /** Size of the filling of each line, in bytes. */
   bytes: number;
-  /** Settles when its connection is over, as of {@linkcode Subscription}. */
+  /** Settles when the connection closes, which may be long after the probe ended. */
   completed?: Promise<unknown> | undefined;
 }
 
-/** The probes that are being answered. */
-export class Probes {
+/** The proxy probes of an isolate. */
+export class ProxyProbes {
   readonly #runtime: Pick<Runtime, "clock">;
+  readonly #draining: AbortSignal;
   readonly #quota = new Quota(MAX_PROBES);
   readonly #ends = new Set<() => void>();
 
   /**
-   * Makes a place for probes.
+   * Creates the probes of an isolate.
    *
    * @param runtime Clock used for the schedule.
+   * @param draining Signal that ends all probes when it is aborted; new ones
+   *   are refused with its reason from then on.
    */
-  constructor(runtime: Pick<Runtime, "clock">) {
+  constructor(runtime: Pick<Runtime, "clock">, draining: AbortSignal) {
     this.#runtime = runtime;
+    this.#draining = draining;
+    draining.addEventListener("abort", () => this.#endAll());
   }
 
-  /** How many have a place. */
+  /** Number of places in use. */
   get size(): number {
     return this.#quota.inUse(ALL);
   }
 
   /**
-   * Begins a probe: the first line at once, then one after the other, then the end.
+   * Starts a probe, whose first line is sent at once and which ends with its
+   * last one.
    *
-   * @param request What it is asked for.
+   * @param request The schedule and the size of the lines.
    * @returns The event stream. Cancelling it ends the probe.
-   * @throws {RunnelError} `overloaded` if there are too many.
-   *
-   * @example
-   * ```ts
-   * import { match } from "node:assert/strict";
-   * import { systemRuntime } from "../base/mod.ts";
-   *
-   * const stream = new Probes(systemRuntime).open({ everyMs: 1, bytes: 0 });
-   * match(await new Response(stream).text(), /^event: runnel\.probe\ndata: \{"line":1,"of":10,/);
-   * ```
+   * @throws {RunnelError} `draining`, or `overloaded` if there are too many.
    */
   open({ everyMs, bytes, completed }: ProbeRequest): ReadableStream<Uint8Array> {
+    this.#draining.throwIfAborted();
     const place = this.#quota.acquire(ALL);
     if (!place) {
       throw new RunnelError("overloaded", "Cannot probe: too many do so. Try again");
     }
     const leavePlace = () => place[Symbol.dispose]();
     completed?.then(leavePlace, leavePlace);
-    // Another one for each line: what is alike would vanish where it is compressed.
+    // A different one for each line: equal ones would vanish in compression.
     const fill = () => btoa(String.fromCharCode(...randomBytes(Math.floor(bytes * 3 / 4))));
     let line = 0;
     let timer: Disposable;
-    const leave = () => {
+    const dispose = () => {
       timer[Symbol.dispose]();
       this.#ends.delete(end);
       if (!completed) leavePlace();
@@ -90,19 +88,18 @@ export class Probes {
           if (line === PROBE_LINES) end();
         };
         end = () => {
-          leave();
+          dispose();
           controller.close();
         };
         this.#ends.add(end);
         timer = this.#runtime.clock.every(everyMs, send);
         send();
       },
-      cancel: leave,
+      cancel: dispose,
     });
   }
 
-  /** Ends all, wherever they are. */
-  end(): void {
+  #endAll(): void {
     for (const end of this.#ends) end();
   }
 }

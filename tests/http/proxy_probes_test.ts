@@ -1,11 +1,13 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
-import { PROBE_LINES, Probes } from "../../lib/hub/proxy_probe.ts";
+import { RunnelError } from "../../lib/base/errors.ts";
+import { PROBE_LINES, ProxyProbes } from "../../lib/http/proxy_probes.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 import { StreamReader } from "../support/stream_reader.ts";
 
-function createProbes(): { clock: FakeClock; probes: Probes } {
+function createProbes() {
   const clock = new FakeClock();
-  return { clock, probes: new Probes({ clock }) };
+  const drain = new AbortController();
+  return { clock, drain, probes: new ProxyProbes({ clock }, drain.signal) };
 }
 
 /** What a probe says next. */
@@ -14,7 +16,7 @@ async function line(stream: StreamReader): Promise<{ type: string; data: unknown
   return event && { type: event.type, data: JSON.parse(event.data) };
 }
 
-Deno.test("Probes.open() sends a line at once and one after each time, and then ends", async () => {
+Deno.test("ProxyProbes.open() sends a line at once and one after each time, and then ends", async () => {
   const { clock, probes } = createProbes();
   const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
   for (let i = 1; i <= PROBE_LINES; i++) {
@@ -28,7 +30,7 @@ Deno.test("Probes.open() sends a line at once and one after each time, and then 
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("Probes.open() says when a line was really sent, on a machine that is late", async () => {
+Deno.test("ProxyProbes.open() says when a line was really sent, on a machine that is late", async () => {
   const { clock, probes } = createProbes();
   const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
   await stream.event();
@@ -39,7 +41,7 @@ Deno.test("Probes.open() says when a line was really sent, on a machine that is 
   await stream.cancel();
 });
 
-Deno.test("Probes.open() fills each line up with what does not compress", async () => {
+Deno.test("ProxyProbes.open() fills each line up with what does not compress", async () => {
   const { clock, probes } = createProbes();
   const body = new Response(probes.open({ everyMs: 1, bytes: 16_384 })).text();
   clock.advance(100);
@@ -53,7 +55,7 @@ Deno.test("Probes.open() fills each line up with what does not compress", async 
   equal(compressed.length > 0.7 * PROBE_LINES * 16_384, true, String(compressed.length));
 });
 
-Deno.test("Probes.open() forgets a client that leaves", async () => {
+Deno.test("ProxyProbes.open() forgets a client that leaves", async () => {
   const { clock, probes } = createProbes();
   const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
   await stream.event();
@@ -61,7 +63,7 @@ Deno.test("Probes.open() forgets a client that leaves", async () => {
   deepEqual([probes.size, clock.liveTimers], [0, 0]);
 });
 
-Deno.test("Probes.open() refuses more than 64, those whose connection lingers included", async () => {
+Deno.test("ProxyProbes.open() refuses more than 64, those whose connection lingers included", async () => {
   const { clock, probes } = createProbes();
   const { promise: completed, resolve } = Promise.withResolvers<void>();
   for (let i = 0; i < 64; i++) probes.open({ everyMs: 1, bytes: 0, completed });
@@ -75,10 +77,11 @@ Deno.test("Probes.open() refuses more than 64, those whose connection lingers in
   await probes.open({ everyMs: 1, bytes: 0 }).cancel();
 });
 
-Deno.test("Probes.end() ends all streams", async () => {
-  const { clock, probes } = createProbes();
+Deno.test("ProxyProbes end at once when the service drains, and new ones are refused", async () => {
+  const { clock, drain, probes } = createProbes();
   const streams = [1, 2].map(() => new StreamReader(probes.open({ everyMs: 100, bytes: 0 })));
-  probes.end();
+  drain.abort(new RunnelError("draining", "Try again"));
   for (const stream of streams) equal((await stream.events(2)).length, 1);
+  throws(() => probes.open({ everyMs: 100, bytes: 0 }), { type: "draining" });
   deepEqual([probes.size, clock.liveTimers], [0, 0]);
 });
