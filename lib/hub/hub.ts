@@ -10,7 +10,7 @@ import { type History, HistoryReader, type Receipt } from "../log/mod.ts";
 import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
 import { KeepAlive } from "../stream/mod.ts";
 import { InFlightPublishes } from "./in_flight.ts";
-import { LivePipelines, type LivePipelinesOptions } from "./pipelines.ts";
+import { PipelineRegistry, type PipelineRegistryOptions } from "./pipeline_registry.ts";
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
@@ -18,7 +18,7 @@ import type { RepairCause } from "./tail.ts";
 const CATCH_UP_MS = 300;
 
 /** What a {@linkcode Hub} works with. */
-export interface HubOptions extends LivePipelinesOptions, SubscriberLimits {
+export interface HubOptions extends PipelineRegistryOptions, SubscriberLimits {
   /** The time between two keep-alives of a stream, in milliseconds. */
   keepAliveMs: number;
   /** The least reconnection time that subscribers are told, in milliseconds. */
@@ -55,7 +55,7 @@ export interface Subscription {
 /** An isolate's publishers and subscribers. */
 export class Hub {
   readonly #options: HubOptions;
-  readonly #live: LivePipelines;
+  readonly #pipelines: PipelineRegistry;
   readonly #histories: HistoryReader;
   readonly #keepAlive: KeepAlive;
   readonly #subscriberQuota: SubscriberQuota;
@@ -70,7 +70,7 @@ export class Hub {
    */
   constructor(options: HubOptions) {
     this.#options = options;
-    this.#live = new LivePipelines(options);
+    this.#pipelines = new PipelineRegistry(options);
     this.#histories = new HistoryReader(options.log);
     this.#keepAlive = new KeepAlive(options.runtime, options.keepAliveMs);
     this.#subscriberQuota = new SubscriberQuota(options);
@@ -78,12 +78,12 @@ export class Hub {
 
   /** How often tails had to be repaired, by how that was learned. */
   get repairs(): Record<RepairCause, number> {
-    return this.#live.repairs;
+    return this.#pipelines.repairs;
   }
 
   /** How many events each live pipeline was behind the log when that was last compared. */
   get behind(): Map<string, number> {
-    return this.#live.behind;
+    return this.#pipelines.behind;
   }
 
   /** What is held here now. */
@@ -95,11 +95,11 @@ export class Hub {
     tailBytes: number;
   } {
     return {
-      pipelines: this.#live.size,
+      pipelines: this.#pipelines.size,
       subscribers: this.#keepAlive.size,
       places: this.#subscriberQuota.inUse,
       publishing: this.#publishes.size,
-      tailBytes: this.#live.tailBytes,
+      tailBytes: this.#pipelines.tailBytes,
     };
   }
 
@@ -112,7 +112,7 @@ export class Hub {
   }
 
   /**
-   * Publishes the events of one request, all or none.
+   * InFlightPublishes the events of one request, all or none.
    *
    * @param pipeline Where to.
    * @param events The events, in order.
@@ -125,7 +125,7 @@ export class Hub {
     this.draining.throwIfAborted();
     const receipt = await this.#publishes.add(this.#options.log.append(pipeline, events, key));
     const { epoch, first, count } = receipt;
-    this.#live.expect(pipeline, { epoch, sequence: first + count - 1 });
+    this.#pipelines.get(pipeline)?.awaitBroadcast({ epoch, sequence: first + count - 1 });
     return receipt;
   }
 
@@ -140,7 +140,7 @@ export class Hub {
   checkRoom(pipeline: string, address: string | null): void {
     this.draining.throwIfAborted();
     using _place = this.#subscriberQuota.acquire(pipeline, address);
-    this.#live.checkRoom(pipeline);
+    this.#pipelines.assertCapacity(pipeline);
   }
 
   /**
@@ -167,8 +167,8 @@ export class Hub {
       this.draining.throwIfAborted();
       place = this.#subscriberQuota.acquire(pipeline, subscription.address ?? null);
       completed?.then(leavePlace, leavePlace);
-      const live = this.#live.open(pipeline);
-      if (seen) live.tail.expect(seen);
+      const live = this.#pipelines.getOrCreate(pipeline);
+      if (seen) live.awaitBroadcast(seen);
       const subscriber = await live.subscribe({
         lastEventId: subscription.lastEventId,
         history: Math.min(subscription.history ?? history, history),
@@ -217,7 +217,7 @@ export class Hub {
   async clear(pipeline: string): Promise<void> {
     this.draining.throwIfAborted();
     const head = await this.#options.log.clear(pipeline);
-    if (head) this.#live.clear(pipeline, head);
+    if (head) this.#pipelines.get(pipeline)?.clearBelow(head);
   }
 
   /**
@@ -251,8 +251,8 @@ export class Hub {
     await this.#publishes.end(this.#options.runtime.clock, ms);
     if (others) {
       await others();
-      await this.#live.catchUp(CATCH_UP_MS);
+      await this.#pipelines.catchUp(CATCH_UP_MS);
     }
-    await this.#live.close();
+    await this.#pipelines.close();
   }
 }

@@ -1,11 +1,12 @@
 /**
- * One pipeline that has subscribers here: lets them in where they left off, and
- * wakes them when its tail has more.
+ * One pipeline that has subscribers in this isolate: starts each of them where
+ * it left off, and wakes them when there are more events.
  *
  * @module
  */
 
-import { parseEventId } from "../protocol/mod.ts";
+import type { Change } from "../log/mod.ts";
+import { parseEventId, type Position } from "../protocol/mod.ts";
 import {
   type EncodedPage,
   type EventRun,
@@ -13,118 +14,180 @@ import {
   type SubscriberOptions,
   type SubscriberSource,
 } from "../stream/mod.ts";
-import { Tail, type TailOptions } from "./tail.ts";
+import type { HeadSource, ObservedHead, Sync } from "../sync/mod.ts";
+import { type RepairCause, Tail, type TailOptions } from "./tail.ts";
 
-/** What a {@linkcode Pipeline} works with. */
+/** Options for {@linkcode Pipeline}. */
 export interface PipelineOptions extends Omit<TailOptions, "onChange"> {
-  /** Hears that its last subscriber is gone, and none is on its way in. */
-  onUnused: () => void;
+  /** Source of commits, clears and heads. */
+  sync: Pick<Sync, "follow">;
+  /** Called once, when no subscriber is left and none is pending. */
+  onIdle: () => void;
 }
 
-/** How a subscriber comes to a pipeline. */
-export interface Arrival extends Omit<SubscriberOptions, "source" | "resume" | "runtime"> {
-  /** The last event ID that it brings, in whatever form. */
+/** Options for {@linkcode Pipeline.subscribe}. */
+export interface SubscribeOptions extends Omit<SubscriberOptions, "source" | "resume" | "runtime"> {
+  /** The subscriber's last event ID, unchecked. */
   lastEventId: string | undefined;
 }
 
 /** A pipeline that is live in this isolate. */
 export class Pipeline implements SubscriberSource, Disposable {
-  /** Its newest events. The log is read when the first subscriber comes. */
-  readonly tail: Tail;
   readonly #id: string;
   readonly #options: PipelineOptions;
+  readonly #tail: Tail;
+  readonly #following: Disposable;
   readonly #subscribers = new Set<Subscriber>();
-  /** Subscribers that are on their way in. */
-  #arriving = 0;
+  /** Number of subscribers that wait for the log before their streams start. */
+  #pending = 0;
 
-  /**
-   * Makes a pipeline without subscribers.
-   *
-   * @param id The pipeline's ID.
-   * @param options What it works with.
-   */
   constructor(id: string, options: PipelineOptions) {
     this.#id = id;
     this.#options = options;
-    this.tail = new Tail(id, { ...options, onChange: () => this.#wake() });
+    this.#tail = new Tail(id, { ...options, onChange: () => this.#wakeSubscribers() });
+    // Before the log is read, so that nothing falls in between: that happens
+    // when the first subscriber comes.
+    this.#following = options.sync.follow(id, {
+      onChange: (change) => this.#receive(change),
+      onHead: (head, source) => this.#reconcileWith(head, source),
+    });
   }
 
-  /** The subscribers. */
-  get subscribers(): ReadonlySet<Subscriber> {
-    return this.#subscribers;
-  }
-
-  /** The newest events: there once the first subscriber is. */
+  /** The newest events: defined once the first subscriber's stream has started. */
   get newest(): EventRun {
-    return this.tail.events!;
+    return this.#tail.events!;
+  }
+
+  /** Memory taken by the newest events, in bytes. */
+  get bytes(): number {
+    return this.#tail.bytes;
+  }
+
+  /** Number of events that the pipeline was behind its log when that was last compared. */
+  get behind(): number {
+    return this.#tail.behind;
+  }
+
+  /** Number of repairs, by the signal that caused them. */
+  get repairs(): Readonly<Record<RepairCause, number>> {
+    return this.#tail.repairs;
   }
 
   /**
    * Adds a subscriber.
    *
-   * @param arrival How it comes.
    * @returns The subscriber, its stream ready to be read.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async subscribe({ lastEventId, ...arrival }: Arrival): Promise<Subscriber> {
-    this.#arriving++;
+  async subscribe({ lastEventId, ...options }: SubscribeOptions): Promise<Subscriber> {
+    this.#pending++;
     try {
       // A pipeline that nobody wrote to has an epoch that has to be renewed.
-      if (!this.tail.events || this.tail.events.last === 0) await this.tail.load();
-      // What was accepted by now is history for whoever comes now.
-      await this.tail.reachExpected();
+      if (!this.#tail.events || this.#tail.events.last === 0) await this.#tail.load();
+      // What was accepted by now is history for a subscriber that comes now.
+      await this.#tail.catchUpToExpected();
       const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
       const subscriber = new Subscriber({
-        ...arrival,
+        ...options,
         source: this,
         resume,
         runtime: this.#options.runtime,
         onGone: (subscriber) => {
           this.#subscribers.delete(subscriber);
-          arrival.onGone(subscriber);
-          this.#leaveIfUnused();
+          options.onGone(subscriber);
+          this.#checkIdle();
         },
       });
       this.#subscribers.add(subscriber);
       return subscriber;
     } finally {
-      this.#arriving--;
-      this.#leaveIfUnused();
+      this.#pending--;
+      this.#checkIdle();
     }
   }
 
-  #leaveIfUnused(): void {
-    if (this.#arriving === 0 && this.#subscribers.size === 0) this.#options.onUnused();
+  #checkIdle(): void {
+    if (this.#pending === 0 && this.#subscribers.size === 0) this.#options.onIdle();
   }
 
   async #resume(lastEventId: string): Promise<number | "unknown"> {
     const position = parseEventId(lastEventId);
     if (!position) return "unknown";
     // A tail that lags must not call a good position foreign.
-    return await this.tail.reach(position) ? position.sequence : "unknown";
+    return await this.#tail.catchUpTo(position) ? position.sequence : "unknown";
   }
 
   /**
    * Reads what follows a sequence from the log.
    *
-   * @param sequence After which event.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async page(sequence: number): Promise<EncodedPage | null> {
     const before = this.newest.last;
     const page = await this.#options.pages.read(this.#id, sequence);
     // Of another log, or behind where the tail was: the log was replaced.
-    if (page?.epoch !== this.newest.epoch || page.sequence < before) await this.tail.repair();
-    else await this.tail.reach(page);
+    if (page?.epoch !== this.newest.epoch || page.sequence < before) await this.#tail.repair();
+    else await this.#tail.catchUpTo(page);
     return page;
   }
 
-  #wake(): void {
+  #receive(change: Change): void {
+    if ("segments" in change) this.#tail.receive(change);
+    else this.clearBelow(change);
+  }
+
+  async #reconcileWith(head: ObservedHead | null, source: HeadSource): Promise<boolean> {
+    try {
+      return await this.#tail.reconcileWith(head, source);
+    } catch (error) {
+      this.#options.runtime.report(`Cannot repair the tail of ${this.#id}`, error);
+      return false;
+    }
+  }
+
+  /**
+   * Ensures that subscribers get a committed event: another isolate may have
+   * made the commit, and the message about it may be lost.
+   */
+  awaitBroadcast(position: Position): void {
+    this.#tail.awaitBroadcast(position);
+  }
+
+  /**
+   * Ensures that subscribers no longer get cleared events: another isolate may
+   * have cleared the log, and the message about it may be lost.
+   */
+  clearBelow({ epoch, oldest }: { epoch: string; oldest: number }): void {
+    this.#tail.clearBelow(epoch, oldest);
+  }
+
+  /**
+   * Reads the log up to its head, which may have events whose broadcasts are
+   * still on their way.
+   *
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  catchUp(): Promise<void> {
+    return this.#tail.repair();
+  }
+
+  /** Drops the oldest events to save memory: subscribers that need them read the log. */
+  shrink(bytes: number): void {
+    this.#tail.shrink(bytes);
+  }
+
+  #wakeSubscribers(): void {
     for (const subscriber of this.#subscribers) subscriber.wake();
   }
 
-  /** Ends what the pipeline has under way. */
+  /** Ends every stream once it has sent the newest events. */
+  end(): void {
+    for (const subscriber of this.#subscribers) subscriber.end();
+  }
+
+  /** Stops learning of changes and repairing. */
   [Symbol.dispose](): void {
-    this.tail[Symbol.dispose]();
+    this.#following[Symbol.dispose]();
+    this.#tail[Symbol.dispose]();
   }
 }

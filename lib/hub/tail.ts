@@ -15,6 +15,7 @@ import {
 } from "../log/mod.ts";
 import type { Position } from "../protocol/mod.ts";
 import { EventRun, type PageReader, type RunLimits } from "../stream/mod.ts";
+import type { HeadSource, ObservedHead } from "../sync/mod.ts";
 import { EarlyCommits } from "./early_commits.ts";
 
 /** Pause before a repair that failed is repeated, in milliseconds. */
@@ -43,10 +44,7 @@ export interface TailOptions {
 }
 
 /** Signal by which a tail learned that it was behind its log. */
-export type RepairCause = "gap" | "announcement" | "watch" | "reconcile";
-
-/** Part of a head that a tail is compared with. */
-export type ComparedHead = Pick<Head, "epoch" | "sequence" | "cleared">;
+export type RepairCause = "gap" | HeadSource;
 
 /**
  * A pipeline's newest events.
@@ -152,7 +150,7 @@ export class Tail implements Disposable {
    *
    * @param position The event.
    */
-  expect(position: Position): void {
+  awaitBroadcast(position: Position): void {
     if (this.has(position) || this.#closed) return;
     const { epoch, sequence } = this.#expected ?? {};
     if (sequence === undefined || epoch !== position.epoch || position.sequence > sequence) {
@@ -160,7 +158,7 @@ export class Tail implements Disposable {
     }
     this.#graceTimer ??= this.#options.runtime.clock.after(BROADCAST_GRACE_MS, () => {
       this.#graceTimer = null;
-      this.#inBackground(this.reachExpected());
+      this.#inBackground(this.catchUpToExpected());
     });
   }
 
@@ -169,10 +167,10 @@ export class Tail implements Disposable {
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async reachExpected(): Promise<void> {
+  async catchUpToExpected(): Promise<void> {
     const expected = this.#expected;
     if (!expected) return;
-    await this.reach(expected);
+    await this.catchUpTo(expected);
     if (this.#expected === expected) this.#expected = null;
   }
 
@@ -183,7 +181,7 @@ export class Tail implements Disposable {
    * @returns Whether it is or was here then; if not, the log does not have it.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async reach(position: Position): Promise<boolean> {
+  async catchUpTo(position: Position): Promise<boolean> {
     // The repair in progress may bring it, and its failure is for those who began it.
     if (!this.has(position)) await this.#repairing?.catch(() => {});
     if (!this.has(position)) await this.repair();
@@ -198,7 +196,7 @@ export class Tail implements Disposable {
    * @returns Whether the tail had to be repaired.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async compare(head: ComparedHead | null, cause: RepairCause): Promise<boolean> {
+  async reconcileWith(head: ObservedHead | null, cause: RepairCause): Promise<boolean> {
     if (this.#events) this.behind = head ? Math.max(0, head.sequence - this.#events.last) : 0;
     if (this.#isBehind(head)) await this.#waitForOwnCommit();
     if (this.#isBehind(head)) await this.#repairing?.catch(() => {});
@@ -212,7 +210,7 @@ export class Tail implements Disposable {
     return true;
   }
 
-  #isBehind(head: ComparedHead | null): boolean {
+  #isBehind(head: ObservedHead | null): boolean {
     return head ? !this.has(head) : this.#events !== null && this.#events.last > 0;
   }
 

@@ -147,9 +147,8 @@ class Owner {
     this.#log = log;
     log.listen({
       onChange: (change) => {
-        const { pipeline, ...message } = change;
         if (this.#channels) {
-          this.#channels.post(pipeline, message);
+          this.#channels.post(change);
           this.#announcer.add(change);
         } else {
           // A runtime without broadcasts: every port gets every change.

@@ -38,7 +38,7 @@ export type {
   TicketEntry,
 } from "../log/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
-export type { PipelineChannels, PipelineMessage } from "../sync/mod.ts";
+export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
 export { type IsolatesOptions, startIsolates } from "./isolates.ts";
 export { type Address, serve, type Server } from "./server.ts";
 export {

@@ -11,19 +11,13 @@ import { type App, createApp } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
 import { type Kv, KvConnection, type WatchKv } from "../kv/mod.ts";
 import { EventLog, type Log } from "../log/mod.ts";
-import { HeadWatches, type PipelineChannels } from "../sync/mod.ts";
+import { type PipelineChannels, Sync } from "../sync/mod.ts";
 
 /** The time that a log keeps events at least, in milliseconds. */
 const RETENTION_MS = 60_000;
 
 /** The bytes that a log keeps at most. */
 const RETENTION_BYTES = 32 * 1024 * 1024;
-
-/** How long a live pipeline may be behind a log that other processes write to, in milliseconds. */
-const PROCESSES_RECONCILE_MS = 60_000;
-
-/** How long one may be behind a log that other isolates write to, in milliseconds. */
-const ISOLATES_RECONCILE_MS = 15_000;
 
 /** What a log is made of. */
 export interface LogOptions {
@@ -148,12 +142,9 @@ export function createServiceOn(log: Log, {
   runtime: replaced = {},
 }: ServiceParts): Service {
   const runtime = { ...systemRuntime, ...replaced };
-  const isolatesMs = channels && ISOLATES_RECONCILE_MS;
   const hub = new Hub({
     log,
-    channels,
-    watches: watch && new HeadWatches({ open: watch, runtime }),
-    reconcileMs: watch ? PROCESSES_RECONCILE_MS : isolatesMs,
+    sync: new Sync({ log, channels, watch, runtime }),
     runtime,
     history: config.history,
     keepAliveMs: config.keepAliveMs,

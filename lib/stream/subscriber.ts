@@ -263,7 +263,9 @@ export class Subscriber {
     this.#leave();
   }
 
+  /** A stream that was closed is cancelled too, if its last chunk was not read. */
   #leave(): void {
+    if (this.#gone) return;
     this.#gone = true;
     this.#page = null;
     this.#options.onGone(this);

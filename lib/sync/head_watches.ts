@@ -30,6 +30,8 @@ export interface HeadWatchOptions {
   open: () => Promise<WatchKv>;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
+  /** Called with each head that changed, and with the first one of each pipeline. */
+  onHead: (pipeline: string, head: Head | null) => void;
 }
 
 /** A connection and how many watches it carries. */
@@ -60,7 +62,6 @@ export class HeadWatches implements AsyncDisposable {
   readonly #loops = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #lost = 0;
-  #onHead: (pipeline: string, head: Head | null) => void = () => {};
 
   /**
    * Makes watches of nothing.
@@ -82,16 +83,6 @@ export class HeadWatches implements AsyncDisposable {
   }
 
   /**
-   * Sets who hears of each head that changed, and of each when it begins to be
-   * watched.
-   *
-   * @param onHead Who hears.
-   */
-  listen(onHead: (pipeline: string, head: Head | null) => void): void {
-    this.#onHead = onHead;
-  }
-
-  /**
    * Watches a pipeline.
    *
    * @param pipeline The pipeline's ID.
@@ -99,7 +90,7 @@ export class HeadWatches implements AsyncDisposable {
   add(pipeline: string): void {
     if (this.#groupOf.has(pipeline) || this.#closing.signal.aborted) return;
     let group = this.#groups.values().find(({ seen }) => seen.size < MAX_KEYS);
-    if (group) this.#renew(group, COLLECT_MS);
+    if (group) this.#reopen(group, COLLECT_MS);
     else group = new Group();
     group.seen.set(pipeline, undefined);
     this.#groupOf.set(pipeline, group);
@@ -126,12 +117,12 @@ export class HeadWatches implements AsyncDisposable {
    *
    * @param pipeline The pipeline's ID.
    */
-  renew(pipeline: string): void {
+  reopen(pipeline: string): void {
     const group = this.#groupOf.get(pipeline);
-    if (group) this.#renew(group, 0);
+    if (group) this.#reopen(group, 0);
   }
 
-  #renew(group: Group, ms: number): void {
+  #reopen(group: Group, ms: number): void {
     if (group.isRenewed) return;
     group.isRenewed = true;
     group.renewal?.[Symbol.dispose]();
@@ -193,7 +184,7 @@ export class HeadWatches implements AsyncDisposable {
   #see(group: Group, pipeline: string, { value, versionstamp }: Deno.KvEntryMaybe<Head>): void {
     if (!group.seen.has(pipeline) || group.seen.get(pipeline) === versionstamp) return;
     group.seen.set(pipeline, versionstamp);
-    this.#onHead(pipeline, value);
+    this.#options.onHead(pipeline, value);
   }
 
   #connect(): Connection {

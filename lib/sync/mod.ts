@@ -4,6 +4,5 @@
  * @module
  */
 
-export { HeadWatches } from "./head_watches.ts";
-export { PipelineChannels, type PipelineMessage } from "./pipeline_channels.ts";
-export { Reconcile } from "./reconciler.ts";
+export { PipelineChannels } from "./pipeline_channels.ts";
+export { type Follower, type HeadSource, type ObservedHead, Sync } from "./sync.ts";

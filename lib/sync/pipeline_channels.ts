@@ -1,39 +1,34 @@
 /**
- * A pipeline's messages between the isolates of a process, and the only place
- * where `BroadcastChannel` is used. A message is a hint that carries bytes: it
- * may be lost, late, doubled or out of order, and the receiver tells by its
- * sequences.
+ * Broadcast channels, one for each pipeline, between the isolates of a process:
+ * the only place where `BroadcastChannel` is used. A message is a hint that
+ * carries bytes: it may be lost, late, doubled or out of order, and the receiver
+ * tells by its sequences.
  *
  * @module
  */
 
 import type { Runtime } from "../base/mod.ts";
-import type { Commit } from "../log/mod.ts";
+import type { Change } from "../log/mod.ts";
 
-/** Channels that are kept open only to post on. */
-const MAX_UNHEARD_CHANNELS = 1000;
+/** Maximum number of channels that are kept open only to post on. */
+const MAX_SEND_ONLY_CHANNELS = 1000;
 
-/** What isolates tell each other of a pipeline: a commit, or a clear below `oldest`. */
-export type PipelineMessage =
-  | Omit<Commit, "pipeline">
-  | { epoch: string; oldest: number };
-
-/** What is used of `BroadcastChannel`. */
+/** Constructor of `BroadcastChannel`, or of its substitute in a test. */
 export type ChannelConstructor = new (name: string) => Pick<
   BroadcastChannel,
   "postMessage" | "close" | "onmessage"
 >;
 
-interface Open {
+interface OpenChannel {
   channel: InstanceType<ChannelConstructor>;
-  heard: boolean;
+  hasListener: boolean;
 }
 
 /** The pipeline channels of an isolate. */
 export class PipelineChannels implements Disposable {
   readonly #Channel: ChannelConstructor;
   readonly #runtime: Pick<Runtime, "report">;
-  readonly #open = new Map<string, Open>();
+  readonly #open = new Map<string, OpenChannel>();
   /**
    * An isolate that closed its last channel cannot rely on the next one, which
    * is deaf or throws: this one stays open for as long as there may be others.
@@ -43,22 +38,10 @@ export class PipelineChannels implements Disposable {
   #closed = false;
 
   /**
-   * Opens the way to the other isolates.
+   * Opens the anchor.
    *
    * @param Channel The runtime's `BroadcastChannel`.
    * @param runtime Reporter of posts that failed, of which publishers are not told.
-   *
-   * @example
-   * ```ts
-   * import { strictEqual as equal } from "node:assert/strict";
-   * import { systemRuntime } from "../base/mod.ts";
-   *
-   * using here = new PipelineChannels(BroadcastChannel, systemRuntime);
-   * using there = new PipelineChannels(BroadcastChannel, systemRuntime);
-   * const heard = new Promise((resolve) => there.join("p_aBcDeF", resolve));
-   * here.post("p_aBcDeF", { epoch: "AAECAwQFBgc", oldest: 7 });
-   * equal((await heard as { oldest: number }).oldest, 7);
-   * ```
    */
   constructor(Channel: ChannelConstructor, runtime: Pick<Runtime, "report">) {
     this.#Channel = Channel;
@@ -67,18 +50,10 @@ export class PipelineChannels implements Disposable {
   }
 
   /**
-   * Opens the way to the other isolates, where the runtime has one: Deno 2.5
-   * has no `BroadcastChannel` without a flag.
+   * Creates channels if the runtime has them: Deno 2.5 has no
+   * `BroadcastChannel` without a flag.
    *
    * @param runtime Reporter of posts that failed, of which publishers are not told.
-   *
-   * @example
-   * ```ts
-   * import { systemRuntime } from "../base/mod.ts";
-   *
-   * using channels = PipelineChannels.detect(systemRuntime);
-   * channels?.post("p_aBcDeF", { epoch: "AAECAwQFBgc", oldest: 7 });
-   * ```
    */
   static detect(runtime: Pick<Runtime, "report">): PipelineChannels | null {
     return "BroadcastChannel" in globalThis
@@ -86,24 +61,24 @@ export class PipelineChannels implements Disposable {
       : null;
   }
 
-  /** How many channels are open, how many of them are listened to, and how many calls failed. */
-  get stats(): { open: number; heard: number; failures: number } {
-    const heard = this.#open.values().filter((open) => open.heard);
-    return { open: this.#open.size, heard: [...heard].length, failures: this.#failures };
+  /** Number of open channels, of those with a listener, and of calls that failed. */
+  get stats(): { open: number; listening: number; failures: number } {
+    const listening = this.#open.values().filter((open) => open.hasListener);
+    return { open: this.#open.size, listening: [...listening].length, failures: this.#failures };
   }
 
   /**
-   * Listens to a pipeline until the result is disposed.
+   * Listens to a pipeline's channel until the result is disposed.
    *
    * @param pipeline The pipeline's ID.
-   * @param onMessage Hears what other isolates say.
+   * @param onChange Called with what other isolates post.
    */
-  join(pipeline: string, onMessage: (message: PipelineMessage) => void): Disposable {
-    let open: Open | undefined;
+  subscribe(pipeline: string, onChange: (change: Change) => void): Disposable {
+    let open: OpenChannel | undefined;
     this.#attempt(pipeline, () => {
       open = this.#channel(pipeline);
-      open.heard = true;
-      open.channel.onmessage = ({ data }) => onMessage(data);
+      open.hasListener = true;
+      open.channel.onmessage = ({ data }) => onChange(data);
     });
     return {
       [Symbol.dispose]: () => {
@@ -113,34 +88,34 @@ export class PipelineChannels implements Disposable {
   }
 
   /**
-   * Tells the other isolates.
+   * Posts to the other isolates.
    *
-   * @param pipeline The pipeline's ID.
-   * @param message What they are told.
+   * @param change The change of a pipeline's log.
    */
-  post(pipeline: string, message: PipelineMessage): void {
+  post(change: Change): void {
     // A commit that comes after the end would open a channel that nobody closes.
     if (this.#closed) return;
-    this.#attempt(pipeline, () => this.#channel(pipeline).channel.postMessage(message));
+    const { pipeline } = change;
+    this.#attempt(pipeline, () => this.#channel(pipeline).channel.postMessage(change));
   }
 
-  #channel(pipeline: string): Open {
+  #channel(pipeline: string): OpenChannel {
     let open = this.#open.get(pipeline);
     if (!open) {
-      this.#closeOneUnheard();
-      open = { channel: new this.#Channel(`runnel ${pipeline}`), heard: false };
+      this.#closeOneSendOnly();
+      open = { channel: new this.#Channel(`runnel ${pipeline}`), hasListener: false };
       this.#open.set(pipeline, open);
     }
     return open;
   }
 
-  #closeOneUnheard(): void {
-    if (this.#open.size < MAX_UNHEARD_CHANNELS) return;
-    const unheard = this.#open.entries().find(([, open]) => !open.heard);
-    if (unheard) this.#close(...unheard);
+  #closeOneSendOnly(): void {
+    if (this.#open.size < MAX_SEND_ONLY_CHANNELS) return;
+    const sendOnly = this.#open.entries().find(([, open]) => !open.hasListener);
+    if (sendOnly) this.#close(...sendOnly);
   }
 
-  #close(pipeline: string, { channel }: Open): void {
+  #close(pipeline: string, { channel }: OpenChannel): void {
     this.#open.delete(pipeline);
     channel.onmessage = null;
     this.#attempt(pipeline, () => channel.close());

@@ -64,24 +64,24 @@ function commitOf(first: number, epoch: string): Commit {
   return { pipeline: "p_a", epoch, cleared: 0, segments };
 }
 
-Deno.test("Tail.compare() brings what was written after the repair in progress read the head", async () => {
+Deno.test("Tail.reconcileWith() brings what was written after the repair in progress read the head", async () => {
   await using test = await createTestTail();
   const { tail, append } = test;
   const { held } = await test.beginRepair();
   await append();
-  const compared = tail.compare(await test.head(), "watch");
+  const compared = tail.reconcileWith(await test.head(), "watch");
   held.release();
   equal(await compared, true);
   equal(tail.events!.last, 2);
   deepEqual(tail.repairs, { gap: 0, announcement: 0, watch: 1, reconcile: 0 });
 });
 
-Deno.test("Tail.compare() reads nothing more if the repair in progress brings it", async () => {
+Deno.test("Tail.reconcileWith() reads nothing more if the repair in progress brings it", async () => {
   await using test = await createTestTail();
   const { tail, append, kv } = test;
   await append();
   const { held, repair } = await test.beginRepair();
-  const compared = tail.compare(await test.head(), "watch");
+  const compared = tail.reconcileWith(await test.head(), "watch");
   held.release();
   equal(await compared, false);
   await repair;
@@ -91,7 +91,7 @@ Deno.test("Tail.compare() reads nothing more if the repair in progress brings it
   equal(tail.events!.last, 2);
 });
 
-Deno.test("Tail.compare() brings what was written during two repairs, one after the other", async () => {
+Deno.test("Tail.reconcileWith() brings what was written during two repairs, one after the other", async () => {
   await using test = await createTestTail();
   const { tail, append, kv } = test;
   const first = await test.beginRepair();
@@ -99,22 +99,22 @@ Deno.test("Tail.compare() brings what was written during two repairs, one after 
   // The second repair reads the head and one event, before another one is written.
   const second = holds("answer");
   kv.script("next", second.fault);
-  const compared = [tail.compare(await test.head(), "watch")];
+  const compared = [tail.reconcileWith(await test.head(), "watch")];
   first.held.release();
   await second.met;
   await append();
-  compared.push(tail.compare(await test.head(), "watch"));
+  compared.push(tail.reconcileWith(await test.head(), "watch"));
   second.release();
   deepEqual(await Promise.all(compared), [true, true]);
   equal(tail.events!.last, 3);
 });
 
-Deno.test("Tail.compare() repairs by itself if the repair in progress fails", async () => {
+Deno.test("Tail.reconcileWith() repairs by itself if the repair in progress fails", async () => {
   await using test = await createTestTail();
   const { tail, append } = test;
   const { held, repair } = await test.beginRepair(true);
   await append();
-  const compared = tail.compare(await test.head(), "watch");
+  const compared = tail.reconcileWith(await test.head(), "watch");
   held.release();
   await rejects(repair, { type: "log-unavailable" });
   equal(await compared, true);
@@ -128,7 +128,7 @@ Deno.test("Tail repeats a failed repair until one succeeds, though nothing more 
   await append();
   const head = await test.head();
   kv.script("get", throws(), throws(), throws());
-  await rejects(tail.compare(head, "announcement"), { type: "log-unavailable" });
+  await rejects(tail.reconcileWith(head, "announcement"), { type: "log-unavailable" });
   for (let i = 0; i < 3; i++) {
     equal(tail.events!.last, 1);
     clock.advance(REPAIR_PAUSE_MS);
@@ -138,31 +138,31 @@ Deno.test("Tail repeats a failed repair until one succeeds, though nothing more 
   equal(test.reports.length, 2, "the first failure was its caller's");
 });
 
-Deno.test("Tail.compare() learns of a clear that came after the repair in progress read the head", async () => {
+Deno.test("Tail.reconcileWith() learns of a clear that came after the repair in progress read the head", async () => {
   await using test = await createTestTail();
   const { tail, append, log } = test;
   await append();
   const { held, repair } = await test.beginRepair();
   await log.clear("p_a");
-  const compared = tail.compare(await test.head(), "watch");
+  const compared = tail.reconcileWith(await test.head(), "watch");
   held.release();
   await Promise.all([repair, compared]);
   deepEqual([tail.events!.first, tail.events!.last], [3, 2]);
 });
 
-Deno.test("Tail.compare() learns of a clear and of an event after it during a repair", async () => {
+Deno.test("Tail.reconcileWith() learns of a clear and of an event after it during a repair", async () => {
   await using test = await createTestTail();
   const { tail, append, log } = test;
   const { held } = await test.beginRepair();
   await log.clear("p_a");
   await append();
-  const compared = tail.compare(await test.head(), "watch");
+  const compared = tail.reconcileWith(await test.head(), "watch");
   held.release();
   await compared;
   deepEqual([tail.events!.first, tail.events!.last], [2, 2]);
 });
 
-Deno.test("Tail.compare() does not wait long for a commit in flight here", async () => {
+Deno.test("Tail.reconcileWith() does not wait long for a commit in flight here", async () => {
   await using test = await createTestTail();
   const { tail, append, log, kv, clock } = test;
   await append();
@@ -171,7 +171,7 @@ Deno.test("Tail.compare() does not wait long for a commit in flight here", async
   kv.script("commit", commit.fault);
   const appending = log.append("p_a", [textEvent("x")]);
   await commit.met;
-  const compared = tail.compare(head, "watch");
+  const compared = tail.reconcileWith(head, "watch");
   await settled();
   equal(tail.events!.last, 1);
   clock.advance(COMMIT_GRACE_MS);
@@ -252,24 +252,24 @@ Deno.test("Tail.repair() is followed by another one if the log is replaced while
   deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
 });
 
-Deno.test("Tail.expect() brings an event of another epoch, though its sequence is lower", async () => {
+Deno.test("Tail.awaitBroadcast() brings an event of another epoch, though its sequence is lower", async () => {
   await using test = await createTestTail();
   const { tail, append, clock } = test;
   await append(5);
-  tail.expect({ epoch: tail.events!.epoch, sequence: 6 });
+  tail.awaitBroadcast({ epoch: tail.events!.epoch, sequence: 6 });
   const { epoch, first } = await replaceLog(test);
-  tail.expect({ epoch, sequence: first });
+  tail.awaitBroadcast({ epoch, sequence: first });
   clock.advance(BROADCAST_GRACE_MS);
   await settled();
   deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
 });
 
-Deno.test("Tail.expect() brings an event after a repair that failed", async () => {
+Deno.test("Tail.awaitBroadcast() brings an event after a repair that failed", async () => {
   await using test = await createTestTail();
   const { tail, append, clock, kv } = test;
   await append();
   kv.script("get", throws());
-  tail.expect({ epoch: tail.events!.epoch, sequence: 2 });
+  tail.awaitBroadcast({ epoch: tail.events!.epoch, sequence: 2 });
   clock.advance(BROADCAST_GRACE_MS);
   await settled();
   equal(tail.events!.last, 1);

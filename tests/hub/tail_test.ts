@@ -4,7 +4,7 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
-import type { PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
+import type { Change } from "../../lib/log/commit.ts";
 import { driven } from "../support/driven.ts";
 import { delivers, FakeChannels } from "../support/fake_channels.ts";
 import { settled } from "../support/fake_clock.ts";
@@ -189,12 +189,12 @@ Deno.test("Tail.clearBelow() counts for commits that come after it, too", async 
 Deno.test("Tail takes no message of another epoch", async () => {
   const { hubs, network, here, there, stream } = await createDeafHub();
   await using _ = hubs;
-  network.route = (message, deliver) =>
-    deliver({ ...message, epoch: "AAAAAAAAAAA" } as PipelineMessage);
+  network.route = (message, deliver) => deliver({ ...message, epoch: "AAAAAAAAAAA" } as Change);
   await publish(here, 3, 3);
   await settled();
   deepEqual(await says(stream, 1), [3], "read from the log");
-  network.route = (_message, deliver) => deliver({ epoch: "AAAAAAAAAAA", oldest: 5 });
+  network.route = (_message, deliver) =>
+    deliver({ pipeline: "p_a", epoch: "AAAAAAAAAAA", oldest: 5 });
   await publish(here, 4, 4);
   deepEqual(await says(stream, 1), [4], "read from the log");
   deepEqual(await begins(there), [1, 2, 3, 4, live(4)], "another epoch was cleared");

@@ -486,7 +486,7 @@ Deno.test("Subscriber that does not read is closed when its stream is old, too",
 // -------------------------------------------------------- cursors, not queues
 
 /** A subscriber of events in memory alone, and what it asked them for. */
-function subscribeTo(tail: EventRun) {
+function subscribeTo(tail: EventRun, onGone = () => {}) {
   const asked: number[] = [];
   const after = tail.after.bind(tail);
   tail.after = (cursor, until, filter) => {
@@ -500,7 +500,7 @@ function subscribeTo(tail: EventRun) {
     filter: new ChannelFilter([]),
     retryMs: 1,
     endsAt: Infinity,
-    onGone: () => {},
+    onGone,
     runtime: { report() {} },
   });
   return { subscriber, asked };
@@ -549,6 +549,26 @@ Deno.test("Subscriber sends each event once to a connection that asks several ti
   const text = chunks.map(({ value }) => new TextDecoder().decode(value)).join("");
   equal(text.replace(/^(id|event): .*\n/gm, ""), "data: 1\n\ndata: 2\n\n");
   deepEqual(chunks.map(({ done }) => done), [false, false, true, true]);
+});
+
+Deno.test("Subscriber closes once when its last chunk is not read but cancelled", async () => {
+  let closes = 0;
+  const tail = new EventRun("AAECAwQFBgc", 0);
+  const { subscriber } = subscribeTo(tail, () => closes++);
+  const reader = subscriber.body.getReader();
+  for (let chunk = 0; chunk < 2; chunk++) await reader.read();
+  const abandoned = reader.read().catch(() => {});
+  await settled();
+  reader.releaseLock();
+  tail.append(newEvents(1, 1));
+  subscriber.wake();
+  subscriber.end();
+  subscriber.keepAlive(0);
+  subscriber.keepAlive(0);
+  equal(closes, 1);
+  await subscriber.body.cancel();
+  await abandoned;
+  equal(closes, 1);
 });
 
 Deno.test("Subscriber sends events that arrive together as one chunk", async () => {

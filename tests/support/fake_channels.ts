@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { ChannelConstructor, PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
+import type { Change } from "../../lib/log/commit.ts";
+import type { ChannelConstructor } from "../../lib/sync/pipeline_channels.ts";
 
 type Channel = InstanceType<ChannelConstructor>;
 
 /** What happens to a message: `deliver` hands it, or another one, to everybody else. */
-export type Route = (message: PipelineMessage, deliver: (message: PipelineMessage) => void) => void;
+export type Route = (message: Change, deliver: (message: Change) => void) => void;
 
 /** Delivers at once. */
 export const delivers: Route = (message, deliver) => deliver(message);
@@ -36,7 +37,7 @@ export class FakeChannels {
         open(this, name);
       }
 
-      postMessage(message: PipelineMessage): void {
+      postMessage(message: Change): void {
         post(this, message);
       }
 
@@ -60,7 +61,7 @@ export class FakeChannels {
     this.onClose();
   }
 
-  #post(from: Channel, message: PipelineMessage): void {
+  #post(from: Channel, message: Change): void {
     this.posts++;
     const name = this.#channels.get(from);
     this.route(message, (message) => {

@@ -11,8 +11,8 @@ function createTestWatches() {
   const watches = new HeadWatches({
     open: kv.open,
     runtime: { clock, random: () => 0, report: (message) => reports.push(message) },
+    onHead: (pipeline, head) => told.push(`${pipeline} ${head?.sequence ?? "none"}`),
   });
-  watches.listen((pipeline, head) => told.push(`${pipeline} ${head?.sequence ?? "none"}`));
   return {
     clock,
     kv,
@@ -129,14 +129,14 @@ Deno.test("HeadWatches try until the store can be watched", async () => {
   deepEqual(await test.told(), ["p_a none"]);
 });
 
-Deno.test("HeadWatches.renew() replaces a watch that told nothing", async () => {
+Deno.test("HeadWatches.reopen() replaces a watch that told nothing", async () => {
   await using test = createTestWatches();
   test.watches.add("p_a");
   await test.collect();
   await test.told();
   test.kv.set("p_a", 1, false);
-  test.watches.renew("p_a");
-  test.watches.renew("p_b");
+  test.watches.reopen("p_a");
+  test.watches.reopen("p_b");
   await test.collect();
   deepEqual(await test.told(), ["p_a 1"]);
   equal(test.kv.opened, 2);

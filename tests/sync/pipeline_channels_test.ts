@@ -1,11 +1,13 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { PipelineChannels, type PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
+import type { Change } from "../../lib/log/commit.ts";
+import { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
 import { deadline, systemClock } from "../../lib/base/clock.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
 import { FakeChannels } from "../support/fake_channels.ts";
 
-const MESSAGE: PipelineMessage = { epoch: "AAECAwQFBgc", oldest: 7 };
-const COMMIT: PipelineMessage = {
+const MESSAGE: Change = { pipeline: "p_a", epoch: "AAECAwQFBgc", oldest: 7 };
+const COMMIT: Change = {
+  pipeline: "p_a",
   epoch: "AAECAwQFBgc",
   cleared: 0,
   segments: [new Uint8Array([1, 2])],
@@ -19,52 +21,52 @@ function soon<T>(work: Promise<T>): Promise<T> {
   return deadline(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
 }
 
-Deno.test("PipelineChannels.post() reaches those who joined the pipeline in other isolates, never itself", async () => {
+Deno.test("PipelineChannels.post() reaches those that subscribed to the pipeline in other isolates, never itself", async () => {
   using here = new PipelineChannels(BroadcastChannel, { report: unexpected });
   using there = new PipelineChannels(BroadcastChannel, { report: unexpected });
-  const echoes: PipelineMessage[] = [];
-  const heard: PipelineMessage[] = [];
-  const others: PipelineMessage[] = [];
+  const echoes: Change[] = [];
+  const heard: Change[] = [];
+  const others: Change[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
-  here.join("p_a", (message) => echoes.push(message));
-  there.join("p_b", (message) => others.push(message));
-  there.join("p_a", (message) => {
+  here.subscribe("p_a", (message) => echoes.push(message));
+  there.subscribe("p_b", (message) => others.push(message));
+  there.subscribe("p_a", (message) => {
     heard.push(message);
     if (heard.length === 2) resolve();
   });
-  here.post("p_a", COMMIT);
-  here.post("p_a", MESSAGE);
+  here.post(COMMIT);
+  here.post(MESSAGE);
   await soon(promise);
   deepEqual(heard, [COMMIT, MESSAGE]);
   deepEqual(echoes, []);
   deepEqual(others, []);
 });
 
-Deno.test("PipelineChannels.join() listens until it is disposed, and again when it is called again", () => {
+Deno.test("PipelineChannels.subscribe() listens until it is disposed, and again when it is called again", () => {
   const network = new FakeChannels();
   using here = new PipelineChannels(network.Channel, { report: unexpected });
   using there = new PipelineChannels(network.Channel, { report: unexpected });
   const heard: string[] = [];
-  const first = there.join("p_a", () => heard.push("first"));
-  here.post("p_a", MESSAGE);
+  const first = there.subscribe("p_a", () => heard.push("first"));
+  here.post(MESSAGE);
   first[Symbol.dispose]();
-  here.post("p_a", MESSAGE);
-  const second = there.join("p_a", () => heard.push("second"));
+  here.post(MESSAGE);
+  const second = there.subscribe("p_a", () => heard.push("second"));
   first[Symbol.dispose]();
-  here.post("p_a", MESSAGE);
+  here.post(MESSAGE);
   deepEqual(heard, ["first", "second"]);
   second[Symbol.dispose]();
-  deepEqual(there.stats, { open: 0, heard: 0, failures: 0 });
+  deepEqual(there.stats, { open: 0, listening: 0, failures: 0 });
 });
 
-Deno.test("PipelineChannels.join() listens on the channel that it posts on", () => {
+Deno.test("PipelineChannels.subscribe() listens on the channel that it posts on", () => {
   const network = new FakeChannels();
   using here = new PipelineChannels(network.Channel, { report: unexpected });
-  here.post("p_a", MESSAGE);
-  deepEqual(here.stats, { open: 1, heard: 0, failures: 0 });
-  using _joined = here.join("p_a", () => {});
-  here.post("p_a", MESSAGE);
-  deepEqual(here.stats, { open: 1, heard: 1, failures: 0 });
+  here.post(MESSAGE);
+  deepEqual(here.stats, { open: 1, listening: 0, failures: 0 });
+  using _joined = here.subscribe("p_a", () => {});
+  here.post(MESSAGE);
+  deepEqual(here.stats, { open: 1, listening: 1, failures: 0 });
   deepEqual(network.open, ["runnel", "runnel p_a"]);
 });
 
@@ -72,10 +74,10 @@ Deno.test("PipelineChannels holds a channel open from its beginning to its end",
   const network = new FakeChannels();
   const here = new PipelineChannels(network.Channel, { report: unexpected });
   equal(network.open.length, 1);
-  here.join("p_a", () => {})[Symbol.dispose]();
+  here.subscribe("p_a", () => {})[Symbol.dispose]();
   equal(network.open.length, 1);
-  here.join("p_a", () => {});
-  here.post("p_b", MESSAGE);
+  here.subscribe("p_a", () => {});
+  here.post({ ...MESSAGE, pipeline: "p_b" });
   here[Symbol.dispose]();
   deepEqual(network.open, []);
 });
@@ -83,8 +85,8 @@ Deno.test("PipelineChannels holds a channel open from its beginning to its end",
 Deno.test("PipelineChannels.post() keeps a thousand channels that nobody listens to, and no more", () => {
   const network = new FakeChannels();
   using here = new PipelineChannels(network.Channel, { report: unexpected });
-  using _joined = here.join("p_heard", () => {});
-  for (let i = 0; i < 1500; i++) here.post(`p_${i}`, MESSAGE);
+  using _joined = here.subscribe("p_heard", () => {});
+  for (let i = 0; i < 1500; i++) here.post({ ...MESSAGE, pipeline: `p_${i}` });
   equal(here.stats.open, 1000);
   equal(network.open.length, 1001);
   ok(network.open.includes("runnel p_heard"), "who is listened to stays");
@@ -101,8 +103,8 @@ Deno.test("PipelineChannels.post() counts and reports what fails, and throws not
   network.route = () => {
     throw new TypeError("expected i32");
   };
-  here.post("p_a", MESSAGE);
-  here.post("p_a", MESSAGE);
+  here.post(MESSAGE);
+  here.post(MESSAGE);
   equal(here.stats.failures, 2);
   match(reports[0]!, /p_a: TypeError: expected i32/);
 });
@@ -114,9 +116,9 @@ Deno.test("PipelineChannels closes the others where closing one fails", () => {
   network.onClose = () => {
     throw new TypeError("expected i32");
   };
-  here.join("p_a", () => {})[Symbol.dispose]();
-  here.join("p_b", () => {});
-  here.post("p_c", MESSAGE);
+  here.subscribe("p_a", () => {})[Symbol.dispose]();
+  here.subscribe("p_b", () => {});
+  here.post({ ...MESSAGE, pipeline: "p_c" });
   here[Symbol.dispose]();
   deepEqual(network.open, []);
   equal(here.stats.failures, 4);
@@ -127,6 +129,6 @@ Deno.test("PipelineChannels.post() opens nothing anew once all is closed", () =>
   const network = new FakeChannels();
   const here = new PipelineChannels(network.Channel, { report() {} });
   here[Symbol.dispose]();
-  here.post("p_a", MESSAGE);
+  here.post(MESSAGE);
   deepEqual(network.open, []);
 });

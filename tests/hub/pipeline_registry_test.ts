@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { deadline, systemClock } from "../../lib/base/clock.ts";
-import type { PipelineMessage } from "../../lib/sync/pipeline_channels.ts";
+import type { Change } from "../../lib/log/commit.ts";
 import { driven } from "../support/driven.ts";
 import { delivers, FakeChannels, type Route } from "../support/fake_channels.ts";
 import { createHub, event, subscribe } from "../support/hub.ts";
@@ -17,7 +17,7 @@ function soon<T>(work: Promise<T>): Promise<T> {
   return deadline(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
 }
 
-Deno.test("LivePipelines keep a pipeline in memory for as long as it has subscribers", async () => {
+Deno.test("PipelineRegistry keep a pipeline in memory for as long as it has subscribers", async () => {
   const { service, hub } = await createHub();
   await using _ = service;
   await hub.publish("p_b", [event(1)]);
@@ -33,7 +33,7 @@ Deno.test("LivePipelines keep a pipeline in memory for as long as it has subscri
   await assertIdle(service);
 });
 
-Deno.test("LivePipelines keep all tails together within their limit, and subscribers still get everything", async () => {
+Deno.test("PipelineRegistry keep all tails together within their limit, and subscribers still get everything", async () => {
   const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c"];
@@ -56,7 +56,7 @@ Deno.test("LivePipelines keep all tails together within their limit, and subscri
   await assertIdle(service);
 });
 
-Deno.test("LivePipelines count what tails take from the log, too", async () => {
+Deno.test("PipelineRegistry count what tails take from the log, too", async () => {
   const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c", "p_d"];
@@ -96,7 +96,7 @@ for (const [where, openStore] of [["in memory", memoryStore], ["in a file", file
   });
 }
 
-Deno.test("LivePipelines post one message for a request, whatever its size, and also where nobody listens here", async () => {
+Deno.test("PipelineRegistry post one message for a request, whatever its size, and also where nobody listens here", async () => {
   const network = new FakeChannels();
   await using hubs = await createTwoHubs(network.Channel);
   const stream = await subscribe(hubs.there.service);
@@ -109,7 +109,7 @@ Deno.test("LivePipelines post one message for a request, whatever its size, and 
   await stream.cancel();
 });
 
-Deno.test("LivePipelines.clear() is learned by the others", async () => {
+Deno.test("Hub.clear() is learned by the other hub", async () => {
   const network = new FakeChannels();
   await using hubs = await createTwoHubs(network.Channel);
   const [here, there] = [hubs.here.service, hubs.there.service];
@@ -125,7 +125,7 @@ Deno.test("LivePipelines.clear() is learned by the others", async () => {
   for (const each of [stream, other]) await each.cancel();
 });
 
-Deno.test("LivePipelines work without channels", async () => {
+Deno.test("PipelineRegistry work without channels", async () => {
   await using hubs = await createTwoHubs(null);
   const [here, there] = [hubs.here.service, hubs.there.service];
   const stream = await subscribe(here);
@@ -151,9 +151,7 @@ function scripted(fates: Iterator<typeof FATES[number]>): { route: Route; flush:
     if (fate === "later") return void later.push(() => deliver(message));
     if (fate === "lost") return;
     deliver(
-      fate === "of another epoch"
-        ? { ...message, epoch: "AAAAAAAAAAA" } as PipelineMessage
-        : message,
+      fate === "of another epoch" ? { ...message, epoch: "AAAAAAAAAAA" } as Change : message,
     );
     if (fate === "doubled") deliver(message);
     flush();

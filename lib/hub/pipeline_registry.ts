@@ -1,0 +1,166 @@
+/**
+ * The pipelines that have subscribers in this isolate, within limits of number
+ * and memory.
+ *
+ * @module
+ */
+
+import { RunnelError, type Runtime } from "../base/mod.ts";
+import type { Log } from "../log/mod.ts";
+import { PageReader } from "../stream/mod.ts";
+import type { Sync } from "../sync/mod.ts";
+import { Pipeline } from "./pipeline.ts";
+import type { RepairCause } from "./tail.ts";
+
+/** Bytes that a pipeline's tail keeps beyond its history. */
+const TAIL_BYTES = 2 * 1024 * 1024;
+
+/** Options for {@linkcode PipelineRegistry}. */
+export interface PipelineRegistryOptions {
+  /** The log that the pipelines are read from. */
+  log: Log;
+  /** Source of commits, clears and heads. */
+  sync: Pick<Sync, "follow" | "close">;
+  /** Clock, random numbers and reporter. */
+  runtime: Runtime;
+  /** Number of events in the history of a pipeline. */
+  history: number;
+  /** Maximum number of pipelines. */
+  maxPipelines: number;
+  /** Maximum size of all tails together, in bytes. */
+  maxTailBytes: number;
+}
+
+/** The live pipelines of an isolate. */
+export class PipelineRegistry {
+  readonly #options: PipelineRegistryOptions;
+  readonly #pipelines = new Map<string, Pipeline>();
+  readonly #pages: PageReader;
+  /** Bytes that the tails took in since they were last counted. */
+  #growth = 0;
+  /** Repairs of pipelines that are no longer live. */
+  readonly #pastRepairs: Record<RepairCause, number> = {
+    gap: 0,
+    announcement: 0,
+    watch: 0,
+    reconcile: 0,
+  };
+
+  constructor(options: PipelineRegistryOptions) {
+    this.#options = options;
+    this.#pages = new PageReader(options.log);
+  }
+
+  /** Number of live pipelines. */
+  get size(): number {
+    return this.#pipelines.size;
+  }
+
+  /** Memory taken by all tails, in bytes. */
+  get tailBytes(): number {
+    return this.#pipelines.values().reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Number of repairs of tails, by the signal that caused them. */
+  get repairs(): Record<RepairCause, number> {
+    const sum = { ...this.#pastRepairs };
+    for (const { repairs } of this.#pipelines.values()) addRepairs(sum, repairs);
+    return sum;
+  }
+
+  /** Number of events that each pipeline was behind the log when that was last compared. */
+  get behind(): Map<string, number> {
+    return new Map(this.#pipelines.entries().map(([id, { behind }]) => [id, behind]));
+  }
+
+  /** Returns a pipeline if it is live. */
+  get(id: string): Pipeline | undefined {
+    return this.#pipelines.get(id);
+  }
+
+  /**
+   * Returns the pipeline for a subscriber that is added in the same turn. It
+   * stays live until its last subscriber has left.
+   *
+   * @throws {RunnelError} `overloaded` if there are too many.
+   */
+  getOrCreate(id: string): Pipeline {
+    return this.#pipelines.get(id) ?? this.#create(id);
+  }
+
+  /**
+   * Throws if there is no room for a pipeline.
+   *
+   * @throws {RunnelError} `overloaded`.
+   */
+  assertCapacity(id: string): void {
+    if (this.#pipelines.has(id) || this.#pipelines.size < this.#options.maxPipelines) return;
+    throw new RunnelError(
+      "overloaded",
+      "Cannot subscribe: this instance has as many pipelines as it may. Try again",
+    );
+  }
+
+  #create(id: string): Pipeline {
+    this.assertCapacity(id);
+    const { log, sync, runtime, history } = this.#options;
+    const pipeline = new Pipeline(id, {
+      log,
+      sync,
+      runtime,
+      pages: this.#pages,
+      limits: { events: history, bytes: TAIL_BYTES },
+      onGrowth: (bytes) => this.#enforceTailBudget(bytes),
+      onIdle: () => this.#remove(id, pipeline),
+    });
+    this.#pipelines.set(id, pipeline);
+    return pipeline;
+  }
+
+  #remove(id: string, pipeline: Pipeline): void {
+    this.#pipelines.delete(id);
+    addRepairs(this.#pastRepairs, pipeline.repairs);
+    pipeline[Symbol.dispose]();
+  }
+
+  /** Counts the tails now and then, and shrinks them all if they exceed the limit. */
+  #enforceTailBudget(growth: number): void {
+    const { maxTailBytes } = this.#options;
+    this.#growth += growth;
+    if (this.#growth < maxTailBytes / 16) return;
+    this.#growth = 0;
+    if (this.tailBytes < maxTailBytes * 15 / 16) return;
+    for (const pipeline of this.#pipelines.values()) {
+      pipeline.shrink(maxTailBytes / 2 / this.#pipelines.size);
+    }
+  }
+
+  /**
+   * Reads what other isolates published last, whose broadcasts may still be on
+   * their way.
+   *
+   * @param ms Maximum time that is spent, in milliseconds.
+   */
+  async catchUp(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = this.#options.runtime.clock.after(ms, resolve);
+    const repairs = this.#pipelines.values().map((pipeline) => pipeline.catchUp());
+    await Promise.race([promise, Promise.allSettled(repairs)]);
+  }
+
+  /** Ends every stream with its last events, and stops learning from other isolates. */
+  async close(): Promise<void> {
+    for (const pipeline of this.#pipelines.values()) pipeline.end();
+    await this.#options.sync.close();
+  }
+}
+
+function addRepairs(
+  sum: Record<RepairCause, number>,
+  repairs: Readonly<Record<RepairCause, number>>,
+): void {
+  sum.gap += repairs.gap;
+  sum.announcement += repairs.announcement;
+  sum.watch += repairs.watch;
+  sum.reconcile += repairs.reconcile;
+}

@@ -1,0 +1,136 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import type { Change } from "../../lib/log/commit.ts";
+import type { LogListener } from "../../lib/log/event_log.ts";
+import { newHead } from "../../lib/log/head.ts";
+import { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
+import { Sync, type SyncOptions } from "../../lib/sync/sync.ts";
+import { FakeChannels } from "../support/fake_channels.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
+import { FakeWatchKv } from "../support/fake_watch_kv.ts";
+
+const EPOCH = "AAECAwQFBgc";
+const CLEAR: Change = { pipeline: "p_a", epoch: EPOCH, oldest: 7 };
+
+/** A sync on a log that the test changes, with what its followers were told. */
+function createTestSync(sources: { channels?: FakeChannels; watch?: FakeWatchKv } = {}) {
+  const runtime = {
+    clock: new FakeClock(0),
+    random: () => 0,
+    report: (message: string) => {
+      throw new Error(message);
+    },
+  };
+  let listener: LogListener | null = null;
+  const log: SyncOptions["log"] = {
+    listen: (set) => listener = set,
+    heads: (pipelines) => Promise.resolve(pipelines.map(() => newHead(EPOCH, 0))),
+  };
+  const channels = sources.channels
+    ? new PipelineChannels(sources.channels.Channel, runtime)
+    : null;
+  const sync = new Sync({ log, channels, watch: sources.watch?.open ?? null, runtime });
+  const told: string[] = [];
+  return {
+    sync,
+    clock: runtime.clock,
+    log: listener!,
+    told,
+    follow: (pipeline = "p_a", isBehind = false) =>
+      sync.follow(pipeline, {
+        onChange: (change) => told.push(`change of ${change.pipeline}`),
+        onHead(head, source) {
+          told.push(`head ${head?.sequence ?? "none"} of ${pipeline} by ${source}`);
+          return Promise.resolve(isBehind);
+        },
+      }),
+  };
+}
+
+Deno.test("Sync.follow() passes on changes of this isolate's log, and heads that another announces", () => {
+  const { follow, log, told } = createTestSync();
+  const following = follow();
+  log.onChange(CLEAR);
+  log.onChange({ ...CLEAR, pipeline: "p_b" });
+  const head = { epoch: EPOCH, sequence: 3, cleared: 0 };
+  log.onHeads([{ pipeline: "p_a", ...head }, { pipeline: "p_b", ...head }]);
+  const all = ["change of p_a", "head 3 of p_a by announcement"];
+  deepEqual(told, all);
+  following[Symbol.dispose]();
+  log.onChange(CLEAR);
+  log.onHeads([{ pipeline: "p_a", ...head }]);
+  deepEqual(told, all);
+});
+
+Deno.test("Sync posts changes to the other isolates, whether it follows the pipeline or not", async () => {
+  const channels = new FakeChannels();
+  const [here, there] = [createTestSync({ channels }), createTestSync({ channels })];
+  const following = there.follow();
+  here.log.onChange(CLEAR);
+  deepEqual(there.told, ["change of p_a"]);
+  deepEqual(here.told, []);
+  following[Symbol.dispose]();
+  here.log.onChange(CLEAR);
+  deepEqual(there.told, ["change of p_a"]);
+  await Promise.all([here.sync.close(), there.sync.close()]);
+  deepEqual(channels.open, []);
+});
+
+Deno.test("Sync reconciles every 60 seconds beside other processes, and replaces a watch that was silent", async () => {
+  const watch = new FakeWatchKv();
+  const { sync, clock, follow, told } = createTestSync({ watch });
+  follow("p_a", true);
+  await settled();
+  clock.advance(10);
+  await settled();
+  deepEqual(told.splice(0), ["head none of p_a by watch"]);
+  clock.advance(58_990);
+  await settled();
+  deepEqual(told, []);
+  clock.advance(1000);
+  await settled();
+  clock.advance(0);
+  await settled();
+  deepEqual(told, ["head 0 of p_a by reconcile"]);
+  equal(watch.opened, 2);
+  await sync.close();
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("Sync keeps a watch whose pipeline is not behind", async () => {
+  const watch = new FakeWatchKv();
+  const { sync, clock, follow } = createTestSync({ watch });
+  follow();
+  await settled();
+  clock.advance(60_000);
+  await settled();
+  clock.advance(0);
+  await settled();
+  equal(watch.opened, 1);
+  await sync.close();
+});
+
+Deno.test("Sync reconciles every 15 seconds beside other isolates, while it follows a pipeline", async () => {
+  const { sync, clock, follow, told } = createTestSync({ channels: new FakeChannels() });
+  equal(clock.liveTimers, 0);
+  const followings = [follow("p_a"), follow("p_b")];
+  equal(clock.liveTimers, 1);
+  for (const _ of [1, 2]) {
+    clock.advance(15_000);
+    await settled();
+    deepEqual(told.splice(0).sort(), [
+      "head 0 of p_a by reconcile",
+      "head 0 of p_b by reconcile",
+    ]);
+  }
+  followings[0]![Symbol.dispose]();
+  equal(clock.liveTimers, 1);
+  followings[1]![Symbol.dispose]();
+  equal(clock.liveTimers, 0);
+  await sync.close();
+});
+
+Deno.test("Sync reconciles nothing when no other isolate or process writes to the log", () => {
+  const { clock, follow } = createTestSync();
+  follow();
+  equal(clock.liveTimers, 0);
+});
