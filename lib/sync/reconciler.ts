@@ -1,6 +1,6 @@
 /**
- * The safety net: compares each live pipeline with the log now and then, spread
- * evenly over a period.
+ * Reconciliation, the safety net: compares each live pipeline with the log,
+ * spread evenly over a period.
  *
  * @module
  */
@@ -9,73 +9,71 @@ import { chunk, type Runtime, Semaphore } from "../base/mod.ts";
 import { MAX_KEYS } from "../kv/mod.ts";
 import type { Head } from "../log/mod.ts";
 
-/** How often some of the pipelines are compared, in milliseconds. */
+/** Interval between two steps, each of which compares some of the pipelines, in milliseconds. */
 const STEP_MS = 1000;
 
-/** Reads that are under way at once. */
+/** Maximum number of reads in flight. */
 const MAX_READS = 4;
 
-/** What a {@linkcode Reconcile} works with. */
-export interface ReconcileOptions {
+/** Options for {@linkcode Reconciler}. */
+export interface ReconcilerOptions {
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
-  /** After how long each pipeline is compared again, in milliseconds. */
+  /** Period after which each pipeline is compared again, in whole steps, in milliseconds. */
   periodMs: number;
-  /** The pipelines that are live now. */
+  /** Returns the pipelines that are live now. */
   pipelines: () => Iterable<string>;
   /** Reads the heads of some pipelines. */
   heads: (pipelines: readonly string[]) => Promise<(Head | null)[]>;
-  /** Hears of each head that was read. */
+  /** Called with each head that was read. */
   onHead: (pipeline: string, head: Head | null) => void;
 }
 
-/** Compares pipelines with the log. */
-export class Reconcile implements Disposable {
-  readonly #options: ReconcileOptions;
+/** Compares pipelines with the log, round by round, until it is disposed. */
+export class Reconciler implements Disposable {
+  readonly #options: ReconcilerOptions;
   readonly #semaphore = new Semaphore(MAX_READS);
   readonly #timer: Disposable;
   /** Pipelines of this round that are still to be compared. */
   #round: string[] = [];
-  /** How many a round has. */
-  #size = 0;
-  /** Pipelines times milliseconds that are due: whole numbers, so that no rounding delays one. */
-  #due = 0;
+  #stepsLeft = 0;
 
-  /**
-   * Begins to compare.
-   *
-   * @param options What it works with.
-   */
-  constructor(options: ReconcileOptions) {
+  constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#timer = options.runtime.clock.every(STEP_MS, () => this.#step());
   }
 
-  #step(): void {
+  async #step(): Promise<void> {
     const { pipelines, periodMs } = this.#options;
-    if (this.#round.length === 0) {
+    if (this.#stepsLeft === 0) {
       this.#round = [...pipelines()];
-      this.#size = this.#round.length;
+      this.#stepsLeft = periodMs / STEP_MS;
     }
-    this.#due = Math.min(this.#round.length * periodMs, this.#due + this.#size * STEP_MS);
-    const now = this.#round.splice(0, Math.floor(this.#due / periodMs));
-    this.#due -= now.length * periodMs;
-    for (const some of chunk(now, MAX_KEYS)) this.#compare(some);
+    // Rounded down: a pipeline that was live for less than a period need not be read.
+    const count = Math.floor(this.#round.length / this.#stepsLeft--);
+    const due = this.#round.splice(0, count);
+    const reads = chunk(due, MAX_KEYS).map((pipelines) => this.#compare(pipelines));
+    const failed = (await Promise.all(reads)).flat();
+    if (failed.length === 0) return;
+    // The step is repeated, so that what was not compared does not pile up.
+    this.#round.unshift(...failed);
+    this.#stepsLeft++;
   }
 
-  async #compare(pipelines: readonly string[]): Promise<void> {
+  /** Returns the pipelines whose heads could not be read. */
+  async #compare(pipelines: readonly string[]): Promise<readonly string[]> {
     const { heads, onHead, runtime } = this.#options;
     try {
       const found = await this.#semaphore.run(() => heads(pipelines));
       pipelines.forEach((pipeline, index) => onHead(pipeline, found[index]!));
+      return [];
     } catch (error) {
-      // They are compared again with the next step.
-      this.#round.unshift(...pipelines);
       runtime.report("Cannot compare pipelines with the log", error);
+      return pipelines;
     }
   }
 
-  /** Ends it. */
+  /** Starts no more reads. */
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
   }

@@ -10,7 +10,7 @@ import type { WatchKv } from "../kv/mod.ts";
 import type { Change, Head, Log } from "../log/mod.ts";
 import { HeadWatches } from "./head_watches.ts";
 import type { PipelineChannels } from "./pipeline_channels.ts";
-import { Reconcile } from "./reconciler.ts";
+import { Reconciler } from "./reconciler.ts";
 
 /** Period of reconciliation with a log that other processes write to, in milliseconds. */
 const PROCESSES_RECONCILE_MS = 60_000;
@@ -58,7 +58,7 @@ export class Sync {
   readonly #reconcileMs: number | null;
   readonly #followers = new Map<string, Follower>();
   /** Runs while a pipeline is followed. */
-  #reconciler: Reconcile | null = null;
+  #reconciler: Reconciler | null = null;
 
   constructor(options: SyncOptions) {
     const { log, channels, watch, runtime } = options;
@@ -104,10 +104,10 @@ export class Sync {
     };
   }
 
-  #startReconciler(): Reconcile | null {
+  #startReconciler(): Reconciler | null {
     const { log, runtime } = this.#options;
     if (this.#reconcileMs === null) return null;
-    return new Reconcile({
+    return new Reconciler({
       runtime,
       periodMs: this.#reconcileMs,
       pipelines: () => this.#followers.keys(),

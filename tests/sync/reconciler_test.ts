@@ -1,10 +1,10 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { type Head, newHead } from "../../lib/log/head.ts";
-import { Reconcile } from "../../lib/sync/reconciler.ts";
+import { Reconciler } from "../../lib/sync/reconciler.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 
 /** A comparison of some pipelines, with what it read. */
-function createTestReconcile(
+function createTestReconciler(
   count: number,
   heads?: () => Promise<(Head | null)[]>,
   periodMs = 60_000,
@@ -14,7 +14,7 @@ function createTestReconcile(
   const reads: (readonly string[])[] = [];
   const seen: string[] = [];
   const reports: string[] = [];
-  const reconcile = new Reconcile({
+  const reconciler = new Reconciler({
     runtime: { clock, report: (message) => reports.push(message) },
     periodMs,
     pipelines: () => pipelines,
@@ -30,14 +30,14 @@ function createTestReconcile(
     reads,
     seen,
     reports,
-    [Symbol.dispose]: () => reconcile[Symbol.dispose](),
+    [Symbol.dispose]: () => reconciler[Symbol.dispose](),
   };
 }
 
 for (const seconds of [15, 60]) {
   for (const count of [1, 7, 60, 601, 2000]) {
-    Deno.test(`Reconcile compares each of ${count} pipelines once in ${seconds} seconds, evenly`, async () => {
-      using test = createTestReconcile(count, undefined, seconds * 1000);
+    Deno.test(`Reconciler compares each of ${count} pipelines once in ${seconds} seconds, evenly`, async () => {
+      using test = createTestReconciler(count, undefined, seconds * 1000);
       let most = 0;
       for (let second = 0; second < seconds; second++) {
         const before = test.seen.length;
@@ -53,17 +53,17 @@ for (const seconds of [15, 60]) {
   }
 }
 
-Deno.test("Reconcile has four reads under way at most", async () => {
+Deno.test("Reconciler has four reads under way at most", async () => {
   const never = Promise.withResolvers<(Head | null)[]>();
-  using test = createTestReconcile(6000, () => never.promise);
+  using test = createTestReconciler(6000, () => never.promise);
   for (let i = 0; i < 5; i++) test.clock.advance(1000);
   await settled();
   equal(test.reads.length, 4);
 });
 
-Deno.test("Reconcile reports a read that failed, and repeats it with the next step", async () => {
+Deno.test("Reconciler reports a read that failed, and repeats it with the next step", async () => {
   let isDown = true;
-  using test = createTestReconcile(
+  using test = createTestReconciler(
     60,
     () => isDown ? Promise.reject(new Error("down")) : Promise.resolve([null]),
   );
@@ -79,8 +79,37 @@ Deno.test("Reconcile reports a read that failed, and repeats it with the next st
   deepEqual(test.seen, ["p_0", "p_1"]);
 });
 
-Deno.test("Reconcile leaves no timer behind", () => {
-  const test = createTestReconcile(1);
+Deno.test("Reconciler goes on where it failed, at the same pace, after a long outage", async () => {
+  let isDown = true;
+  using test = createTestReconciler(2000, () => {
+    return isDown ? Promise.reject(new Error("down")) : Promise.resolve(Array(10).fill(null));
+  });
+  for (let second = 0; second < 200; second++) {
+    test.clock.advance(1000);
+    await settled();
+  }
+  isDown = false;
+  for (let second = 0; second < 60; second++) {
+    const before = test.seen.length;
+    test.clock.advance(1000);
+    await settled();
+    ok(test.seen.length - before <= Math.ceil(2000 / 60) + 1);
+  }
+  deepEqual(test.seen, test.pipelines);
+});
+
+Deno.test("Reconciler reads nothing of pipelines that are live for less than a period", async () => {
+  using test = createTestReconciler(1);
+  test.clock.advance(59_999);
+  await settled();
+  deepEqual(test.reads, []);
+  test.clock.advance(1);
+  await settled();
+  deepEqual(test.reads, [["p_0"]]);
+});
+
+Deno.test("Reconciler leaves no timer behind", () => {
+  const test = createTestReconciler(1);
   test[Symbol.dispose]();
   equal(test.clock.liveTimers, 0);
 });
