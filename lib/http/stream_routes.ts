@@ -38,7 +38,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
     try {
       const address = addressOf(c, config);
       // Before the ticket is spent.
-      if (ticket) hub.checkRoom(pipeline, address);
+      if (ticket) hub.assertCapacity(pipeline, address);
       const { session, ...granted } = await access.authorizeStream(c.req.raw, {
         ...requested,
         ticket,
@@ -49,10 +49,10 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
         lastEventId: c.req.header("Last-Event-ID") || lastEventId || undefined,
         history,
         address,
-        seen: session?.seen,
+        notBefore: session?.seen,
         signal: session?.superseded,
-        onGone: session?.close,
-        completed: c.env.completed,
+        onClose: session?.close,
+        connectionClosed: c.env.completed,
       });
       return new Response(stream, { headers: streamHeaders(c) });
     } catch (error) {

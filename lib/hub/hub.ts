@@ -8,7 +8,7 @@
 import { RunnelError } from "../base/mod.ts";
 import { type History, HistoryReader, type Receipt } from "../log/mod.ts";
 import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
-import { KeepAlive } from "../stream/mod.ts";
+import { KeepAliveWheel } from "../stream/mod.ts";
 import { InFlightPublishes } from "./in_flight.ts";
 import { PipelineRegistry, type PipelineRegistryOptions } from "./pipeline_registry.ts";
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
@@ -38,18 +38,18 @@ export interface Subscription {
   /** The client's address; `null` for one that is not counted by it. */
   address?: string | null | undefined;
   /** A position that the log has: its stream does not begin with what is older than that. */
-  seen?: Position | undefined;
+  notBefore?: Position | undefined;
   /** When it ends at the latest, in milliseconds since the Unix epoch: that of its token. */
   endsAt?: number | undefined;
   /** Ends it, when another stream takes its place. */
   signal?: AbortSignal | undefined;
   /** Hears when it is over. */
-  onGone?: (() => void) | undefined;
+  onClose?: (() => void) | undefined;
   /**
    * Settles when its connection is over, which may be long after its stream was
    * closed: the runtime keeps the connection of a client that does not read.
    */
-  completed?: Promise<unknown> | undefined;
+  connectionClosed?: Promise<unknown> | undefined;
 }
 
 /** An isolate's publishers and subscribers. */
@@ -57,7 +57,7 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #pipelines: PipelineRegistry;
   readonly #histories: HistoryReader;
-  readonly #keepAlive: KeepAlive;
+  readonly #keepAliveWheel: KeepAliveWheel;
   readonly #subscriberQuota: SubscriberQuota;
   readonly #publishes = new InFlightPublishes();
   readonly #draining = new AbortController();
@@ -72,7 +72,7 @@ export class Hub {
     this.#options = options;
     this.#pipelines = new PipelineRegistry(options);
     this.#histories = new HistoryReader(options.log);
-    this.#keepAlive = new KeepAlive(options.runtime, options.keepAliveMs);
+    this.#keepAliveWheel = new KeepAliveWheel(options.runtime, options.keepAliveMs);
     this.#subscriberQuota = new SubscriberQuota(options);
   }
 
@@ -96,7 +96,7 @@ export class Hub {
   } {
     return {
       pipelines: this.#pipelines.size,
-      subscribers: this.#keepAlive.size,
+      subscribers: this.#keepAliveWheel.size,
       places: this.#subscriberQuota.inUse,
       publishing: this.#publishes.size,
       tailBytes: this.#pipelines.tailBytes,
@@ -137,7 +137,7 @@ export class Hub {
    * @param address Its address, if it is counted by it.
    * @throws {RunnelError} `draining`, `overloaded` or `too-many-requests`: all pass.
    */
-  checkRoom(pipeline: string, address: string | null): void {
+  assertCapacity(pipeline: string, address: string | null): void {
     this.draining.throwIfAborted();
     using _place = this.#subscriberQuota.acquire(pipeline, address);
     this.#pipelines.assertCapacity(pipeline);
@@ -157,7 +157,7 @@ export class Hub {
     subscription: Subscription = {},
   ): Promise<ReadableStream<Uint8Array>> {
     const { runtime: { clock, random }, history, retryMs, maxStreamAgeMs } = this.#options;
-    const { completed, signal, onGone, seen } = subscription;
+    const { connectionClosed, signal, onClose, notBefore } = subscription;
     const agedAt = clock.now() + maxStreamAgeMs * (0.8 + 0.4 * random());
     const endsAt = Math.min(agedAt, subscription.endsAt ?? Infinity);
     let place: Disposable | null = null;
@@ -166,23 +166,23 @@ export class Hub {
     try {
       this.draining.throwIfAborted();
       place = this.#subscriberQuota.acquire(pipeline, subscription.address ?? null);
-      completed?.then(leavePlace, leavePlace);
+      connectionClosed?.then(leavePlace, leavePlace);
       const live = this.#pipelines.getOrCreate(pipeline);
-      if (seen) live.awaitBroadcast(seen);
+      if (notBefore) live.awaitBroadcast(notBefore);
       const subscriber = await live.subscribe({
         lastEventId: subscription.lastEventId,
         history: Math.min(subscription.history ?? history, history),
         filter: new ChannelFilter(subscription.channels ?? []),
         retryMs: Math.round(retryMs * (1 + random())),
         endsAt,
-        onGone: (subscriber) => {
+        onClose: (subscriber) => {
           timer?.[Symbol.dispose]();
-          this.#keepAlive.delete(subscriber);
-          if (!completed) leavePlace();
-          onGone?.();
+          this.#keepAliveWheel.delete(subscriber);
+          if (!connectionClosed) leavePlace();
+          onClose?.();
         },
       });
-      this.#keepAlive.add(subscriber);
+      this.#keepAliveWheel.add(subscriber);
       // Age is looked at with each keep-alive; a right that ends, ends then.
       if (endsAt < agedAt) timer = clock.after(endsAt - clock.now(), () => subscriber.end());
       signal?.addEventListener("abort", () => subscriber.end());
@@ -191,7 +191,7 @@ export class Hub {
       return subscriber.body;
     } catch (error) {
       leavePlace();
-      onGone?.();
+      onClose?.();
       throw error;
     }
   }

@@ -8,8 +8,8 @@
 import type { Change } from "../log/mod.ts";
 import { parseEventId, type Position } from "../protocol/mod.ts";
 import {
+  type EncodedEvents,
   type EncodedPage,
-  type EventRun,
   Subscriber,
   type SubscriberOptions,
   type SubscriberSource,
@@ -54,7 +54,7 @@ export class Pipeline implements SubscriberSource, Disposable {
   }
 
   /** The newest events: defined once the first subscriber's stream has started. */
-  get newest(): EventRun {
+  get newest(): EncodedEvents {
     return this.#tail.events!;
   }
 
@@ -92,9 +92,9 @@ export class Pipeline implements SubscriberSource, Disposable {
         source: this,
         resume,
         runtime: this.#options.runtime,
-        onGone: (subscriber) => {
+        onClose: (subscriber) => {
           this.#subscribers.delete(subscriber);
-          options.onGone(subscriber);
+          options.onClose(subscriber);
           this.#checkIdle();
         },
       });

@@ -14,9 +14,9 @@ import {
   unpackSegment,
 } from "../log/mod.ts";
 import type { Position } from "../protocol/mod.ts";
-import { EventRun, type PageReader, type RunLimits } from "../stream/mod.ts";
+import { EncodedEvents, type PageReader, type TrimLimits } from "../stream/mod.ts";
 import type { HeadSource, ObservedHead } from "../sync/mod.ts";
-import { EarlyCommits } from "./early_commits.ts";
+import { ReorderBuffer } from "./reorder_buffer.ts";
 
 /** Pause before a repair that failed is repeated, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;
@@ -36,7 +36,7 @@ export interface TailOptions {
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
   /** What the tail keeps. */
-  limits: RunLimits;
+  limits: TrimLimits;
   /** Hears that there are other events now. */
   onChange: () => void;
   /** Hears how many bytes the tail took in. */
@@ -58,9 +58,9 @@ export type RepairCause = "gap" | HeadSource;
 export class Tail implements Disposable {
   readonly #pipeline: string;
   readonly #options: TailOptions;
-  #events: EventRun | null = null;
+  #events: EncodedEvents | null = null;
   /** Commits that arrived during the repair in progress. */
-  readonly #early = new EarlyCommits();
+  readonly #reorderBuffer = new ReorderBuffer();
   /** The repair in progress. */
   #repairing: Promise<void> | null = null;
   /** The repair that begins when the one in progress has ended. */
@@ -94,7 +94,7 @@ export class Tail implements Disposable {
   }
 
   /** The events; `null` before the first repair. Another object if the log was replaced. */
-  get events(): EventRun | null {
+  get events(): EncodedEvents | null {
     return this.#events;
   }
 
@@ -119,7 +119,7 @@ export class Tail implements Disposable {
    * @param commit What was added to the pipeline's log.
    */
   receive(commit: Commit): void {
-    if (this.#repairing) return this.#early.add(commit);
+    if (this.#repairing) return this.#reorderBuffer.add(commit);
     if (this.#append(commit)) return this.#options.onChange();
     this.repairs.gap++;
     this.#repairInBackground();
@@ -250,15 +250,15 @@ export class Tail implements Disposable {
     let isLevel = false;
     try {
       const head = await this.#readToHead();
-      isLevel = this.#early.release(head.epoch, (commit) => this.#append(commit)) &&
+      isLevel = this.#reorderBuffer.release(head.epoch, (commit) => this.#append(commit)) &&
         this.has(head);
     } catch (error) {
       // The next repair reads them from the log.
-      this.#early.clear();
+      this.#reorderBuffer.clear();
       this.#retryLater();
       throw error;
     } finally {
-      // In the same turn as the last look at the early commits: the next one
+      // In the same turn as the release of the reorder buffer: the next one
       // is appended at once.
       this.#repairing = null;
     }
@@ -276,16 +276,16 @@ export class Tail implements Disposable {
     const head = await log.open(this.#pipeline);
     let events = this.#events;
     if (!events || events.epoch !== head.epoch || events.last > head.sequence) {
-      events = new EventRun(head.epoch, Math.max(0, head.sequence - limits.events));
+      events = new EncodedEvents(head.epoch, Math.max(0, head.sequence - limits.events));
     } else if (head.sequence - events.last > limits.events) {
       // What lies between is read by those alone who need it.
-      events = new EventRun(head.epoch, head.sequence - limits.events);
+      events = new EncodedEvents(head.epoch, head.sequence - limits.events);
     }
     while (events.last < head.sequence) {
       const page = await pages.read(this.#pipeline, events.last);
       if (page?.epoch !== events.epoch) break;
-      if (page.missed > 0) events = new EventRun(page.epoch, page.after);
-      events.appendRun(page.run);
+      if (page.missed > 0) events = new EncodedEvents(page.epoch, page.after);
+      events.appendAll(page.events);
       events.trim(limits);
     }
     this.#events = events;

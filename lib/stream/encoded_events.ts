@@ -35,13 +35,13 @@ export interface Chunk {
   /** How many events the bytes are. */
   count: number;
   /** The sequence of the last event in `bytes`; 0 if there is none. */
-  sent: number;
+  lastSequence: number;
   /** The sequence of the last event that was looked at. */
   cursor: number;
 }
 
-/** What {@linkcode EventRun.trim} leaves. */
-export interface RunLimits {
+/** What {@linkcode EncodedEvents.trim} leaves. */
+export interface TrimLimits {
   /** At least this many events … */
   events: number;
   /** … and at least this many bytes. */
@@ -56,13 +56,13 @@ export interface RunLimits {
  * import { strictEqual as equal } from "node:assert/strict";
  * import { ChannelFilter } from "../protocol/mod.ts";
  *
- * const run = new EventRun("AAECAwQFBgc", 6);
+ * const run = new EncodedEvents("AAECAwQFBgc", 6);
  * run.append([{ sequence: 7, time: 0, channel: "events", payload: new TextEncoder().encode("1") }]);
- * const { bytes } = run.after(6, 7, new ChannelFilter([]));
+ * const { bytes } = run.chunkAfter(6, 7, new ChannelFilter([]));
  * equal(new TextDecoder().decode(bytes), "id: AAECAwQFBgc-7\nevent: events\ndata: 1\n\n");
  * ```
  */
-export class EventRun {
+export class EncodedEvents {
   /** Which log of the pipeline the events are from. */
   readonly epoch: string;
   #events: EncodedEvent[] = [];
@@ -101,7 +101,7 @@ export class EventRun {
   /**
    * Adds the events that follow.
    *
-   * @param events Contiguous events, the first right after {@linkcode EventRun.last}.
+   * @param events Contiguous events, the first right after {@linkcode EncodedEvents.last}.
    * @throws {RangeError} If the first is another.
    */
   append(events: readonly AcceptedEvent[]): void {
@@ -122,9 +122,9 @@ export class EventRun {
    * Adds the events of another run, which follow.
    *
    * @param run Of the same log.
-   * @throws {RangeError} If the first does not follow {@linkcode EventRun.last}.
+   * @throws {RangeError} If the first does not follow {@linkcode EncodedEvents.last}.
    */
-  appendRun(run: EventRun): void {
+  appendAll(run: EncodedEvents): void {
     if (run.first !== this.#last + 1) {
       throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${run.first}`);
     }
@@ -139,7 +139,7 @@ export class EventRun {
    *
    * @param limits What stays at least.
    */
-  trim(limits: RunLimits): void {
+  trim(limits: TrimLimits): void {
     this.#forgetShared();
     let bytes = this.#bytes;
     let spare = 0;
@@ -172,7 +172,7 @@ export class EventRun {
    * @param until Up to which sequence.
    * @param filter Which channels.
    */
-  after(cursor: number, until: number, filter: ChannelFilter): Chunk {
+  chunkAfter(cursor: number, until: number, filter: ChannelFilter): Chunk {
     const key = `${cursor} ${until} ${filter.key}`;
     const shared = this.#shared.get(key);
     if (shared) return shared;
@@ -194,7 +194,7 @@ export class EventRun {
   #join(cursor: number, until: number, filter: ChannelFilter): Chunk {
     const parts: Uint8Array[] = [];
     let length = 0;
-    let sent = 0;
+    let lastSequence = 0;
     for (let i = cursor + 1 - this.first; i < this.#events.length; i++) {
       const { sequence, channel, bytes } = this.#events[i]!;
       if (sequence > until) break;
@@ -202,11 +202,11 @@ export class EventRun {
         if (parts.length > 0 && length + bytes.length > MAX_CHUNK_BYTES) break;
         parts.push(bytes);
         length += bytes.length;
-        sent = sequence;
+        lastSequence = sequence;
       }
       cursor = sequence;
     }
-    return { bytes: concat(parts, length), count: parts.length, sent, cursor };
+    return { bytes: concat(parts, length), count: parts.length, lastSequence, cursor };
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { EventRun, type RunLimits } from "./encoded_events.ts";
-export { KeepAlive } from "./keep_alive.ts";
+export { EncodedEvents, type TrimLimits } from "./encoded_events.ts";
+export { KeepAliveWheel } from "./keep_alive_wheel.ts";
 export { type EncodedPage, PageReader } from "./page_reader.ts";
 export { Subscriber, type SubscriberOptions, type SubscriberSource } from "./subscriber.ts";

@@ -7,7 +7,7 @@
 
 import { Semaphore } from "../base/mod.ts";
 import type { EventLog, Page } from "../log/mod.ts";
-import { EventRun, MAX_CHUNK_BYTES } from "./encoded_events.ts";
+import { EncodedEvents, MAX_CHUNK_BYTES } from "./encoded_events.ts";
 
 /** How many pages are read at once. */
 const MAX_READS = 4;
@@ -15,7 +15,7 @@ const MAX_READS = 4;
 /** A page of the log, encoded. */
 export interface EncodedPage extends Omit<Page, "events"> {
   /** The events, ready to be sent. */
-  run: EventRun;
+  events: EncodedEvents;
 }
 
 /** Reads pages for all pipelines of an isolate. */
@@ -56,9 +56,8 @@ export class PageReader {
       this.#log.readAfter(pipeline, sequence, MAX_CHUNK_BYTES)
     );
     if (!page) return null;
-    const { events, ...rest } = page;
-    const run = new EventRun(page.epoch, page.after);
-    run.append(events);
-    return { ...rest, run };
+    const events = new EncodedEvents(page.epoch, page.after);
+    events.append(page.events);
+    return { ...page, events };
   }
 }

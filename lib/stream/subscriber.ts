@@ -15,7 +15,7 @@ import {
   encodeRetry,
   formatEventId,
 } from "../protocol/mod.ts";
-import type { EventRun } from "./encoded_events.ts";
+import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
 
 /** Keep-alives that a subscriber may leave unread before its stream is closed. */
@@ -24,7 +24,7 @@ const MAX_UNREAD_KEEP_ALIVES = 2;
 /** Where a subscriber's events come from. */
 export interface SubscriberSource {
   /** The newest events. Another object if the pipeline's log was replaced. */
-  readonly newest: EventRun;
+  readonly newest: EncodedEvents;
   /** Reads what follows a sequence that is before the tail. */
   page(sequence: number): Promise<EncodedPage | null>;
 }
@@ -47,7 +47,7 @@ export interface SubscriberOptions {
   /** When its stream ends by itself, in milliseconds since the Unix epoch. */
   endsAt: number;
   /** Hears that it is gone, for whatever reason. */
-  onGone: (subscriber: Subscriber) => void;
+  onClose: (subscriber: Subscriber) => void;
   /** Reporter of reads of the log that failed. */
   runtime: Pick<Runtime, "report">;
 }
@@ -180,13 +180,17 @@ export class Subscriber {
     while (this.#cursor < until) {
       const run = this.#runAtCursor(newest);
       if (!run) return null;
-      const { bytes, count, sent, cursor } = run.after(this.#cursor, until, this.#options.filter);
+      const { bytes, count, lastSequence, cursor } = run.chunkAfter(
+        this.#cursor,
+        until,
+        this.#options.filter,
+      );
       this.#cursor = cursor;
       this.#atStart = false;
       // Not kept for as long as the next read may take.
-      if (this.#page && cursor >= this.#page.run.last) this.#page = null;
+      if (this.#page && cursor >= this.#page.events.last) this.#page = null;
       if (count === 0) continue;
-      this.#sent = sent;
+      this.#sent = lastSequence;
       if (!this.#live) this.#replayed += count;
       return bytes;
     }
@@ -198,12 +202,12 @@ export class Subscriber {
   }
 
   /** The events in memory that the cursor is among; without any, a page is read. */
-  #runAtCursor(newest: EventRun): EventRun | null {
+  #runAtCursor(newest: EncodedEvents): EncodedEvents | null {
     if (this.#cursor + 1 >= newest.first) {
       this.#page = null;
       return newest;
     }
-    const run = this.#page?.run;
+    const run = this.#page?.events;
     if (run && this.#cursor + 1 >= run.first && this.#cursor < run.last) return run;
     // A stream that is to end does so with what is in memory.
     if (this.#endAfter === null && !this.#reading) this.#readPage();
@@ -268,6 +272,6 @@ export class Subscriber {
     if (this.#gone) return;
     this.#gone = true;
     this.#page = null;
-    this.#options.onGone(this);
+    this.#options.onClose(this);
   }
 }

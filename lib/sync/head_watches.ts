@@ -41,14 +41,14 @@ interface Connection {
 }
 
 /** Some pipelines that are watched together. */
-class Group {
-  /** The pipelines, each with the versionstamp that was last seen of its head. */
-  readonly seen = new Map<string, string | null | undefined>();
+class WatchGroup {
+  /** The pipelines, each with the versionstamp that was last versionstamps of its head. */
+  readonly versionstamps = new Map<string, string | null | undefined>();
   reader: ReadableStreamDefaultReader<Deno.KvEntryMaybe<Head>[]> | null = null;
   /** Ends the current watch, so that another takes its place. */
-  renewal: Disposable | null = null;
+  endTimer: Disposable | null = null;
   /** Whether the current watch is about to be replaced. */
-  isRenewed = false;
+  isReplaced = false;
   /** Whether the current watch was ended here. */
   isEnded = false;
 }
@@ -56,8 +56,8 @@ class Group {
 /** The watches of an instance. */
 export class HeadWatches implements AsyncDisposable {
   readonly #options: HeadWatchOptions;
-  readonly #groups = new Set<Group>();
-  readonly #groupOf = new Map<string, Group>();
+  readonly #groups = new Set<WatchGroup>();
+  readonly #groupOf = new Map<string, WatchGroup>();
   readonly #connections = new Set<Connection>();
   readonly #loops = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -89,10 +89,10 @@ export class HeadWatches implements AsyncDisposable {
    */
   add(pipeline: string): void {
     if (this.#groupOf.has(pipeline) || this.#closing.signal.aborted) return;
-    let group = this.#groups.values().find(({ seen }) => seen.size < MAX_KEYS);
+    let group = this.#groups.values().find(({ versionstamps }) => versionstamps.size < MAX_KEYS);
     if (group) this.#reopen(group, COLLECT_MS);
-    else group = new Group();
-    group.seen.set(pipeline, undefined);
+    else group = new WatchGroup();
+    group.versionstamps.set(pipeline, undefined);
     this.#groupOf.set(pipeline, group);
     if (!this.#groups.has(group)) this.#start(group);
   }
@@ -106,8 +106,8 @@ export class HeadWatches implements AsyncDisposable {
     const group = this.#groupOf.get(pipeline);
     if (!group) return;
     this.#groupOf.delete(pipeline);
-    group.seen.delete(pipeline);
-    if (group.seen.size > 0) return;
+    group.versionstamps.delete(pipeline);
+    if (group.versionstamps.size > 0) return;
     this.#groups.delete(group);
     this.#end(group);
   }
@@ -122,28 +122,28 @@ export class HeadWatches implements AsyncDisposable {
     if (group) this.#reopen(group, 0);
   }
 
-  #reopen(group: Group, ms: number): void {
-    if (group.isRenewed) return;
-    group.isRenewed = true;
-    group.renewal?.[Symbol.dispose]();
-    group.renewal = this.#options.runtime.clock.after(ms, () => this.#end(group));
+  #reopen(group: WatchGroup, ms: number): void {
+    if (group.isReplaced) return;
+    group.isReplaced = true;
+    group.endTimer?.[Symbol.dispose]();
+    group.endTimer = this.#options.runtime.clock.after(ms, () => this.#end(group));
   }
 
-  #end(group: Group): void {
-    group.renewal?.[Symbol.dispose]();
-    group.renewal = null;
+  #end(group: WatchGroup): void {
+    group.endTimer?.[Symbol.dispose]();
+    group.endTimer = null;
     group.isEnded = true;
     // A stream that failed by itself says so to its reader, too.
     group.reader?.cancel().catch(() => {});
   }
 
-  #start(group: Group): void {
+  #start(group: WatchGroup): void {
     this.#groups.add(group);
     const loop = this.#keepWatching(group).finally(() => this.#loops.delete(loop));
     this.#loops.add(loop);
   }
 
-  async #keepWatching(group: Group): Promise<void> {
+  async #keepWatching(group: WatchGroup): Promise<void> {
     // Those that come in the same moment are watched together at once.
     await this.#wait(COLLECT_MS);
     while (this.#groups.has(group)) {
@@ -160,13 +160,13 @@ export class HeadWatches implements AsyncDisposable {
     }
   }
 
-  async #watch(group: Group, kv: WatchKv): Promise<void> {
-    const pipelines = [...group.seen.keys()];
+  async #watch(group: WatchGroup, kv: WatchKv): Promise<void> {
+    const pipelines = [...group.versionstamps.keys()];
     if (pipelines.length === 0) return;
-    group.isRenewed = false;
+    group.isReplaced = false;
     group.isEnded = false;
-    group.renewal?.[Symbol.dispose]();
-    group.renewal = this.#options.runtime.clock.after(MAX_AGE_MS, () => this.#end(group));
+    group.endTimer?.[Symbol.dispose]();
+    group.endTimer = this.#options.runtime.clock.after(MAX_AGE_MS, () => this.#end(group));
     const reader = group.reader = kv.watch<Head[]>(pipelines.map(headKey)).getReader();
     try {
       while (true) {
@@ -174,16 +174,22 @@ export class HeadWatches implements AsyncDisposable {
         if (done && group.isEnded) return;
         if (done) throw new Error("The store ended a watch");
         // A wake names all keys though one changed.
-        pipelines.forEach((pipeline, index) => this.#see(group, pipeline, value[index]!));
+        pipelines.forEach((pipeline, index) => this.#onEntry(group, pipeline, value[index]!));
       }
     } finally {
       group.reader = null;
     }
   }
 
-  #see(group: Group, pipeline: string, { value, versionstamp }: Deno.KvEntryMaybe<Head>): void {
-    if (!group.seen.has(pipeline) || group.seen.get(pipeline) === versionstamp) return;
-    group.seen.set(pipeline, versionstamp);
+  #onEntry(
+    group: WatchGroup,
+    pipeline: string,
+    { value, versionstamp }: Deno.KvEntryMaybe<Head>,
+  ): void {
+    if (!group.versionstamps.has(pipeline) || group.versionstamps.get(pipeline) === versionstamp) {
+      return;
+    }
+    group.versionstamps.set(pipeline, versionstamp);
     this.#options.onHead(pipeline, value);
   }
 

@@ -8,7 +8,7 @@ import {
 import fc from "fast-check";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import type { AcceptedEvent } from "../../lib/protocol/event.ts";
-import { type Chunk, EventRun, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
+import { type Chunk, EncodedEvents, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
 import { textOf, utf8 } from "../support/text.ts";
 
 const EPOCH = "AAECAwQFBgc";
@@ -25,8 +25,8 @@ function events(first: number, channels: string[], size: number = 1): AcceptedEv
 }
 
 /** A run of the sequences `first` to `last` on channel `a`. */
-function runOf(first: number, last: number, size: number = 1): EventRun {
-  const run = new EventRun(EPOCH, first - 1);
+function runOf(first: number, last: number, size: number = 1): EncodedEvents {
+  const run = new EncodedEvents(EPOCH, first - 1);
   run.append(events(first, Array(last - first + 1).fill("a"), size));
   return run;
 }
@@ -36,129 +36,129 @@ function sequencesIn({ bytes }: Chunk): number[] {
 }
 
 /** The bytes of one event of a run whose events are all alike. */
-function sizeOfOne(run: EventRun): number {
-  return run.after(run.last - 1, run.last, ALL).bytes.length;
+function sizeOfOne(run: EncodedEvents): number {
+  return run.chunkAfter(run.last - 1, run.last, ALL).bytes.length;
 }
 
 /** What one event counts for, its overhead included. */
-function memoryOfOne(run: EventRun): number {
+function memoryOfOne(run: EncodedEvents): number {
   return run.bytes / (run.last + 1 - run.first);
 }
 
-Deno.test("EventRun.append() encodes events as they go out", () => {
-  const run = new EventRun(EPOCH, 6);
+Deno.test("EncodedEvents.append() encodes events as they go out", () => {
+  const run = new EncodedEvents(EPOCH, 6);
   run.append([{ sequence: 7, time: 0, channel: "orders", payload: utf8('{"n":1.0}') }]);
-  deepEqual(run.after(6, 7, ALL), {
+  deepEqual(run.chunkAfter(6, 7, ALL), {
     bytes: utf8('id: AAECAwQFBgc-7\nevent: orders\ndata: {"n":1.0}\n\n'),
     count: 1,
-    sent: 7,
+    lastSequence: 7,
     cursor: 7,
   });
 });
 
 for (const sequence of [6, 7, 9]) {
-  Deno.test(`EventRun.append() refuses ${sequence} after 7`, () => {
+  Deno.test(`EncodedEvents.append() refuses ${sequence} after 7`, () => {
     const run = runOf(5, 7);
     throws(() => run.append(events(sequence, ["a"])), RangeError);
     deepEqual([run.first, run.last], [5, 7]);
   });
 }
 
-Deno.test("EventRun begins after what it was told, empty", () => {
-  const run = new EventRun(EPOCH, 6);
+Deno.test("EncodedEvents begins after what it was told, empty", () => {
+  const run = new EncodedEvents(EPOCH, 6);
   deepEqual([run.first, run.last, run.bytes], [7, 6, 0]);
 });
 
-Deno.test("EventRun.after() gives what lies between cursor and limit", () => {
+Deno.test("EncodedEvents.chunkAfter() gives what lies between cursor and limit", () => {
   const run = runOf(1, 9);
-  deepEqual(sequencesIn(run.after(0, 9, ALL)), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  deepEqual(sequencesIn(run.after(3, 6, ALL)), [4, 5, 6]);
-  deepEqual(sequencesIn(run.after(3, 100, ALL)), [4, 5, 6, 7, 8, 9]);
+  deepEqual(sequencesIn(run.chunkAfter(0, 9, ALL)), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  deepEqual(sequencesIn(run.chunkAfter(3, 6, ALL)), [4, 5, 6]);
+  deepEqual(sequencesIn(run.chunkAfter(3, 100, ALL)), [4, 5, 6, 7, 8, 9]);
 });
 
-Deno.test("EventRun.after() shares one chunk between all that ask for the same", () => {
+Deno.test("EncodedEvents.chunkAfter() shares one chunk between all that ask for the same", () => {
   const run = runOf(1, 9);
-  const chunk = run.after(2, 9, new ChannelFilter(["a", "b"]));
-  equal(run.after(2, 9, new ChannelFilter(["b", "a"])), chunk);
+  const chunk = run.chunkAfter(2, 9, new ChannelFilter(["a", "b"]));
+  equal(run.chunkAfter(2, 9, new ChannelFilter(["b", "a"])), chunk);
 });
 
-Deno.test("EventRun.after() shares nothing between other places or filters", () => {
+Deno.test("EncodedEvents.chunkAfter() shares nothing between other places or filters", () => {
   const run = runOf(1, 9);
-  const chunk = run.after(2, 9, ALL);
-  notStrictEqual(run.after(3, 9, ALL), chunk);
-  notStrictEqual(run.after(2, 8, ALL), chunk);
-  notStrictEqual(run.after(2, 9, new ChannelFilter(["a"])), chunk);
+  const chunk = run.chunkAfter(2, 9, ALL);
+  notStrictEqual(run.chunkAfter(3, 9, ALL), chunk);
+  notStrictEqual(run.chunkAfter(2, 8, ALL), chunk);
+  notStrictEqual(run.chunkAfter(2, 9, new ChannelFilter(["a"])), chunk);
 });
 
-Deno.test("EventRun.after() gives a single event's bytes without a copy", () => {
+Deno.test("EncodedEvents.chunkAfter() gives a single event's bytes without a copy", () => {
   const run = runOf(1, 2);
-  const { bytes } = run.after(0, 1, ALL);
-  equal(run.after(0, 1, new ChannelFilter(["a"])).bytes, bytes);
+  const { bytes } = run.chunkAfter(0, 1, ALL);
+  equal(run.chunkAfter(0, 1, new ChannelFilter(["a"])).bytes, bytes);
 });
 
-Deno.test("EventRun.after() sees what was appended since it was last asked", () => {
+Deno.test("EncodedEvents.chunkAfter() sees what was appended since it was last asked", () => {
   const run = runOf(1, 2);
-  deepEqual(sequencesIn(run.after(0, 3, ALL)), [1, 2]);
+  deepEqual(sequencesIn(run.chunkAfter(0, 3, ALL)), [1, 2]);
   run.append(events(3, ["a"]));
-  deepEqual(sequencesIn(run.after(0, 3, ALL)), [1, 2, 3]);
+  deepEqual(sequencesIn(run.chunkAfter(0, 3, ALL)), [1, 2, 3]);
 });
 
-Deno.test("EventRun.after() remembers a bounded number of chunks", () => {
+Deno.test("EncodedEvents.chunkAfter() remembers a bounded number of chunks", () => {
   const run = runOf(1, 100);
-  const first = run.after(0, 1, ALL);
-  for (let until = 2; until <= 17; until++) run.after(0, until, ALL);
-  notStrictEqual(run.after(0, 1, ALL), first);
+  const first = run.chunkAfter(0, 1, ALL);
+  for (let until = 2; until <= 17; until++) run.chunkAfter(0, until, ALL);
+  notStrictEqual(run.chunkAfter(0, 1, ALL), first);
 });
 
-Deno.test("EventRun.after() fills a chunk to its limit and no further", () => {
+Deno.test("EncodedEvents.chunkAfter() fills a chunk to its limit and no further", () => {
   const run = runOf(1, 300, 1000);
-  const chunk = run.after(0, 300, ALL);
+  const chunk = run.chunkAfter(0, 300, ALL);
   const fitting = Math.floor(MAX_CHUNK_BYTES / sizeOfOne(run));
   ok(chunk.bytes.length <= MAX_CHUNK_BYTES);
   ok(Math.abs(chunk.count - fitting) <= 1, `${chunk.count} of ${fitting}`);
   equal(chunk.cursor, chunk.count);
-  equal(chunk.sent, chunk.count);
-  deepEqual(sequencesIn(run.after(chunk.cursor, 300, ALL))[0], chunk.cursor + 1);
+  equal(chunk.lastSequence, chunk.count);
+  deepEqual(sequencesIn(run.chunkAfter(chunk.cursor, 300, ALL))[0], chunk.cursor + 1);
 });
 
-Deno.test("EventRun.after() gives one event at least, whatever its size", () => {
+Deno.test("EncodedEvents.chunkAfter() gives one event at least, whatever its size", () => {
   const run = runOf(1, 2, MAX_CHUNK_BYTES + 1);
-  const { count, cursor } = run.after(0, 2, ALL);
+  const { count, cursor } = run.chunkAfter(0, 2, ALL);
   deepEqual([count, cursor], [1, 1]);
 });
 
-Deno.test("EventRun.after() moves the cursor past what the filter left out", () => {
-  const run = new EventRun(EPOCH, 0);
+Deno.test("EncodedEvents.chunkAfter() moves the cursor past what the filter left out", () => {
+  const run = new EncodedEvents(EPOCH, 0);
   run.append(events(1, ["a", "b", "a", "b", "b"]));
-  const chunk = run.after(0, 5, new ChannelFilter(["a"]));
+  const chunk = run.chunkAfter(0, 5, new ChannelFilter(["a"]));
   deepEqual(sequencesIn(chunk), [1, 3]);
-  deepEqual([chunk.count, chunk.sent, chunk.cursor], [2, 3, 5]);
+  deepEqual([chunk.count, chunk.lastSequence, chunk.cursor], [2, 3, 5]);
 });
 
-Deno.test("EventRun.after() of nothing kept is empty and moves the cursor", () => {
+Deno.test("EncodedEvents.chunkAfter() of nothing kept is empty and moves the cursor", () => {
   const run = runOf(1, 9);
-  const { bytes, ...rest } = run.after(3, 7, new ChannelFilter(["b"]));
+  const { bytes, ...rest } = run.chunkAfter(3, 7, new ChannelFilter(["b"]));
   equal(bytes.length, 0);
-  deepEqual(rest, { count: 0, sent: 0, cursor: 7 });
+  deepEqual(rest, { count: 0, lastSequence: 0, cursor: 7 });
 });
 
-Deno.test("EventRun.after() in steps gives each event that the filter keeps once, in order", () => {
+Deno.test("EncodedEvents.chunkAfter() in steps gives each event that the filter keeps once, in order", () => {
   const channels = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 60 });
   const named = fc.subarray(["a", "b", "c"]);
   fc.assert(
     fc.property(channels, named, fc.constantFrom(1, 20_000, 90_000), (channels, named, size) => {
-      const run = new EventRun(EPOCH, 0);
+      const run = new EncodedEvents(EPOCH, 0);
       run.append(events(1, channels, size));
       const filter = new ChannelFilter(named);
       const got: number[] = [];
       let cursor = 0;
       while (cursor < run.last) {
-        const chunk = run.after(cursor, run.last, filter);
+        const chunk = run.chunkAfter(cursor, run.last, filter);
         ok(chunk.cursor > cursor, "no progress");
         ok(chunk.bytes.length <= MAX_CHUNK_BYTES);
         const sequences = sequencesIn(chunk);
         equal(chunk.count, sequences.length);
-        equal(chunk.sent, sequences.at(-1) ?? 0);
+        equal(chunk.lastSequence, sequences.at(-1) ?? 0);
         got.push(...sequences);
         cursor = chunk.cursor;
       }
@@ -183,7 +183,7 @@ const trims: [
 ];
 
 for (const [name, limits, left] of trims) {
-  Deno.test(`EventRun.trim() leaves what its limits ask for: ${name}`, () => {
+  Deno.test(`EncodedEvents.trim() leaves what its limits ask for: ${name}`, () => {
     const run = runOf(101, 109);
     const one = memoryOfOne(run);
     run.trim(limits(one));
@@ -191,29 +191,29 @@ for (const [name, limits, left] of trims) {
   });
 }
 
-Deno.test("EventRun.dropBelow() gives up what lies below, and nothing shared outlives it", () => {
+Deno.test("EncodedEvents.dropBelow() gives up what lies below, and nothing shared outlives it", () => {
   const run = runOf(1, 9);
   const one = memoryOfOne(run);
-  const chunk = run.after(6, 9, ALL);
+  const chunk = run.chunkAfter(6, 9, ALL);
   run.dropBelow(6);
   deepEqual([run.first, run.last, run.bytes], [6, 9, 4 * one]);
-  deepEqual(sequencesIn(run.after(5, 9, ALL)), [6, 7, 8, 9]);
-  notStrictEqual(run.after(6, 9, ALL), chunk);
+  deepEqual(sequencesIn(run.chunkAfter(5, 9, ALL)), [6, 7, 8, 9]);
+  notStrictEqual(run.chunkAfter(6, 9, ALL), chunk);
 });
 
-Deno.test("EventRun.dropBelow() of what is gone already changes nothing", () => {
+Deno.test("EncodedEvents.dropBelow() of what is gone already changes nothing", () => {
   const run = runOf(5, 9);
-  const chunk = run.after(4, 9, ALL);
+  const chunk = run.chunkAfter(4, 9, ALL);
   run.dropBelow(5);
   run.dropBelow(1);
   deepEqual([run.first, run.last], [5, 9]);
-  equal(run.after(4, 9, ALL), chunk);
+  equal(run.chunkAfter(4, 9, ALL), chunk);
 });
 
-Deno.test("EventRun.dropBelow() of everything leaves an empty run that goes on", () => {
+Deno.test("EncodedEvents.dropBelow() of everything leaves an empty run that goes on", () => {
   const run = runOf(1, 9);
   run.dropBelow(10);
   deepEqual([run.first, run.last, run.bytes], [10, 9, 0]);
   run.append(events(10, ["a"]));
-  deepEqual(sequencesIn(run.after(9, 10, ALL)), [10]);
+  deepEqual(sequencesIn(run.chunkAfter(9, 10, ALL)), [10]);
 });

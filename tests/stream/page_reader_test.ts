@@ -23,11 +23,11 @@ class HeldLog {
 Deno.test("PageReader.read() gives a page of the log, encoded", async () => {
   await using test = await createTestLog();
   const { epoch } = await test.log.append("p_a", [1, 2, 3].map((i) => textEvent(`${i}`)));
-  const { run, ...page } = (await new PageReader(test.log).read("p_a", 1))!;
+  const { events, ...page } = (await new PageReader(test.log).read("p_a", 1))!;
   deepEqual(page, { epoch, sequence: 3, after: 1, missed: 0, reason: "evicted" });
-  deepEqual([run.epoch, run.first, run.last], [epoch, 2, 3]);
+  deepEqual([events.epoch, events.first, events.last], [epoch, 2, 3]);
   equal(
-    new TextDecoder().decode(run.after(1, 3, new ChannelFilter([])).bytes),
+    new TextDecoder().decode(events.chunkAfter(1, 3, new ChannelFilter([])).bytes),
     `id: ${epoch}-2\nevent: events\ndata: 2\n\nid: ${epoch}-3\nevent: events\ndata: 3\n\n`,
   );
 });
@@ -36,16 +36,16 @@ Deno.test("PageReader.read() begins its run behind what is gone", async () => {
   await using test = await createTestLog();
   await test.log.append("p_a", [1, 2, 3].map((i) => textEvent(`${i}`)));
   await test.log.clear("p_a");
-  const { run, ...page } = (await new PageReader(test.log).read("p_a", 1))!;
+  const { events, ...page } = (await new PageReader(test.log).read("p_a", 1))!;
   deepEqual([page.after, page.missed, page.reason], [3, 2, "cleared"]);
-  deepEqual([run.first, run.last], [4, 3]);
+  deepEqual([events.first, events.last], [4, 3]);
 });
 
 Deno.test("PageReader.read() reads about 256 KiB", async () => {
   await using test = await createTestLog();
   for (let i = 0; i < 20; i++) await test.log.append("p_a", [textEvent("".padEnd(50_000, "."))]);
-  const { run } = (await new PageReader(test.log).read("p_a", 0))!;
-  equal(run.last, 6);
+  const { events } = (await new PageReader(test.log).read("p_a", 0))!;
+  equal(events.last, 6);
 });
 
 Deno.test("PageReader.read() gives null where there is no log", async () => {

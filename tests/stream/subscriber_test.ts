@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
-import { EventRun } from "../../lib/stream/encoded_events.ts";
+import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import { Subscriber } from "../../lib/stream/subscriber.ts";
 import { type FakeClock, settled } from "../support/fake_clock.ts";
 import { FaultyKv, type Held, holds, throws } from "../support/faulty_kv.ts";
@@ -486,10 +486,10 @@ Deno.test("Subscriber that does not read is closed when its stream is old, too",
 // -------------------------------------------------------- cursors, not queues
 
 /** A subscriber of events in memory alone, and what it asked them for. */
-function subscribeTo(tail: EventRun, onGone = () => {}) {
+function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
   const asked: number[] = [];
-  const after = tail.after.bind(tail);
-  tail.after = (cursor, until, filter) => {
+  const after = tail.chunkAfter.bind(tail);
+  tail.chunkAfter = (cursor, until, filter) => {
     asked.push(cursor);
     return after(cursor, until, filter);
   };
@@ -500,7 +500,7 @@ function subscribeTo(tail: EventRun, onGone = () => {}) {
     filter: new ChannelFilter([]),
     retryMs: 1,
     endsAt: Infinity,
-    onGone,
+    onClose,
     runtime: { report() {} },
   });
   return { subscriber, asked };
@@ -516,7 +516,7 @@ function newEvents(first: number, last: number) {
 }
 
 Deno.test("Subscriber takes nothing for a connection that does not ask", async () => {
-  const tail = new EventRun("AAECAwQFBgc", 0);
+  const tail = new EncodedEvents("AAECAwQFBgc", 0);
   const { subscriber, asked } = subscribeTo(tail);
   const reader = subscriber.body.getReader();
   for (let i = 1; i <= 10; i++) {
@@ -534,7 +534,7 @@ Deno.test("Subscriber takes nothing for a connection that does not ask", async (
 });
 
 Deno.test("Subscriber sends each event once to a connection that asks several times at once", async () => {
-  const tail = new EventRun("AAECAwQFBgc", 0);
+  const tail = new EncodedEvents("AAECAwQFBgc", 0);
   const { subscriber } = subscribeTo(tail);
   const reader = subscriber.body.getReader();
   for (let chunk = 0; chunk < 2; chunk++) await reader.read();
@@ -553,7 +553,7 @@ Deno.test("Subscriber sends each event once to a connection that asks several ti
 
 Deno.test("Subscriber closes once when its last chunk is not read but cancelled", async () => {
   let closes = 0;
-  const tail = new EventRun("AAECAwQFBgc", 0);
+  const tail = new EncodedEvents("AAECAwQFBgc", 0);
   const { subscriber } = subscribeTo(tail, () => closes++);
   const reader = subscriber.body.getReader();
   for (let chunk = 0; chunk < 2; chunk++) await reader.read();

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { KeepAlive } from "../../lib/stream/keep_alive.ts";
+import { KeepAliveWheel } from "../../lib/stream/keep_alive_wheel.ts";
 import type { Subscriber } from "../../lib/stream/subscriber.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
@@ -10,9 +10,9 @@ function listener(onTurn: (now: number) => void): Subscriber {
   return { keepAlive: onTurn } as Subscriber;
 }
 
-Deno.test("KeepAlive.add() gives each one a turn every period, the first a whole period away", () => {
+Deno.test("KeepAliveWheel.add() gives each one a turn every period, the first a whole period away", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive({ clock }, MS);
+  const keepAlive = new KeepAliveWheel({ clock }, MS);
   const turns: number[] = [];
   keepAlive.add(listener((now) => turns.push(now)));
   clock.advance(MS - 1);
@@ -23,9 +23,9 @@ Deno.test("KeepAlive.add() gives each one a turn every period, the first a whole
   deepEqual(turns, [MS, 2 * MS, 3 * MS]);
 });
 
-Deno.test("KeepAlive.add() gives those who come at any time one turn a period", () => {
+Deno.test("KeepAliveWheel.add() gives those who come at any time one turn a period", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive({ clock }, MS);
+  const keepAlive = new KeepAliveWheel({ clock }, MS);
   keepAlive.add(listener(() => {}));
   for (let i = 0; i < 40; i++) {
     clock.advance(777);
@@ -39,9 +39,9 @@ Deno.test("KeepAlive.add() gives those who come at any time one turn a period", 
   }
 });
 
-Deno.test("KeepAlive spreads a herd that comes at once over its slots", () => {
+Deno.test("KeepAliveWheel spreads a herd that comes at once over its slots", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive({ clock }, MS);
+  const keepAlive = new KeepAliveWheel({ clock }, MS);
   const turns = new Map<number, number>();
   for (let i = 0; i < 150; i++) {
     keepAlive.add(listener((now) => turns.set(now, (turns.get(now) ?? 0) + 1)));
@@ -50,9 +50,9 @@ Deno.test("KeepAlive spreads a herd that comes at once over its slots", () => {
   deepEqual([...turns.values()], Array.from({ length: 15 }, () => 10));
 });
 
-Deno.test("KeepAlive spreads those who came at different times over its slots", () => {
+Deno.test("KeepAliveWheel spreads those who came at different times over its slots", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive({ clock }, MS);
+  const keepAlive = new KeepAliveWheel({ clock }, MS);
   const turns: number[] = [];
   for (let i = 0; i < 15; i++) {
     keepAlive.add(listener((now) => turns.push(now)));
@@ -63,9 +63,9 @@ Deno.test("KeepAlive spreads those who came at different times over its slots", 
   equal(new Set(turns).size, 15);
 });
 
-Deno.test("KeepAlive has one timer for all, and none for nobody", () => {
+Deno.test("KeepAliveWheel has one timer for all, and none for nobody", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive({ clock }, MS);
+  const keepAlive = new KeepAliveWheel({ clock }, MS);
   const subscribers = Array.from({ length: 50 }, () => listener(() => {}));
   for (const subscriber of subscribers) {
     keepAlive.add(subscriber);
@@ -82,9 +82,9 @@ Deno.test("KeepAlive has one timer for all, and none for nobody", () => {
   equal(clock.liveTimers, 1);
 });
 
-Deno.test("KeepAlive.delete() takes those out who leave at their turn, and passes over nobody", () => {
+Deno.test("KeepAliveWheel.delete() takes those out who leave at their turn, and passes over nobody", () => {
   const clock = new FakeClock(0);
-  const keepAlive = new KeepAlive({ clock }, MS);
+  const keepAlive = new KeepAliveWheel({ clock }, MS);
   let turns = 0;
   for (let i = 0; i < 3; i++) {
     const leaving = listener(() => {

@@ -10,7 +10,7 @@ import { type Commit, readSegmentHeader } from "../log/mod.ts";
 const MAX_BYTES = 2 * 1024 * 1024;
 
 /** Commits of one pipeline, in the order of their arrival until they are released. */
-export class EarlyCommits {
+export class ReorderBuffer {
   #commits: Commit[] = [];
   #hasDropped = false;
 
@@ -42,10 +42,10 @@ export class EarlyCommits {
    *
    * const events = [{ channel: "events", payload: new TextEncoder().encode("1") }];
    * const segments = packSegments({ token: 0n, time: 0, first: 8 }, events);
-   * const early = new EarlyCommits();
-   * early.add({ pipeline: "p_aBcDeF", epoch: "AAECAwQFBgc", cleared: 0, segments });
-   * equal(early.release("AAECAwQFBgc", () => false), false);
-   * equal(early.release("AAECAwQFBgc", () => false), true, "all are forgotten");
+   * const buffer = new ReorderBuffer();
+   * buffer.add({ pipeline: "p_aBcDeF", epoch: "AAECAwQFBgc", cleared: 0, segments });
+   * equal(buffer.release("AAECAwQFBgc", () => false), false);
+   * equal(buffer.release("AAECAwQFBgc", () => false), true, "all are forgotten");
    * ```
    */
   release(epoch: string, append: (commit: Commit) => boolean): boolean {

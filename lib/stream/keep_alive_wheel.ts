@@ -11,7 +11,7 @@ import type { Subscriber } from "./subscriber.ts";
 const SLOTS = 15;
 
 /** The keep-alives of an isolate. */
-export class KeepAlive {
+export class KeepAliveWheel {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #ms: number;
   readonly #slots: Set<Subscriber>[] = Array.from({ length: SLOTS }, () => new Set());
