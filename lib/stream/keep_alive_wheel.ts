@@ -68,7 +68,7 @@ export class KeepAliveWheel {
 
   #turn(): void {
     const now = this.#runtime.clock.now();
-    for (const subscriber of this.#slots[this.#next]!) subscriber.keepAlive(now);
+    for (const subscriber of this.#slots[this.#next]!) subscriber.tick(now);
     this.#next = (this.#next + 1) % SLOTS;
   }
 }

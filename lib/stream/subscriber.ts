@@ -1,52 +1,46 @@
 /**
- * One subscriber: a cursor in a pipeline's order, and the body stream that it
- * fills whenever the connection asks for more. Nothing is queued for it, so a
- * subscriber that reads slowly costs no memory but its own cursor.
+ * The event stream of one subscriber: a body that is filled whenever the
+ * connection asks for more. Nothing is queued, so a subscriber that reads slowly
+ * costs no memory but its own cursor.
  *
  * @module
  */
 
 import type { Runtime } from "../base/mod.ts";
-import type { MissedReason } from "../log/mod.ts";
-import {
-  type ChannelFilter,
-  encodeComment,
-  encodeEvent,
-  encodeRetry,
-  formatEventId,
-} from "../protocol/mod.ts";
+import { type ChannelFilter, encodeComment, encodeEvent, encodeRetry } from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
+import { Replay } from "./replay.ts";
 
-/** Keep-alives that a subscriber may leave unread before its stream is closed. */
-const MAX_UNREAD_KEEP_ALIVES = 2;
+/** Keep-alives that a connection may leave unread before its stream is closed. */
+const MAX_MISSED_KEEP_ALIVES = 2;
 
-/** Where a subscriber's events come from. */
+/** Source of a subscriber's events. */
 export interface SubscriberSource {
   /** The newest events. Another object if the pipeline's log was replaced. */
   readonly newest: EncodedEvents;
-  /** Reads what follows a sequence that is before the tail. */
+  /** Reads what follows a sequence that is before the newest events. */
   page(sequence: number): Promise<EncodedPage | null>;
 }
 
-/** How a subscriber begins. */
+/** Options for {@linkcode Subscriber}. */
 export interface SubscriberOptions {
-  /** Where its events come from. */
+  /** Source of its events. */
   source: SubscriberSource;
   /**
-   * The sequence after which it resumes; `"fresh"` for a subscriber without a
-   * position, `"unknown"` for one whose position is none of this log.
+   * Sequence after which it resumes; `"fresh"` for a subscriber without a
+   * position, `"unknown"` for one whose position is not in this log.
    */
   resume: number | "fresh" | "unknown";
-  /** How many events of the history it gets where it does not resume. */
+  /** Number of events of the history that it gets if it does not resume. */
   history: number;
-  /** Which channels it gets. */
+  /** Filter of the channels that it gets. */
   filter: ChannelFilter;
-  /** The reconnection time that it is told, in milliseconds. */
+  /** Reconnection time that it is told, in milliseconds. */
   retryMs: number;
-  /** When its stream ends by itself, in milliseconds since the Unix epoch. */
+  /** Time at which its stream ends, in milliseconds since the Unix epoch. */
   endsAt: number;
-  /** Hears that it is gone, for whatever reason. */
+  /** Called once, when the stream has ended for whatever reason. */
   onClose: (subscriber: Subscriber) => void;
   /** Reporter of reads of the log that failed. */
   runtime: Pick<Runtime, "report">;
@@ -54,176 +48,113 @@ export interface SubscriberOptions {
 
 /** One subscriber. */
 export class Subscriber {
-  /** What is sent to it. Cancelling it ends the subscription. */
+  /** The event stream. Cancelling it ends the subscription. */
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: SubscriberOptions;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #epoch!: string;
-  /** The sequence of the last event that was sent or passed over. */
-  #cursor!: number;
-  /** The sequence that the client has as its last event ID. */
-  #sent!: number;
-  /** Where replay ends and live begins: the newest event when it subscribed. */
-  #seam!: number;
-  #live!: boolean;
-  #replayed!: number;
-  /** Whether nothing of the history was sent yet, so nothing of it can be missed. */
-  #atStart!: boolean;
-  /** What goes out before all else. */
-  #preface: Uint8Array | null;
-  #page: EncodedPage | null = null;
+  #replay: Replay;
+  /** Bytes that are sent before all else. */
+  #pendingBytes: Uint8Array | null;
+  /** Whether a page of the log is being read. */
   #reading = false;
   /** Whether the connection waits for data. */
-  #wanted = false;
-  #unread = 0;
-  /** The sequence after which the stream ends, once it is to end. */
+  #pullPending = false;
+  #missedKeepAlives = 0;
+  /** Sequence after which the stream ends, once it is ending: during replay or live. */
   #endAfter: number | null = null;
-  #gone = false;
+  #closed = false;
 
-  /**
-   * Makes a subscriber whose stream begins when it is read.
-   *
-   * @param options How it begins.
-   */
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    const { resume, retryMs } = options;
-    this.#preface = encodeRetry(retryMs);
-    if (typeof resume === "number") this.#begin(resume, false);
-    else this.#beginWithHistory();
-    if (resume === "unknown") this.#prefix(this.#gap(null, "unknown"));
+    const { source: { newest }, resume, history, filter, retryMs } = options;
+    this.#replay = typeof resume === "number"
+      ? Replay.after(newest, filter, resume)
+      : Replay.ofHistory(newest, filter, history);
+    this.#pendingBytes = encodeRetry(retryMs);
+    if (resume === "unknown") this.#sendFirst(this.#replay.gap(null, "unknown"));
     this.body = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;
       },
       pull: () => {
-        this.#wanted = true;
-        this.#unread = 0;
+        this.#pullPending = true;
+        this.#missedKeepAlives = 0;
         this.#fill();
       },
-      cancel: () => this.#leave(),
+      cancel: () => this.#dispose(),
     }, { highWaterMark: 0 });
   }
 
-  /** Sends what there is now: the tail has grown or was replaced. */
+  /** Sends the events that are new now: the source has grown or was replaced. */
   wake(): void {
     this.#fill();
   }
 
-  /**
-   * Sends a keep-alive, if the connection takes one; closes a stream that does
-   * not read, and ends one that is old enough.
-   *
-   * @param now The time in milliseconds since the Unix epoch.
-   */
-  keepAlive(now: number): void {
-    if (now >= this.#options.endsAt) this.end();
-    if (this.#wanted && !this.#gone) {
-      this.#enqueue(encodeComment("keepalive", this.#takeMove()));
-    } else if (++this.#unread === MAX_UNREAD_KEEP_ALIVES) {
-      this.#close();
-    }
-  }
-
-  /** Ends the stream once it has sent what the tail has now. */
+  /** Ends the stream once it has sent what the source has now. */
   end(): void {
     this.#endAfter ??= this.#options.source.newest.last;
     this.#fill();
   }
 
-  #begin(cursor: number, atStart: boolean): void {
-    const { newest } = this.#options.source;
-    this.#epoch = newest.epoch;
-    this.#cursor = cursor;
-    this.#sent = cursor;
-    this.#seam = newest.last;
-    this.#live = false;
-    this.#replayed = 0;
-    this.#atStart = atStart;
-    this.#page = null;
+  /**
+   * Does what is due once in a keep-alive period: ends a stream that is old
+   * enough, closes one that is stalled, and keeps any other one alive.
+   *
+   * @param now The time, in milliseconds since the Unix epoch.
+   */
+  tick(now: number): void {
+    if (now >= this.#options.endsAt) this.end();
+    if (this.#closed) return;
+    if (this.#pullPending) this.#keepAlive();
+    else this.#closeIfStalled();
   }
 
-  #beginWithHistory(): void {
-    const { source, history } = this.#options;
-    this.#begin(Math.max(0, source.newest.last - history), true);
+  #keepAlive(): void {
+    this.#enqueue(encodeComment("keepalive", this.#replay.takePosition()));
   }
 
+  #closeIfStalled(): void {
+    if (++this.#missedKeepAlives === MAX_MISSED_KEEP_ALIVES) this.#close();
+  }
+
+  /** Sends what is next, if the connection takes it; reads it or ends the stream if it cannot. */
   #fill(): void {
-    if (!this.#wanted || this.#gone) return;
-    const bytes = this.#next();
-    if (bytes) return this.#enqueue(bytes);
-    if (this.#endAfter === null) return;
-    const position = this.#takeMove();
-    if (position !== undefined) this.#enqueue(encodeEvent({ id: position }));
-    this.#close();
+    if (!this.#pullPending || this.#closed) return;
+    const next = this.#next();
+    if (typeof next !== "string") return this.#enqueue(next);
+    // A stream that is ending does so with what is in memory.
+    if (this.#endAfter !== null) return this.#finish();
+    if (next === "page-needed" && !this.#reading) this.#readPage();
+  }
+
+  #next(): ReturnType<Replay["next"]> {
+    const pending = this.#pendingBytes;
+    if (pending) {
+      this.#pendingBytes = null;
+      return pending;
+    }
+    const { source: { newest }, filter, history } = this.#options;
+    if (!this.#replay.isIn(newest)) {
+      this.#replay = Replay.ofHistory(newest, filter, history);
+      return this.#replay.gap(null, "unknown");
+    }
+    return this.#replay.next(newest, this.#endAfter ?? Infinity);
   }
 
   #enqueue(bytes: Uint8Array): void {
     // Before the call, which may ask for more before it returns.
-    this.#wanted = false;
+    this.#pullPending = false;
     this.#controller.enqueue(bytes);
-  }
-
-  /** What is to be sent next, or `null` if that is nothing now. */
-  #next(): Uint8Array | null {
-    if (this.#preface) {
-      const preface = this.#preface;
-      this.#preface = null;
-      return preface;
-    }
-    const { newest } = this.#options.source;
-    if (newest.epoch !== this.#epoch || newest.last < this.#cursor) {
-      this.#beginWithHistory();
-      return this.#gap(null, "unknown");
-    }
-    const until = Math.min(this.#live ? newest.last : this.#seam, this.#endAfter ?? Infinity);
-    while (this.#cursor < until) {
-      const run = this.#runAtCursor(newest);
-      if (!run) return null;
-      const { bytes, count, lastSequence, cursor } = run.chunkAfter(
-        this.#cursor,
-        until,
-        this.#options.filter,
-      );
-      this.#cursor = cursor;
-      this.#atStart = false;
-      // Not kept for as long as the next read may take.
-      if (this.#page && cursor >= this.#page.events.last) this.#page = null;
-      if (count === 0) continue;
-      this.#sent = lastSequence;
-      if (!this.#live) this.#replayed += count;
-      return bytes;
-    }
-    if (this.#live || this.#cursor < this.#seam) return null;
-    this.#page = null;
-    this.#live = true;
-    this.#atStart = false;
-    return this.#notice("runnel.live", { replayed: this.#replayed });
-  }
-
-  /** The events in memory that the cursor is among; without any, a page is read. */
-  #runAtCursor(newest: EncodedEvents): EncodedEvents | null {
-    if (this.#cursor + 1 >= newest.first) {
-      this.#page = null;
-      return newest;
-    }
-    const run = this.#page?.events;
-    if (run && this.#cursor + 1 >= run.first && this.#cursor < run.last) return run;
-    // A stream that is to end does so with what is in memory.
-    if (this.#endAfter === null && !this.#reading) this.#readPage();
-    return null;
   }
 
   async #readPage(): Promise<void> {
     this.#reading = true;
     try {
-      const page = await this.#options.source.page(this.#cursor);
-      this.#page = page;
-      if (page && page.epoch === this.#epoch && page.missed > 0) {
-        this.#cursor = page.after;
-        // Who was never told of an event does not miss it.
-        if (!this.#atStart) this.#prefix(this.#gap(page.missed, page.reason));
-      }
+      const replay = this.#replay;
+      const page = await this.#options.source.page(replay.cursor);
+      // The log may have been replaced meanwhile, or the stream been closed.
+      const gap = replay === this.#replay && !this.#closed ? replay.addPage(page) : null;
+      if (gap) this.#sendFirst(gap);
     } catch (error) {
       this.#options.runtime.report(
         "Cannot read the log for a subscriber, which has to come back",
@@ -236,42 +167,29 @@ export class Subscriber {
     this.#fill();
   }
 
-  #prefix(bytes: Uint8Array): void {
-    this.#preface = this.#preface ? new Uint8Array([...this.#preface, ...bytes]) : bytes;
+  #sendFirst(bytes: Uint8Array): void {
+    const pending = this.#pendingBytes;
+    this.#pendingBytes = pending ? new Uint8Array([...pending, ...bytes]) : bytes;
   }
 
-  #gap(missed: number | null, reason: MissedReason | "unknown"): Uint8Array {
-    return this.#notice("runnel.gap", { missed, reason });
-  }
-
-  /** An event of our own: it stands for the position that the stream has reached. */
-  #notice(type: string, data: unknown): Uint8Array {
-    this.#sent = this.#cursor;
-    return encodeEvent({ id: this.#position(), type, data: JSON.stringify(data) });
-  }
-
-  /** The position that the client has to be told of, if the cursor moved without an ID. */
-  #takeMove(): string | undefined {
-    if (this.#sent === this.#cursor) return undefined;
-    this.#sent = this.#cursor;
-    return this.#position();
-  }
-
-  #position(): string {
-    return formatEventId({ epoch: this.#epoch, sequence: this.#cursor });
+  /** Closes the stream, with the position that it has reached. */
+  #finish(): void {
+    const position = this.#replay.takePosition();
+    if (position !== undefined) this.#enqueue(encodeEvent({ id: position }));
+    this.#close();
   }
 
   #close(): void {
-    if (this.#gone) return;
+    if (this.#closed) return;
     this.#controller.close();
-    this.#leave();
+    this.#dispose();
   }
 
-  /** A stream that was closed is cancelled too, if its last chunk was not read. */
-  #leave(): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.#page = null;
+  /** Runs once: a stream that was closed is cancelled too, if its last chunk was not read. */
+  #dispose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#replay.dropPage();
     this.#options.onClose(this);
   }
 }

@@ -7,7 +7,7 @@ const MS = 15_000;
 
 /** Somebody whose keep-alives are counted. */
 function listener(onTurn: (now: number) => void): Subscriber {
-  return { keepAlive: onTurn } as Subscriber;
+  return { tick: onTurn } as Subscriber;
 }
 
 Deno.test("KeepAliveWheel.add() gives each one a turn every period, the first a whole period away", () => {

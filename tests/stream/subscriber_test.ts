@@ -522,7 +522,7 @@ Deno.test("Subscriber takes nothing for a connection that does not ask", async (
   for (let i = 1; i <= 10; i++) {
     tail.append(newEvents(i, i));
     subscriber.wake();
-    if (i === 5) subscriber.keepAlive(0);
+    if (i === 5) subscriber.tick(0);
     if (i === 1) { for (let chunk = 0; chunk < 3; chunk++) await reader.read(); }
   }
   await settled();
@@ -563,8 +563,8 @@ Deno.test("Subscriber closes once when its last chunk is not read but cancelled"
   tail.append(newEvents(1, 1));
   subscriber.wake();
   subscriber.end();
-  subscriber.keepAlive(0);
-  subscriber.keepAlive(0);
+  subscriber.tick(0);
+  subscriber.tick(0);
   equal(closes, 1);
   await subscriber.body.cancel();
   await abandoned;

@@ -1,0 +1,161 @@
+/**
+ * The bytes that one subscriber gets out of one log, in order: the events after
+ * its position, control events in between. Pure: no log is read here, and no
+ * stream is written to.
+ *
+ * @module
+ */
+
+import type { MissedReason } from "../log/mod.ts";
+import { type ChannelFilter, encodeEvent, formatEventId } from "../protocol/mod.ts";
+import type { EncodedEvents } from "./encoded_events.ts";
+import type { EncodedPage } from "./page_reader.ts";
+
+/**
+ * A cursor in one log. Replay and live are two phases of the same movement: the
+ * replay ends at the event that was the newest one at the beginning, with a
+ * control event that tells history from news.
+ *
+ * Every method that returns bytes has moved the cursor past them.
+ */
+export class Replay {
+  readonly #epoch: string;
+  readonly #filter: ChannelFilter;
+  /** Sequence of the newest event at the beginning. */
+  readonly #replayEnd: number;
+  #phase: "replaying" | "live" = "replaying";
+  /** Sequence of the last event that was sent or passed over. */
+  #cursor: number;
+  /** Sequence that the client has as its last event ID. */
+  #clientCursor: number;
+  /** Number of events sent before the live phase. */
+  #replayed = 0;
+  /** Whether nothing of the history was sent yet, so that nothing of it can be missed. */
+  #isAtStart: boolean;
+  /** Events before the newest ones, read from the log. */
+  #page: EncodedPage | null = null;
+
+  private constructor(
+    newest: EncodedEvents,
+    filter: ChannelFilter,
+    { cursor, isAtStart }: { cursor: number; isAtStart: boolean },
+  ) {
+    this.#epoch = newest.epoch;
+    this.#filter = filter;
+    this.#replayEnd = newest.last;
+    this.#cursor = cursor;
+    this.#clientCursor = cursor;
+    this.#isAtStart = isAtStart;
+  }
+
+  /** Begins with the newest events, up to `count`. */
+  static ofHistory(newest: EncodedEvents, filter: ChannelFilter, count: number): Replay {
+    const cursor = Math.max(0, newest.last - count);
+    return new Replay(newest, filter, { cursor, isAtStart: true });
+  }
+
+  /** Resumes after the event with a sequence, which must not be newer than `newest`. */
+  static after(newest: EncodedEvents, filter: ChannelFilter, sequence: number): Replay {
+    return new Replay(newest, filter, { cursor: sequence, isAtStart: false });
+  }
+
+  /** Sequence of the last event that was sent or passed over. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** Whether events are of the log in which this is a cursor: another one may have replaced it. */
+  isIn(newest: EncodedEvents): boolean {
+    return newest.epoch === this.#epoch && newest.last >= this.#cursor;
+  }
+
+  /**
+   * Returns the next bytes.
+   *
+   * @param newest The newest events of the same log.
+   * @param limit Sequence of the last event that may be sent.
+   * @returns `"caught-up"` if there is nothing more up to the limit;
+   *   `"page-needed"` if the events after the cursor are only in the log, until
+   *   {@linkcode Replay.addPage} has brought them.
+   */
+  next(newest: EncodedEvents, limit: number): Uint8Array | "caught-up" | "page-needed" {
+    const isReplaying = this.#phase === "replaying";
+    const end = Math.min(isReplaying ? this.#replayEnd : newest.last, limit);
+    while (this.#cursor < end) {
+      const events = this.#eventsAtCursor(newest);
+      if (!events) return "page-needed";
+      const { bytes, count, lastSequence, cursor } = events.chunkAfter(
+        this.#cursor,
+        end,
+        this.#filter,
+      );
+      this.#cursor = cursor;
+      this.#isAtStart = false;
+      // Not kept for as long as the next read may take.
+      if (this.#page && cursor >= this.#page.events.last) this.#page = null;
+      if (count === 0) continue;
+      this.#clientCursor = lastSequence;
+      if (isReplaying) this.#replayed += count;
+      return bytes;
+    }
+    if (!isReplaying || this.#cursor < this.#replayEnd) return "caught-up";
+    this.#phase = "live";
+    this.#page = null;
+    this.#isAtStart = false;
+    return this.#controlEvent("runnel.live", { replayed: this.#replayed });
+  }
+
+  /** Returns the events in memory that the cursor is among, if any. */
+  #eventsAtCursor(newest: EncodedEvents): EncodedEvents | null {
+    if (this.#cursor + 1 >= newest.first) {
+      this.#page = null;
+      return newest;
+    }
+    const events = this.#page?.events;
+    const isInPage = events && this.#cursor + 1 >= events.first && this.#cursor < events.last;
+    return isInPage ? events : null;
+  }
+
+  /**
+   * Takes what was read after the cursor, and returns a gap event if the client
+   * misses something before it. A page of another log is ignored.
+   */
+  addPage(page: EncodedPage | null): Uint8Array | null {
+    if (page?.epoch !== this.#epoch) return null;
+    this.#page = page;
+    if (page.missed === 0) return null;
+    this.#cursor = page.after;
+    // A client does not miss an event that it was never told of.
+    return this.#isAtStart ? null : this.gap(page.missed, page.reason);
+  }
+
+  /** Frees the page, of a stream that is closed though its connection may stay. */
+  dropPage(): void {
+    this.#page = null;
+  }
+
+  /** Returns the control event that tells the client about missed events; `null` for an unknown number. */
+  gap(missed: number | null, reason: MissedReason | "unknown"): Uint8Array {
+    return this.#controlEvent("runnel.gap", { missed, reason });
+  }
+
+  /** An event of the service itself, whose ID is the position that the stream has reached. */
+  #controlEvent(type: string, data: unknown): Uint8Array {
+    this.#clientCursor = this.#cursor;
+    return encodeEvent({ id: this.#position(), type, data: JSON.stringify(data) });
+  }
+
+  /**
+   * Returns the position that the client has to be told, if the cursor moved
+   * without an ID that it got.
+   */
+  takePosition(): string | undefined {
+    if (this.#clientCursor === this.#cursor) return undefined;
+    this.#clientCursor = this.#cursor;
+    return this.#position();
+  }
+
+  #position(): string {
+    return formatEventId({ epoch: this.#epoch, sequence: this.#cursor });
+  }
+}

@@ -1,0 +1,135 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
+import type { EncodedPage } from "../../lib/stream/page_reader.ts";
+import { Replay } from "../../lib/stream/replay.ts";
+
+const EPOCH = "AAECAwQFBgc";
+const ALL = new ChannelFilter([]);
+
+/** Events whose payloads are their sequences; even ones on channel "even", others on "odd". */
+function eventsOf(first: number, last: number, epoch = EPOCH): EncodedEvents {
+  const events = new EncodedEvents(epoch, first - 1);
+  for (let sequence = first; sequence <= last; sequence++) append(events, sequence);
+  return events;
+}
+
+function append(events: EncodedEvents, sequence: number): void {
+  const payload = new TextEncoder().encode(String(sequence));
+  const channel = sequence % 2 === 0 ? "even" : "odd";
+  events.append([{ sequence, time: 0, channel, payload }]);
+}
+
+function pageOf(first: number, last: number, rest: Partial<EncodedPage> = {}): EncodedPage {
+  const events = eventsOf(first, last);
+  return {
+    epoch: EPOCH,
+    sequence: last,
+    after: first - 1,
+    missed: 0,
+    reason: "evicted",
+    events,
+    ...rest,
+  };
+}
+
+/** The data of what is next, and its last ID; the reason if there is nothing. */
+function read(bytes: ReturnType<Replay["next"]>): string | { data: string[]; id: number } {
+  if (typeof bytes === "string") return bytes;
+  const text = new TextDecoder().decode(bytes);
+  const id = [...text.matchAll(/^id: .{11}-(\d+)$/gm)].at(-1)![1];
+  return { data: [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data!), id: Number(id) };
+}
+
+Deno.test("Replay.next() gives the history, the live marker, and then news", () => {
+  const newest = eventsOf(1, 5);
+  const replay = Replay.ofHistory(newest, ALL, 3);
+  append(newest, 6);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["3", "4", "5"], id: 5 });
+  deepEqual(read(replay.next(newest, Infinity)), { data: ['{"replayed":3}'], id: 5 });
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["6"], id: 6 });
+  equal(read(replay.next(newest, Infinity)), "caught-up");
+});
+
+Deno.test("Replay.next() gives nothing beyond its limit, in either phase", () => {
+  const newest = eventsOf(1, 5);
+  const replay = Replay.after(newest, ALL, 1);
+  deepEqual(read(replay.next(newest, 3)), { data: ["2", "3"], id: 3 });
+  equal(read(replay.next(newest, 3)), "caught-up", "the replay is not over");
+  deepEqual(read(replay.next(newest, 5)), { data: ["4", "5"], id: 5 });
+  deepEqual(read(replay.next(newest, 5)), { data: ['{"replayed":4}'], id: 5 });
+  append(newest, 6);
+  equal(read(replay.next(newest, 5)), "caught-up");
+});
+
+Deno.test("Replay.takePosition() gives a position that a filter kept from the client, once", () => {
+  const newest = eventsOf(1, 5);
+  const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), 100);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["2", "4"], id: 4 });
+  equal(replay.takePosition(), `${EPOCH}-5`);
+  equal(replay.takePosition(), undefined);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ['{"replayed":2}'], id: 5 });
+  append(newest, 6);
+  append(newest, 7);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["6"], id: 6 });
+  equal(replay.takePosition(), `${EPOCH}-7`);
+});
+
+Deno.test("Replay.next() asks for pages until the newest events follow", () => {
+  const newest = eventsOf(7, 8);
+  const replay = Replay.after(newest, ALL, 2);
+  equal(read(replay.next(newest, Infinity)), "page-needed");
+  equal(replay.addPage(pageOf(3, 5)), null);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["3", "4", "5"], id: 5 });
+  equal(read(replay.next(newest, Infinity)), "page-needed");
+  equal(replay.cursor, 5);
+  replay.addPage(pageOf(6, 8));
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["6", "7", "8"], id: 8 });
+});
+
+Deno.test("Replay.addPage() gives a gap event for what is missed before the page", () => {
+  const newest = eventsOf(7, 8);
+  const replay = Replay.after(newest, ALL, 2);
+  const gap = replay.addPage(pageOf(5, 6, { missed: 2 }));
+  deepEqual(read(gap!), { data: ['{"missed":2,"reason":"evicted"}'], id: 4 });
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
+});
+
+Deno.test("Replay.addPage() gives no gap event before anything of the history was sent", () => {
+  const newest = eventsOf(7, 8);
+  const replay = Replay.ofHistory(newest, ALL, 6);
+  equal(replay.addPage(pageOf(5, 6, { missed: 2 })), null);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
+});
+
+Deno.test("Replay.addPage() ignores a page of another log, and no page", () => {
+  const newest = eventsOf(7, 8);
+  const replay = Replay.after(newest, ALL, 2);
+  equal(replay.addPage(pageOf(3, 6, { epoch: "AAAAAAAAAAA", missed: 1 })), null);
+  equal(read(replay.next(newest, Infinity)), "page-needed");
+  equal(replay.addPage(null), null);
+  equal(read(replay.next(newest, Infinity)), "page-needed");
+});
+
+Deno.test("Replay.dropPage() makes it ask for the page again", () => {
+  const newest = eventsOf(7, 8);
+  const replay = Replay.after(newest, ALL, 2);
+  replay.addPage(pageOf(3, 6));
+  replay.dropPage();
+  equal(read(replay.next(newest, Infinity)), "page-needed");
+});
+
+Deno.test("Replay.isIn() tells its own log from another one, and from one that is behind", () => {
+  const replay = Replay.after(eventsOf(1, 5), ALL, 5);
+  equal(replay.isIn(eventsOf(3, 5)), true);
+  equal(replay.isIn(eventsOf(1, 4)), false);
+  equal(replay.isIn(eventsOf(1, 5, "AAAAAAAAAAA")), false);
+});
+
+Deno.test("Replay.gap() stands for the position that the stream has reached", () => {
+  const replay = Replay.ofHistory(eventsOf(1, 5), ALL, 2);
+  deepEqual(read(replay.gap(null, "unknown")), {
+    data: ['{"missed":null,"reason":"unknown"}'],
+    id: 3,
+  });
+});
