@@ -1,6 +1,6 @@
 /**
- * All that an isolate does: what is published is appended to the log and handed
- * to those who listen, here and in other isolates.
+ * The hub of one isolate: appends published events to the log and delivers them
+ * to its subscribers.
  *
  * @module
  */
@@ -14,45 +14,45 @@ import { PipelineRegistry, type PipelineRegistryOptions } from "./pipeline_regis
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
-/** How long streams that end may wait for the last events of other isolates, in milliseconds. */
+/** Maximum time that a drain waits for the last events of other isolates, in milliseconds. */
 const CATCH_UP_MS = 300;
 
-/** What a {@linkcode Hub} works with. */
+/** Options for {@linkcode Hub}. */
 export interface HubOptions extends PipelineRegistryOptions, SubscriberLimits {
-  /** The time between two keep-alives of a stream, in milliseconds. */
+  /** Interval between two keep-alives of a stream, in milliseconds. */
   keepAliveMs: number;
-  /** The least reconnection time that subscribers are told, in milliseconds. */
+  /** Minimum reconnection time that subscribers are told, in milliseconds. */
   retryMs: number;
-  /** After how long a stream ends by itself, give or take a fifth, in milliseconds. */
+  /** Maximum age of a stream, ±20 %, in milliseconds. */
   maxStreamAgeMs: number;
 }
 
-/** What a subscriber asks for. */
+/** Options for {@linkcode Hub.subscribe}. */
 export interface Subscription {
-  /** The last event ID that it brings. */
+  /** Last event ID of the subscriber, unchecked. */
   lastEventId?: string | undefined;
-  /** How many events of the history it wants, where it brings no ID of this log. */
+  /** Number of events of the history that it gets if its last event ID is not of this log. */
   history?: number | undefined;
-  /** The channels that it wants; all without any. */
+  /** Channels that it gets; all if there are none. */
   channels?: readonly string[] | undefined;
-  /** The client's address; `null` for one that is not counted by it. */
+  /** Address of the client; `null` for a client that is not counted by address. */
   address?: string | null | undefined;
-  /** A position that the log has: its stream does not begin with what is older than that. */
+  /** Position that the log is known to contain. The stream starts only after the tail has reached it. */
   notBefore?: Position | undefined;
-  /** When it ends at the latest, in milliseconds since the Unix epoch: that of its token. */
+  /** Expiry of its token, in milliseconds since the Unix epoch: the stream ends then at the latest. */
   endsAt?: number | undefined;
-  /** Ends it, when another stream takes its place. */
+  /** Ends the stream when it is aborted, because another one takes its place. */
   signal?: AbortSignal | undefined;
-  /** Hears when it is over. */
+  /** Called when the stream has ended, or could not start. */
   onClose?: (() => void) | undefined;
   /**
-   * Settles when its connection is over, which may be long after its stream was
-   * closed: the runtime keeps the connection of a client that does not read.
+   * Settles when the connection closes. This can be long after the stream ended,
+   * because the runtime keeps the connection of a client that does not read.
    */
   connectionClosed?: Promise<unknown> | undefined;
 }
 
-/** An isolate's publishers and subscribers. */
+/** Publishers and subscribers of an isolate. */
 export class Hub {
   readonly #options: HubOptions;
   readonly #pipelines: PipelineRegistry;
@@ -64,9 +64,9 @@ export class Hub {
   #ping: Promise<void> | null = null;
 
   /**
-   * Makes a hub without publishers and subscribers.
+   * Creates the hub of an isolate.
    *
-   * @param options What it works with.
+   * @param options The log, its synchronization, and the limits.
    */
   constructor(options: HubOptions) {
     this.#options = options;
@@ -76,17 +76,17 @@ export class Hub {
     this.#subscriberQuota = new SubscriberQuota(options);
   }
 
-  /** How often tails had to be repaired, by how that was learned. */
+  /** Number of repairs of tails, by the signal that caused them. */
   get repairs(): Record<RepairCause, number> {
     return this.#pipelines.repairs;
   }
 
-  /** How many events each live pipeline was behind the log when that was last compared. */
+  /** Number of events that each live pipeline was behind the log when that was last compared. */
   get behind(): Map<string, number> {
     return this.#pipelines.behind;
   }
 
-  /** What is held here now. */
+  /** Gauges of what is in memory now. */
   get stats(): {
     pipelines: number;
     subscribers: number;
@@ -114,12 +114,12 @@ export class Hub {
   /**
    * InFlightPublishes the events of one request, all or none.
    *
-   * @param pipeline Where to.
+   * @param pipeline The pipeline's ID.
    * @param events The events, in order.
    * @param key The idempotency key, if the publisher sent one.
-   * @returns Where the events are, once they are durable.
+   * @returns The positions of the events, once they are durable.
    * @throws {RunnelError} As {@linkcode EventLog.append}; `draining` if this
-   *   isolate is about to end.
+   *   isolate is draining.
    */
   async publish(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
     this.draining.throwIfAborted();
@@ -130,12 +130,12 @@ export class Hub {
   }
 
   /**
-   * Refuses a subscriber that there is no room for, before it gives anything for
-   * it: a ticket is spent but once.
+   * Throws if there is no room for a subscriber, before its ticket is spent: a
+   * ticket can be spent only once.
    *
-   * @param pipeline Whose subscriber it would be.
-   * @param address Its address, if it is counted by it.
-   * @throws {RunnelError} `draining`, `overloaded` or `too-many-requests`: all pass.
+   * @param pipeline The pipeline's ID.
+   * @param address Address of the client, if it is counted by address.
+   * @throws {RunnelError} `draining`, `overloaded` or `too-many-requests`: all are transient.
    */
   assertCapacity(pipeline: string, address: string | null): void {
     this.draining.throwIfAborted();
@@ -146,11 +146,11 @@ export class Hub {
   /**
    * Subscribes to a pipeline.
    *
-   * @param pipeline Whose events.
-   * @param subscription What is asked for.
+   * @param pipeline The pipeline's ID.
+   * @param subscription Position, filter and limits of the stream.
    * @returns The event stream. Cancelling it ends the subscription.
    * @throws {RunnelError} `draining`, `overloaded`, `too-many-requests` or
-   *   `log-unavailable`: all pass.
+   *   `log-unavailable`: all are transient.
    */
   async subscribe(
     pipeline: string,
@@ -183,10 +183,10 @@ export class Hub {
         },
       });
       this.#keepAliveWheel.add(subscriber);
-      // Age is looked at with each keep-alive; a right that ends, ends then.
+      // The age is checked with each keep-alive; an expiry is kept to the millisecond.
       if (endsAt < agedAt) timer = clock.after(endsAt - clock.now(), () => subscriber.end());
       signal?.addEventListener("abort", () => subscriber.end());
-      // It began to drain, or its session was taken over, while the log was read.
+      // The drain began, or the session was taken over, while the log was read.
       if (this.draining.aborted || signal?.aborted) subscriber.end();
       return subscriber.body;
     } catch (error) {
@@ -197,21 +197,21 @@ export class Hub {
   }
 
   /**
-   * The newest events of a pipeline, oldest first.
+   * Returns the newest events of a pipeline, oldest first.
    *
-   * @param pipeline Whose.
-   * @param count How many at most.
+   * @param pipeline The pipeline's ID.
+   * @param count Maximum number of events.
    * @throws {RunnelError} `log-unavailable` if the log does not answer,
-   *   `overloaded` if too many ask.
+   *   `overloaded` if too many reads wait.
    */
   history(pipeline: string, count: number): Promise<History> {
     return this.#histories.read(pipeline, count);
   }
 
   /**
-   * Clears the history of a pipeline. Who is connected stays so.
+   * Clears the history of a pipeline. Subscribers stay connected.
    *
-   * @param pipeline Whose.
+   * @param pipeline The pipeline's ID.
    * @throws {RunnelError} `log-unavailable` if the log does not answer; `draining`.
    */
   async clear(pipeline: string): Promise<void> {
@@ -221,24 +221,23 @@ export class Hub {
   }
 
   /**
-   * Resolves if new work is taken and the log answers.
+   * Resolves if new work is accepted and the log answers.
    *
-   * @param ms How long the log may take, in milliseconds.
+   * @param ms Deadline of the log, in milliseconds.
    * @throws {RunnelError} `draining` or `log-unavailable`.
    */
   async ready(ms: number): Promise<void> {
     this.draining.throwIfAborted();
-    // Whoever asks meanwhile is answered with it: a ping is a write.
+    // One ping answers all callers that come meanwhile: it is a write.
     this.#ping ??= this.#options.log.ping(ms).finally(() => this.#ping = null);
     await this.#ping;
   }
 
   /**
-   * Ends: new work is refused, publishes under way are waited for, every stream
-   * gets its last events and its end. A stream that does not read is not waited
-   * for.
+   * Drains: refuses new work, waits for publishes in flight, and ends every stream
+   * with its last events. Does not wait for a stream whose client does not read.
    *
-   * @param ms How long publishes are waited for, in milliseconds.
+   * @param ms Maximum time that publishes are waited for, in milliseconds.
    * @param others Resolves once no other isolate publishes any more either.
    */
   async drain(

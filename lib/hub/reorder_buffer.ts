@@ -1,12 +1,12 @@
 /**
- * Commits that arrive while a tail is read from the log.
+ * A buffer for commits that arrive in any order while a tail is read from the log.
  *
  * @module
  */
 
 import { type Commit, readSegmentHeader } from "../log/mod.ts";
 
-/** Bytes of commits that are kept; the log has what is dropped beyond them. */
+/** Maximum size of buffered commits, in bytes; the log has what is dropped beyond it. */
 const MAX_BYTES = 2 * 1024 * 1024;
 
 /** Commits of one pipeline, in the order of their arrival until they are released. */
@@ -14,11 +14,7 @@ export class ReorderBuffer {
   #commits: Commit[] = [];
   #hasDropped = false;
 
-  /**
-   * Keeps a commit, and drops the first ones where they are too many bytes.
-   *
-   * @param commit The commit.
-   */
+  /** Adds a commit, and drops the first ones if they exceed the limit. */
   add(commit: Commit): void {
     this.#commits.push(commit);
     while (sizeOf(this.#commits) > MAX_BYTES) {
@@ -28,25 +24,13 @@ export class ReorderBuffer {
   }
 
   /**
-   * Hands out the commits of a log, the first event first, for as long as they
-   * are taken, and forgets all.
+   * Passes the commits of a log on, in the order of their events, for as long as
+   * they are appended, and empties the buffer.
    *
-   * @param epoch The epoch of the log.
-   * @param append Takes a commit; false if something is missing before it.
-   * @returns Whether all that were added were taken. If not, the log has to be read.
-   *
-   * @example
-   * ```ts
-   * import { strictEqual as equal } from "node:assert/strict";
-   * import { packSegments } from "../log/mod.ts";
-   *
-   * const events = [{ channel: "events", payload: new TextEncoder().encode("1") }];
-   * const segments = packSegments({ token: 0n, time: 0, first: 8 }, events);
-   * const buffer = new ReorderBuffer();
-   * buffer.add({ pipeline: "p_aBcDeF", epoch: "AAECAwQFBgc", cleared: 0, segments });
-   * equal(buffer.release("AAECAwQFBgc", () => false), false);
-   * equal(buffer.release("AAECAwQFBgc", () => false), true, "all are forgotten");
-   * ```
+   * @param epoch Epoch of the log.
+   * @param append Appends a commit; returns false if events before it are missing.
+   * @returns Whether all commits that were added were appended. If not, the log
+   *   has to be read.
    */
   release(epoch: string, append: (commit: Commit) => boolean): boolean {
     const commits = this.#commits.sort((a, b) => firstOf(a) - firstOf(b));
@@ -55,7 +39,7 @@ export class ReorderBuffer {
     return commits.every((commit) => commit.epoch === epoch && append(commit)) && isWhole;
   }
 
-  /** Forgets all commits. */
+  /** Empties the buffer. */
   clear(): void {
     this.#commits = [];
     this.#hasDropped = false;

@@ -1,6 +1,6 @@
 /**
- * The newest events of one pipeline in memory, kept contiguous whatever arrives
- * in whatever order: what is missing is read from the log.
+ * The newest events of one pipeline in memory. They stay contiguous whatever
+ * arrives in whatever order: missing events are read from the log.
  *
  * @module
  */
@@ -18,42 +18,41 @@ import { EncodedEvents, type PageReader, type TrimLimits } from "../stream/mod.t
 import type { HeadSource, ObservedHead } from "../sync/mod.ts";
 import { ReorderBuffer } from "./reorder_buffer.ts";
 
-/** Pause before a repair that failed is repeated, in milliseconds. */
+/** Pause before a failed repair is repeated, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;
 
 /** Grace period for a broadcast commit to arrive before it is read from the log, in milliseconds. */
 const BROADCAST_GRACE_MS = 20;
 
-/** Grace period for a commit in flight here to deliver what a head tells of, in milliseconds. */
+/** Grace period for a commit in flight in this isolate to deliver the events of a head, in milliseconds. */
 const COMMIT_GRACE_MS = 100;
 
-/** What a {@linkcode Tail} works with. */
+/** Options for {@linkcode Tail}. */
 export interface TailOptions {
-  /** The log. */
+  /** The log that is read. */
   log: Pick<EventLog, "open" | "committed">;
-  /** Reads what is missing. */
+  /** Reader of missing events. */
   pages: Pick<PageReader, "read">;
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
-  /** What the tail keeps. */
+  /** Minimum of events that stay in memory. */
   limits: TrimLimits;
-  /** Hears that there are other events now. */
+  /** Called when the events have changed. */
   onChange: () => void;
-  /** Hears how many bytes the tail took in. */
+  /** Called with the number of bytes by which the tail grew. */
   onGrowth: (bytes: number) => void;
 }
 
-/** Signal by which a tail learned that it was behind its log. */
+/** Signal that caused a repair. */
 export type RepairCause = "gap" | HeadSource;
 
 /**
- * A pipeline's newest events.
+ * The newest events of a pipeline.
  *
- * Everything that tells of an event which is not here ends in one of two ways:
- * the event is appended, or the log is read after that was learned. A repair in
- * progress may have read the head before the event was there, so it never
- * settles what was learned after it began; a repair that fails is repeated until
- * one succeeds.
+ * Every signal of an event that the tail lacks ends in one of two ways: the event
+ * is appended, or the log is read after the signal. A repair in progress may have
+ * read the head before the event was committed, so it never answers a signal that
+ * came after it began; a repair that fails is repeated until one succeeds.
  */
 export class Tail implements Disposable {
   readonly #pipeline: string;
@@ -66,15 +65,15 @@ export class Tail implements Disposable {
   /** The repair that begins when the one in progress has ended. */
   #followUp: Promise<void> | null = null;
   #retryTimer: Disposable | null = null;
-  /** The newest event that was accepted here, while its broadcast may be on its way. */
+  /** The newest event that is known to be committed, while its broadcast may be on its way. */
   #expected: Position | null = null;
   #graceTimer: Disposable | null = null;
-  /** The last clear: events below it may still come, late or from a read that began before. */
+  /** The last clear: events below it may still arrive, late or from a read that began before it. */
   #cleared: { epoch: string; oldest: number } | null = null;
   #closed = false;
-  /** How many events the tail was behind its log when that was last compared. */
+  /** Number of events that the tail was behind its log when that was last compared. */
   behind = 0;
-  /** How often the tail was repaired, by how that was learned. */
+  /** Number of repairs, by the signal that caused them. */
   readonly repairs: Record<RepairCause, number> = {
     gap: 0,
     announcement: 0,
@@ -82,41 +81,30 @@ export class Tail implements Disposable {
     reconcile: 0,
   };
 
-  /**
-   * Makes a tail that knows nothing until its first repair.
-   *
-   * @param pipeline Whose.
-   * @param options What it works with.
-   */
   constructor(pipeline: string, options: TailOptions) {
     this.#pipeline = pipeline;
     this.#options = options;
   }
 
-  /** The events; `null` before the first repair. Another object if the log was replaced. */
+  /** The events; `null` until the first repair. Another object if the log was replaced. */
   get events(): EncodedEvents | null {
     return this.#events;
   }
 
-  /** The memory that the events take, in bytes. */
+  /** Memory of the events, in bytes. */
   get bytes(): number {
     return this.#events?.bytes ?? 0;
   }
 
-  /**
-   * Whether an event is or was here.
-   *
-   * @param position Which.
-   */
+  /** Whether the tail contains the event at a position, or contained it before it was trimmed. */
   has({ epoch, sequence }: Position): boolean {
     return this.#events?.epoch === epoch && sequence <= this.#events.last;
   }
 
   /**
-   * Takes a commit, from this isolate or another: the next one is appended, a
-   * repetition dropped, and where something is missing the log is read.
-   *
-   * @param commit What was added to the pipeline's log.
+   * Takes a commit of this isolate or another: appends its events if they follow,
+   * drops them if they are duplicates, and reads the log if events before them
+   * are missing.
    */
   receive(commit: Commit): void {
     if (this.#repairing) return this.#reorderBuffer.add(commit);
@@ -125,7 +113,7 @@ export class Tail implements Disposable {
     this.#repairInBackground();
   }
 
-  /** Adds what a commit has beyond the tail. Whether nothing is missing before it. */
+  /** Appends what a commit has beyond the tail, and returns whether nothing before it is missing. */
   #append({ epoch, cleared, segments }: Commit): boolean {
     const events = this.#events;
     if (epoch !== events?.epoch) return false;
@@ -138,7 +126,7 @@ export class Tail implements Disposable {
     }
     this.#options.onGrowth(events.bytes - before);
     events.trim(this.#options.limits);
-    // The word of a clear may be lost, and one may be made past its deadline.
+    // The message about a clear may be lost, and a clear may be applied past its deadline.
     this.clearBelow(epoch, cleared);
     this.#dropCleared();
     return true;
@@ -147,8 +135,6 @@ export class Tail implements Disposable {
   /**
    * Ensures that a committed event reaches the tail: waits briefly for its
    * broadcast, then reads the log.
-   *
-   * @param position The event.
    */
   awaitBroadcast(position: Position): void {
     if (this.has(position) || this.#closed) return;
@@ -163,7 +149,7 @@ export class Tail implements Disposable {
   }
 
   /**
-   * Brings the event that is expected, if one is, from the log.
+   * Reads the log if an awaited event has not arrived yet.
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
@@ -175,14 +161,13 @@ export class Tail implements Disposable {
   }
 
   /**
-   * Brings an event from the log if it is not here, and all that is before it.
+   * Reads the log up to an event, unless the tail has it.
    *
-   * @param position The event.
-   * @returns Whether it is or was here then; if not, the log does not have it.
+   * @returns Whether the tail has it then; if not, the log does not have it.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async catchUpTo(position: Position): Promise<boolean> {
-    // The repair in progress may bring it, and its failure is for those who began it.
+    // The repair in progress may bring it, and its failure is reported by its own caller.
     if (!this.has(position)) await this.#repairing?.catch(() => {});
     if (!this.has(position)) await this.repair();
     return this.has(position);
@@ -193,7 +178,7 @@ export class Tail implements Disposable {
    *
    * @param head The head as it was read; `null` if there is none.
    * @param cause Signal by which the head was learned.
-   * @returns Whether the tail had to be repaired.
+   * @returns Whether a repair was necessary.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async reconcileWith(head: ObservedHead | null, cause: RepairCause): Promise<boolean> {
@@ -214,7 +199,7 @@ export class Tail implements Disposable {
     return head ? !this.has(head) : this.#events !== null && this.#events.last > 0;
   }
 
-  /** Waits briefly for a commit in flight here, which delivers what it adds by itself. */
+  /** Waits briefly for a commit in flight in this isolate, which delivers what it adds by itself. */
   async #waitForOwnCommit(): Promise<void> {
     const { log, runtime: { clock } } = this.#options;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -224,7 +209,7 @@ export class Tail implements Disposable {
   }
 
   /**
-   * Joins the repair in progress, or else begins one.
+   * Joins the repair in progress, or starts one.
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
@@ -233,8 +218,7 @@ export class Tail implements Disposable {
   }
 
   /**
-   * Brings the tail up to the log's head, by a strong read that begins after
-   * this call.
+   * Reads the log up to its head, by a strong read that begins after this call.
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
@@ -278,7 +262,7 @@ export class Tail implements Disposable {
     if (!events || events.epoch !== head.epoch || events.last > head.sequence) {
       events = new EncodedEvents(head.epoch, Math.max(0, head.sequence - limits.events));
     } else if (head.sequence - events.last > limits.events) {
-      // What lies between is read by those alone who need it.
+      // Only the subscribers that need the events in between read them.
       events = new EncodedEvents(head.epoch, head.sequence - limits.events);
     }
     while (events.last < head.sequence) {
@@ -297,7 +281,7 @@ export class Tail implements Disposable {
 
   /** Starts a repair that no caller waits for. */
   #repairInBackground(): void {
-    // A repair that waits to be repeated reads the head then.
+    // A repair that is going to be repeated reads the head then.
     if (this.#retryTimer || this.#closed) return;
     this.#inBackground(this.repair());
   }
@@ -308,7 +292,7 @@ export class Tail implements Disposable {
     });
   }
 
-  /** Repeats a failed repair, since nothing else may tell of what it was to read. */
+  /** Repeats a failed repair: there may be no other signal of what it was to read. */
   #retryLater(): void {
     if (this.#closed) return;
     this.#retryTimer ??= this.#options.runtime.clock.after(REPAIR_PAUSE_MS, () => {
@@ -317,12 +301,7 @@ export class Tail implements Disposable {
     });
   }
 
-  /**
-   * Removes the events below a sequence, which were cleared.
-   *
-   * @param epoch The epoch of the log that was cleared.
-   * @param oldest The sequence of the oldest event that stays.
-   */
+  /** Drops the events below a sequence, which were cleared from the log of an epoch. */
   clearBelow(epoch: string, oldest: number): void {
     // The log may have been replaced before it was cleared.
     if (this.#events && epoch !== this.#events.epoch) this.#repairInBackground();
@@ -337,16 +316,12 @@ export class Tail implements Disposable {
     }
   }
 
-  /**
-   * Gives up events to save memory: who needs them reads the log.
-   *
-   * @param bytes How many bytes may stay.
-   */
+  /** Drops the oldest events beyond a number of bytes: subscribers that need them read the log. */
   shrink(bytes: number): void {
     this.#events?.trim({ events: 0, bytes });
   }
 
-  /** Ends what the tail has under way. */
+  /** Stops all timers. */
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#retryTimer?.[Symbol.dispose]();

@@ -1,38 +1,22 @@
 /**
- * Which channels a subscriber asked for.
+ * The channels that a subscriber requested.
  *
  * @module
  */
 
-/** Keeps the events of some channels, or all. */
+/** A filter that keeps the events of some channels, or of all. */
 export class ChannelFilter {
-  /** Two filters with the same key keep the same events. */
+  /** Identity of the filter: filters with the same key keep the same events. */
   readonly key: string;
   readonly #channels: ReadonlySet<string>;
 
-  /**
-   * Makes a filter.
-   *
-   * @param channels The channels to keep; all if there are none.
-   *
-   * @example
-   * ```ts
-   * import { strictEqual as equal } from "node:assert/strict";
-   *
-   * equal(new ChannelFilter(["orders"]).keeps("names"), false);
-   * equal(new ChannelFilter([]).keeps("names"), true);
-   * ```
-   */
+  /** @param channels The channels to keep; all if there are none. */
   constructor(channels: Iterable<string>) {
     this.#channels = new Set(channels);
     this.key = JSON.stringify([...this.#channels].sort());
   }
 
-  /**
-   * Whether events of a channel are kept.
-   *
-   * @param channel The channel.
-   */
+  /** Whether events of a channel are kept. */
   keeps(channel: string): boolean {
     return this.#channels.size === 0 || this.#channels.has(channel);
   }

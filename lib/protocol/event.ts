@@ -4,58 +4,39 @@
  * @module
  */
 
-/** The most channels that one subscriber may name. */
+/** Maximum number of channels that one subscriber may name. */
 export const MAX_CHANNELS = 20;
 
-/** An event that was validated and waits to be accepted. */
+/** A validated event that is to be published. */
 export interface NewEvent {
-  /** The channel: the event type on the wire. */
+  /** Channel: the event type on the wire. */
   channel: string;
-  /** The payload: one line of JSON text in UTF-8, never a parsed value. */
+  /** Payload: one line of JSON text in UTF-8, never a parsed value. */
   payload: Uint8Array;
 }
 
-/** An event that was accepted. */
+/** An event that was committed. */
 export interface AcceptedEvent extends NewEvent {
-  /** Its place in the pipeline's order: 1 for the first. */
+  /** Place in the pipeline's order: 1 for the first event. */
   sequence: number;
-  /** When it was accepted, in milliseconds since the Unix epoch. */
+  /** Time of its commit, in milliseconds since the Unix epoch. */
   time: number;
 }
 
-/** A place in a pipeline's order. */
+/** A position in a pipeline's order. */
 export interface Position {
-  /** What tells this log of the pipeline from any other: 64 random bits, base64url. */
+  /** Identity of this log of the pipeline among any others: 64 random bits, base64url. */
   epoch: string;
-  /** The sequence of the event at this place; 0 stands before the first. */
+  /** Sequence of the event at this position; 0 is before the first. */
   sequence: number;
 }
 
-/**
- * The event ID of a position.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * equal(formatEventId({ epoch: "AAECAwQFBgc", sequence: 7 }), "AAECAwQFBgc-7");
- * ```
- */
+/** Returns the event ID of a position. */
 export function formatEventId({ epoch, sequence }: Position): string {
   return `${epoch}-${sequence}`;
 }
 
-/**
- * The position that an event ID names, or `null` if the text is no event ID.
- *
- * @example
- * ```ts
- * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- *
- * deepEqual(parseEventId("AAECAwQFBgc-7"), { epoch: "AAECAwQFBgc", sequence: 7 });
- * equal(parseEventId("7"), null);
- * ```
- */
+/** Returns the position that an event ID names, or `null` if the text is not an event ID. */
 export function parseEventId(text: string): Position | null {
   const match = /^([A-Za-z0-9_-]{11})-(0|[1-9][0-9]{0,14})$/.exec(text);
   return match && { epoch: match[1]!, sequence: Number(match[2]) };

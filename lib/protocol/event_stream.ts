@@ -1,6 +1,5 @@
 /**
- * Encodes the event-stream format: from what is to be said to its bytes, and
- * nothing else. Decoding is left to the clients.
+ * Encoder of the event-stream format. Decoding is left to the clients.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream}
  * @module
@@ -13,12 +12,12 @@ const DATA = encoder.encode("data: ");
 
 /** One block of an event stream. */
 export interface StreamEvent {
-  /** The event's ID: what a client sends back as its last event ID. */
+  /** ID of the event, which a client sends back as its last event ID. */
   id?: string;
-  /** The event type. Without it a client dispatches a `message`. */
+  /** Event type. Without it a client dispatches a `message`. */
   type?: string;
   /**
-   * The event's data, as text or as text in UTF-8. Each of its lines becomes a
+   * Data of the event, as text or as text in UTF-8. Each of its lines becomes a
    * `data:` line, and a client reads every line break as LF. Without data
    * nothing is dispatched, but a client still takes the `id`.
    */
@@ -28,21 +27,8 @@ export interface StreamEvent {
 /**
  * Encodes one event, with the blank line that ends it.
  *
- * @param event What to encode.
- * @returns The event's bytes.
  * @throws {TypeError} If `id` or `type` holds a line break, which would start
  *   another field, or `id` holds U+0000, with which a client ignores the ID.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const bytes = encodeEvent({ id: "a-1", type: "events", data: '{"name":"Luke"}' });
- * equal(
- *   new TextDecoder().decode(bytes),
- *   'id: a-1\nevent: events\ndata: {"name":"Luke"}\n\n',
- * );
- * ```
  */
 export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
   let fields = "";
@@ -67,20 +53,12 @@ export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
 }
 
 /**
- * Encodes a comment, which clients pass over: it keeps a connection alive. An
- * `id` beside it moves a client's last event ID without dispatching anything.
+ * Encodes a comment, which clients ignore: it keeps a connection alive. An `id`
+ * beside it moves a client's last event ID without dispatching anything.
  *
  * @param text The comment, on one line.
- * @param id The position that the stream has reached.
- * @returns The comment's bytes.
+ * @param id ID of the position that the stream has reached.
  * @throws {TypeError} If `text` or `id` holds a line break, or `id` U+0000.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * equal(new TextDecoder().decode(encodeComment("keepalive")), ":keepalive\n\n");
- * ```
  */
 export function encodeComment(text: string, id?: string): Uint8Array {
   const position = id === undefined ? "" : `id: ${oneLine("id", id)}\n`;
@@ -88,19 +66,10 @@ export function encodeComment(text: string, id?: string): Uint8Array {
 }
 
 /**
- * Encodes the reconnection time: how long a client waits before it connects
- * again.
+ * Encodes the reconnection time: the delay before a client connects again.
  *
- * @param ms The time in whole milliseconds, 0 or more.
- * @returns The field's bytes.
+ * @param ms The delay in whole milliseconds, 0 or more.
  * @throws {RangeError} If `ms` is negative or not whole, which a client ignores.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * equal(new TextDecoder().decode(encodeRetry(2000)), "retry: 2000\n\n");
- * ```
  */
 export function encodeRetry(ms: number): Uint8Array {
   if (!Number.isSafeInteger(ms) || ms < 0) {

@@ -12,97 +12,82 @@ import {
   formatEventId,
 } from "../protocol/mod.ts";
 
-/** How many bytes a subscriber is given at once, at most, but one event at least. */
+/** Maximum size of a chunk, in bytes. One event fits at least, whatever its size. */
 export const MAX_CHUNK_BYTES: number = 256 * 1024;
 
-/** The bytes of chunks that a run remembers until it changes, for subscribers at the same place. */
+/** Maximum size of the chunks that are kept for subscribers at the same cursor, in bytes. */
 const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
 
-/** What an event costs in memory beside its bytes: measured at 535 bytes, mostly for the buffer. */
-const EVENT_OVERHEAD_BYTES = 512;
+/** Memory of an event beside its bytes: measured at 535 bytes, mostly for the buffer. */
+const EVENT_MEMORY_OVERHEAD_BYTES = 512;
 
-/** An event as it goes out. */
+/** An event in the event-stream format. */
 interface EncodedEvent {
   sequence: number;
   channel: string;
   bytes: Uint8Array;
 }
 
-/** Events for a subscriber, ready to be sent. */
+/** Consecutive events for a subscriber, ready to be sent. */
 export interface Chunk {
-  /** The events' bytes; empty if the filter kept none. */
+  /** Bytes of the events; empty if the filter kept none. */
   bytes: Uint8Array;
-  /** How many events the bytes are. */
+  /** Number of events in `bytes`. */
   count: number;
-  /** The sequence of the last event in `bytes`; 0 if there is none. */
+  /** Sequence of the last event in `bytes`; 0 if there is none. */
   lastSequence: number;
-  /** The sequence of the last event that was looked at. */
+  /** Sequence of the last event that was considered. */
   cursor: number;
 }
 
-/** What {@linkcode EncodedEvents.trim} leaves. */
+/** Limits of {@linkcode EncodedEvents.trim}. */
 export interface TrimLimits {
-  /** At least this many events … */
+  /** Minimum number of events that stay … */
   events: number;
-  /** … and at least this many bytes. */
+  /** … and minimum memory of them, in bytes. */
   bytes: number;
 }
 
-/**
- * Contiguous events, encoded.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- * import { ChannelFilter } from "../protocol/mod.ts";
- *
- * const run = new EncodedEvents("AAECAwQFBgc", 6);
- * run.append([{ sequence: 7, time: 0, channel: "events", payload: new TextEncoder().encode("1") }]);
- * const { bytes } = run.chunkAfter(6, 7, new ChannelFilter([]));
- * equal(new TextDecoder().decode(bytes), "id: AAECAwQFBgc-7\nevent: events\ndata: 1\n\n");
- * ```
- */
+/** Contiguous events of one log, encoded. */
 export class EncodedEvents {
-  /** Which log of the pipeline the events are from. */
+  /** Epoch of the log that the events are from. */
   readonly epoch: string;
   #events: EncodedEvent[] = [];
   #last: number;
   #bytes = 0;
-  /** Chunks made since the last change, by place and filter. */
+  /** Chunks made since the last change, by cursor, limit and filter. */
   readonly #shared = new Map<string, Chunk>();
   #sharedBytes = 0;
 
   /**
-   * Makes an empty run.
-   *
-   * @param epoch Which log of the pipeline the events are from.
-   * @param after The sequence after which the run begins.
+   * @param epoch Epoch of the log that the events are from.
+   * @param after Sequence after which they begin.
    */
   constructor(epoch: string, after: number) {
     this.epoch = epoch;
     this.#last = after;
   }
 
-  /** The sequence of the newest event; of the one before the run while it is empty. */
+  /** Sequence of the newest event, or of the one before the first while there is none. */
   get last(): number {
     return this.#last;
   }
 
-  /** The sequence of the oldest event that is here; one more than `last` if none is. */
+  /** Sequence of the oldest event; one more than `last` while there is none. */
   get first(): number {
     return this.#last + 1 - this.#events.length;
   }
 
-  /** The memory that the events take, in bytes. */
+  /** Memory of the events, in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Adds the events that follow.
+   * Appends and encodes events.
    *
    * @param events Contiguous events, the first right after {@linkcode EncodedEvents.last}.
-   * @throws {RangeError} If the first is another.
+   * @throws {RangeError} If they do not follow.
    */
   append(events: readonly AcceptedEvent[]): void {
     for (const { sequence, channel, payload } of events) {
@@ -115,32 +100,27 @@ export class EncodedEvents {
       this.#bytes += memoryOf(bytes);
       this.#last = sequence;
     }
-    this.#forgetShared();
+    this.#dropShared();
   }
 
   /**
-   * Adds the events of another run, which follow.
+   * Appends events of the same log that are encoded already.
    *
-   * @param run Of the same log.
    * @throws {RangeError} If the first does not follow {@linkcode EncodedEvents.last}.
    */
-  appendAll(run: EncodedEvents): void {
-    if (run.first !== this.#last + 1) {
-      throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${run.first}`);
+  appendAll(others: EncodedEvents): void {
+    if (others.first !== this.#last + 1) {
+      throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${others.first}`);
     }
-    for (const event of run.#events) this.#events.push(event);
-    this.#bytes += run.#bytes;
-    this.#last = run.#last;
-    this.#forgetShared();
+    for (const event of others.#events) this.#events.push(event);
+    this.#bytes += others.#bytes;
+    this.#last = others.#last;
+    this.#dropShared();
   }
 
-  /**
-   * Gives up the oldest events that are not needed to stay within limits.
-   *
-   * @param limits What stays at least.
-   */
+  /** Drops the oldest events that are not needed for either limit. */
   trim(limits: TrimLimits): void {
-    this.#forgetShared();
+    this.#dropShared();
     let bytes = this.#bytes;
     let spare = 0;
     while (this.#events.length - spare > limits.events) {
@@ -151,26 +131,22 @@ export class EncodedEvents {
     this.dropBelow(this.first + spare);
   }
 
-  /**
-   * Gives up the events below a sequence.
-   *
-   * @param oldest The sequence of the oldest event that stays.
-   */
+  /** Drops the events below a sequence. */
   dropBelow(oldest: number): void {
     if (oldest <= this.first) return;
-    this.#forgetShared();
+    this.#dropShared();
     for (const { bytes } of this.#events.splice(0, oldest - this.first)) {
       this.#bytes -= memoryOf(bytes);
     }
   }
 
   /**
-   * The events after a cursor as one chunk, made once for all subscribers that
-   * ask for the same.
+   * Returns the events after a cursor as one chunk, which is made once for all
+   * subscribers that ask for the same.
    *
-   * @param cursor After which sequence: `first - 1` or more, and below `until`.
-   * @param until Up to which sequence.
-   * @param filter Which channels.
+   * @param cursor Sequence before the first event: `first - 1` or more, and below `until`.
+   * @param until Sequence of the last event.
+   * @param filter Filter of the channels.
    */
   chunkAfter(cursor: number, until: number, filter: ChannelFilter): Chunk {
     const key = `${cursor} ${until} ${filter.key}`;
@@ -180,13 +156,13 @@ export class EncodedEvents {
     // A chunk of one event is that event's own bytes.
     if (chunk.count !== 1) {
       this.#sharedBytes += chunk.bytes.length;
-      if (this.#sharedBytes > MAX_SHARED_BYTES) this.#forgetShared();
+      if (this.#sharedBytes > MAX_SHARED_BYTES) this.#dropShared();
       this.#shared.set(key, chunk);
     }
     return chunk;
   }
 
-  #forgetShared(): void {
+  #dropShared(): void {
     this.#shared.clear();
     this.#sharedBytes = 0;
   }
@@ -211,7 +187,7 @@ export class EncodedEvents {
 }
 
 function memoryOf(bytes: Uint8Array): number {
-  return bytes.length + EVENT_OVERHEAD_BYTES;
+  return bytes.length + EVENT_MEMORY_OVERHEAD_BYTES;
 }
 
 function concat(parts: Uint8Array[], length: number): Uint8Array {

@@ -1,6 +1,6 @@
 /**
  * Reads pages of the log for subscribers that are behind the tail: few at a
- * time, and one for all that ask for the same.
+ * time, and each page once for all that ask for it at the same time.
  *
  * @module
  */
@@ -9,35 +9,28 @@ import { Semaphore } from "../base/mod.ts";
 import type { EventLog, Page } from "../log/mod.ts";
 import { EncodedEvents, MAX_CHUNK_BYTES } from "./encoded_events.ts";
 
-/** How many pages are read at once. */
+/** Maximum number of reads in flight. */
 const MAX_READS = 4;
 
 /** A page of the log, encoded. */
 export interface EncodedPage extends Omit<Page, "events"> {
-  /** The events, ready to be sent. */
+  /** The events of the page, ready to be sent. */
   events: EncodedEvents;
 }
 
-/** Reads pages for all pipelines of an isolate. */
+/** Reader of pages for all pipelines of an isolate. */
 export class PageReader {
   readonly #log: Pick<EventLog, "readAfter">;
   readonly #semaphore = new Semaphore(MAX_READS);
   readonly #reads = new Map<string, Promise<EncodedPage | null>>();
 
-  /**
-   * Makes a reader with nothing to do.
-   *
-   * @param log What is read.
-   */
   constructor(log: Pick<EventLog, "readAfter">) {
     this.#log = log;
   }
 
   /**
-   * Reads what follows a sequence.
+   * Reads the events that follow a sequence.
    *
-   * @param pipeline Whose log.
-   * @param sequence After which event.
    * @returns The page, or `null` if there is no log of that pipeline.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */

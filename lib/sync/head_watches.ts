@@ -1,8 +1,8 @@
 /**
- * Watches the heads of pipelines in a store that other processes write to.
+ * Watches of the heads of pipelines, in a store that other processes write to.
  *
  * Watches never share a connection with reads and commits: all calls of one go
- * over one HTTP/2 connection, and at 200 open streams commits hang for ever
+ * over one HTTP/2 connection, and at 200 open streams commits hang forever
  * without an error.
  *
  * @module
@@ -12,21 +12,21 @@ import type { Runtime } from "../base/mod.ts";
 import { MAX_KEYS, type WatchKv } from "../kv/mod.ts";
 import { type Head, headKey } from "../log/mod.ts";
 
-/** Watches of one connection. */
+/** Maximum number of watches on one connection. */
 const MAX_WATCHES = 64;
 
-/** How long changes of what is watched are collected, in milliseconds. */
+/** Time for which added pipelines are collected before they are watched together, in milliseconds. */
 const COLLECT_MS = 10;
 
-/** How long a watch lives: its back-off grows with each loss and never resets. */
+/** Maximum age of a watch, in milliseconds: its back-off grows with each loss and never resets. */
 const MAX_AGE_MS = 30 * 60 * 1000;
 
-/** How long to wait before a watch that was lost is opened again, in milliseconds. */
+/** Minimum pause before a lost watch is opened again, in milliseconds. */
 const REOPEN_MS = 500;
 
-/** What {@linkcode HeadWatches} work with. */
+/** Options for {@linkcode HeadWatches}. */
 export interface HeadWatchOptions {
-  /** Opens a connection that is for watches alone. */
+  /** Opens a connection for watches alone. */
   open: () => Promise<WatchKv>;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
@@ -34,26 +34,26 @@ export interface HeadWatchOptions {
   onHead: (pipeline: string, head: Head | null) => void;
 }
 
-/** A connection and how many watches it carries. */
+/** A connection and the number of its watches. */
 interface Connection {
   kv: Promise<WatchKv>;
   watches: number;
 }
 
-/** Some pipelines that are watched together. */
+/** Pipelines that are watched together. */
 class WatchGroup {
-  /** The pipelines, each with the versionstamp that was last versionstamps of its head. */
+  /** The pipelines, each with the versionstamp that was last passed on of its head. */
   readonly versionstamps = new Map<string, string | null | undefined>();
   reader: ReadableStreamDefaultReader<Deno.KvEntryMaybe<Head>[]> | null = null;
   /** Ends the current watch, so that another takes its place. */
   endTimer: Disposable | null = null;
   /** Whether the current watch is about to be replaced. */
   isReplaced = false;
-  /** Whether the current watch was ended here. */
+  /** Whether the current watch was ended by this class. */
   isEnded = false;
 }
 
-/** The watches of an instance. */
+/** The watches of an isolate. */
 export class HeadWatches implements AsyncDisposable {
   readonly #options: HeadWatchOptions;
   readonly #groups = new Set<WatchGroup>();
@@ -63,16 +63,11 @@ export class HeadWatches implements AsyncDisposable {
   readonly #closing = new AbortController();
   #lost = 0;
 
-  /**
-   * Makes watches of nothing.
-   *
-   * @param options What they work with.
-   */
   constructor(options: HeadWatchOptions) {
     this.#options = options;
   }
 
-  /** How many pipelines, watches and connections there are, and how often a watch was lost. */
+  /** Number of pipelines, watches and connections, and of watches that were lost. */
   get stats(): { pipelines: number; watches: number; connections: number; lost: number } {
     return {
       pipelines: this.#groupOf.size,
@@ -82,11 +77,7 @@ export class HeadWatches implements AsyncDisposable {
     };
   }
 
-  /**
-   * Watches a pipeline.
-   *
-   * @param pipeline The pipeline's ID.
-   */
+  /** Starts watching a pipeline. */
   add(pipeline: string): void {
     if (this.#groupOf.has(pipeline) || this.#closing.signal.aborted) return;
     let group = this.#groups.values().find(({ versionstamps }) => versionstamps.size < MAX_KEYS);
@@ -97,11 +88,7 @@ export class HeadWatches implements AsyncDisposable {
     if (!this.#groups.has(group)) this.#start(group);
   }
 
-  /**
-   * Watches a pipeline no more.
-   *
-   * @param pipeline The pipeline's ID.
-   */
+  /** Stops watching a pipeline. */
   delete(pipeline: string): void {
     const group = this.#groupOf.get(pipeline);
     if (!group) return;
@@ -112,11 +99,7 @@ export class HeadWatches implements AsyncDisposable {
     this.#end(group);
   }
 
-  /**
-   * Replaces the watch of a pipeline: it did not tell of a change.
-   *
-   * @param pipeline The pipeline's ID.
-   */
+  /** Replaces the watch of a pipeline, which missed a change. */
   reopen(pipeline: string): void {
     const group = this.#groupOf.get(pipeline);
     if (group) this.#reopen(group, 0);
@@ -133,7 +116,7 @@ export class HeadWatches implements AsyncDisposable {
     group.endTimer?.[Symbol.dispose]();
     group.endTimer = null;
     group.isEnded = true;
-    // A stream that failed by itself says so to its reader, too.
+    // A stream that failed by itself rejects its reader, too.
     group.reader?.cancel().catch(() => {});
   }
 
@@ -144,7 +127,7 @@ export class HeadWatches implements AsyncDisposable {
   }
 
   async #keepWatching(group: WatchGroup): Promise<void> {
-    // Those that come in the same moment are watched together at once.
+    // Pipelines that are added in the same moment are watched together at once.
     await this.#wait(COLLECT_MS);
     while (this.#groups.has(group)) {
       const connection = this.#connect();
@@ -206,7 +189,7 @@ export class HeadWatches implements AsyncDisposable {
   #disconnect(connection: Connection): void {
     if (--connection.watches > 0) return;
     this.#connections.delete(connection);
-    // One that never opened was reported by whoever waited for it.
+    // A connection that never opened was reported by the watch that waited for it.
     connection.kv.then((kv) => kv.close()).catch(() => {});
   }
 

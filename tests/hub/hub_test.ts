@@ -16,14 +16,14 @@ import { createTwoHubs } from "../support/two_hubs.ts";
 
 const TYPE = (type: string) => ({ name: "RunnelError", type });
 
-/** Everything that a stream says until it ends. */
+/** All events of a stream until it ends. */
 async function rest(stream: StreamReader): Promise<unknown[]> {
   return (await stream.until("")).map(brief);
 }
 
 // ---------------------------------------------------------------- subscribers
 
-Deno.test("Hub.subscribe() takes as many subscribers as there may be, those on their way included", async () => {
+Deno.test("Hub.subscribe() accepts up to the maximum of subscribers, pending ones included", async () => {
   const { service, hub, kv } = await createHub({ RUNNEL_MAX_SUBSCRIBERS: "2" });
   await using _ = service;
   const held = holds("call");
@@ -41,7 +41,7 @@ Deno.test("Hub.subscribe() takes as many subscribers as there may be, those on t
   await assertIdle(service);
 });
 
-Deno.test("Hub.subscribe() keeps nothing of one for whom the log does not answer", async () => {
+Deno.test("Hub.subscribe() frees the place of a subscriber when the log does not answer", async () => {
   const { service, hub, kv } = await createHub({ RUNNEL_MAX_SUBSCRIBERS: "1" });
   await using _ = service;
   kv.script("get", () => Promise.reject(new Error("connection reset")));
@@ -69,7 +69,7 @@ Deno.test("Hub keeps all its streams alive with one timer", async () => {
 
 // ----------------------------------------------------------------------- drain
 
-/** Holds the commit of a publish that is under way. */
+/** Holds the commit of a publish in flight. */
 async function publishHeld({ hub, kv }: { hub: TestService["hub"]; kv: FaultyKv }): Promise<{
   held: Held;
   publishing: Promise<unknown>;
@@ -81,7 +81,7 @@ async function publishHeld({ hub, kv }: { hub: TestService["hub"]; kv: FaultyKv 
   return { held, publishing };
 }
 
-Deno.test("Hub.ready() asks the log once for all who ask at the same time", async () => {
+Deno.test("Hub.ready() pings the log once for all concurrent calls", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   const before = kv.calls.commit;
@@ -107,7 +107,7 @@ Deno.test("Hub.drain() refuses new work, and is not ready while the process answ
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() waits for publishes under way, then ends every stream with its last events", async () => {
+Deno.test("Hub.drain() waits for publishes in flight, then ends every stream with its last events", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   const [waiting, slow] = [await subscribe(service), await subscribe(service)];
@@ -153,7 +153,7 @@ Deno.test("Hub.drain() tells publishers at its deadline that the outcome is unkn
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() ends probes at once, before publishes under way", async () => {
+Deno.test("Hub.drain() ends probes at once, before publishes in flight", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   const held = holds("answer");
@@ -168,7 +168,7 @@ Deno.test("Hub.drain() ends probes at once, before publishes under way", async (
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() does not wait for a stream that does not read", async () => {
+Deno.test("Hub.drain() does not wait for a stream whose client does not read", async () => {
   const { service, hub } = await createHub();
   await using _ = service;
   const stream = await subscribe(service);
@@ -179,7 +179,7 @@ Deno.test("Hub.drain() does not wait for a stream that does not read", async () 
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() ends a stream that is on its way, too", async () => {
+Deno.test("Hub.drain() ends a pending stream, too", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   await hub.publish("p_a", [event(1)]);
@@ -193,7 +193,7 @@ Deno.test("Hub.drain() ends a stream that is on its way, too", async () => {
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() ends a stream that is behind the tail where it is: it comes back without a hole", async () => {
+Deno.test("Hub.drain() ends a stream that is behind the tail where it is; it resumes without a hole", async () => {
   await using hubs = await createTwoHubs(null, { RUNNEL_HISTORY: "5" });
   const [here, there] = [hubs.here.service, hubs.there.service];
   const { epoch } = await here.hub.publish("p_a", numbers(1, 50).map(event));
@@ -205,7 +205,7 @@ Deno.test("Hub.drain() ends a stream that is behind the tail where it is: it com
   await again.cancel();
 });
 
-Deno.test("Hub.drain() closes its channels for good, even for a commit that comes late", async () => {
+Deno.test("Hub.drain() closes its channels permanently, even for a late commit", async () => {
   const network = new FakeChannels();
   await using hubs = await createTwoHubs(network.Channel);
   const { service, kv } = hubs.here;
@@ -225,7 +225,7 @@ Deno.test("Hub.drain() closes its channels for good, even for a commit that come
 
 // --------------------------------------------------------------------- fan-out
 
-Deno.test("Hub.subscribe() listens to others before it reads the log", async () => {
+Deno.test("Hub.subscribe() listens to other isolates before it reads the log", async () => {
   const network = new FakeChannels();
   await using hubs = await createTwoHubs(network.Channel);
   const [here, there] = [hubs.here.service, hubs.there.service];
@@ -249,7 +249,7 @@ Deno.test("Hub.subscribe() listens to others before it reads the log", async () 
   }
 });
 
-Deno.test("Hub.publish() hears nothing of a channel that fails, and delivers here", async () => {
+Deno.test("Hub.publish() delivers in this isolate when the broadcast channel fails", async () => {
   const network = new FakeChannels();
   const broken = () => {
     throw new TypeError("expected i32");

@@ -17,7 +17,7 @@ function soon<T>(work: Promise<T>): Promise<T> {
   return deadline(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
 }
 
-Deno.test("PipelineRegistry keep a pipeline in memory for as long as it has subscribers", async () => {
+Deno.test("PipelineRegistry keeps a pipeline in memory while it has subscribers", async () => {
   const { service, hub } = await createHub();
   await using _ = service;
   await hub.publish("p_b", [event(1)]);
@@ -33,7 +33,7 @@ Deno.test("PipelineRegistry keep a pipeline in memory for as long as it has subs
   await assertIdle(service);
 });
 
-Deno.test("PipelineRegistry keep all tails together within their limit, and subscribers still get everything", async () => {
+Deno.test("PipelineRegistry keeps all tails within their limit, and subscribers get everything", async () => {
   const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c"];
@@ -56,7 +56,7 @@ Deno.test("PipelineRegistry keep all tails together within their limit, and subs
   await assertIdle(service);
 });
 
-Deno.test("PipelineRegistry count what tails take from the log, too", async () => {
+Deno.test("PipelineRegistry counts events that tails read from the log, too", async () => {
   const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c", "p_d"];
@@ -74,7 +74,7 @@ Deno.test("PipelineRegistry count what tails take from the log, too", async () =
 });
 
 for (const [where, openStore] of [["in memory", memoryStore], ["in a file", fileStore]] as const) {
-  Deno.test(`two hubs on a store ${where} tell each other of everything: all subscribers get all, once, in order`, async () => {
+  Deno.test(`Two hubs on a store ${where} deliver all events to all subscribers, once, in order`, async () => {
     await using hubs = await createTwoHubs(BroadcastChannel, {}, openStore);
     const isolates = [hubs.here, hubs.there];
     const streams: StreamReader[] = [];
@@ -96,7 +96,7 @@ for (const [where, openStore] of [["in memory", memoryStore], ["in a file", file
   });
 }
 
-Deno.test("PipelineRegistry post one message for a request, whatever its size, and also where nobody listens here", async () => {
+Deno.test("Hub.publish() posts one message for a request of any size, without subscribers too", async () => {
   const network = new FakeChannels();
   await using hubs = await createTwoHubs(network.Channel);
   const stream = await subscribe(hubs.there.service);
@@ -109,7 +109,7 @@ Deno.test("PipelineRegistry post one message for a request, whatever its size, a
   await stream.cancel();
 });
 
-Deno.test("Hub.clear() is learned by the other hub", async () => {
+Deno.test("Hub.clear() clears the tails of the other hub", async () => {
   const network = new FakeChannels();
   await using hubs = await createTwoHubs(network.Channel);
   const [here, there] = [hubs.here.service, hubs.there.service];
@@ -125,7 +125,7 @@ Deno.test("Hub.clear() is learned by the other hub", async () => {
   for (const each of [stream, other]) await each.cancel();
 });
 
-Deno.test("PipelineRegistry work without channels", async () => {
+Deno.test("Hub works without broadcast channels", async () => {
   await using hubs = await createTwoHubs(null);
   const [here, there] = [hubs.here.service, hubs.there.service];
   const stream = await subscribe(here);
@@ -138,7 +138,7 @@ Deno.test("PipelineRegistry work without channels", async () => {
   await fresh.cancel();
 });
 
-/** What becomes of one message; `later` is delivered after the next ones, last come first. */
+/** Fates of one message; `later` is delivered after the next ones, in reverse order. */
 const FATES = ["delivered", "lost", "doubled", "later", "of another epoch"] as const;
 
 function scripted(fates: Iterator<typeof FATES[number]>): { route: Route; flush: () => void } {
@@ -183,12 +183,12 @@ async function survives(fates: (typeof FATES[number])[], isolateOf: number[]): P
 }
 
 for (const fate of FATES) {
-  Deno.test(`subscribers of two hubs get all, once, in order, though every message is ${fate}`, async () => {
+  Deno.test(`Two hubs deliver all events, once, in order, when every message is ${fate}`, async () => {
     await survives(Array(8).fill(fate), [0, 0, 1, 0, 1, 1, 0, 0]);
   });
 }
 
-Deno.test("subscribers of two hubs get all, once, in order, whatever becomes of the messages between them", async () => {
+Deno.test("Two hubs deliver all events, once, in order, whatever happens to their messages", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.constantFrom(...FATES), { minLength: 10, maxLength: 10 }),

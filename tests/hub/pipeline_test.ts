@@ -23,7 +23,7 @@ const FOREIGN = "AAAAAAAAAAA-3";
 const HISTORY = 5;
 const settings = { RUNNEL_HISTORY: String(HISTORY) };
 
-/** Holds the read or write of a store that is made as the nth from now on. */
+/** Holds the nth call to a store from now on. */
 function holdNth(kv: FaultyKv, n: number, what: "call" | "answer"): Held {
   const held = holds(what);
   let calls = 0;
@@ -32,8 +32,8 @@ function holdNth(kv: FaultyKv, n: number, what: "call" | "answer"): Held {
 }
 
 /**
- * Checks what a stream said up to `last`: nothing missing, nothing twice, and
- * the seam in its place.
+ * Asserts that a stream sent all events up to `last`, none of them twice, and the
+ * live marker in its place.
  */
 function assertWhole(events: readonly SaidEvent[], after: number | null, last: number): void {
   const told = events.map(brief);
@@ -46,7 +46,7 @@ function assertWhole(events: readonly SaidEvent[], after: number | null, last: n
   if (after === null) equal(seam, Math.min(HISTORY, first + seam - 1), "the whole history");
 }
 
-/** How many events there are, after which the subscriber resumes, and who is there already. */
+/** Number of events, sequence after which the subscriber resumes, and whether the pipeline is live. */
 const ARRIVALS: [string, number, number | null, boolean][] = [
   ["fresh to a pipeline that nobody wrote to", 0, null, false],
   ["fresh to a pipeline", 12, null, false],
@@ -59,7 +59,7 @@ const ARRIVALS: [string, number, number | null, boolean][] = [
 
 for (const [how, count, after, isLive] of ARRIVALS) {
   for (const what of ["call", "answer"] as const) {
-    Deno.test(`Pipeline.subscribe() leaves no hole and no duplicate for one ${how}, whatever is published around the ${what} of whichever read`, async () => {
+    Deno.test(`Pipeline.subscribe() ${how} has no hole and no duplicate around the ${what} of any read`, async () => {
       let held = true;
       let n = 0;
       for (; held; n++) {
@@ -96,7 +96,7 @@ for (const [how, count, after, isLive] of ARRIVALS) {
   }
 }
 
-Deno.test("Pipeline.subscribe() repairs a tail that lags before it calls an ID foreign", async () => {
+Deno.test("Pipeline.subscribe() repairs a lagging tail before it calls an ID foreign", async () => {
   await using hubs = await createTwoHubs(null);
   const [here, there] = [hubs.here.service, hubs.there.service];
   await publish(here, 1, 2);
@@ -110,7 +110,7 @@ Deno.test("Pipeline.subscribe() repairs a tail that lags before it calls an ID f
   await assertIdle(there);
 });
 
-Deno.test("Pipeline.subscribe() does not take a repair for the answer that began before the ID was there", async () => {
+Deno.test("Pipeline.subscribe() reads the log again when a repair began before the ID was committed", async () => {
   await using hubs = await createTwoHubs(null);
   const [here, there] = [hubs.here.service, hubs.there.service];
   await publish(here, 1, 2);
@@ -128,7 +128,7 @@ Deno.test("Pipeline.subscribe() does not take a repair for the answer that began
   for (const each of [await stranger, arrived, stream]) await each.cancel();
 });
 
-Deno.test("Pipeline.subscribe() asks the log once for an ID that is foreign, and not for one that is known", async () => {
+Deno.test("Pipeline.subscribe() reads the log once for a foreign ID, and never for a known one", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({ open: () => Promise.resolve(kv) });
   const ids = await publish(service, 1, 3);
@@ -144,7 +144,7 @@ Deno.test("Pipeline.subscribe() asks the log once for an ID that is foreign, and
 });
 
 for (const count of [1, 3]) {
-  Deno.test(`Pipeline tells its subscribers after ${count} events when its log is another, and begins anew`, async () => {
+  Deno.test(`Pipeline starts again with a gap event when its log is replaced after ${count} events`, async () => {
     const kv = new FaultyKv(await Deno.openKv(":memory:"));
     await using service = await createTestService({ open: () => Promise.resolve(kv) });
     const [old] = await publish(service, 1, count);
@@ -174,7 +174,7 @@ async function createLaggingHub() {
   return { hubs, here, there, ids, other };
 }
 
-Deno.test("Pipeline.page() learns from the log that the tail lags", async () => {
+Deno.test("Pipeline.page() repairs a tail that is behind the page", async () => {
   const { hubs, there, ids, other } = await createLaggingHub();
   await using _ = hubs;
   const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
@@ -183,7 +183,7 @@ Deno.test("Pipeline.page() learns from the log that the tail lags", async () => 
   await assertIdle(there);
 });
 
-Deno.test("Pipeline.page() brings what its page tells of, though a repair in progress read an older head", async () => {
+Deno.test("Pipeline.page() gets the events of its page when a repair in progress read an older head", async () => {
   await using hubs = await createTwoHubs(null, settings);
   const [here, there] = [hubs.here.service, hubs.there.service];
   const ids = await publish(here, 1, 50);
@@ -202,7 +202,7 @@ Deno.test("Pipeline.page() brings what its page tells of, though a repair in pro
   await assertIdle(there);
 });
 
-Deno.test("Pipeline.page() learns from the log that all up to beyond the tail was cleared", async () => {
+Deno.test("Pipeline.page() repairs a tail whose events, and later ones, were cleared", async () => {
   const { hubs, here, there, ids, other } = await createLaggingHub();
   await using _ = hubs;
   await here.hub.clear("p_a");

@@ -11,7 +11,7 @@ function commitOf(first: number, text = "", epoch = EPOCH): Commit {
   return { pipeline: "p_a", epoch, cleared: 0, segments };
 }
 
-/** The sequences that are handed out, if those below `missing` are taken, and whether all were. */
+/** The sequences that are appended, if only those below `missing` are, and the result. */
 function release(buffer: ReorderBuffer, missing = Infinity): { taken: number[]; isWhole: boolean } {
   const taken: number[] = [];
   const isWhole = buffer.release(EPOCH, ({ segments }) => {
@@ -22,23 +22,23 @@ function release(buffer: ReorderBuffer, missing = Infinity): { taken: number[]; 
   return { taken, isWhole };
 }
 
-Deno.test("ReorderBuffer.release() hands out in order, and forgets commits that are not taken", () => {
+Deno.test("ReorderBuffer.release() passes commits on in order, and drops those that do not follow", () => {
   const buffer = new ReorderBuffer();
   for (const first of [5, 3, 9, 4]) buffer.add(commitOf(first));
   deepEqual(release(buffer, 5), { taken: [3, 4], isWhole: false });
   deepEqual(release(buffer), { taken: [], isWhole: true });
 });
 
-Deno.test("ReorderBuffer.release() asks for the log when there are commits of another epoch", () => {
+Deno.test("ReorderBuffer.release() returns false when there are commits of another epoch", () => {
   const buffer = new ReorderBuffer();
   buffer.add(commitOf(1));
   buffer.add(commitOf(2, "", "AAAAAAAAAAA"));
   deepEqual(release(buffer), { taken: [1], isWhole: false });
 });
 
-Deno.test("ReorderBuffer.release() asks for the log when more than 2 MiB were added", () => {
+Deno.test("ReorderBuffer.release() returns false when more than 2 MiB were added", () => {
   const buffer = new ReorderBuffer();
-  // The newest event comes first, and is what does not fit.
+  // The newest event comes first, and is the one that does not fit.
   for (let first = 100; first >= 1; first--) buffer.add(commitOf(first, "x".repeat(50_000)));
   const { taken, isWhole } = release(buffer);
   const bytes = taken.length * 50_000;

@@ -11,7 +11,7 @@ const REPAIR_PAUSE_MS = 1000;
 const BROADCAST_GRACE_MS = 20;
 const COMMIT_GRACE_MS = 100;
 
-/** A tail of one event on a real log, which nothing tells of further ones. */
+/** A tail of one event on a real log, without signals of further ones. */
 async function createTestTail() {
   const test = await createTestLog();
   const { log, clock, kv, drive } = test;
@@ -27,7 +27,7 @@ async function createTestTail() {
   const append = async (count = 1) => {
     for (let i = 0; i < count; i++) await drive(log.append("p_a", [textEvent("x")]));
   };
-  /** The head as it is now, past any script. */
+  /** Reads the current head, past any script. */
   const head = async () => (await log.heads(["p_a"]))[0]!;
   await append();
   await tail.repair();
@@ -37,7 +37,7 @@ async function createTestTail() {
     reports,
     append,
     head,
-    /** Starts a repair that has read the head, and holds what it read. */
+    /** Starts a repair, and holds it after it has read the head. */
     async beginRepair(fails = false): Promise<{ repair: Promise<void>; held: Held }> {
       const held = holds("answer");
       kv.script("get", async (carryOut) => {
@@ -58,13 +58,13 @@ async function createTestTail() {
   };
 }
 
-/** A commit as a broadcast brings it. */
+/** A commit as it is broadcast. */
 function commitOf(first: number, epoch: string): Commit {
   const segments = packSegments({ token: 0n, time: 0, first }, [textEvent("x")]);
   return { pipeline: "p_a", epoch, cleared: 0, segments };
 }
 
-Deno.test("Tail.reconcileWith() brings what was written after the repair in progress read the head", async () => {
+Deno.test("Tail.reconcileWith() gets an event committed after the repair in progress read the head", async () => {
   await using test = await createTestTail();
   const { tail, append } = test;
   const { held } = await test.beginRepair();
@@ -76,7 +76,7 @@ Deno.test("Tail.reconcileWith() brings what was written after the repair in prog
   deepEqual(tail.repairs, { gap: 0, announcement: 0, watch: 1, reconcile: 0 });
 });
 
-Deno.test("Tail.reconcileWith() reads nothing more if the repair in progress brings it", async () => {
+Deno.test("Tail.reconcileWith() reads nothing more when the repair in progress gets the event", async () => {
   await using test = await createTestTail();
   const { tail, append, kv } = test;
   await append();
@@ -91,7 +91,7 @@ Deno.test("Tail.reconcileWith() reads nothing more if the repair in progress bri
   equal(tail.events!.last, 2);
 });
 
-Deno.test("Tail.reconcileWith() brings what was written during two repairs, one after the other", async () => {
+Deno.test("Tail.reconcileWith() gets events committed during two repairs, one after the other", async () => {
   await using test = await createTestTail();
   const { tail, append, kv } = test;
   const first = await test.beginRepair();
@@ -109,7 +109,7 @@ Deno.test("Tail.reconcileWith() brings what was written during two repairs, one 
   equal(tail.events!.last, 3);
 });
 
-Deno.test("Tail.reconcileWith() repairs by itself if the repair in progress fails", async () => {
+Deno.test("Tail.reconcileWith() repairs by itself when the repair in progress fails", async () => {
   await using test = await createTestTail();
   const { tail, append } = test;
   const { held, repair } = await test.beginRepair(true);
@@ -122,7 +122,7 @@ Deno.test("Tail.reconcileWith() repairs by itself if the repair in progress fail
   equal(test.clock.liveTimers, 0, "a repair that succeeded needs no repetition");
 });
 
-Deno.test("Tail repeats a failed repair until one succeeds, though nothing more is learned", async () => {
+Deno.test("Tail repeats a failed repair until one succeeds, without another signal", async () => {
   await using test = await createTestTail();
   const { tail, append, clock, kv } = test;
   await append();
@@ -138,7 +138,7 @@ Deno.test("Tail repeats a failed repair until one succeeds, though nothing more 
   equal(test.reports.length, 2, "the first failure was its caller's");
 });
 
-Deno.test("Tail.reconcileWith() learns of a clear that came after the repair in progress read the head", async () => {
+Deno.test("Tail.reconcileWith() applies a clear made after the repair in progress read the head", async () => {
   await using test = await createTestTail();
   const { tail, append, log } = test;
   await append();
@@ -150,7 +150,7 @@ Deno.test("Tail.reconcileWith() learns of a clear that came after the repair in 
   deepEqual([tail.events!.first, tail.events!.last], [3, 2]);
 });
 
-Deno.test("Tail.reconcileWith() learns of a clear and of an event after it during a repair", async () => {
+Deno.test("Tail.reconcileWith() applies a clear and gets the event after it, during a repair", async () => {
   await using test = await createTestTail();
   const { tail, append, log } = test;
   const { held } = await test.beginRepair();
@@ -162,7 +162,7 @@ Deno.test("Tail.reconcileWith() learns of a clear and of an event after it durin
   deepEqual([tail.events!.first, tail.events!.last], [2, 2]);
 });
 
-Deno.test("Tail.reconcileWith() does not wait long for a commit in flight here", async () => {
+Deno.test("Tail.reconcileWith() does not wait long for a commit in flight in this isolate", async () => {
   await using test = await createTestTail();
   const { tail, append, log, kv, clock } = test;
   await append();
@@ -240,7 +240,7 @@ async function replaceLog({ kv, log, drive }: Awaited<ReturnType<typeof createTe
   return await drive(log.append("p_a", [textEvent("y")]));
 }
 
-Deno.test("Tail.repair() is followed by another one if the log is replaced while it is read", async () => {
+Deno.test("Tail.repair() is followed by another one when the log is replaced while it is read", async () => {
   await using test = await createTestTail();
   const { tail, append } = test;
   await append();
@@ -252,7 +252,7 @@ Deno.test("Tail.repair() is followed by another one if the log is replaced while
   deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
 });
 
-Deno.test("Tail.awaitBroadcast() brings an event of another epoch, though its sequence is lower", async () => {
+Deno.test("Tail.awaitBroadcast() gets an event of another epoch with a lower sequence", async () => {
   await using test = await createTestTail();
   const { tail, append, clock } = test;
   await append(5);
@@ -264,7 +264,7 @@ Deno.test("Tail.awaitBroadcast() brings an event of another epoch, though its se
   deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
 });
 
-Deno.test("Tail.awaitBroadcast() brings an event after a repair that failed", async () => {
+Deno.test("Tail.awaitBroadcast() gets an event after a repair that failed", async () => {
   await using test = await createTestTail();
   const { tail, append, clock, kv } = test;
   await append();
@@ -278,7 +278,7 @@ Deno.test("Tail.awaitBroadcast() brings an event after a repair that failed", as
   equal(tail.events!.last, 2);
 });
 
-Deno.test("Tail.repair() reads a head that is newer than the call, also during another repair", async () => {
+Deno.test("Tail.repair() reads a head that is newer than the call, even during another repair", async () => {
   await using test = await createTestTail();
   const { tail, append } = test;
   const { held, repair } = await test.beginRepair();

@@ -18,7 +18,7 @@ const FOREIGN = "AAAAAAAAAAA-3";
 const HISTORY = 5;
 const settings = { RUNNEL_HISTORY: String(HISTORY) };
 
-Deno.test("Tail.receive() drops what the log gave already", async () => {
+Deno.test("Tail.receive() drops events that were read from the log before", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({ open: () => Promise.resolve(kv) });
   await publish(service, 1, 3);
@@ -35,7 +35,7 @@ Deno.test("Tail.receive() drops what the log gave already", async () => {
   await stream.cancel();
 });
 
-/** Two hubs of which the second has a subscriber, and gets only what is let through. */
+/** Two hubs: the second has a subscriber, and gets only the messages that the test delivers. */
 async function createDeafHub() {
   const network = new FakeChannels();
   const hubs = await createTwoHubs(network.Channel, settings);
@@ -48,7 +48,7 @@ async function createDeafHub() {
   return { hubs, network, here, there, stream, kept };
 }
 
-Deno.test("Tail.receive() reads what is missing from the log, and tries again after a second", async () => {
+Deno.test("Tail.receive() reads missing events from the log, and retries every second", async () => {
   const { hubs, here, there, stream, kept } = await createDeafHub();
   await using _ = hubs;
   await publish(here, 3, 5);
@@ -66,7 +66,7 @@ Deno.test("Tail.receive() reads what is missing from the log, and tries again af
   await assertIdle(there);
 });
 
-Deno.test("Tail delivers what came while a repair failed that somebody else had begun", async () => {
+Deno.test("Tail delivers a broadcast that came during a repair that failed for another subscriber", async () => {
   const { hubs, here, there, stream, kept } = await createDeafHub();
   await using _ = hubs;
   const held = holds("call");
@@ -120,7 +120,7 @@ Deno.test("Tail leaves no timer behind when its last subscriber leaves between t
 });
 
 for (const count of [10, 255, 300]) {
-  Deno.test(`Tail.receive() loses nothing of ${count} commits that come out of order during a repair`, async () => {
+  Deno.test(`Tail.receive() loses none of ${count} commits that come out of order during a repair`, async () => {
     const { hubs, here, there, stream, kept } = await createDeafHub();
     await using _ = hubs;
     await publish(here, 3, 4);
@@ -138,7 +138,7 @@ for (const count of [10, 255, 300]) {
   });
 }
 
-Deno.test("Tail far behind the log gives each subscriber all that it misses", async () => {
+Deno.test("Tail gives each subscriber all events that it lacks when it was far behind the log", async () => {
   const { hubs, here, there, stream, kept } = await createDeafHub();
   await using _ = hubs;
   await publish(here, 3, 100);
@@ -148,7 +148,7 @@ Deno.test("Tail far behind the log gives each subscriber all that it misses", as
   await stream.cancel();
 });
 
-Deno.test("Tail.clearBelow() counts for events that the log gave before the clear, too", async () => {
+Deno.test("Tail.clearBelow() drops events that are read from the log by a read that began before", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({ open: () => Promise.resolve(kv) });
   await publish(service, 1, 3);
@@ -163,7 +163,7 @@ Deno.test("Tail.clearBelow() counts for events that the log gave before the clea
   await stream.cancel();
 });
 
-Deno.test("Tail learns with a repair of a clear that it did not hear of", async () => {
+Deno.test("Tail.repair() drops cleared events when the message about the clear was lost", async () => {
   const { hubs, here, there, stream } = await createDeafHub();
   await using _ = hubs;
   await here.hub.clear("p_a");
@@ -172,7 +172,7 @@ Deno.test("Tail learns with a repair of a clear that it did not hear of", async 
   await stream.cancel();
 });
 
-Deno.test("Tail.clearBelow() counts for commits that come after it, too", async () => {
+Deno.test("Tail.clearBelow() drops events of commits that arrive after it", async () => {
   const { hubs, network, here, there, stream, kept } = await createDeafHub();
   await using _ = hubs;
   await publish(here, 3, 12);
@@ -186,7 +186,7 @@ Deno.test("Tail.clearBelow() counts for commits that come after it, too", async 
   await stream.cancel();
 });
 
-Deno.test("Tail takes no message of another epoch", async () => {
+Deno.test("Tail applies no message of another epoch", async () => {
   const { hubs, network, here, there, stream } = await createDeafHub();
   await using _ = hubs;
   network.route = (message, deliver) => deliver({ ...message, epoch: "AAAAAAAAAAA" } as Change);
@@ -201,7 +201,7 @@ Deno.test("Tail takes no message of another epoch", async () => {
   await stream.cancel();
 });
 
-Deno.test("Tail learns with the next commit of a clear whose word was lost", async () => {
+Deno.test("Tail.receive() drops cleared events when the message about the clear was lost", async () => {
   const { hubs, here, there, stream, kept } = await createDeafHub();
   await using _ = hubs;
   await here.hub.clear("p_a");
@@ -213,7 +213,7 @@ Deno.test("Tail learns with the next commit of a clear whose word was lost", asy
   await stream.cancel();
 });
 
-Deno.test("Tail learns with the next commit of a clear that was made past its deadline", async () => {
+Deno.test("Tail.receive() drops cleared events when the clear was applied past its deadline", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({ open: () => Promise.resolve(kv) });
   await publish(service, 1, 2);
@@ -233,7 +233,7 @@ Deno.test("Tail learns with the next commit of a clear that was made past its de
   await stream.cancel();
 });
 
-Deno.test("Hub.drain() ends streams with the last events, though a repair in progress read an older head", async () => {
+Deno.test("Hub.drain() ends streams with the last events when a repair in progress read an older head", async () => {
   const { hubs, here, there, stream } = await createDeafHub();
   await using _ = hubs;
   const held = holds("answer");

@@ -1,12 +1,12 @@
 import { notStrictEqual, strictEqual as equal } from "node:assert/strict";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 
-Deno.test("ChannelFilter.keeps() keeps every channel where none was named", () => {
+Deno.test("ChannelFilter.keeps() keeps every channel when none is named", () => {
   const filter = new ChannelFilter([]);
   for (const channel of ["orders", "", "runnel.live"]) equal(filter.keeps(channel), true);
 });
 
-Deno.test("ChannelFilter.keeps() keeps the named channels alone, to the letter", () => {
+Deno.test("ChannelFilter.keeps() keeps exactly the named channels", () => {
   const filter = new ChannelFilter(["orders", "é"]);
   equal(filter.keeps("orders"), true);
   equal(filter.keeps("é"), true);
@@ -15,7 +15,7 @@ Deno.test("ChannelFilter.keeps() keeps the named channels alone, to the letter",
   }
 });
 
-Deno.test("ChannelFilter.key is equal for the same channels in any order, doubled or not", () => {
+Deno.test("ChannelFilter.key is equal for the same channels in any order, repeated or not", () => {
   const { key } = new ChannelFilter(["a", "b"]);
   equal(new ChannelFilter(["b", "a", "b"]).key, key);
   equal(new ChannelFilter(new Set(["b", "a"])).key, key);

@@ -66,7 +66,7 @@ Deno.test("encodeEvent() is read back by a client, whatever the texts", async ()
   );
 });
 
-Deno.test("an event stream is read back in order, wherever its bytes are cut", async () => {
+Deno.test("An event stream is read back in order, wherever its bytes are cut", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.oneof(event, comment, retry), { maxLength: 8 }),
@@ -110,22 +110,22 @@ for (const [name, event, text] of written) {
 }
 
 for (const [name, bad] of [["CR", "\r"], ["LF", "\n"], ["CRLF", "\r\n"]]) {
-  Deno.test(`encodeEvent() refuses ${name} in an ID or a type`, () => {
+  Deno.test(`encodeEvent() rejects ${name} in an ID or a type`, () => {
     throws(() => encodeEvent({ id: `a${bad}data: x` }), TypeError);
     throws(() => encodeEvent({ type: `a${bad}data: x`, data: "" }), TypeError);
   });
 
-  Deno.test(`encodeComment() refuses ${name} in its text or ID`, () => {
+  Deno.test(`encodeComment() rejects ${name} in its text or ID`, () => {
     throws(() => encodeComment(`a${bad}data: x`), TypeError);
     throws(() => encodeComment("a", `1${bad}data: x`), TypeError);
   });
 }
 
-Deno.test("encodeEvent() refuses NUL in an ID, which clients would ignore", () => {
+Deno.test("encodeEvent() rejects NUL in an ID, which clients would ignore", () => {
   throws(() => encodeEvent({ id: "a\0", data: "x" }), TypeError);
 });
 
-Deno.test("encodeComment() refuses NUL in an ID, which clients would ignore", () => {
+Deno.test("encodeComment() rejects NUL in an ID, which clients would ignore", () => {
   throws(() => encodeComment("keepalive", "a\0"), TypeError);
 });
 
@@ -134,12 +134,12 @@ Deno.test("encodeComment() puts the position beside the comment, without data", 
 });
 
 for (const ms of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
-  Deno.test(`encodeRetry() refuses ${ms}, which clients would ignore`, () => {
+  Deno.test(`encodeRetry() rejects ${ms}, which clients would ignore`, () => {
     throws(() => encodeRetry(ms), RangeError);
   });
 }
 
-Deno.test("encodeRetry() writes digits alone", () => {
+Deno.test("encodeRetry() writes only digits", () => {
   equal(textOf(encodeRetry(-0)), "retry: 0\n\n");
   equal(textOf(encodeRetry(2 ** 53 - 1)), "retry: 9007199254740991\n\n");
 });

@@ -34,5 +34,5 @@ const foreign: [name: string, text: string][] = [
 ];
 
 for (const [name, text] of foreign) {
-  Deno.test(`parseEventId() takes ${name} for no event ID`, () => equal(parseEventId(text), null));
+  Deno.test(`parseEventId() returns null for ${name}`, () => equal(parseEventId(text), null));
 }

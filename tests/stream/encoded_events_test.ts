@@ -14,7 +14,7 @@ import { textOf, utf8 } from "../support/text.ts";
 const EPOCH = "AAECAwQFBgc";
 const ALL = new ChannelFilter([]);
 
-/** Events from sequence `first` on, one for each channel, of a payload of `size` bytes. */
+/** Events from sequence `first` on, one for each channel, with payloads of `size` bytes. */
 function events(first: number, channels: string[], size: number = 1): AcceptedEvent[] {
   return channels.map((channel, index) => ({
     sequence: first + index,
@@ -24,7 +24,7 @@ function events(first: number, channels: string[], size: number = 1): AcceptedEv
   }));
 }
 
-/** A run of the sequences `first` to `last` on channel `a`. */
+/** Encoded events `first` to `last` on channel `a`. */
 function runOf(first: number, last: number, size: number = 1): EncodedEvents {
   const run = new EncodedEvents(EPOCH, first - 1);
   run.append(events(first, Array(last - first + 1).fill("a"), size));
@@ -35,17 +35,17 @@ function sequencesIn({ bytes }: Chunk): number[] {
   return [...textOf(bytes).matchAll(/^id: AAECAwQFBgc-(\d+)$/gm)].map(([, text]) => Number(text));
 }
 
-/** The bytes of one event of a run whose events are all alike. */
+/** Size of each event, in bytes, if all are alike. */
 function sizeOfOne(run: EncodedEvents): number {
   return run.chunkAfter(run.last - 1, run.last, ALL).bytes.length;
 }
 
-/** What one event counts for, its overhead included. */
+/** Memory of each event, in bytes, if all are alike. */
 function memoryOfOne(run: EncodedEvents): number {
   return run.bytes / (run.last + 1 - run.first);
 }
 
-Deno.test("EncodedEvents.append() encodes events as they go out", () => {
+Deno.test("EncodedEvents.append() encodes events in the event-stream format", () => {
   const run = new EncodedEvents(EPOCH, 6);
   run.append([{ sequence: 7, time: 0, channel: "orders", payload: utf8('{"n":1.0}') }]);
   deepEqual(run.chunkAfter(6, 7, ALL), {
@@ -57,32 +57,32 @@ Deno.test("EncodedEvents.append() encodes events as they go out", () => {
 });
 
 for (const sequence of [6, 7, 9]) {
-  Deno.test(`EncodedEvents.append() refuses ${sequence} after 7`, () => {
+  Deno.test(`EncodedEvents.append() rejects ${sequence} after 7`, () => {
     const run = runOf(5, 7);
     throws(() => run.append(events(sequence, ["a"])), RangeError);
     deepEqual([run.first, run.last], [5, 7]);
   });
 }
 
-Deno.test("EncodedEvents begins after what it was told, empty", () => {
+Deno.test("EncodedEvents begins empty, after a given sequence", () => {
   const run = new EncodedEvents(EPOCH, 6);
   deepEqual([run.first, run.last, run.bytes], [7, 6, 0]);
 });
 
-Deno.test("EncodedEvents.chunkAfter() gives what lies between cursor and limit", () => {
+Deno.test("EncodedEvents.chunkAfter() returns the events between cursor and limit", () => {
   const run = runOf(1, 9);
   deepEqual(sequencesIn(run.chunkAfter(0, 9, ALL)), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   deepEqual(sequencesIn(run.chunkAfter(3, 6, ALL)), [4, 5, 6]);
   deepEqual(sequencesIn(run.chunkAfter(3, 100, ALL)), [4, 5, 6, 7, 8, 9]);
 });
 
-Deno.test("EncodedEvents.chunkAfter() shares one chunk between all that ask for the same", () => {
+Deno.test("EncodedEvents.chunkAfter() shares one chunk between calls with the same arguments", () => {
   const run = runOf(1, 9);
   const chunk = run.chunkAfter(2, 9, new ChannelFilter(["a", "b"]));
   equal(run.chunkAfter(2, 9, new ChannelFilter(["b", "a"])), chunk);
 });
 
-Deno.test("EncodedEvents.chunkAfter() shares nothing between other places or filters", () => {
+Deno.test("EncodedEvents.chunkAfter() shares nothing between different cursors, limits or filters", () => {
   const run = runOf(1, 9);
   const chunk = run.chunkAfter(2, 9, ALL);
   notStrictEqual(run.chunkAfter(3, 9, ALL), chunk);
@@ -90,27 +90,27 @@ Deno.test("EncodedEvents.chunkAfter() shares nothing between other places or fil
   notStrictEqual(run.chunkAfter(2, 9, new ChannelFilter(["a"])), chunk);
 });
 
-Deno.test("EncodedEvents.chunkAfter() gives a single event's bytes without a copy", () => {
+Deno.test("EncodedEvents.chunkAfter() returns the bytes of a single event without a copy", () => {
   const run = runOf(1, 2);
   const { bytes } = run.chunkAfter(0, 1, ALL);
   equal(run.chunkAfter(0, 1, new ChannelFilter(["a"])).bytes, bytes);
 });
 
-Deno.test("EncodedEvents.chunkAfter() sees what was appended since it was last asked", () => {
+Deno.test("EncodedEvents.chunkAfter() includes events that were appended since the last call", () => {
   const run = runOf(1, 2);
   deepEqual(sequencesIn(run.chunkAfter(0, 3, ALL)), [1, 2]);
   run.append(events(3, ["a"]));
   deepEqual(sequencesIn(run.chunkAfter(0, 3, ALL)), [1, 2, 3]);
 });
 
-Deno.test("EncodedEvents.chunkAfter() remembers a bounded number of chunks", () => {
+Deno.test("EncodedEvents.chunkAfter() keeps a bounded number of chunks", () => {
   const run = runOf(1, 100);
   const first = run.chunkAfter(0, 1, ALL);
   for (let until = 2; until <= 17; until++) run.chunkAfter(0, until, ALL);
   notStrictEqual(run.chunkAfter(0, 1, ALL), first);
 });
 
-Deno.test("EncodedEvents.chunkAfter() fills a chunk to its limit and no further", () => {
+Deno.test("EncodedEvents.chunkAfter() fills a chunk up to its maximum size", () => {
   const run = runOf(1, 300, 1000);
   const chunk = run.chunkAfter(0, 300, ALL);
   const fitting = Math.floor(MAX_CHUNK_BYTES / sizeOfOne(run));
@@ -121,13 +121,13 @@ Deno.test("EncodedEvents.chunkAfter() fills a chunk to its limit and no further"
   deepEqual(sequencesIn(run.chunkAfter(chunk.cursor, 300, ALL))[0], chunk.cursor + 1);
 });
 
-Deno.test("EncodedEvents.chunkAfter() gives one event at least, whatever its size", () => {
+Deno.test("EncodedEvents.chunkAfter() returns at least one event, whatever its size", () => {
   const run = runOf(1, 2, MAX_CHUNK_BYTES + 1);
   const { count, cursor } = run.chunkAfter(0, 2, ALL);
   deepEqual([count, cursor], [1, 1]);
 });
 
-Deno.test("EncodedEvents.chunkAfter() moves the cursor past what the filter left out", () => {
+Deno.test("EncodedEvents.chunkAfter() moves the cursor past filtered events", () => {
   const run = new EncodedEvents(EPOCH, 0);
   run.append(events(1, ["a", "b", "a", "b", "b"]));
   const chunk = run.chunkAfter(0, 5, new ChannelFilter(["a"]));
@@ -135,14 +135,14 @@ Deno.test("EncodedEvents.chunkAfter() moves the cursor past what the filter left
   deepEqual([chunk.count, chunk.lastSequence, chunk.cursor], [2, 3, 5]);
 });
 
-Deno.test("EncodedEvents.chunkAfter() of nothing kept is empty and moves the cursor", () => {
+Deno.test("EncodedEvents.chunkAfter() is empty and moves the cursor when the filter keeps nothing", () => {
   const run = runOf(1, 9);
   const { bytes, ...rest } = run.chunkAfter(3, 7, new ChannelFilter(["b"]));
   equal(bytes.length, 0);
   deepEqual(rest, { count: 0, lastSequence: 0, cursor: 7 });
 });
 
-Deno.test("EncodedEvents.chunkAfter() in steps gives each event that the filter keeps once, in order", () => {
+Deno.test("EncodedEvents.chunkAfter() returns each kept event once, in order, in steps", () => {
   const channels = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 60 });
   const named = fc.subarray(["a", "b", "c"]);
   fc.assert(
@@ -183,7 +183,7 @@ const trims: [
 ];
 
 for (const [name, limits, left] of trims) {
-  Deno.test(`EncodedEvents.trim() leaves what its limits ask for: ${name}`, () => {
+  Deno.test(`EncodedEvents.trim() keeps what its limits require: ${name}`, () => {
     const run = runOf(101, 109);
     const one = memoryOfOne(run);
     run.trim(limits(one));
@@ -191,7 +191,7 @@ for (const [name, limits, left] of trims) {
   });
 }
 
-Deno.test("EncodedEvents.dropBelow() gives up what lies below, and nothing shared outlives it", () => {
+Deno.test("EncodedEvents.dropBelow() drops events below a sequence, and shared chunks", () => {
   const run = runOf(1, 9);
   const one = memoryOfOne(run);
   const chunk = run.chunkAfter(6, 9, ALL);
@@ -201,7 +201,7 @@ Deno.test("EncodedEvents.dropBelow() gives up what lies below, and nothing share
   notStrictEqual(run.chunkAfter(6, 9, ALL), chunk);
 });
 
-Deno.test("EncodedEvents.dropBelow() of what is gone already changes nothing", () => {
+Deno.test("EncodedEvents.dropBelow() changes nothing when all below was dropped before", () => {
   const run = runOf(5, 9);
   const chunk = run.chunkAfter(4, 9, ALL);
   run.dropBelow(5);
@@ -210,7 +210,7 @@ Deno.test("EncodedEvents.dropBelow() of what is gone already changes nothing", (
   equal(run.chunkAfter(4, 9, ALL), chunk);
 });
 
-Deno.test("EncodedEvents.dropBelow() of everything leaves an empty run that goes on", () => {
+Deno.test("EncodedEvents.dropBelow() leaves empty events that can be appended to", () => {
   const run = runOf(1, 9);
   run.dropBelow(10);
   deepEqual([run.first, run.last, run.bytes], [10, 9, 0]);

@@ -5,12 +5,12 @@ import { FakeClock } from "../support/fake_clock.ts";
 
 const MS = 15_000;
 
-/** Somebody whose keep-alives are counted. */
+/** A subscriber whose ticks are observed. */
 function listener(onTurn: (now: number) => void): Subscriber {
   return { tick: onTurn } as Subscriber;
 }
 
-Deno.test("KeepAliveWheel.add() gives each one a turn every period, the first a whole period away", () => {
+Deno.test("KeepAliveWheel.add() ticks a subscriber every period, first after a whole period", () => {
   const clock = new FakeClock(0);
   const keepAlive = new KeepAliveWheel({ clock }, MS);
   const turns: number[] = [];
@@ -23,7 +23,7 @@ Deno.test("KeepAliveWheel.add() gives each one a turn every period, the first a 
   deepEqual(turns, [MS, 2 * MS, 3 * MS]);
 });
 
-Deno.test("KeepAliveWheel.add() gives those who come at any time one turn a period", () => {
+Deno.test("KeepAliveWheel.add() ticks a subscriber once a period when it is added at any time", () => {
   const clock = new FakeClock(0);
   const keepAlive = new KeepAliveWheel({ clock }, MS);
   keepAlive.add(listener(() => {}));
@@ -39,7 +39,7 @@ Deno.test("KeepAliveWheel.add() gives those who come at any time one turn a peri
   }
 });
 
-Deno.test("KeepAliveWheel spreads a herd that comes at once over its slots", () => {
+Deno.test("KeepAliveWheel spreads a herd that is added at once over its slots", () => {
   const clock = new FakeClock(0);
   const keepAlive = new KeepAliveWheel({ clock }, MS);
   const turns = new Map<number, number>();
@@ -50,7 +50,7 @@ Deno.test("KeepAliveWheel spreads a herd that comes at once over its slots", () 
   deepEqual([...turns.values()], Array.from({ length: 15 }, () => 10));
 });
 
-Deno.test("KeepAliveWheel spreads those who came at different times over its slots", () => {
+Deno.test("KeepAliveWheel spreads subscribers that are added at different times over its slots", () => {
   const clock = new FakeClock(0);
   const keepAlive = new KeepAliveWheel({ clock }, MS);
   const turns: number[] = [];
@@ -63,7 +63,7 @@ Deno.test("KeepAliveWheel spreads those who came at different times over its slo
   equal(new Set(turns).size, 15);
 });
 
-Deno.test("KeepAliveWheel has one timer for all, and none for nobody", () => {
+Deno.test("KeepAliveWheel has one timer for all subscribers, and none without any", () => {
   const clock = new FakeClock(0);
   const keepAlive = new KeepAliveWheel({ clock }, MS);
   const subscribers = Array.from({ length: 50 }, () => listener(() => {}));
@@ -82,7 +82,7 @@ Deno.test("KeepAliveWheel has one timer for all, and none for nobody", () => {
   equal(clock.liveTimers, 1);
 });
 
-Deno.test("KeepAliveWheel.delete() takes those out who leave at their turn, and passes over nobody", () => {
+Deno.test("KeepAliveWheel.delete() skips nobody when subscribers leave at their tick", () => {
   const clock = new FakeClock(0);
   const keepAlive = new KeepAliveWheel({ clock }, MS);
   let turns = 0;

@@ -5,7 +5,7 @@ import { PageReader } from "../../lib/stream/page_reader.ts";
 import { settled } from "../support/fake_clock.ts";
 import { createTestLog, textEvent } from "../support/test_log.ts";
 
-/** A log whose reads are in the test's hands. */
+/** A log whose reads the test controls. */
 class HeldLog {
   readonly reads: { asked: string; answer: PromiseWithResolvers<Page | null> }[] = [];
 
@@ -20,7 +20,7 @@ class HeldLog {
   }
 }
 
-Deno.test("PageReader.read() gives a page of the log, encoded", async () => {
+Deno.test("PageReader.read() returns an encoded page of the log", async () => {
   await using test = await createTestLog();
   const { epoch } = await test.log.append("p_a", [1, 2, 3].map((i) => textEvent(`${i}`)));
   const { events, ...page } = (await new PageReader(test.log).read("p_a", 1))!;
@@ -32,7 +32,7 @@ Deno.test("PageReader.read() gives a page of the log, encoded", async () => {
   );
 });
 
-Deno.test("PageReader.read() begins its run behind what is gone", async () => {
+Deno.test("PageReader.read() returns events that begin after the dropped ones", async () => {
   await using test = await createTestLog();
   await test.log.append("p_a", [1, 2, 3].map((i) => textEvent(`${i}`)));
   await test.log.clear("p_a");
@@ -48,12 +48,12 @@ Deno.test("PageReader.read() reads about 256 KiB", async () => {
   equal(events.last, 6);
 });
 
-Deno.test("PageReader.read() gives null where there is no log", async () => {
+Deno.test("PageReader.read() returns null when there is no log", async () => {
   await using test = await createTestLog();
   equal(await new PageReader(test.log).read("p_a", 0), null);
 });
 
-Deno.test("PageReader.read() reads once for all that ask for the same at once", async () => {
+Deno.test("PageReader.read() reads once for concurrent calls with the same arguments", async () => {
   const log = new HeldLog();
   const pages = new PageReader(log);
   const asked = [["p_a", 1], ["p_a", 1], ["p_a", 2], ["p_b", 1]] as const;
@@ -67,7 +67,7 @@ Deno.test("PageReader.read() reads once for all that ask for the same at once", 
   equal(a === other, false);
 });
 
-Deno.test("PageReader.read() reads anew once its page was read, or was not", async () => {
+Deno.test("PageReader.read() reads again after a read has succeeded or failed", async () => {
   const log = new HeldLog();
   const pages = new PageReader(log);
   const [page, twin] = [pages.read("p_a", 1), pages.read("p_a", 1)];
@@ -83,7 +83,7 @@ Deno.test("PageReader.read() reads anew once its page was read, or was not", asy
   equal(log.reads.length, 3);
 });
 
-Deno.test("PageReader.read() reads four pages at once, the others in turn", async () => {
+Deno.test("PageReader.read() reads four pages at once, and the others in turn", async () => {
   const log = new HeldLog();
   const pages = new PageReader(log);
   const answers = Promise.allSettled(
@@ -95,7 +95,7 @@ Deno.test("PageReader.read() reads four pages at once, the others in turn", asyn
       log.asked,
       Array.from({ length: Math.min(10, ended + 4) }, (_, sequence) => `p_a ${sequence}`),
     );
-    // Whoever fails makes room, too.
+    // A failed read makes room, too.
     if (ended % 2) log.reads[ended]!.answer.reject(new Error("broken"));
     else log.reads[ended]!.answer.resolve(null);
   }
@@ -104,7 +104,7 @@ Deno.test("PageReader.read() reads four pages at once, the others in turn", asyn
   equal(log.reads.length, 14);
 });
 
-Deno.test("PageReader.read() lets nobody slip in before those who wait", async () => {
+Deno.test("PageReader.read() lets no call overtake those that wait", async () => {
   const log = new HeldLog();
   const pages = new PageReader(log);
   for (let sequence = 0; sequence < 5; sequence++) pages.read("p_a", sequence);

@@ -41,7 +41,7 @@ function read(bytes: ReturnType<Replay["next"]>): string | { data: string[]; id:
   return { data: [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data!), id: Number(id) };
 }
 
-Deno.test("Replay.next() gives the history, the live marker, and then news", () => {
+Deno.test("Replay.next() returns the history, the live marker, and then live events", () => {
   const newest = eventsOf(1, 5);
   const replay = Replay.ofHistory(newest, ALL, 3);
   append(newest, 6);
@@ -51,7 +51,7 @@ Deno.test("Replay.next() gives the history, the live marker, and then news", () 
   equal(read(replay.next(newest, Infinity)), "caught-up");
 });
 
-Deno.test("Replay.next() gives nothing beyond its limit, in either phase", () => {
+Deno.test("Replay.next() returns nothing beyond its limit, in either phase", () => {
   const newest = eventsOf(1, 5);
   const replay = Replay.after(newest, ALL, 1);
   deepEqual(read(replay.next(newest, 3)), { data: ["2", "3"], id: 3 });
@@ -62,7 +62,7 @@ Deno.test("Replay.next() gives nothing beyond its limit, in either phase", () =>
   equal(read(replay.next(newest, 5)), "caught-up");
 });
 
-Deno.test("Replay.takePosition() gives a position that a filter kept from the client, once", () => {
+Deno.test("Replay.takePosition() returns a position that a filter kept from the client, once", () => {
   const newest = eventsOf(1, 5);
   const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), 100);
   deepEqual(read(replay.next(newest, Infinity)), { data: ["2", "4"], id: 4 });
@@ -75,7 +75,7 @@ Deno.test("Replay.takePosition() gives a position that a filter kept from the cl
   equal(replay.takePosition(), `${EPOCH}-7`);
 });
 
-Deno.test("Replay.next() asks for pages until the newest events follow", () => {
+Deno.test("Replay.next() needs pages until the newest events follow", () => {
   const newest = eventsOf(7, 8);
   const replay = Replay.after(newest, ALL, 2);
   equal(read(replay.next(newest, Infinity)), "page-needed");
@@ -87,7 +87,7 @@ Deno.test("Replay.next() asks for pages until the newest events follow", () => {
   deepEqual(read(replay.next(newest, Infinity)), { data: ["6", "7", "8"], id: 8 });
 });
 
-Deno.test("Replay.addPage() gives a gap event for what is missed before the page", () => {
+Deno.test("Replay.addPage() returns a gap event when events before the page are missed", () => {
   const newest = eventsOf(7, 8);
   const replay = Replay.after(newest, ALL, 2);
   const gap = replay.addPage(pageOf(5, 6, { missed: 2 }));
@@ -95,7 +95,7 @@ Deno.test("Replay.addPage() gives a gap event for what is missed before the page
   deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
 });
 
-Deno.test("Replay.addPage() gives no gap event before anything of the history was sent", () => {
+Deno.test("Replay.addPage() returns no gap event before anything of the history was sent", () => {
   const newest = eventsOf(7, 8);
   const replay = Replay.ofHistory(newest, ALL, 6);
   equal(replay.addPage(pageOf(5, 6, { missed: 2 })), null);
@@ -111,7 +111,7 @@ Deno.test("Replay.addPage() ignores a page of another log, and no page", () => {
   equal(read(replay.next(newest, Infinity)), "page-needed");
 });
 
-Deno.test("Replay.dropPage() makes it ask for the page again", () => {
+Deno.test("Replay.dropPage() frees the page, which is needed again", () => {
   const newest = eventsOf(7, 8);
   const replay = Replay.after(newest, ALL, 2);
   replay.addPage(pageOf(3, 6));
@@ -119,14 +119,14 @@ Deno.test("Replay.dropPage() makes it ask for the page again", () => {
   equal(read(replay.next(newest, Infinity)), "page-needed");
 });
 
-Deno.test("Replay.isIn() tells its own log from another one, and from one that is behind", () => {
+Deno.test("Replay.isIn() is false for another log, and for one that is behind", () => {
   const replay = Replay.after(eventsOf(1, 5), ALL, 5);
   equal(replay.isIn(eventsOf(3, 5)), true);
   equal(replay.isIn(eventsOf(1, 4)), false);
   equal(replay.isIn(eventsOf(1, 5, "AAAAAAAAAAA")), false);
 });
 
-Deno.test("Replay.gap() stands for the position that the stream has reached", () => {
+Deno.test("Replay.gap() has the ID of the position that the stream has reached", () => {
   const replay = Replay.ofHistory(eventsOf(1, 5), ALL, 2);
   deepEqual(read(replay.gap(null, "unknown")), {
     data: ['{"missed":null,"reason":"unknown"}'],

@@ -50,7 +50,7 @@ function brief({ type, data }: SaidEvent): unknown {
   return type.startsWith("runnel.") ? [type, JSON.parse(data)] : parseInt(JSON.parse(data));
 }
 
-/** What a subscriber is told up to the seam, in brief. */
+/** The events that a subscriber gets up to the live marker, in brief. */
 async function begins(
   service: TestService,
   query: string,
@@ -62,7 +62,7 @@ async function begins(
   return events.map(brief);
 }
 
-/** What a stream that waits says when some time passes. */
+/** The next item of a waiting stream when some time passes. */
 async function saysAfter(stream: StreamReader, clock: FakeClock, ms: number): Promise<Said | null> {
   const said = stream.next();
   await settled();
@@ -77,7 +77,7 @@ const resumed = (id: string | undefined) => ({ "Last-Event-ID": id! });
 // ------------------------------------------------------------------ beginning
 
 for (const [random, ms] of [[0, 2000], [0.5, 3000], [0.9999, 4000]] as const) {
-  Deno.test(`Subscriber says first to come back after ${ms} ms, where chance is ${random}`, async () => {
+  Deno.test(`Subscriber sends a reconnection time of ${ms} ms first when random is ${random}`, async () => {
     await using service = await createTestService({ random: () => random });
     await publish(service, 1, 1);
     const stream = await service.subscribe("p_a/sse");
@@ -104,7 +104,7 @@ Deno.test("Subscriber writes an event as id, event and data, each on one line", 
 for (
   const [published, first] of [[0, 1], [1, 1], [99, 1], [100, 1], [101, 2], [350, 251]] as const
 ) {
-  Deno.test(`Subscriber gets exactly the newest 100 of ${published} at once, fresh`, async () => {
+  Deno.test(`Subscriber gets exactly the newest 100 of ${published} at once when it is fresh`, async () => {
     await using service = await createTestService();
     if (published) await publish(service, 1, published);
     const history = numbers(first, published);
@@ -116,14 +116,14 @@ for (
 for (
   const [query, first] of [["?history=0", 151], ["?history=7", 144], ["?history=100", 51]] as const
 ) {
-  Deno.test(`Subscriber gets as much history as ${query} says, fresh`, async () => {
+  Deno.test(`Subscriber gets as much history as ${query} says when it is fresh`, async () => {
     await using service = await createTestService();
     await publish(service, 1, 150);
     deepEqual(await begins(service, query), [...numbers(first, 150), live(151 - first)]);
   });
 }
 
-Deno.test("Subscriber is told the seam with the newest ID, then what is published", async () => {
+Deno.test("Subscriber gets the live marker with the newest ID, then what is published", async () => {
   await using service = await createTestService();
   const ids = await publish(service, 1, 3);
   const stream = await service.subscribe("p_a/sse");
@@ -138,7 +138,7 @@ Deno.test("Subscriber is told the seam with the newest ID, then what is publishe
   await stream.cancel();
 });
 
-Deno.test("Subscriber of one pipeline is told nothing of another", async () => {
+Deno.test("Subscriber of one pipeline gets no event of another", async () => {
   await using service = await createTestService();
   await service.publish("p_b", "events", 1);
   const stream = await service.subscribe("p_a/sse");
@@ -166,7 +166,7 @@ Deno.test("Subscriber resumes after the ID in the header, in the query, in the h
   deepEqual(await begins(service, "", resumed("")), [...numbers(31, 130), live(100)]);
 });
 
-Deno.test("Subscriber that resumes at the newest ID is told the seam alone", async () => {
+Deno.test("Subscriber gets only the live marker when it resumes at the newest ID", async () => {
   await using service = await createTestService();
   const ids = await publish(service, 1, 3);
   const stream = await service.subscribe("p_a/sse", resumed(ids[2]));
@@ -179,7 +179,7 @@ Deno.test("Subscriber that resumes at the newest ID is told the seam alone", asy
   await stream.cancel();
 });
 
-Deno.test("Subscriber is given history= only where it brings no ID of this log", async () => {
+Deno.test("Subscriber gets history= only when its last event ID is not of this log", async () => {
   await using service = await createTestService();
   const ids = await publish(service, 1, 150);
   deepEqual(await begins(service, "?history=2", resumed(ids[9])), [...numbers(11, 150), live(140)]);
@@ -197,7 +197,7 @@ const UNKNOWN: [string, (newest: string) => string][] = [
 ];
 
 for (const [what, makeId] of UNKNOWN) {
-  Deno.test(`Subscriber with an ID that is ${what} is told so, then gets the history`, async () => {
+  Deno.test(`Subscriber gets a gap event and the history when its ID is ${what}`, async () => {
     await using service = await createTestService();
     const newest = (await publish(service, 1, 150)).at(-1)!;
     const expected = [gap(null, "unknown"), ...numbers(51, 150), live(100)];
@@ -211,7 +211,7 @@ for (const [what, makeId] of UNKNOWN) {
   });
 }
 
-/** A service of which the oldest events of a pipeline are evicted; the first one left. */
+/** A service that has evicted the oldest events of a pipeline, and the first event left. */
 async function createEvicted(): Promise<{ service: TestService; ids: string[]; oldest: number }> {
   const service = await createTestService({
     settings: { RUNNEL_HISTORY: "10", RUNNEL_RETENTION: "40" },
@@ -231,7 +231,7 @@ async function publishWithTime(service: TestService, first: number, last: number
   return ids;
 }
 
-Deno.test("Subscriber whose position was evicted is told how many it missed, then gets all that is there", async () => {
+Deno.test("Subscriber gets the number of missed events, then all others, after an eviction", async () => {
   const { service, ids, oldest } = await createEvicted();
   await using _ = service;
   for (const sequence of [1, 7, oldest - 2]) {
@@ -245,7 +245,7 @@ Deno.test("Subscriber whose position was evicted is told how many it missed, the
   deepEqual(untouched, [...numbers(oldest, 200), live(201 - oldest)]);
 });
 
-Deno.test("Subscriber with a filter is told the number of all events that it missed", async () => {
+Deno.test("Subscriber with a filter gets the number of all missed events", async () => {
   const { service, ids, oldest } = await createEvicted();
   await using _ = service;
   const odd = numbers(oldest, 200).filter((n) => n % 2);
@@ -256,7 +256,7 @@ Deno.test("Subscriber with a filter is told the number of all events that it mis
   ]);
 });
 
-Deno.test("Subscriber is told a gap with the position that it stands for", async () => {
+Deno.test("Subscriber gets a gap event with the ID of its position", async () => {
   const { service, ids, oldest } = await createEvicted();
   await using _ = service;
   const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
@@ -264,7 +264,7 @@ Deno.test("Subscriber is told a gap with the position that it stands for", async
   await stream.cancel();
 });
 
-Deno.test("Subscriber whose position was cleared is told how many it missed, then gets what came later", async () => {
+Deno.test("Subscriber gets the number of missed events, then later ones, after a clear", async () => {
   await using service = await createTestService();
   const ids = await publish(service, 1, 20);
   await service.hub.clear("p_a");
@@ -288,7 +288,7 @@ Deno.test("Subscriber whose position was cleared is told how many it missed, the
   ]);
 });
 
-Deno.test("Subscriber that reads slowly is told of what was evicted meanwhile", async () => {
+Deno.test("Subscriber that reads slowly gets a gap event when events are evicted meanwhile", async () => {
   await using service = await createTestService({
     settings: { RUNNEL_HISTORY: "1", RUNNEL_RETENTION: "1", RUNNEL_KEEPALIVE_MS: "600000" },
   });
@@ -306,7 +306,7 @@ Deno.test("Subscriber that reads slowly is told of what was evicted meanwhile", 
   await assertIdle(service);
 });
 
-Deno.test("Subscriber that reads slowly is told of what was cleared meanwhile", async () => {
+Deno.test("Subscriber that reads slowly gets a gap event when events are cleared meanwhile", async () => {
   await using service = await createTestService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
@@ -319,7 +319,7 @@ Deno.test("Subscriber that reads slowly is told of what was cleared meanwhile", 
 
 // -------------------------------------------------------------------- filters
 
-Deno.test("Subscriber gets what matches of the history and of what follows", async () => {
+Deno.test("Subscriber with a filter gets what matches of the history and of what follows", async () => {
   await using service = await createTestService();
   const channel = (i: number) => ["a", "b", "c"][i % 3]!;
   await publish(service, 1, 150, channel);
@@ -332,7 +332,7 @@ Deno.test("Subscriber gets what matches of the history and of what follows", asy
   await stream.cancel();
 });
 
-Deno.test("Subscriber whose cursor moved silently gets the position with its next keep-alive, once", async () => {
+Deno.test("Subscriber gets its position with a keep-alive, once, when its cursor moved without an ID", async () => {
   await using service = await createTestService();
   const stream = await service.subscribe("p_a/sse?channel=b");
   await stream.until("runnel.live");
@@ -345,7 +345,7 @@ Deno.test("Subscriber whose cursor moved silently gets the position with its nex
   deepEqual(await begins(service, "?channel=b", resumed(ids[4])), [6, live(1)]);
 });
 
-Deno.test("Subscriber whose cursor moved silently gets the position when its stream ends", async () => {
+Deno.test("Subscriber gets its position at the end of its stream when its cursor moved without an ID", async () => {
   await using service = await createTestService();
   const stream = await service.subscribe("p_a/sse?channel=b");
   await stream.until("runnel.live");
@@ -381,7 +381,7 @@ const FIRST_POSITIONS: [
 ];
 
 for (const [what, query, prepare, headers = {}] of FIRST_POSITIONS) {
-  Deno.test(`Subscriber ${what} has a position from its beginning: it comes back without a hole`, async () => {
+  Deno.test(`Subscriber ${what} has a position from the beginning, and resumes without a hole`, async () => {
     await using service = await createTestService();
     await prepare(service);
     const stream = await service.subscribe(`p_a/sse${query}`, headers);
@@ -395,7 +395,7 @@ for (const [what, query, prepare, headers = {}] of FIRST_POSITIONS) {
 
 // ---------------------------------------------------------------- keep-alives
 
-Deno.test("Subscriber is sent a keep-alive every 15 seconds, whether events flow or not", async () => {
+Deno.test("Subscriber gets a keep-alive every 15 seconds, whether events flow or not", async () => {
   await using service = await createTestService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
@@ -422,7 +422,7 @@ Deno.test("Subscriber is sent a keep-alive every 15 seconds, whether events flow
   await assertIdle(service);
 });
 
-Deno.test("Subscriber that does not read is put no keep-alive, and is closed at the second", async () => {
+Deno.test("Subscriber that does not read gets no keep-alive, and is closed at the second one", async () => {
   await using service = await createTestService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
@@ -435,14 +435,14 @@ Deno.test("Subscriber that does not read is put no keep-alive, and is closed at 
   equal(stream.text.length, seam);
 });
 
-Deno.test("Subscriber that was never read is closed at the second keep-alive", async () => {
+Deno.test("Subscriber that never read is closed at the second keep-alive", async () => {
   await using service = await createTestService();
   await service.subscribe("p_a/sse");
   service.clock.advance(2 * KEEP_ALIVE_MS);
   await assertIdle(service);
 });
 
-Deno.test("Subscriber that reads now and then stays", async () => {
+Deno.test("Subscriber that reads now and then stays open", async () => {
   await using service = await createTestService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
@@ -456,7 +456,7 @@ Deno.test("Subscriber that reads now and then stays", async () => {
 });
 
 for (const [random, seconds] of [[0, 240], [0.5, 300], [0.9999, 360]] as const) {
-  Deno.test(`Subscriber's stream ends cleanly after ${seconds} s, where chance is ${random}`, async () => {
+  Deno.test(`Subscriber's stream ends cleanly after ${seconds} s when random is ${random}`, async () => {
     await using service = await createTestService({
       random: () => random,
       settings: { RUNNEL_MAX_STREAM_AGE_MS: "300000" },
@@ -472,7 +472,7 @@ for (const [random, seconds] of [[0, 240], [0.5, 300], [0.9999, 360]] as const) 
   });
 }
 
-Deno.test("Subscriber that does not read is closed when its stream is old, too", async () => {
+Deno.test("Subscriber that does not read is closed when its stream has reached its maximum age", async () => {
   await using service = await createTestService({
     settings: { RUNNEL_MAX_STREAM_AGE_MS: "20000" },
   });
@@ -485,7 +485,7 @@ Deno.test("Subscriber that does not read is closed when its stream is old, too",
 
 // -------------------------------------------------------- cursors, not queues
 
-/** A subscriber of events in memory alone, and what it asked them for. */
+/** A subscriber of events in memory, and the cursors of the chunks that it took. */
 function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
   const asked: number[] = [];
   const after = tail.chunkAfter.bind(tail);
@@ -515,7 +515,7 @@ function newEvents(first: number, last: number) {
   }));
 }
 
-Deno.test("Subscriber takes nothing for a connection that does not ask", async () => {
+Deno.test("Subscriber takes no events while the connection does not pull", async () => {
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
   const { subscriber, asked } = subscribeTo(tail);
   const reader = subscriber.body.getReader();
@@ -533,7 +533,7 @@ Deno.test("Subscriber takes nothing for a connection that does not ask", async (
   await reader.cancel();
 });
 
-Deno.test("Subscriber sends each event once to a connection that asks several times at once", async () => {
+Deno.test("Subscriber sends each event once when the connection pulls several times at once", async () => {
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
   const { subscriber } = subscribeTo(tail);
   const reader = subscriber.body.getReader();
@@ -551,7 +551,7 @@ Deno.test("Subscriber sends each event once to a connection that asks several ti
   deepEqual(chunks.map(({ done }) => done), [false, false, true, true]);
 });
 
-Deno.test("Subscriber closes once when its last chunk is not read but cancelled", async () => {
+Deno.test("Subscriber closes once when its stream is cancelled before its last chunk is read", async () => {
   let closes = 0;
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
   const { subscriber } = subscribeTo(tail, () => closes++);
@@ -583,7 +583,7 @@ Deno.test("Subscriber sends events that arrive together as one chunk", async () 
   await reader.cancel();
 });
 
-Deno.test("Subscribers at one place are sent the very same bytes", async () => {
+Deno.test("Subscribers with the same cursor get the very same bytes", async () => {
   await using service = await createTestService();
   await publish(service, 1, 150, (i) => i % 2 ? "odd" : "even");
   for (const channels of [[], ["odd"]]) {
@@ -603,7 +603,7 @@ Deno.test("Subscribers at one place are sent the very same bytes", async () => {
   }
 });
 
-Deno.test("Subscriber that fell off the tail reads pages of the log, and gets all in bounded chunks", async () => {
+Deno.test("Subscriber behind the tail reads pages of the log, and gets all in bounded chunks", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({
     open: () => Promise.resolve(kv),
@@ -628,7 +628,7 @@ Deno.test("Subscriber that fell off the tail reads pages of the log, and gets al
   await assertIdle(service);
 });
 
-Deno.test("Subscribers behind the tail share their reads of the log, few at a time", async () => {
+Deno.test("Subscribers behind the tail share their reads of the log, few of them in flight", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({
     open: () => Promise.resolve(kv),
@@ -666,7 +666,7 @@ Deno.test("Subscribers behind the tail share their reads of the log, few at a ti
   await assertIdle(service);
 });
 
-Deno.test("Subscriber for whom the log cannot be read is closed, and the operator hears why", async () => {
+Deno.test("Subscriber is closed, and the reason reported, when the log cannot be read", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({
     open: () => Promise.resolve(kv),
@@ -681,7 +681,7 @@ Deno.test("Subscriber for whom the log cannot be read is closed, and the operato
   deepEqual(await begins(service, "", resumed(ids[0])), [...numbers(2, 50), live(49)]);
 });
 
-Deno.test("Subscriber that leaves while the log is read for it is not sent the page", async () => {
+Deno.test("Subscriber gets no page when it leaves while the log is read", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({
     open: () => Promise.resolve(kv),
@@ -700,7 +700,7 @@ Deno.test("Subscriber that leaves while the log is read for it is not sent the p
   deepEqual(service.reports, []);
 });
 
-Deno.test("Subscriber that is kept alive while the log is read for it loses nothing", async () => {
+Deno.test("Subscriber loses nothing when a keep-alive is sent while the log is read", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({
     open: () => Promise.resolve(kv),
@@ -720,7 +720,7 @@ Deno.test("Subscriber that is kept alive while the log is read for it loses noth
   await stream.cancel();
 });
 
-Deno.test("Subscriber that leaves is forgotten at once", async () => {
+Deno.test("Subscriber is removed at once when it leaves", async () => {
   await using service = await createTestService();
   for (const reads of [0, 1, 2, 3]) {
     const stream = await service.subscribe("p_a/sse");

@@ -3,7 +3,7 @@ import { HeadWatches } from "../../lib/sync/head_watches.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 import { FakeWatchKv } from "../support/fake_watch_kv.ts";
 
-/** Watches of a fake store, with what they told. */
+/** Watches of a fake store, and the heads that they passed on. */
 function createTestWatches() {
   const [clock, kv] = [new FakeClock(), new FakeWatchKv()];
   const reports: string[] = [];
@@ -18,12 +18,12 @@ function createTestWatches() {
     kv,
     watches,
     reports,
-    /** What was told since it was last asked. */
+    /** The heads that were passed on since the last call. */
     async told() {
       await settled();
       return told.splice(0);
     },
-    /** Lets the watches take in what they are to watch. */
+    /** Lets the watches collect the added pipelines. */
     async collect() {
       await settled();
       clock.advance(10);
@@ -42,7 +42,7 @@ function names(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `p_${i}`);
 }
 
-Deno.test("HeadWatches tell of a head when it begins to be watched and when it changes", async () => {
+Deno.test("HeadWatches pass on a head when its watch begins and when it changes", async () => {
   await using test = createTestWatches();
   test.kv.set("p_a", 3);
   test.watches.add("p_a");
@@ -53,7 +53,7 @@ Deno.test("HeadWatches tell of a head when it begins to be watched and when it c
   deepEqual(await test.told(), ["p_b 1"]);
 });
 
-Deno.test("HeadWatches take ten pipelines a watch, and 64 watches a connection", async () => {
+Deno.test("HeadWatches put ten pipelines in a watch, and 64 watches on a connection", async () => {
   await using test = createTestWatches();
   for (const pipeline of names(645)) test.watches.add(pipeline);
   await test.collect();
@@ -77,7 +77,7 @@ Deno.test("HeadWatches.add() to a watch replaces it, and misses no change meanwh
   equal(test.kv.watches.size, 1);
 });
 
-Deno.test("HeadWatches.delete() tells no more, and ends a watch of nothing", async () => {
+Deno.test("HeadWatches.delete() passes nothing on any more, and ends an empty watch", async () => {
   await using test = createTestWatches();
   test.watches.add("p_a");
   test.watches.add("p_b");
@@ -98,7 +98,7 @@ for (
     ["failed", (controller) => controller.error(new Error("gone"))],
   ] as [string, (controller: ReadableStreamDefaultController) => void][]
 ) {
-  Deno.test(`HeadWatches open a watch again that ${how}, after a pause, and miss nothing`, async () => {
+  Deno.test(`HeadWatches reopen a watch that ${how}, after a pause, and miss nothing`, async () => {
     await using test = createTestWatches();
     test.watches.add("p_a");
     await test.collect();
@@ -114,7 +114,7 @@ for (
   });
 }
 
-Deno.test("HeadWatches try until the store can be watched", async () => {
+Deno.test("HeadWatches retry until the store can be watched", async () => {
   await using test = createTestWatches();
   test.kv.failure = new Error("down");
   test.watches.add("p_a");
@@ -129,7 +129,7 @@ Deno.test("HeadWatches try until the store can be watched", async () => {
   deepEqual(await test.told(), ["p_a none"]);
 });
 
-Deno.test("HeadWatches.reopen() replaces a watch that told nothing", async () => {
+Deno.test("HeadWatches.reopen() replaces a watch that missed a change", async () => {
   await using test = createTestWatches();
   test.watches.add("p_a");
   await test.collect();

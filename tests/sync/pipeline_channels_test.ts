@@ -21,7 +21,7 @@ function soon<T>(work: Promise<T>): Promise<T> {
   return deadline(systemClock, 5000, work, () => new Error("Not within 5 seconds"));
 }
 
-Deno.test("PipelineChannels.post() reaches those that subscribed to the pipeline in other isolates, never itself", async () => {
+Deno.test("PipelineChannels.post() reaches the subscribed pipeline in other isolates, never itself", async () => {
   using here = new PipelineChannels(BroadcastChannel, { report: unexpected });
   using there = new PipelineChannels(BroadcastChannel, { report: unexpected });
   const echoes: Change[] = [];
@@ -42,7 +42,7 @@ Deno.test("PipelineChannels.post() reaches those that subscribed to the pipeline
   deepEqual(others, []);
 });
 
-Deno.test("PipelineChannels.subscribe() listens until it is disposed, and again when it is called again", () => {
+Deno.test("PipelineChannels.subscribe() listens until it is disposed, and again after the next call", () => {
   const network = new FakeChannels();
   using here = new PipelineChannels(network.Channel, { report: unexpected });
   using there = new PipelineChannels(network.Channel, { report: unexpected });
@@ -70,7 +70,7 @@ Deno.test("PipelineChannels.subscribe() listens on the channel that it posts on"
   deepEqual(network.open, ["runnel", "runnel p_a"]);
 });
 
-Deno.test("PipelineChannels holds a channel open from its beginning to its end", () => {
+Deno.test("PipelineChannels keeps one channel open until it is disposed", () => {
   const network = new FakeChannels();
   const here = new PipelineChannels(network.Channel, { report: unexpected });
   equal(network.open.length, 1);
@@ -82,7 +82,7 @@ Deno.test("PipelineChannels holds a channel open from its beginning to its end",
   deepEqual(network.open, []);
 });
 
-Deno.test("PipelineChannels.post() keeps a thousand channels that nobody listens to, and no more", () => {
+Deno.test("PipelineChannels.post() keeps a thousand channels without listeners, and no more", () => {
   const network = new FakeChannels();
   using here = new PipelineChannels(network.Channel, { report: unexpected });
   using _joined = here.subscribe("p_heard", () => {});
@@ -93,7 +93,7 @@ Deno.test("PipelineChannels.post() keeps a thousand channels that nobody listens
   ok(network.open.includes("runnel p_1499"), "who was used last stays");
 });
 
-Deno.test("PipelineChannels.post() counts and reports what fails, and throws nothing", () => {
+Deno.test("PipelineChannels.post() counts and reports failures, and throws nothing", () => {
   const network = new FakeChannels();
   const reports: string[] = [];
   const runtime: Pick<Runtime, "report"> = {
@@ -109,7 +109,7 @@ Deno.test("PipelineChannels.post() counts and reports what fails, and throws not
   match(reports[0]!, /p_a: TypeError: expected i32/);
 });
 
-Deno.test("PipelineChannels closes the others where closing one fails", () => {
+Deno.test("PipelineChannels closes the other channels when closing one fails", () => {
   const network = new FakeChannels();
   let reports = 0;
   const here = new PipelineChannels(network.Channel, { report: () => reports++ });
@@ -125,7 +125,7 @@ Deno.test("PipelineChannels closes the others where closing one fails", () => {
   equal(reports, 4);
 });
 
-Deno.test("PipelineChannels.post() opens nothing anew once all is closed", () => {
+Deno.test("PipelineChannels.post() opens no channel after it was disposed", () => {
   const network = new FakeChannels();
   const here = new PipelineChannels(network.Channel, { report() {} });
   here[Symbol.dispose]();

@@ -3,7 +3,7 @@ import { type Head, newHead } from "../../lib/log/head.ts";
 import { Reconciler } from "../../lib/sync/reconciler.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 
-/** A comparison of some pipelines, with what it read. */
+/** A reconciler of some pipelines, and what it read. */
 function createTestReconciler(
   count: number,
   heads?: () => Promise<(Head | null)[]>,
@@ -53,7 +53,7 @@ for (const seconds of [15, 60]) {
   }
 }
 
-Deno.test("Reconciler has four reads under way at most", async () => {
+Deno.test("Reconciler has at most four reads in flight", async () => {
   const never = Promise.withResolvers<(Head | null)[]>();
   using test = createTestReconciler(6000, () => never.promise);
   for (let i = 0; i < 5; i++) test.clock.advance(1000);
@@ -61,7 +61,7 @@ Deno.test("Reconciler has four reads under way at most", async () => {
   equal(test.reads.length, 4);
 });
 
-Deno.test("Reconciler reports a read that failed, and repeats it with the next step", async () => {
+Deno.test("Reconciler reports a failed read, and repeats it with the next step", async () => {
   let isDown = true;
   using test = createTestReconciler(
     60,
@@ -79,7 +79,7 @@ Deno.test("Reconciler reports a read that failed, and repeats it with the next s
   deepEqual(test.seen, ["p_0", "p_1"]);
 });
 
-Deno.test("Reconciler goes on where it failed, at the same pace, after a long outage", async () => {
+Deno.test("Reconciler goes on where it failed, at the same pace, after an outage", async () => {
   let isDown = true;
   using test = createTestReconciler(2000, () => {
     return isDown ? Promise.reject(new Error("down")) : Promise.resolve(Array(10).fill(null));
@@ -98,7 +98,7 @@ Deno.test("Reconciler goes on where it failed, at the same pace, after a long ou
   deepEqual(test.seen, test.pipelines);
 });
 
-Deno.test("Reconciler reads nothing of pipelines that are live for less than a period", async () => {
+Deno.test("Reconciler reads no head of a pipeline that is live for less than a period", async () => {
   using test = createTestReconciler(1);
   test.clock.advance(59_999);
   await settled();

@@ -11,7 +11,7 @@ import { FakeWatchKv } from "../support/fake_watch_kv.ts";
 const EPOCH = "AAECAwQFBgc";
 const CLEAR: Change = { pipeline: "p_a", epoch: EPOCH, oldest: 7 };
 
-/** A sync on a log that the test changes, with what its followers were told. */
+/** A sync on a log that the test changes, and the calls of its followers. */
 function createTestSync(sources: { channels?: FakeChannels; watch?: FakeWatchKv } = {}) {
   const runtime = {
     clock: new FakeClock(0),
@@ -46,7 +46,7 @@ function createTestSync(sources: { channels?: FakeChannels; watch?: FakeWatchKv 
   };
 }
 
-Deno.test("Sync.follow() passes on changes of this isolate's log, and heads that another announces", () => {
+Deno.test("Sync.follow() passes on changes of this isolate's log, and announced heads", () => {
   const { follow, log, told } = createTestSync();
   const following = follow();
   log.onChange(CLEAR);
@@ -75,7 +75,7 @@ Deno.test("Sync posts changes to the other isolates, whether it follows the pipe
   deepEqual(channels.open, []);
 });
 
-Deno.test("Sync reconciles every 60 seconds beside other processes, and replaces a watch that was silent", async () => {
+Deno.test("Sync reconciles every 60 seconds beside other processes, and reopens a silent watch", async () => {
   const watch = new FakeWatchKv();
   const { sync, clock, follow, told } = createTestSync({ watch });
   follow("p_a", true);
