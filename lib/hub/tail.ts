@@ -113,7 +113,7 @@ export class Tail implements Disposable {
     this.#repairInBackground();
   }
 
-  /** Appends what a commit has beyond the tail, and returns whether nothing before it is missing. */
+  /** Appends what a commit has beyond the tail, or returns false if the log has to be read for it. */
   #append({ epoch, cleared, segments }: Commit): boolean {
     const events = this.#events;
     if (epoch !== events?.epoch) return false;
@@ -121,8 +121,9 @@ export class Tail implements Disposable {
     for (const segment of segments) {
       const { first, last } = readSegmentHeader(segment);
       if (last <= events.last) continue;
-      if (first > events.last + 1) return false;
-      events.append(unpackSegment(segment).filter(({ sequence }) => sequence > events.last));
+      // Events before it are missing, or a page of the log ended in the middle of it.
+      if (first !== events.last + 1) return false;
+      events.append(unpackSegment(segment));
     }
     this.#options.onGrowth(events.bytes - before);
     events.trim(this.#options.limits);

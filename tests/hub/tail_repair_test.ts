@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import type { Commit } from "../../lib/log/commit.ts";
 import { PageReader } from "../../lib/stream/page_reader.ts";
 import { packSegments } from "../../lib/log/segment.ts";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { Tail } from "../../lib/hub/tail.ts";
 import { settled } from "../support/fake_clock.ts";
 import { type Fault, type Held, holds, passes, throws } from "../support/faulty_kv.ts";
@@ -179,6 +180,30 @@ Deno.test("Tail.reconcileWith() does not wait long for a commit in flight in thi
   equal(tail.events!.last, 2);
   commit.release();
   await appending;
+});
+
+Deno.test("Tail.receive() drops a duplicate, and reads nothing", async () => {
+  await using test = await createTestTail();
+  const { tail, append, heard, kv } = test;
+  await append();
+  tail.receive(heard.at(-1)!);
+  const { get } = kv.calls;
+  for (const commit of [heard.at(-1)!, heard.at(-2)!]) tail.receive(commit);
+  await settled();
+  deepEqual([tail.events!.last, tail.repairs.gap, kv.calls.get], [2, 0, get]);
+});
+
+Deno.test("Tail.receive() reads the rest of a commit from the log when it has a part of it", async () => {
+  await using test = await createTestTail();
+  const { tail, log, drive, heard } = test;
+  await drive(log.append("p_a", [textEvent("x"), textEvent("y")]));
+  tail.receive(commitOf(2, tail.events!.epoch));
+  equal(tail.events!.last, 2);
+  tail.receive(heard.at(-1)!);
+  await settled();
+  equal(tail.events!.last, 3);
+  const { bytes } = tail.events!.chunkAfter(2, 3, new ChannelFilter([]));
+  equal(new TextDecoder().decode(bytes).match(/^data: (.*)$/m)![1], "y");
 });
 
 Deno.test("Tail.receive() reads the log again after a broadcast was lost during a repair", async () => {
