@@ -120,7 +120,6 @@ export class EncodedEvents {
 
   /** Drops the oldest events that are not needed for either limit. */
   trim(limits: TrimLimits): void {
-    this.#dropShared();
     let bytes = this.#bytes;
     let spare = 0;
     while (this.#events.length - spare > limits.events) {

@@ -28,7 +28,7 @@ export class Replay {
   #cursor: number;
   /** Sequence that the client has as its last event ID. */
   #clientCursor: number;
-  /** Number of events sent before the live phase. */
+  /** Number of events sent, which is told at the end of the replay. */
   #replayed = 0;
   /** Whether nothing of the history was sent yet, so that nothing of it can be missed. */
   #isAtStart: boolean;
@@ -91,16 +91,15 @@ export class Replay {
       );
       this.#cursor = cursor;
       this.#isAtStart = false;
-      // Not kept for as long as the next read may take.
+      // Used up: not kept for as long as the next read may take.
       if (this.#page && cursor >= this.#page.events.last) this.#page = null;
       if (count === 0) continue;
       this.#clientCursor = lastSequence;
-      if (isReplaying) this.#replayed += count;
+      this.#replayed += count;
       return bytes;
     }
     if (!isReplaying || this.#cursor < this.#replayEnd) return "caught-up";
     this.#phase = "live";
-    this.#page = null;
     this.#isAtStart = false;
     return this.#controlEvent("runnel.live", { replayed: this.#replayed });
   }
@@ -111,9 +110,8 @@ export class Replay {
       this.#page = null;
       return newest;
     }
-    const events = this.#page?.events;
-    const isInPage = events && this.#cursor + 1 >= events.first && this.#cursor < events.last;
-    return isInPage ? events : null;
+    // The page begins right after the cursor and is dropped at its end.
+    return this.#page?.events ?? null;
   }
 
   /**

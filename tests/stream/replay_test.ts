@@ -102,6 +102,25 @@ Deno.test("Replay.addPage() returns no gap event before anything of the history 
   deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
 });
 
+Deno.test("Replay.addPage() returns a gap event after a part of the history was sent", () => {
+  const newest = eventsOf(7, 8);
+  const replay = Replay.ofHistory(newest, ALL, 6);
+  replay.addPage(pageOf(3, 4));
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["3", "4"], id: 4 });
+  const gap = replay.addPage(pageOf(6, 6, { missed: 1 }));
+  deepEqual(read(gap!), { data: ['{"missed":1,"reason":"evicted"}'], id: 5 });
+});
+
+Deno.test("Replay.next() goes on in the page when the replay ends in the middle of it", () => {
+  const replay = Replay.after(eventsOf(3, 4), ALL, 1);
+  const newest = eventsOf(7, 8);
+  replay.addPage(pageOf(2, 6));
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["2", "3", "4"], id: 4 });
+  deepEqual(read(replay.next(newest, Infinity)), { data: ['{"replayed":3}'], id: 4 });
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["7", "8"], id: 8 });
+});
+
 Deno.test("Replay.addPage() ignores a page of another log, and no page", () => {
   const newest = eventsOf(7, 8);
   const replay = Replay.after(newest, ALL, 2);

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
+import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { Subscriber } from "../../lib/stream/subscriber.ts";
 import { type FakeClock, settled } from "../support/fake_clock.ts";
 import { FaultyKv, type Held, holds, throws } from "../support/faulty_kv.ts";
@@ -551,6 +552,19 @@ Deno.test("Subscriber sends each event once when the connection pulls several ti
   deepEqual(chunks.map(({ done }) => done), [false, false, true, true]);
 });
 
+Deno.test("Subscriber ends after the events that were there when it was told to end first", async () => {
+  const tail = new EncodedEvents("AAECAwQFBgc", 0);
+  const { subscriber } = subscribeTo(tail);
+  const reader = subscriber.body.getReader();
+  for (let chunk = 0; chunk < 2; chunk++) await reader.read();
+  for (let i = 1; i <= 2; i++) {
+    tail.append(newEvents(i, i));
+    subscriber.end();
+  }
+  match(new TextDecoder().decode((await reader.read()).value), /^data: 1\n\n$/m);
+  equal((await reader.read()).done, true);
+});
+
 Deno.test("Subscriber closes once when its stream is cancelled before its last chunk is read", async () => {
   let closes = 0;
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
@@ -569,6 +583,46 @@ Deno.test("Subscriber closes once when its stream is cancelled before its last c
   await subscriber.body.cancel();
   await abandoned;
   equal(closes, 1);
+});
+
+Deno.test("Subscriber ignores a page that was requested before its log was replaced", async () => {
+  const eventsOf = (first: number, last: number) => {
+    const events = new EncodedEvents("AAECAwQFBgc", first - 1);
+    events.append(newEvents(first, last));
+    return events;
+  };
+  const page = Promise.withResolvers<EncodedPage>();
+  let reads = 0;
+  const source = { newest: eventsOf(100, 110), page: () => (reads++, page.promise) };
+  const subscriber = new Subscriber({
+    source,
+    resume: 50,
+    history: 3,
+    filter: new ChannelFilter([]),
+    retryMs: 1,
+    endsAt: Infinity,
+    onClose() {},
+    runtime: { report() {} },
+  });
+  const stream = new StreamReader(subscriber.body);
+  const told = stream.events(5);
+  await settled();
+  subscriber.wake();
+  equal(reads, 1, "one read at a time");
+  // As of a backup: the same epoch, with fewer events.
+  source.newest = eventsOf(16, 20);
+  subscriber.wake();
+  const events = eventsOf(81, 99);
+  page.resolve({
+    epoch: "AAECAwQFBgc",
+    sequence: 99,
+    after: 80,
+    missed: 30,
+    reason: "evicted",
+    events,
+  });
+  deepEqual((await told).map(brief), [gap(null, "unknown"), 18, 19, 20, live(3)]);
+  await stream.cancel();
 });
 
 Deno.test("Subscriber sends events that arrive together as one chunk", async () => {
