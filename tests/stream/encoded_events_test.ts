@@ -101,6 +101,9 @@ Deno.test("EncodedEvents.chunkAfter() includes events that were appended since t
   deepEqual(sequencesIn(run.chunkAfter(0, 3, ALL)), [1, 2]);
   run.append(events(3, ["a"]));
   deepEqual(sequencesIn(run.chunkAfter(0, 3, ALL)), [1, 2, 3]);
+  deepEqual(sequencesIn(run.chunkAfter(0, 5, ALL)), [1, 2, 3]);
+  run.appendAll(runOf(4, 5));
+  deepEqual(sequencesIn(run.chunkAfter(0, 5, ALL)), [1, 2, 3, 4, 5]);
 });
 
 Deno.test("EncodedEvents.chunkAfter() keeps a bounded number of chunks", () => {

@@ -4,13 +4,16 @@ import { FakeClock, settled } from "../support/fake_clock.ts";
 import { FakeWatchKv } from "../support/fake_watch_kv.ts";
 
 /** Watches of a fake store, and the heads that they passed on. */
-function createTestWatches() {
+function createTestWatches({ random = 0, open }: { random?: number; open?: Promise<void> } = {}) {
   const [clock, kv] = [new FakeClock(), new FakeWatchKv()];
   const reports: string[] = [];
   const told: string[] = [];
   const watches = new HeadWatches({
-    open: kv.open,
-    runtime: { clock, random: () => 0, report: (message) => reports.push(message) },
+    open: async () => {
+      await open;
+      return await kv.open();
+    },
+    runtime: { clock, random: () => random, report: (message) => reports.push(message) },
     onHead: (pipeline, head) => told.push(`${pipeline} ${head?.sequence ?? "none"}`),
   });
   return {
@@ -77,6 +80,40 @@ Deno.test("HeadWatches.add() to a watch replaces it, and misses no change meanwh
   equal(test.kv.watches.size, 1);
 });
 
+Deno.test("HeadWatches.add() replaces a watch again and again, soon after the first of several", async () => {
+  await using test = createTestWatches();
+  test.watches.add("p_0");
+  await test.collect();
+  for (let i = 1; i <= 4; i += 2) {
+    await test.told();
+    test.watches.add(`p_${i}`);
+    test.clock.advance(6);
+    test.watches.add(`p_${i + 1}`);
+    test.clock.advance(4);
+    deepEqual(await test.told(), [`p_${i} none`, `p_${i + 1} none`]);
+  }
+  equal(test.kv.opened, 3);
+});
+
+Deno.test("HeadWatches.add() watches nothing after close()", async () => {
+  await using test = createTestWatches();
+  await test.watches.close();
+  test.watches.add("p_a");
+  await test.collect();
+  equal(test.kv.opened, 0);
+});
+
+Deno.test("HeadWatches.delete() leaves no watch when the connection is still being opened", async () => {
+  const { promise: open, resolve } = Promise.withResolvers<void>();
+  await using test = createTestWatches({ open });
+  test.watches.add("p_a");
+  await test.collect();
+  test.watches.delete("p_a");
+  resolve();
+  await settled();
+  equal(test.kv.opened, 0);
+});
+
 Deno.test("HeadWatches.delete() passes nothing on any more, and ends an empty watch", async () => {
   await using test = createTestWatches();
   test.watches.add("p_a");
@@ -99,7 +136,10 @@ for (
   ] as [string, (controller: ReadableStreamDefaultController) => void][]
 ) {
   Deno.test(`HeadWatches reopen a watch that ${how}, after a pause, and miss nothing`, async () => {
-    await using test = createTestWatches();
+    await using test = createTestWatches({ random: 0.5 });
+    test.watches.add("p_b");
+    await test.collect();
+    // Also one that was replaced before.
     test.watches.add("p_a");
     await test.collect();
     await test.told();
@@ -108,7 +148,9 @@ for (
     await settled();
     equal(test.kv.watches.size, 0);
     deepEqual(test.reports, ["Cannot watch the log"]);
-    test.clock.advance(500);
+    test.clock.advance(749);
+    deepEqual(await test.told(), []);
+    test.clock.advance(1);
     deepEqual(await test.told(), ["p_a 1"]);
     equal(test.watches.stats.lost, 1);
   });

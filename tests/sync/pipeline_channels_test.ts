@@ -1,6 +1,12 @@
-import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  match,
+  notStrictEqual,
+  ok,
+  strictEqual as equal,
+} from "node:assert/strict";
 import type { Change } from "../../lib/log/commit.ts";
-import { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
+import { type ChannelConstructor, PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
 import { deadline, systemClock } from "../../lib/base/clock.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
 import { FakeChannels } from "../support/fake_channels.ts";
@@ -123,6 +129,36 @@ Deno.test("PipelineChannels closes the other channels when closing one fails", (
   deepEqual(network.open, []);
   equal(here.stats.failures, 4);
   equal(reports, 4);
+});
+
+Deno.test("PipelineChannels.subscribe() passes nothing on after it was disposed, when closing fails", () => {
+  const open: InstanceType<ChannelConstructor>[] = [];
+  class Channel {
+    onmessage = null;
+    constructor() {
+      open.push(this);
+    }
+    postMessage(): void {}
+    close(): void {
+      throw new TypeError("expected i32");
+    }
+  }
+  using here = new PipelineChannels(Channel, { report() {} });
+  const subscription = here.subscribe("p_a", () => {});
+  notStrictEqual(open[1]!.onmessage, null);
+  subscription[Symbol.dispose]();
+  equal(open[1]!.onmessage, null);
+});
+
+Deno.test("PipelineChannels closes each channel once, whoever is disposed first", () => {
+  const network = new FakeChannels();
+  let closes = 0;
+  network.onClose = () => closes++;
+  const here = new PipelineChannels(network.Channel, { report: unexpected });
+  const subscription = here.subscribe("p_a", () => {});
+  here[Symbol.dispose]();
+  subscription[Symbol.dispose]();
+  equal(closes, 2, "the channel and the anchor");
 });
 
 Deno.test("PipelineChannels.post() opens no channel after it was disposed", () => {

@@ -75,6 +75,20 @@ Deno.test("Sync posts changes to the other isolates, whether it follows the pipe
   deepEqual(channels.open, []);
 });
 
+Deno.test("Sync passes a change on in this isolate before it posts it to the others", () => {
+  const channels = new FakeChannels();
+  const [here, there] = [createTestSync({ channels }), createTestSync({ channels })];
+  const order: string[] = [];
+  for (const [where, { sync }] of Object.entries({ there, here })) {
+    sync.follow("p_a", {
+      onChange: () => order.push(where),
+      onHead: () => Promise.resolve(false),
+    });
+  }
+  here.log.onChange(CLEAR);
+  deepEqual(order, ["here", "there"]);
+});
+
 Deno.test("Sync reconciles every 60 seconds beside other processes, and reopens a silent watch", async () => {
   const watch = new FakeWatchKv();
   const { sync, clock, follow, told } = createTestSync({ watch });
@@ -96,16 +110,19 @@ Deno.test("Sync reconciles every 60 seconds beside other processes, and reopens 
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("Sync keeps a watch whose pipeline is not behind", async () => {
+Deno.test("Sync keeps a watch while its pipeline is followed and not behind", async () => {
   const watch = new FakeWatchKv();
   const { sync, clock, follow } = createTestSync({ watch });
-  follow();
+  const following = follow();
   await settled();
   clock.advance(60_000);
   await settled();
   clock.advance(0);
   await settled();
   equal(watch.opened, 1);
+  following[Symbol.dispose]();
+  await settled();
+  equal(watch.watches.size, 0);
   await sync.close();
 });
 
