@@ -244,9 +244,24 @@ Deno.test("Hub.subscribe() listens to other isolates before it reads the log", a
       events.filter((each) => !Array.isArray(each)),
       what === "call" ? [1, 2, 3] : [1, 2, 3, 2, 3],
     );
+    equal(there.hub.repairs.gap, 0, "no broadcast was missed");
     await stream.cancel();
     await assertIdle(there);
   }
+});
+
+Deno.test("Hub.subscribe() starts a stream with the events up to notBefore", async () => {
+  await using hubs = await createTwoHubs(null);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  await here.hub.publish("p_a", [event(1)]);
+  const live1 = await subscribe(there);
+  await live1.until("runnel.live");
+  const { epoch, first: sequence } = await here.hub.publish("p_a", [event(2)]);
+  const notBefore = { epoch, sequence };
+  const stream = new StreamReader(await there.hub.subscribe("p_a", { notBefore }));
+  deepEqual(await says(stream, 3), [1, 2, live(2)]);
+  for (const each of [live1, stream]) await each.cancel();
+  await assertIdle(there);
 });
 
 Deno.test("Hub.publish() delivers in this isolate when the broadcast channel fails", async () => {

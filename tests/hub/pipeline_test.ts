@@ -96,6 +96,38 @@ for (const [how, count, after, isLive] of ARRIVALS) {
   }
 }
 
+Deno.test("Pipeline stays live for a pending subscriber when the last one leaves", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  await publish(service, 1, 1);
+  const first = await service.subscribe("p_a/sse");
+  await first.until("runnel.live");
+  const held = holds("call");
+  kv.script("get", held.fault);
+  const arriving = service.subscribe("p_a/sse", resumed(FOREIGN));
+  await held.met;
+  await first.cancel();
+  equal(service.hub.stats.pipelines, 1);
+  held.release();
+  const second = await arriving;
+  deepEqual(await says(second, 3), [unknown, 1, live(1)]);
+  await publish(service, 2, 2);
+  deepEqual(await says(second, 1), [2]);
+  await second.cancel();
+  await assertIdle(service);
+});
+
+Deno.test("Pipeline.subscribe() renews the epoch of a pipeline that nobody wrote to", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  const streams = [await service.subscribe("p_a/sse")];
+  const { commit } = kv.calls;
+  service.clock.set(service.clock.now() + 2 * 24 * 60 * 60 * 1000);
+  streams.push(await service.subscribe("p_a/sse"));
+  equal(kv.calls.commit, commit + 1);
+  for (const stream of streams) await stream.cancel();
+});
+
 Deno.test("Pipeline.subscribe() repairs a lagging tail before it calls an ID foreign", async () => {
   await using hubs = await createTwoHubs(null);
   const [here, there] = [hubs.here.service, hubs.there.service];
