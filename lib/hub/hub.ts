@@ -5,8 +5,8 @@
  * @module
  */
 
-import { RunnelError } from "../base/mod.ts";
-import { type History, HistoryReader, type Receipt } from "../log/mod.ts";
+import { RunnelError, Semaphore } from "../base/mod.ts";
+import { type History, readHistory, type Receipt } from "../log/mod.ts";
 import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
 import { KeepAliveWheel } from "../stream/mod.ts";
 import { InFlightPublishes } from "./in_flight.ts";
@@ -16,6 +16,10 @@ import type { RepairCause } from "./tail.ts";
 
 /** Maximum time that a drain waits for the last events of other isolates, in milliseconds. */
 const CATCH_UP_MS = 300;
+
+/** Maximum number of histories read at once, and of reads that wait for that. */
+const MAX_HISTORY_READS = 2;
+const MAX_WAITING_HISTORY_READS = 32;
 
 /** Options for {@linkcode Hub}. */
 export interface HubOptions extends PipelineRegistryOptions, SubscriberLimits {
@@ -56,7 +60,7 @@ export interface Subscription {
 export class Hub {
   readonly #options: HubOptions;
   readonly #pipelines: PipelineRegistry;
-  readonly #histories: HistoryReader;
+  readonly #historyReads = new Semaphore(MAX_HISTORY_READS, MAX_WAITING_HISTORY_READS);
   readonly #keepAliveWheel: KeepAliveWheel;
   readonly #subscriberQuota: SubscriberQuota;
   readonly #publishes = new InFlightPublishes();
@@ -71,7 +75,6 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#pipelines = new PipelineRegistry(options);
-    this.#histories = new HistoryReader(options.log);
     this.#keepAliveWheel = new KeepAliveWheel(options.runtime, options.keepAliveMs);
     this.#subscriberQuota = new SubscriberQuota(options);
   }
@@ -205,7 +208,7 @@ export class Hub {
    *   `overloaded` if too many reads wait.
    */
   history(pipeline: string, count: number): Promise<History> {
-    return this.#histories.read(pipeline, count);
+    return readHistory(this.#options.log, this.#historyReads, pipeline, count);
   }
 
   /**

@@ -9,7 +9,7 @@ export type { Change, Commit, Receipt } from "./commit.ts";
 export { EventLog, type Log, type LogListener } from "./event_log.ts";
 export type { Head, Mark } from "./head.ts";
 export { type AnnouncedHead, HeadAnnouncer } from "./head_announcer.ts";
-export { type History, HistoryReader } from "./history.ts";
+export { type History, readHistory } from "./history.ts";
 export { headKey } from "./keys.ts";
 export type { MissedReason, Page } from "./log_reader.ts";
 export { packSegments, readSegmentHeader, unpackSegment } from "./segment.ts";

@@ -1,17 +1,59 @@
-import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, rejects } from "node:assert/strict";
+import { Semaphore } from "../../lib/base/semaphore.ts";
+import { readHistory } from "../../lib/log/history.ts";
 import { holds, passes } from "../support/faulty_kv.ts";
-import { createHub, event } from "../support/hub.ts";
-import { numbers } from "../support/numbered.ts";
+import { appendTexts, createTestLog, textEvent } from "../support/test_log.ts";
 
-Deno.test("HistoryReader.read() gives as many as were asked for, though more come while it reads", async () => {
-  const { service, hub, kv } = await createHub();
-  await using _ = service;
-  await hub.publish("p_a", numbers(1, 5).map(event));
+Deno.test("readHistory() returns as many events as requested, though more come meanwhile", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 5);
   const held = holds("call");
-  kv.script("get", passes, held.fault);
-  const reading = hub.history("p_a", 3);
+  test.kv.script("get", passes, held.fault);
+  const reading = readHistory(test.log, new Semaphore(1), "p_a", 3);
   await held.met;
-  await hub.publish("p_a", [event(6)]);
+  await test.log.append("p_a", [textEvent("6")]);
   held.release();
   deepEqual((await reading).events.map(({ sequence }) => sequence), [3, 4, 5]);
+});
+
+Deno.test("readHistory() reads page after page, and all events if more are requested", async () => {
+  await using test = await createTestLog();
+  for (const size of [700, 700]) {
+    await test.log.append("p_a", Array.from({ length: size }, () => textEvent("1")));
+  }
+  const { epoch, events } = await readHistory(test.log, new Semaphore(1), "p_a", 2000);
+  deepEqual(events.map(({ sequence }) => sequence), Array.from({ length: 1400 }, (_, i) => i + 1));
+  deepEqual(epoch, (await test.log.head("p_a"))!.epoch);
+});
+
+Deno.test("readHistory() returns no events and no epoch of a pipeline without a log", async () => {
+  await using test = await createTestLog();
+  const history = await readHistory(test.log, new Semaphore(1), "p_a", 3);
+  deepEqual(history, { epoch: "", events: [] });
+});
+
+Deno.test("readHistory() returns no events of another log that took the place of the first", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 3);
+  const { log } = test;
+  const head = { ...(await log.head("p_a"))!, epoch: "AAECAwQFBgc" };
+  const replaced = {
+    head: () => Promise.resolve(head),
+    readAfter: log.readAfter.bind(log),
+  };
+  const history = await readHistory(replaced, new Semaphore(1), "p_a", 3);
+  deepEqual(history, { epoch: "AAECAwQFBgc", events: [] });
+});
+
+Deno.test("readHistory() reads no more histories at once than the semaphore permits", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 1);
+  const semaphore = new Semaphore(1, 0);
+  const held = holds("call");
+  test.kv.script("get", held.fault);
+  const first = readHistory(test.log, semaphore, "p_a", 1);
+  await held.met;
+  await rejects(readHistory(test.log, semaphore, "p_a", 1), { type: "overloaded" });
+  held.release();
+  deepEqual((await first).events.length, 1);
 });
