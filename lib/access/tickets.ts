@@ -27,7 +27,7 @@ const MAX_CHECKED = 1000;
 /** Options for {@linkcode Tickets}. */
 export interface TicketsOptions {
   /** Log that stores the tickets. */
-  log: Pick<Log, "open" | "readTicket" | "writeTicket" | "ticketGenerations">;
+  log: Pick<Log, "ensureHead" | "readTicket" | "writeTicket" | "ticketGenerations">;
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
   /** Time to redeem a ticket, in milliseconds. */
@@ -128,7 +128,7 @@ export class Tickets implements Disposable {
     while (true) {
       const entry = await log.readTicket(hash);
       if (entry?.ticket.pipeline !== use.pipeline) throw invalidTicket();
-      const head = await log.open(use.pipeline);
+      const head = await log.ensureHead(use.pipeline);
       const now = clock.now();
       const ticket = this.#advance(entry.ticket, { use, head, now });
       const { channels } = ticket;

@@ -30,7 +30,7 @@ const COMMIT_GRACE_MS = 100;
 /** Options for {@linkcode Tail}. */
 export interface TailOptions {
   /** The log that is read. */
-  log: Pick<EventLog, "open" | "committed">;
+  log: Pick<EventLog, "ensureHead" | "waitForCommit">;
   /** Reader of missing events. */
   pages: Pick<PageReader, "read">;
   /** Clock and reporter. */
@@ -206,7 +206,7 @@ export class Tail implements Disposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     using _timer = clock.after(COMMIT_GRACE_MS, resolve);
     // If the log does not answer, the repair that follows reports it.
-    await Promise.race([promise, log.committed(this.#pipeline).catch(() => {})]);
+    await Promise.race([promise, log.waitForCommit(this.#pipeline).catch(() => {})]);
   }
 
   /**
@@ -258,7 +258,7 @@ export class Tail implements Disposable {
   async #readToHead(): Promise<Head> {
     const { log, pages, limits } = this.#options;
     const { bytes } = this;
-    const head = await log.open(this.#pipeline);
+    const head = await log.ensureHead(this.#pipeline);
     let events = this.#events;
     if (!events || events.epoch !== head.epoch || events.last > head.sequence) {
       events = new EncodedEvents(head.epoch, Math.max(0, head.sequence - limits.events));

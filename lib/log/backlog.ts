@@ -6,7 +6,7 @@
 
 import { Quota, RunnelError } from "../base/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
-import { EVENT_OVERHEAD_BYTES } from "./segment.ts";
+import { EVENT_HEADER_BYTES } from "./segment.ts";
 
 /** Memory that a waiting request takes beside its bytes, in bytes. */
 const REQUEST_OVERHEAD_BYTES = 512;
@@ -16,7 +16,7 @@ export function requestBytes(events: readonly NewEvent[]): number {
   let bytes = REQUEST_OVERHEAD_BYTES;
   for (const { channel, payload } of events) {
     // A UTF-16 unit is three bytes of UTF-8 at most.
-    bytes += EVENT_OVERHEAD_BYTES + channel.length * 3 + payload.length;
+    bytes += EVENT_HEADER_BYTES + channel.length * 3 + payload.length;
   }
   return bytes;
 }

@@ -17,7 +17,7 @@ import { hashIdempotency } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
-import { Sweep } from "./sweep.ts";
+import { Sweeper } from "./sweeper.ts";
 import { type Ticket, type TicketEntry, TicketStore } from "./ticket_store.ts";
 
 /**
@@ -61,7 +61,7 @@ export class EventLog {
   readonly #writers = new Map<string, LogWriter>();
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
-  readonly #sweep: Sweep;
+  readonly #sweeper: Sweeper;
   readonly #tickets: TicketStore;
   #closed = false;
   #onChange: (change: Change) => void = () => {};
@@ -76,13 +76,13 @@ export class EventLog {
     this.#backlog = new Backlog(options.maxWaitingBytes);
     this.#heads = new HeadStore(options);
     this.#reader = new LogReader({ ...options, heads: this.#heads });
-    this.#sweep = new Sweep(options.kv, options.runtime);
+    this.#sweeper = new Sweeper(options.kv, options.runtime);
     this.#tickets = new TicketStore(options.kv);
   }
 
   /** What is in memory here: requests that wait, in bytes, and pipelines being swept. */
   get pending(): { waitingBytes: number; sweeps: number } {
-    return { waitingBytes: this.#backlog.bytes, sweeps: this.#sweep.size };
+    return { waitingBytes: this.#backlog.bytes, sweeps: this.#sweeper.size };
   }
 
   /**
@@ -121,7 +121,7 @@ export class EventLog {
       writer = new LogWriter(pipeline, {
         ...this.#options,
         onCommit: (commit) => this.#deliver(commit),
-        onTrim: (pipeline, oldest) => this.#sweep.add(pipeline, oldest),
+        onTrim: (pipeline, oldest) => this.#sweeper.add(pipeline, oldest),
       });
       this.#writers.set(pipeline, writer);
     }
@@ -149,7 +149,7 @@ export class EventLog {
    *
    * @param pipeline Whose.
    */
-  async committed(pipeline: string): Promise<void> {
+  async waitForCommit(pipeline: string): Promise<void> {
     await this.#writers.get(pipeline)?.waitForCommit();
   }
 
@@ -163,9 +163,9 @@ export class EventLog {
     return this.#heads.readAll(pipelines);
   }
 
-  /** As {@linkcode HeadStore.open}. */
-  open(pipeline: string): Promise<Head> {
-    return this.#heads.open(pipeline);
+  /** As {@linkcode HeadStore.ensureHead}. */
+  ensureHead(pipeline: string): Promise<Head> {
+    return this.#heads.ensureHead(pipeline);
   }
 
   /** As {@linkcode LogReader.readAfter}. */
@@ -185,7 +185,7 @@ export class EventLog {
     const head = await this.#heads.clear(pipeline);
     if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
     // Also where it was clear: the sweep of then may have failed.
-    if (head) this.#sweep.add(pipeline, head.oldest);
+    if (head) this.#sweeper.add(pipeline, head.oldest);
     return head;
   }
 
@@ -226,7 +226,7 @@ export class EventLog {
   async close(): Promise<void> {
     this.#closed = true;
     const writers = this.#writers.values().map((writer) => writer.close());
-    await Promise.all([...writers, this.#sweep.close()]);
+    await Promise.all([...writers, this.#sweeper.close()]);
     this.#options.kv.close();
   }
 }

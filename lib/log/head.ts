@@ -16,7 +16,7 @@ export interface Retention {
 }
 
 /** A place where the log may be cut: sequence, time and bytes of all before it. */
-export type Mark = [sequence: number, time: number, bytesBefore: number];
+export type TrimPoint = [sequence: number, time: number, bytesBefore: number];
 
 /** The record of a pipeline. */
 export interface Head {
@@ -33,11 +33,11 @@ export interface Head {
   /** The bytes of all segments ever written. */
   bytes: number;
   /** Where the log may be cut, oldest first. */
-  marks: Mark[];
+  marks: TrimPoint[];
 }
 
 /** The share of the retention after which a new mark is set. */
-const GRAIN = 8;
+const TRIM_POINTS = 8;
 
 /** A new epoch, which nobody can guess. */
 export function mintEpoch(): string {
@@ -93,8 +93,9 @@ export function advanceHead(
   const last = marks.at(-1);
   if (
     last === undefined ||
-    total - last[2] > retention.bytes / GRAIN ||
-    (sequence - last[0] >= retention.events / GRAIN && time - last[1] >= retention.ms / GRAIN)
+    total - last[2] > retention.bytes / TRIM_POINTS ||
+    (sequence - last[0] >= retention.events / TRIM_POINTS &&
+      time - last[1] >= retention.ms / TRIM_POINTS)
   ) {
     marks.push([head.sequence + 1, time, head.bytes]);
   }

@@ -37,7 +37,7 @@ export interface HeadStoreOptions {
  * using kv = await KvConnection.open({ open, runtime, timeoutMs: 3000, replace: false });
  * const heads = new HeadStore({ kv, runtime });
  * equal(await heads.read("p_aBcDeF"), null);
- * const head = await heads.open("p_aBcDeF");
+ * const head = await heads.ensureHead("p_aBcDeF");
  * deepEqual(await heads.read("p_aBcDeF"), head);
  * ```
  */
@@ -85,7 +85,7 @@ export class HeadStore {
    * @param pipeline Whose.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async open(pipeline: string): Promise<Head> {
+  async ensureHead(pipeline: string): Promise<Head> {
     const now = this.#options.runtime.clock.now();
     while (true) {
       const entry = await this.#entry(pipeline);

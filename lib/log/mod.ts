@@ -7,7 +7,7 @@
 export { Backlog, requestBytes } from "./backlog.ts";
 export type { Change, Commit, Receipt } from "./commit.ts";
 export { EventLog, type Log, type LogListener } from "./event_log.ts";
-export type { Head, Mark } from "./head.ts";
+export type { Head, TrimPoint } from "./head.ts";
 export { type AnnouncedHead, HeadAnnouncer } from "./head_announcer.ts";
 export { type History, readHistory } from "./history.ts";
 export { headKey } from "./keys.ts";

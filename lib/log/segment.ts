@@ -15,7 +15,7 @@ import type { AcceptedEvent, NewEvent } from "../protocol/mod.ts";
 export const MAX_SEGMENT_BYTES = 65_000;
 
 /** The bytes that an event takes in a segment beside its channel and payload. */
-export const EVENT_OVERHEAD_BYTES = 6;
+export const EVENT_HEADER_BYTES = 6;
 
 const VERSION = 1;
 const HEADER_BYTES = 29;
@@ -75,7 +75,7 @@ export function packSegments(stamp: CommitStamp, events: readonly NewEvent[]): U
   };
   events.forEach((event, index) => {
     const channel = encoder.encode(event.channel);
-    const size = EVENT_OVERHEAD_BYTES + channel.length + event.payload.length;
+    const size = EVENT_HEADER_BYTES + channel.length + event.payload.length;
     if (length + size > MAX_SEGMENT_BYTES && channels.length > 0) close(index);
     channels.push(channel);
     length += size;
@@ -102,7 +102,7 @@ function pack(
     const channel = channels[index]!;
     view.setUint16(offset, channel.length);
     view.setUint32(offset + 2, payload.length);
-    bytes.set(channel, offset += EVENT_OVERHEAD_BYTES);
+    bytes.set(channel, offset += EVENT_HEADER_BYTES);
     bytes.set(payload, offset += channel.length);
     offset += payload.length;
   });
@@ -156,12 +156,12 @@ export function unpackSegment(bytes: Uint8Array): AcceptedEvent[] {
   const events: AcceptedEvent[] = [];
   let offset = HEADER_BYTES;
   for (let sequence = first; sequence <= last; sequence++) {
-    const payloadStart = offset + EVENT_OVERHEAD_BYTES + view.getUint16(offset);
+    const payloadStart = offset + EVENT_HEADER_BYTES + view.getUint16(offset);
     const end = payloadStart + view.getUint32(offset + 2);
     events.push({
       sequence,
       time,
-      channel: decoder.decode(bytes.subarray(offset + EVENT_OVERHEAD_BYTES, payloadStart)),
+      channel: decoder.decode(bytes.subarray(offset + EVENT_HEADER_BYTES, payloadStart)),
       payload: bytes.subarray(payloadStart, end),
     });
     offset = end;

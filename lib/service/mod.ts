@@ -29,13 +29,13 @@ export type {
   History,
   Log,
   LogListener,
-  Mark,
   MissedReason,
   Page,
   Receipt,
   Session,
   Ticket,
   TicketEntry,
+  TrimPoint,
 } from "../log/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";

@@ -184,9 +184,9 @@ export class RemoteLog implements Log {
     return await this.#call<Receipt>("append", [pipeline, events, key], { onLate: unknown });
   }
 
-  /** As {@linkcode EventLog.open}. */
-  async open(pipeline: string): Promise<Head> {
-    return await this.#call<Head>("open", [pipeline]);
+  /** As {@linkcode EventLog.ensureHead}. */
+  async ensureHead(pipeline: string): Promise<Head> {
+    return await this.#call<Head>("ensureHead", [pipeline]);
   }
 
   /** As {@linkcode EventLog.head}. */
@@ -199,9 +199,9 @@ export class RemoteLog implements Log {
     return await this.#call<(Head | null)[]>("heads", [pipelines]);
   }
 
-  /** As {@linkcode EventLog.committed}, of the owner's commits. */
-  async committed(pipeline: string): Promise<void> {
-    await this.#call("committed", [pipeline]);
+  /** As {@linkcode EventLog.waitForCommit}, of the owner's commits. */
+  async waitForCommit(pipeline: string): Promise<void> {
+    await this.#call("waitForCommit", [pipeline]);
   }
 
   /** As {@linkcode EventLog.readAfter}. */

@@ -142,7 +142,7 @@ Deno.test("a session is released when its stream cannot be opened", async () => 
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTokenService({ open: () => Promise.resolve(kv) });
   const url = await ticketUrl(service);
-  await service.log.open("p_a");
+  await service.log.ensureHead("p_a");
   // The ticket is redeemed; then the read of the stream itself fails.
   kv.script("get", passes, passes, throws());
   const response = await statusOf(service, url);

@@ -64,7 +64,7 @@ async function createTickets(): Promise<TestTickets> {
 
 /** Returns a function that formats event IDs of the test's pipeline. */
 async function idsOf({ log }: TestLog): Promise<(sequence: number) => string> {
-  const { epoch } = await log.open("p_a");
+  const { epoch } = await log.ensureHead("p_a");
   return (sequence) => formatEventId({ epoch, sequence });
 }
 
@@ -173,7 +173,7 @@ Deno.test("Tickets.redeem() survives a failed check after its own commit", async
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  await test.log.open("p_a");
+  await test.log.ensureHead("p_a");
   test.kv.script("commit", standsAndRefuses);
   const { superseded } = await tickets.redeem(secret, FIRST);
   equal(superseded.aborted, false);
@@ -205,7 +205,7 @@ Deno.test("Tickets.redeem() rejects an event ID that is not of the session", asy
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
   const session = await tickets.redeem(secret, FIRST);
-  const { epoch } = await test.log.open("p_b");
+  const { epoch } = await test.log.ensureHead("p_b");
   const wrong = {
     "from before the session": id(0),
     "ahead of the log": id(4),

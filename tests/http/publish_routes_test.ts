@@ -151,9 +151,9 @@ for (const [setting, value, fits, tooMuch, status] of sizes) {
   Deno.test(`${setting} rejects a request over the limit with ${status}`, async () => {
     await using service = await createTestService({ settings: { [setting]: value } });
     equal((await service.fetch(jsonPost("/ingest", fits))).status, 202);
-    const { sequence } = await service.log.open("p_a");
+    const { sequence } = await service.log.ensureHead("p_a");
     equal((await service.fetch(jsonPost("/ingest", tooMuch))).status, status);
-    equal((await service.log.open("p_a")).sequence, sequence);
+    equal((await service.log.ensureHead("p_a")).sequence, sequence);
   });
 }
 
@@ -185,5 +185,5 @@ Deno.test("a request with one channel that the token does not grant is not store
   const events = ["orders", "names"].map((channel) => ({ ...EVENT, channel }));
   equal((await service.fetch(jsonPost("/ingest", events, headers))).status, 403);
   equal((await service.fetch(jsonPost("/ingest", events.slice(0, 1), headers))).status, 202);
-  equal((await service.log.open("p_a")).sequence, 1);
+  equal((await service.log.ensureHead("p_a")).sequence, 1);
 });

@@ -77,7 +77,7 @@ Deno.test("a stream ends with its token, however long opening it took", async ()
   const open = () => Promise.resolve(kv);
   await using service = await createTestService({ settings: TOKEN_SETTINGS, open });
   const token = await mint({ subscribe: ["p_a"] }, service.clock.now() + 5000);
-  await service.log.open("p_a");
+  await service.log.ensureHead("p_a");
   const reading = holds("answer");
   kv.script("get", reading.fault);
   const opening = service.subscribe("p_a/sse", bearing(token));

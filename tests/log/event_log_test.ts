@@ -34,7 +34,7 @@ Deno.test("EventLog on a fresh store has epochs that tell it from the lost one",
 const calls: [string, KvCall, (test: TestLog) => Promise<unknown>][] = [
   ["readAfter", "get", ({ log }) => log.readAfter("p_a", 0, Infinity)],
   ["head", "get", ({ log }) => log.head("p_a")],
-  ["open", "get", ({ log }) => log.open("p_a")],
+  ["ensureHead", "get", ({ log }) => log.ensureHead("p_a")],
   ["clear", "get", ({ log }) => log.clear("p_a")],
   // It writes: what can be read may still take no events.
   ["ping", "commit", ({ log }) => log.ping(TIMEOUT_MS)],

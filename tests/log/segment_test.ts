@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { NewEvent } from "../../lib/protocol/event.ts";
 import { MAX_PAYLOAD_BYTES } from "../../lib/protocol/event_rules.ts";
 import {
-  EVENT_OVERHEAD_BYTES,
+  EVENT_HEADER_BYTES,
   MAX_SEGMENT_BYTES,
   packSegments,
   readSegmentHeader,
@@ -73,7 +73,7 @@ Deno.test("packSegments() makes no more segments than it needs, none too large",
       ok(segment.length <= MAX_SEGMENT_BYTES);
       if (index === 0) return;
       const { channel, payload } = unpackSegment(segment)[0]!;
-      const size = EVENT_OVERHEAD_BYTES + utf8(channel).length + payload.length;
+      const size = EVENT_HEADER_BYTES + utf8(channel).length + payload.length;
       ok(segments[index - 1]!.length + size > MAX_SEGMENT_BYTES, "it would have fitted before");
     });
   }));
@@ -82,7 +82,7 @@ Deno.test("packSegments() makes no more segments than it needs, none too large",
 Deno.test("packSegments() fills a segment to its last byte, and one more starts another", () => {
   const pair = (spare: number) => {
     const empty = packSegments(STAMP, [{ channel: "c", payload: new Uint8Array() }])[0]!.length;
-    const rest = MAX_SEGMENT_BYTES - empty - EVENT_OVERHEAD_BYTES - 1 - 30_000;
+    const rest = MAX_SEGMENT_BYTES - empty - EVENT_HEADER_BYTES - 1 - 30_000;
     return [new Uint8Array(30_000), new Uint8Array(rest + spare)]
       .map((payload) => ({ channel: "c", payload }));
   };

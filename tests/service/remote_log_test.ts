@@ -90,7 +90,7 @@ Deno.test("RemoteLog.open(), head(), clear() and ping() are the owner's", async 
   using there = reach(test.log);
   equal(await there.remote.head("p_a"), null);
   equal(await there.remote.clear("p_a"), null);
-  const { epoch } = await there.remote.open("p_a");
+  const { epoch } = await there.remote.ensureHead("p_a");
   await there.remote.append("p_a", [textEvent("1")]);
   equal((await there.remote.clear("p_a"))!.oldest, 2);
   const head = await there.remote.head("p_a");

@@ -250,7 +250,7 @@ export function testEventLog(
 
   test("append() lets the store forget a key after 24 hours, and nothing else", async (logs) => {
     const { log, kv } = await logs.open();
-    await log.open("p_a");
+    await log.ensureHead("p_a");
     kv.written.length = 0;
     await log.append("p_a", [textEvent("1")], "k");
     deepEqual(
@@ -396,7 +396,7 @@ export function testEventLog(
   test("clear() of what is clear or was never there changes nothing", async (logs) => {
     const { log, kv } = await logs.open();
     equal(await log.clear("p_a"), null);
-    const unwritten = await log.open("p_a");
+    const unwritten = await log.ensureHead("p_a");
     deepEqual(await log.clear("p_a"), unwritten);
     await log.append("p_a", [textEvent("1")]);
     const head = await log.clear("p_a");
@@ -469,43 +469,43 @@ export function testEventLog(
     deepEqual(read, texts);
   });
 
-  test("open() mints an epoch once, which the first event keeps", async (logs) => {
+  test("ensureHead() mints an epoch once, which the first event keeps", async (logs) => {
     const first = await logs.open();
     const second = await logs.open();
     const heads = await drive(
       [first, second],
       Promise.all(
-        [first, second, first, second].map(({ log }) => log.open("p_a")),
+        [first, second, first, second].map(({ log }) => log.ensureHead("p_a")),
       ),
     );
     equal(new Set(heads.map(({ epoch }) => epoch)).size, 1);
     const { log } = await logs.reopen(first);
-    equal((await log.open("p_a")).epoch, heads[0]!.epoch);
+    equal((await log.ensureHead("p_a")).epoch, heads[0]!.epoch);
     const receipt = await log.append("p_a", [textEvent("1")]);
     deepEqual([receipt.epoch, receipt.first], [heads[0]!.epoch, 1]);
-    deepEqual(await log.open("p_a"), await log.head("p_a"));
+    deepEqual(await log.ensureHead("p_a"), await log.head("p_a"));
   });
 
-  test("open() lets an epoch expire three days after it was last renewed", async (logs) => {
+  test("ensureHead() lets an epoch expire three days after it was last renewed", async (logs) => {
     const { log, kv } = await logs.open();
-    const { epoch } = await log.open("p_a");
+    const { epoch } = await log.ensureHead("p_a");
     deepEqual(kv.written, [{ key: ["head", "p_a"], expireIn: 72 * HOUR_MS }]);
     logs.clock.advance(36 * HOUR_MS - 1);
-    await log.open("p_a");
+    await log.ensureHead("p_a");
     equal(kv.written.length, 1);
     logs.clock.advance(1);
-    equal((await log.open("p_a")).epoch, epoch);
+    equal((await log.ensureHead("p_a")).epoch, epoch);
     deepEqual(kv.written[1], { key: ["head", "p_a"], expireIn: 72 * HOUR_MS });
-    await log.open("p_a");
+    await log.ensureHead("p_a");
     equal(kv.written.length, 2);
   });
 
-  test("open() leaves the head of a written pipeline alone, however old", async (logs) => {
+  test("ensureHead() leaves the head of a written pipeline alone, however old", async (logs) => {
     const { log, kv } = await logs.open();
     await log.append("p_a", [textEvent("1")]);
     const { commits } = kv;
     logs.clock.advance(1000 * HOUR_MS);
-    deepEqual(await log.open("p_a"), await log.head("p_a"));
+    deepEqual(await log.ensureHead("p_a"), await log.head("p_a"));
     equal(kv.commits, commits);
   });
 }

@@ -15,7 +15,7 @@ const SWEEP_SIZE = 200;
 const READ_SIZE = 64;
 
 /** The sweep of all pipelines, one after the other. */
-export class Sweep {
+export class Sweeper {
   readonly #kv: KvConnection;
   readonly #runtime: Pick<Runtime, "report">;
   /** Pipelines to be swept, each with the sequence below which nothing stays. */
@@ -53,10 +53,10 @@ export class Sweep {
    *
    * const open = () => Deno.openKv(":memory:");
    * using kv = await KvConnection.open({ open, runtime, timeoutMs: 3000, replace: false });
-   * const sweep = new Sweep(kv, runtime);
-   * sweep.add("p_aBcDeF", 8);
-   * equal(sweep.size, 1);
-   * await sweep.close();
+   * const sweeper = new Sweeper(kv, runtime);
+   * sweeper.add("p_aBcDeF", 8);
+   * equal(sweeper.size, 1);
+   * await sweeper.close();
    * ```
    */
   add(pipeline: string, oldest: number): void {
