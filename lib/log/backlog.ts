@@ -8,7 +8,7 @@ import { Quota, RunnelError } from "../base/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { EVENT_HEADER_BYTES } from "./segment.ts";
 
-/** Memory that a waiting request takes beside its bytes, in bytes. */
+/** Memory that a waiting request takes in addition to its events, in bytes. */
 const REQUEST_OVERHEAD_BYTES = 512;
 
 /** Returns the memory that a request takes while it waits, in bytes. */
@@ -21,7 +21,7 @@ export function requestBytes(events: readonly NewEvent[]): number {
   return bytes;
 }
 
-/** The one owner of all bytes. */
+/** The only owner in the quota: all requests share it. */
 const ALL = "";
 
 /** The requests that wait for the log, bounded by the memory that they take. */

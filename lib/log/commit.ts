@@ -1,6 +1,6 @@
 /**
- * A commit of one pipeline: the events of one or more requests, all or none, in
- * one atomic operation that checks the head which it advances.
+ * A commit of one pipeline: stores the events of one or more requests, all or
+ * none, in one atomic operation that checks and advances the head.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { packSegments, readSegmentHeader } from "./segment.ts";
 
 /** Answer to a publish: the position of its events in the log. */
 export interface Receipt {
-  /** The epoch of the events' IDs. */
+  /** Epoch of the events' IDs. */
   epoch: string;
-  /** The sequence of the request's first event. */
+  /** Sequence of the request's first event. */
   first: number;
   /** Number of events in the request. */
   count: number;
@@ -28,15 +28,15 @@ export interface Receipt {
 export interface Commit {
   /** The pipeline's ID. */
   pipeline: string;
-  /** The epoch of the log. */
+  /** Epoch of the log. */
   epoch: string;
-  /** The oldest event that the last clear before it left; 0 without a clear. */
+  /** First sequence after the last clear, as in {@linkcode Head.cleared}; 0 without one. */
   cleared: number;
   /** The events, as segments. */
   segments: Uint8Array[];
 }
 
-/** Change of a pipeline's log: a commit, or a clear of everything below `oldest`. */
+/** Change of a pipeline's log: a commit, or a clear of all events below `oldest`. */
 export type Change = Commit | { pipeline: string; epoch: string; oldest: number };
 
 /** A request to be committed. */
@@ -47,21 +47,21 @@ export interface AppendRequest {
   readonly idempotency: IdempotencyToken | undefined;
 }
 
-/** A head as last seen, with the version of its record: `null` if there is none yet. */
+/** A head with the version of its record. */
 export interface VersionedHead {
-  /** The head, or the one that a new log begins with. */
+  /** The head, or that of a new log if there is no record. */
   readonly head: Head;
-  /** Version of the record, which the next commit checks. */
+  /** Version of the record, which the next commit checks; `null` if there is no record. */
   readonly versionstamp: string | null;
 }
 
-/** A commit as it is tried, the same at every try on the same head. */
+/** Plan of a commit, which does not change as long as the head does not. */
 export interface CommitPlan {
   /** The pipeline's ID. */
   readonly pipeline: string;
   /** The head that the commit follows. */
   readonly base: VersionedHead;
-  /** Token that tells this commit from any other: each of its segments bears it. */
+  /** Token of this commit alone, written in each of its segments. */
   readonly token: bigint;
   /** The head after the commit. */
   readonly next: Head;
@@ -76,9 +76,9 @@ export interface CommitPlan {
 /**
  * Plans a commit.
  *
- * @param base The head that it follows.
+ * @param base The head that the commit follows.
  * @param requests The requests, in order, at least one.
- * @param options Time of the events, in milliseconds since the Unix epoch, and retention of the log.
+ * @param options `now`: time of the events, in milliseconds since the Unix epoch.
  */
 export function planCommit(
   pipeline: string,

@@ -1,10 +1,10 @@
 /**
- * Commits of one pipeline, one at a time, each until its outcome is known.
+ * Makes the commits of one pipeline, one at a time, each until its outcome is known.
  *
- * A commit whose answer is missing or negative may still have been applied: the
- * client of a remote store sends a commit again by itself, and a frozen
- * connection delivers late. So every commit carries a token in its segments,
- * and nothing else is appended before the log was searched for that token.
+ * A commit whose answer is missing or negative may have been applied, or may
+ * still be: the client of a remote store sends a commit again by itself, and a
+ * frozen connection delivers late. So every commit writes a token into its
+ * segments, and nothing else is appended before the log was searched for it.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export interface CommitterOptions {
   timeoutMs: number;
   /** Called with each commit that was applied, before its requests are answered. */
   onCommit: (commit: Commit) => void;
-  /** Called when a commit moved the oldest event retained. */
+  /** Called when a commit trimmed the log, with the sequence of the oldest event retained. */
   onTrim: (pipeline: string, oldest: number) => void;
 }
 
@@ -55,13 +55,13 @@ export interface BatchResult {
   failure: unknown;
 }
 
-/** Commits of one pipeline. Its methods are never called while another one is in progress. */
+/** Committer of one pipeline. No method may be called while another one is in progress. */
 export class Committer {
   readonly #pipeline: string;
   readonly #options: CommitterOptions;
-  /** The head that the next commit follows, if it is known. */
+  /** Cached head that the next commit follows; `null` if it has to be read. */
   #head: VersionedHead | null = null;
-  /** A commit that was tried and neither confirmed nor ruled out. */
+  /** Commit that was tried and is neither known to be applied nor fenced out. */
   #unresolved: CommitPlan | null = null;
 
   constructor(pipeline: string, options: CommitterOptions) {
@@ -69,14 +69,14 @@ export class Committer {
     this.#options = options;
   }
 
-  /** Whether a commit failed that may have been applied, or may still be. */
+  /** Whether there is a failed commit that may have been applied, or may still be. */
   get hasUnknownOutcome(): boolean {
     return this.#unresolved !== null;
   }
 
   /**
-   * Commits some requests. No commit may have an unknown outcome before that;
-   * this one may have afterwards.
+   * Commits a batch of requests. Must not be called while the outcome of a commit
+   * is unknown. Afterwards that of this one may be.
    *
    * @param batch The requests, in order, at least one.
    */
@@ -88,7 +88,7 @@ export class Committer {
     } catch (cause) {
       failure = cause;
       this.#head = null;
-      // The others were never tried: nothing of them can be stored.
+      // No other request was tried, so none of their events can be stored.
       for (const request of this.#unresolved?.requests ?? []) {
         if (!outcomes.has(request)) outcomes.set(request, outcomeUnknown(cause));
       }
@@ -123,14 +123,14 @@ export class Committer {
       if (failure === null) return;
       await delay(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
       if (clock.now() >= until) throw failure;
-      // A head that was read before the pause is too old to beat another writer with.
+      // With a head that was read before the pause, other writers would be faster again.
       if (!this.#unresolved) this.#head = null;
     }
   }
 
   /**
-   * Resolves the unknown outcome of a commit, so that it can no longer be
-   * applied late: either it was applied, and is delivered, or it is fenced out.
+   * Resolves the unknown outcome of a commit: if it was applied, it is delivered;
+   * otherwise it is fenced out, so that it cannot be applied late.
    *
    * @throws The store's error at the deadline. Then the outcome stays unknown.
    */
@@ -156,9 +156,10 @@ export class Committer {
   }
 
   /**
-   * Answers the requests whose idempotency keys are on record. The records are
-   * read after the head that the commit checks: a writer that adds one in
-   * between changes the head.
+   * Answers the requests whose idempotency keys are on record.
+   *
+   * The records are read after the head that the commit checks, so none can be
+   * missed: a writer that adds one in between changes the head.
    */
   async #answerDuplicates(
     requests: readonly AppendRequest[],
@@ -194,7 +195,7 @@ export class Committer {
         return this.#succeed(plan, outcomes);
       }
     } catch (error) {
-      // `database is locked` among others: two writers of one file.
+      // For example `database is locked`, if two writers share a file.
       failure = error;
     }
     if (this.#options.runtime.clock.now() >= until) throw failure;
@@ -211,8 +212,8 @@ export class Committer {
 
   /**
    * Checks whether a commit was applied. If its token is absent and the head has
-   * not moved, the commit may still arrive, so its outcome stays unknown. If its
-   * segment would have been trimmed since, nothing proves either.
+   * not moved, the commit may still arrive, so its outcome stays unknown. If the
+   * log was trimmed beyond its first segment, neither can be proved.
    */
   async #wasApplied(plan: CommitPlan, until: number): Promise<boolean | "unprovable"> {
     const keys = [headKey(this.#pipeline), plan.firstKey] as const;
@@ -237,7 +238,7 @@ export class Committer {
       until,
       (kv) => kv.atomic().check({ key, versionstamp }).set(key, head).commit(),
     );
-    // If the head changed in between, the log is searched once more.
+    // If the head changed in between, the caller searches the log once more.
     if (!result.ok) return;
     this.#head = { head, versionstamp: result.versionstamp };
     this.#unresolved = null;
@@ -272,13 +273,13 @@ export class Committer {
 
 /** State of the commit of one batch. */
 interface Attempt {
-  /** Outcomes of the requests that have one. */
+  /** Outcomes so far, by request. */
   outcomes: Map<AppendRequest, Outcome>;
   /** Deadline, in milliseconds of the clock. */
   until: number;
 }
 
-/** The error of a request of which nothing was stored, because the log does not answer. */
+/** Returns the error of a request that was not stored because the store failed. */
 export function notStored(cause: unknown): RunnelError {
   return new RunnelError(
     "log-unavailable",

@@ -1,6 +1,6 @@
 /**
- * The durable log of all pipelines in Deno KV: what is appended here was
- * accepted, and what is read here is the truth.
+ * The durable log of all pipelines in Deno KV. An event is accepted once it is
+ * appended here; every other copy is compared with this log.
  *
  * @module
  */
@@ -21,25 +21,25 @@ import { Sweeper } from "./sweeper.ts";
 import { type Ticket, type TicketEntry, TicketStore } from "./ticket_store.ts";
 
 /**
- * Writers that are kept, with the heads that they know, though nothing waits:
- * with fewer than there are live pipelines, every commit would have to read its
- * head first.
+ * Number of idle writers from which on they are evicted, with the heads that
+ * they have cached. With fewer writers than live pipelines, every commit would
+ * have to read its head first.
  */
 const MAX_IDLE_WRITERS = 4000;
 
-/** What an {@linkcode EventLog} works with. */
+/** Options for {@linkcode EventLog}. */
 export interface EventLogOptions {
   /** The store. */
   kv: KvConnection;
-  /** Whether others write to the store, too. */
+  /** Whether other isolates or processes write to the store, too. */
   shared: boolean;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
-  /** What is kept behind the history. */
+  /** Retention of each pipeline. */
   retention: Retention;
-  /** How long a publish may take, in milliseconds. */
+  /** Deadline of a publish, in milliseconds. */
   timeoutMs: number;
-  /** How many bytes of events may wait for their commits, in all pipelines together. */
+  /** Maximum memory of waiting requests in all pipelines together, in bytes. */
   maxWaitingBytes: number;
 }
 
@@ -54,7 +54,7 @@ export interface LogListener {
   onHeads: (heads: readonly AnnouncedHead[]) => void;
 }
 
-/** The log. */
+/** The log of all pipelines of a store. */
 export class EventLog {
   readonly #options: EventLogOptions;
   readonly #backlog: Backlog;
@@ -66,11 +66,7 @@ export class EventLog {
   #closed = false;
   #onChange: (change: Change) => void = () => {};
 
-  /**
-   * Makes a log on a store that is open.
-   *
-   * @param options What it works with.
-   */
+  /** Creates a log on an open store. */
   constructor(options: EventLogOptions) {
     this.#options = options;
     this.#backlog = new Backlog(options.maxWaitingBytes);
@@ -80,7 +76,7 @@ export class EventLog {
     this.#tickets = new TicketStore(options.kv);
   }
 
-  /** What is in memory here: requests that wait, in bytes, and pipelines being swept. */
+  /** Memory of waiting requests, in bytes, and number of pipelines to be swept. */
   get pending(): { waitingBytes: number; sweeps: number } {
     return { waitingBytes: this.#backlog.bytes, sweeps: this.#sweeper.size };
   }
@@ -98,12 +94,11 @@ export class EventLog {
   /**
    * Appends the events of one request, all or none, in one atomic commit.
    *
-   * @param pipeline Whose log.
-   * @param events The events, one at least.
-   * @param key The idempotency key, if the publisher sent one.
-   * @returns Where the events are, once they are durable.
-   * @throws {RunnelError} `overloaded` or `log-unavailable` if nothing was
-   *   stored, `outcome-unknown` if that is not known, `key-reused` if the key
+   * @param events The events, at least one.
+   * @param key Idempotency key, if the publisher sent one.
+   * @returns Position of the events, once they are durable.
+   * @throws {RunnelError} `overloaded`, `log-unavailable` or `draining` if nothing
+   *   was stored; `outcome-unknown` if that is not known; `key-reused` if the key
    *   came with other events within 24 hours.
    */
   async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
@@ -117,7 +112,7 @@ export class EventLog {
   #writer(pipeline: string): LogWriter {
     let writer = this.#writers.get(pipeline);
     if (!writer) {
-      this.#forgetIdleWriters();
+      this.#evictIdleWriters();
       writer = new LogWriter(pipeline, {
         ...this.#options,
         onCommit: (commit) => this.#deliver(commit),
@@ -128,7 +123,7 @@ export class EventLog {
     return writer;
   }
 
-  /** What goes wrong with delivery is no failure of the change, which stands. */
+  /** Delivers a change. An error of its listener does not undo the change, which is stored. */
   #deliver(change: Change): void {
     try {
       this.#onChange(change);
@@ -137,54 +132,49 @@ export class EventLog {
     }
   }
 
-  #forgetIdleWriters(): void {
+  #evictIdleWriters(): void {
     for (const [pipeline, writer] of this.#writers) {
       if (this.#writers.size < MAX_IDLE_WRITERS) return;
       if (writer.idle) this.#writers.delete(pipeline);
     }
   }
 
-  /**
-   * Resolves when the commit of a pipeline that is under way here, if any, is over.
-   *
-   * @param pipeline Whose.
-   */
+  /** Resolves when the commit of a pipeline that is in flight here, if there is one, has ended. */
   async waitForCommit(pipeline: string): Promise<void> {
     await this.#writers.get(pipeline)?.waitForCommit();
   }
 
-  /** As {@linkcode HeadStore.read}. */
+  /** Calls {@linkcode HeadStore.read}. */
   head(pipeline: string): Promise<Head | null> {
     return this.#heads.read(pipeline);
   }
 
-  /** As {@linkcode HeadStore.readAll}. */
+  /** Calls {@linkcode HeadStore.readAll}. */
   heads(pipelines: readonly string[]): Promise<(Head | null)[]> {
     return this.#heads.readAll(pipelines);
   }
 
-  /** As {@linkcode HeadStore.ensureHead}. */
+  /** Calls {@linkcode HeadStore.ensureHead}. */
   ensureHead(pipeline: string): Promise<Head> {
     return this.#heads.ensureHead(pipeline);
   }
 
-  /** As {@linkcode LogReader.readAfter}. */
+  /** Calls {@linkcode LogReader.readAfter}. */
   readAfter(pipeline: string, sequence: number, maxBytes: number): Promise<Page | null> {
     return this.#reader.readAfter(pipeline, sequence, maxBytes);
   }
 
   /**
-   * Clears a pipeline's history. Sequences go on and the epoch stays, so a
-   * subscriber that was away learns how many events it missed.
+   * Clears the history of a pipeline. Sequences go on and the epoch stays, so
+   * that a subscriber that reconnects learns how many events it missed.
    *
-   * @param pipeline Whose.
    * @returns The head after the clear, or `null` if there is no log of that pipeline.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async clear(pipeline: string): Promise<Head | null> {
     const head = await this.#heads.clear(pipeline);
     if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
-    // Also where it was clear: the sweep of then may have failed.
+    // Even if it was clear before: the sweep of that clear may have failed.
     if (head) this.#sweeper.add(pipeline, head.oldest);
     return head;
   }
@@ -210,10 +200,10 @@ export class EventLog {
   }
 
   /**
-   * Asks whether the log takes events. It writes: a full disk can still be read.
+   * Checks that the log takes events. It writes, because a full disk can still be read.
    *
-   * @param ms How long it may take, in milliseconds.
-   * @throws {RunnelError} `log-unavailable` if the log does not take them.
+   * @param ms Deadline, in milliseconds.
+   * @throws {RunnelError} `log-unavailable` if the log does not take events.
    */
   async ping(ms: number): Promise<void> {
     await this.#options.kv.call((kv) => kv.atomic().set(PING_KEY, true).commit(), {
@@ -222,7 +212,7 @@ export class EventLog {
     });
   }
 
-  /** Stops: what waits is refused, what is under way is heard to its end, the store is closed. */
+  /** Refuses waiting requests, resolves when commits in flight have ended, and closes the store. */
   async close(): Promise<void> {
     this.#closed = true;
     const writers = this.#writers.values().map((writer) => writer.close());

@@ -1,45 +1,45 @@
 /**
- * A pipeline's head: what its log knows of itself, kept in one record that
- * every commit checks and writes, so that retention costs no further read.
+ * The head of a pipeline's log: one record that every commit checks and writes.
+ * It also holds all that retention needs, so that retention costs no further read.
  *
  * @module
  */
 
-/** What a log keeps of a pipeline behind its history. */
+/** Retention of a log. */
 export interface Retention {
-  /** At least this many events. */
+  /** Minimum number of events. */
   events: number;
-  /** At least everything younger than this, in milliseconds. */
+  /** Minimum age of an event that is trimmed, in milliseconds. */
   ms: number;
-  /** But never more than this many bytes of segments. */
+  /** Maximum size of all segments, in bytes, whatever the other two ask for. */
   bytes: number;
 }
 
-/** A place where the log may be cut: sequence, time and bytes of all before it. */
+/** A trim point: sequence and time of the event there, and total bytes before it. */
 export type TrimPoint = [sequence: number, time: number, bytesBefore: number];
 
-/** The record of a pipeline. */
+/** The head of a log, as it is stored. */
 export interface Head {
-  /** Which log of the pipeline this is. */
+  /** Identifies this log of the pipeline: another one, on a new store, has another epoch. */
   epoch: string;
-  /** The sequence of the newest event, 0 if there was none yet. */
+  /** Sequence of the newest event; 0 if there was none yet. */
   sequence: number;
-  /** The sequence of the oldest event retained; one more than `sequence` if none is. */
+  /** Sequence of the oldest event retained; `sequence` + 1 if none is. */
   oldest: number;
-  /** What `oldest` was set to by the last clear, 0 without one. */
+  /** Value of `oldest` after the last clear; 0 without one. */
   cleared: number;
-  /** When the newest event was accepted, in milliseconds since the Unix epoch. */
+  /** Time at which the newest event was accepted, in milliseconds since the Unix epoch. */
   time: number;
-  /** The bytes of all segments ever written. */
+  /** Total size of all segments ever written, in bytes. */
   bytes: number;
-  /** Where the log may be cut, oldest first. */
+  /** Trim points, oldest first. The first one is at `oldest`. Empty if nothing is retained. */
   marks: TrimPoint[];
 }
 
-/** The share of the retention after which a new mark is set. */
+/** Number of trim points that divide what the retention asks for. */
 const TRIM_POINTS = 8;
 
-/** A new epoch, which nobody can guess. */
+/** Returns a new epoch, which nobody can guess. */
 export function mintEpoch(): string {
   return crypto.getRandomValues(new Uint8Array(8)).toBase64({
     alphabet: "base64url",
@@ -47,40 +47,18 @@ export function mintEpoch(): string {
   });
 }
 
-/**
- * The head of a log that nothing was written to yet.
- *
- * @param epoch Which log it is.
- * @param time Now, in milliseconds since the Unix epoch.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * equal(newHead("AAECAwQFBgc", 0).oldest, 1);
- * ```
- */
+/** Returns the head of a new log. The time is in milliseconds since the Unix epoch. */
 export function newHead(epoch: string, time: number): Head {
   return { epoch, sequence: 0, oldest: 1, cleared: 0, time, bytes: 0, marks: [] };
 }
 
 /**
- * The head after a commit of `count` events. What the retention no longer asks
- * for is given up in whole marks, an eighth of the retention at a time, so at
- * least what it asks for is kept.
+ * Returns the head after a commit.
  *
- * @param head The head before.
- * @param commit How many events, how many bytes, and when: never before `head.time`.
- * @param retention What to keep.
+ * Events that the retention no longer asks for are trimmed up to a trim point,
+ * an eighth of the retention at a time, so at least what it asks for is kept.
  *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const head = newHead("AAECAwQFBgc", 0);
- * const next = advanceHead(head, { count: 3, bytes: 120, time: 5 }, { events: 1000, ms: 60_000, bytes: 2 ** 25 });
- * equal(next.sequence, 3);
- * ```
+ * @param commit Number and bytes of its events, and its time: never before `head.time`.
  */
 export function advanceHead(
   head: Head,
@@ -99,8 +77,8 @@ export function advanceHead(
   ) {
     marks.push([head.sequence + 1, time, head.bytes]);
   }
-  // The newest mark that is old enough and has enough behind it, or the first
-  // with which the bytes fit, whichever is newer.
+  // The newest trim point that is old enough and has enough events after it, or
+  // the oldest with which the bytes fit, whichever is newer.
   let cut = 0;
   for (const [index, [first, then]] of marks.entries()) {
     const spare = sequence - first + 1 >= retention.events && time - then >= retention.ms;
@@ -111,20 +89,7 @@ export function advanceHead(
   return { ...head, sequence, oldest, time, bytes: total, marks: marks.slice(cut) };
 }
 
-/**
- * The head after a clear: everything so far is given up, while epoch and
- * sequences go on.
- *
- * @param head The head before.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const head = { ...newHead("AAECAwQFBgc", 0), sequence: 9 };
- * equal(clearHead(head).oldest, 10);
- * ```
- */
+/** Returns the head after a clear: no event is retained, while epoch and sequences go on. */
 export function clearHead(head: Head): Head {
   const oldest = head.sequence + 1;
   return { ...head, oldest, cleared: oldest, marks: [] };

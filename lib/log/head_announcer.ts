@@ -1,6 +1,6 @@
 /**
- * Announces the heads of pipelines that were written a moment ago: a receiver
- * whose last broadcast was lost learns of it without waiting for the next event.
+ * Announces the heads of pipelines that were written a moment ago. So an isolate
+ * that lost the broadcast of the last event learns of it before the next event.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface HeadAnnouncerOptions {
   announce: (heads: AnnouncedHead[]) => void;
 }
 
-/** Collects the changes of an isolate's log for announcements. */
+/** Announces the pipelines of an isolate's log that have gone quiet. */
 export class HeadAnnouncer implements Disposable {
   readonly #options: HeadAnnouncerOptions;
   /** Heads that changed since the last tick. */
@@ -41,20 +41,11 @@ export class HeadAnnouncer implements Disposable {
   /** Runs while there are heads to announce. */
   #timer: Disposable | null = null;
 
-  /**
-   * Creates an announcer with nothing to announce.
-   *
-   * @param options Clock, and the function that sends announcements.
-   */
   constructor(options: HeadAnnouncerOptions) {
     this.#options = options;
   }
 
-  /**
-   * Notes a change, whose pipeline is announced when no other change follows.
-   *
-   * @param change A commit or a clear.
-   */
+  /** Notes a change. Its pipeline is announced when no other change follows. */
   add(change: Change): void {
     const { pipeline, epoch } = change;
     const head = "segments" in change

@@ -1,6 +1,6 @@
 /**
- * The heads of pipelines in Deno KV: read by strong reads, minted for a first
- * subscriber, cleared. Commits write them, too.
+ * The heads of pipelines in Deno KV: reads them by strong reads, creates them
+ * for first subscribers, and clears them. Commits write them, too.
  *
  * @module
  */
@@ -11,53 +11,31 @@ import { clearHead, type Head, mintEpoch, newHead } from "./head.ts";
 import { headKey } from "./keys.ts";
 
 /**
- * How long a pipeline that nobody wrote to keeps its epoch, in milliseconds. Its
- * subscribers come back within 29 hours at the latest, and renew it.
+ * Lifetime of the head of a pipeline without events, in milliseconds. Its
+ * subscribers reconnect within 29 hours at the latest, and renew it.
  */
 const UNWRITTEN_LIFETIME_MS = 72 * 60 * 60 * 1000;
 
-/** What a {@linkcode HeadStore} works with. */
+/** Options for {@linkcode HeadStore}. */
 export interface HeadStoreOptions {
   /** The store. */
   kv: KvConnection;
-  /** Clock and random numbers. */
+  /** Clock for the age of heads, and random numbers for jitter. */
   runtime: Pick<Runtime, "clock" | "random">;
 }
 
-/**
- * The heads.
- *
- * @example
- * ```ts
- * import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
- * import { systemRuntime as runtime } from "../base/mod.ts";
- * import { KvConnection } from "../kv/mod.ts";
- *
- * const open = () => Deno.openKv(":memory:");
- * using kv = await KvConnection.open({ open, runtime, timeoutMs: 3000, replace: false });
- * const heads = new HeadStore({ kv, runtime });
- * equal(await heads.read("p_aBcDeF"), null);
- * const head = await heads.ensureHead("p_aBcDeF");
- * deepEqual(await heads.read("p_aBcDeF"), head);
- * ```
- */
+/** The heads of all pipelines of a store. */
 export class HeadStore {
   readonly #options: HeadStoreOptions;
 
-  /**
-   * Makes the way to the heads.
-   *
-   * @param options What it works with.
-   */
   constructor(options: HeadStoreOptions) {
     this.#options = options;
   }
 
   /**
-   * The head of a pipeline, by a strong read.
+   * Reads the head of a pipeline by a strong read.
    *
-   * @param pipeline Whose.
-   * @returns The head, or `null` if nobody has written to or listened to it.
+   * @returns The head, or `null` if the pipeline never had a publisher or subscriber.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async read(pipeline: string): Promise<Head | null> {
@@ -65,9 +43,8 @@ export class HeadStore {
   }
 
   /**
-   * The heads of some pipelines, as {@linkcode KvConnection.getMany} reads them.
+   * Reads the heads of some pipelines, as {@linkcode KvConnection.getMany} does.
    *
-   * @param pipelines Whose.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async readAll(pipelines: readonly string[]): Promise<(Head | null)[]> {
@@ -77,12 +54,11 @@ export class HeadStore {
   }
 
   /**
-   * The head of a pipeline that is about to have a subscriber. A pipeline that
-   * nobody wrote to is given its epoch here, so that the very first subscriber
-   * has a position to come back to; if nobody asks for it any more, it is
-   * forgotten after three days.
+   * Returns the head of a pipeline, and creates it if there is none: for a
+   * pipeline that is about to have a subscriber. So the very first subscriber has
+   * an epoch, and with it a position from which it can resume. A head without
+   * events expires three days after the last call that renewed it.
    *
-   * @param pipeline Whose.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async ensureHead(pipeline: string): Promise<Head> {
@@ -97,9 +73,8 @@ export class HeadStore {
   }
 
   /**
-   * Clears a pipeline: gives up all its events so far.
+   * Clears a pipeline: none of its events so far is retained.
    *
-   * @param pipeline Whose.
    * @returns The head after the clear, or `null` if there is none.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
@@ -118,7 +93,7 @@ export class HeadStore {
     return await kv.call((kv) => kv.get<Head>(headKey(pipeline)), { as: "log-unavailable" });
   }
 
-  /** Writes a head unless it changed since it was read. Whether it was written. */
+  /** Writes a head unless it changed since it was read. Returns whether it was written. */
   async #swap(
     { key, versionstamp }: Deno.KvEntryMaybe<Head>,
     head: Head,

@@ -1,6 +1,6 @@
 /**
  * Idempotency keys: a publish that is repeated with its key is stored once, and
- * answered as the first time.
+ * receives the answer of the first one.
  *
  * @see {@link https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/}
  * @module
@@ -9,26 +9,26 @@
 import type { NewEvent } from "../protocol/mod.ts";
 import { packSegments } from "./segment.ts";
 
-/** Time for which a key is remembered, in milliseconds. */
+/** Lifetime of an idempotency key, in milliseconds. */
 export const KEY_LIFETIME_MS: number = 24 * 60 * 60 * 1000;
 
-/** Token of a publish that is to be stored once. */
+/** Idempotency token of a publish: hashes of its key and its events. */
 export interface IdempotencyToken {
   /** SHA-256 of the idempotency key. */
   key: Uint8Array;
-  /** SHA-256 of the events, in hexadecimal: tells a retry from another request. */
+  /** SHA-256 of the events, in hexadecimal: the same for a retry, another for other events. */
   fingerprint: string;
 }
 
-/** Record that is stored with the events of a publish that had a key. */
+/** Record of an idempotency key, stored in the same commit as the events. */
 export interface IdempotencyRecord {
   /** End of the key's lifetime, in milliseconds since the Unix epoch. */
   until: number;
-  /** The {@linkcode IdempotencyToken.fingerprint} of the request that was accepted. */
+  /** The {@linkcode IdempotencyToken.fingerprint} of the request that was stored. */
   fingerprint: string;
-  /** The epoch of the events' IDs. */
+  /** Epoch of the events' IDs. */
   epoch: string;
-  /** The sequence of the first event. */
+  /** Sequence of the first event. */
   first: number;
   /** Number of events. */
   count: number;

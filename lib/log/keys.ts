@@ -9,24 +9,26 @@ export function headKey(pipeline: string): Deno.KvKey {
   return ["head", pipeline];
 }
 
-/** A key that is written for no other reason than to see whether it can be. */
+/** The key of a record that is written only to check that the store takes writes. */
 export const PING_KEY: Deno.KvKey = ["ping"];
 
 /**
- * The key of the segment whose last event has `sequence`. Segments are kept
- * under their last sequence, so that the one that holds an event is the first
- * at or after the event's own, and those wholly below an event are those before.
+ * The key of the segment whose last event has `sequence`.
+ *
+ * Segments are stored under their last sequence. So the segment that holds an
+ * event is the first at or after the event's own sequence, and the segments
+ * wholly below the event are those before.
  */
 export function segmentKey(pipeline: string, sequence: number): Deno.KvKey {
   return ["log", pipeline, sequence];
 }
 
-/** The segments of a pipeline that hold or follow the event of `sequence`. */
+/** Selects the segments of a pipeline that hold or follow the event of `sequence`. */
 export function segmentsFrom(pipeline: string, sequence: number): Deno.KvListSelector {
   return { prefix: ["log", pipeline], start: segmentKey(pipeline, sequence) };
 }
 
-/** The segments of a pipeline that lie wholly below the event of `sequence`. */
+/** Selects the segments of a pipeline that lie wholly below the event of `sequence`. */
 export function segmentsBelow(pipeline: string, sequence: number): Deno.KvListSelector {
   return { prefix: ["log", pipeline], end: segmentKey(pipeline, sequence) };
 }
@@ -36,7 +38,7 @@ export function idempotencyKey(pipeline: string, hash: Uint8Array): Deno.KvKey {
   return ["once", pipeline, hash];
 }
 
-/** The key of a ticket, by the hash of what is in its URL. */
+/** The key of a ticket, by the hash of the secret in its URL. */
 export function ticketKey(hash: string): Deno.KvKey {
   return ["ticket", hash];
 }

@@ -1,5 +1,5 @@
 /**
- * Reads the events of the log, page by page, and tells what is gone.
+ * Reads the events of the log page by page, and counts the events that are missing.
  *
  * @module
  */
@@ -11,43 +11,43 @@ import type { HeadStore } from "./head_store.ts";
 import { segmentsFrom } from "./keys.ts";
 import { readSegmentHeader, unpackSegment } from "./segment.ts";
 
-/** Segments fetched at once: Deno KV's own choice, 100, would be 6 MiB at worst. */
+/** Segments read at once: Deno KV's default of 100 would be 6 MiB at worst. */
 const READ_SIZE = 64;
 
-/** Events of a page, at most: tiny ones grow many times over when they are encoded. */
+/** Maximum number of events in a page: tiny ones grow many times over when they are encoded. */
 const MAX_PAGE_EVENTS = 1000;
 
-/** How often a page is read anew when the log is trimmed under its reader. */
+/** Maximum number of tries to read a page, while the log is trimmed in between. */
 const READ_TRIES = 5;
 
-/** Why events are missing: retention took them, or a clear. */
+/** Reason why events are missing: retention evicted them, or a clear removed them. */
 export type MissedReason = "evicted" | "cleared";
 
-/** Events of a pipeline as they follow a position. */
+/** Events of a pipeline that follow a position. */
 export interface Page {
-  /** Which log of the pipeline they are from. */
+  /** Epoch of the log that the events are from. */
   epoch: string;
-  /** The sequence of the newest event that was known when the page was read. */
+  /** Sequence of the newest event that was known when the page was read. */
   sequence: number;
-  /** The sequence after which `events` begin: as asked, or later if events are gone. */
+  /** Sequence after which `events` begin: as requested, or later if events are missing. */
   after: number;
-  /** How many events are gone between the position asked for and `after`. */
+  /** Number of events missing between the requested sequence and `after`. */
   missed: number;
-  /** Why they are gone. */
+  /** Reason why they are missing. */
   reason: MissedReason;
   /** The events, contiguous; empty if nothing follows. */
   events: AcceptedEvent[];
 }
 
-/** What a {@linkcode LogReader} works with. */
+/** Options for {@linkcode LogReader}. */
 export interface LogReaderOptions {
   /** The store. */
   kv: KvConnection;
-  /** The heads of its pipelines. */
+  /** Heads of the pipelines. */
   heads: Pick<HeadStore, "read">;
-  /** How long a read may take, in milliseconds. */
+  /** Deadline of a read, in milliseconds. */
   timeoutMs: number;
-  /** Clock, and reporter of events that are gone though nothing gave them up. */
+  /** Clock for deadlines, and reporter of events that are missing without a trim or clear. */
   runtime: Pick<Runtime, "clock" | "report">;
 }
 
@@ -55,21 +55,14 @@ export interface LogReaderOptions {
 export class LogReader {
   readonly #options: LogReaderOptions;
 
-  /**
-   * Makes a reader.
-   *
-   * @param options What it works with.
-   */
   constructor(options: LogReaderOptions) {
     this.#options = options;
   }
 
   /**
-   * Reads what follows a sequence, up to about `maxBytes` of it.
+   * Reads the events that follow a sequence, up to about `maxBytes`.
    *
-   * @param pipeline Whose log.
-   * @param sequence After which event.
-   * @param maxBytes How many bytes of segments to read at most, but one segment at least.
+   * @param maxBytes Size of segments after which the page ends, in bytes. It holds at least one.
    * @returns The page, or `null` if there is no log of that pipeline.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
@@ -97,7 +90,10 @@ export class LogReader {
     }
   }
 
-  /** The contiguous events that are there; the pages of a list are not one snapshot. */
+  /**
+   * Reads events as long as they are contiguous: the pages of a list are not one
+   * snapshot, so a trim may run between two of them.
+   */
   async #list(pipeline: string, after: number, maxBytes: number): Promise<AcceptedEvent[]> {
     const { kv, runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.now() + timeoutMs;
@@ -113,7 +109,7 @@ export class LogReader {
         events.push(...wanted.slice(0, MAX_PAGE_EVENTS - events.length));
         bytes += value.length;
         if (bytes >= maxBytes || events.length === MAX_PAGE_EVENTS) break;
-        // Nobody waits for the rest any more.
+        // The caller has its error by now, and nobody reads the rest.
         if (clock.now() > until) break;
       }
       return events;

@@ -12,27 +12,27 @@ import type { AppendRequest, Receipt } from "./commit.ts";
 import { type BatchResult, Committer, type CommitterOptions, notStored } from "./committer.ts";
 import type { IdempotencyToken } from "./idempotency.ts";
 
-/** Maximum size of the events of one commit, in bytes: with keys and head it stays below 800 KiB. */
+/** Maximum size of the events of a commit, in bytes: below 800 KiB with keys and head. */
 const MAX_COMMIT_BYTES = 640 * 1024;
 
 /** Maximum number of requests in one commit: their keys stay below 80 KiB. */
 const MAX_COMMIT_REQUESTS = 400;
 
-/** Commits one after the other before a writer of a shared store yields to others. */
+/** Number of consecutive commits after which a writer of a shared store yields to others. */
 const MAX_STREAK = 8;
 
-/** Longest time for which a writer yields, in milliseconds; twice that with jitter. */
+/** Maximum time for which a writer yields, in milliseconds; jitter may double it. */
 const MAX_YIELD_MS = 500;
 
-/** Pause before a commit of unknown outcome is looked for again, in milliseconds. */
+/** Pause before the log is searched again for a commit of unknown outcome, in milliseconds. */
 const RESOLVE_PAUSE_MS = 1000;
 
 /**
- * Options for {@linkcode LogWriter}. `timeoutMs` is also the longest time that a
+ * Options for {@linkcode LogWriter}. `timeoutMs` is also the maximum time that a
  * request waits for the commits before its own.
  */
 export interface LogWriterOptions extends CommitterOptions {
-  /** Whether other writers share the store, and need their turns. */
+  /** Whether other writers share the store, so that this one must yield to them. */
   shared: boolean;
 }
 
@@ -41,7 +41,7 @@ interface Waiting extends AppendRequest {
   bytes: number;
   /** Time until which it waits for the commits before its own, in milliseconds of the clock. */
   until: number;
-  /** Settled by the writer alone. */
+  /** Only the writer settles it. */
   deferred: PromiseWithResolvers<Receipt>;
 }
 
@@ -50,7 +50,7 @@ export class LogWriter {
   readonly #options: LogWriterOptions;
   readonly #committer: Committer;
   readonly #queue: Waiting[] = [];
-  /** Requests with an idempotency key that wait or are in flight, by the key. */
+  /** Requests with an idempotency key that wait or are in flight, by the hash of the key. */
   readonly #byKey = new Map<string, Waiting>();
   #running: Promise<void> | null = null;
   /** The commit in flight; it never rejects. */
@@ -63,7 +63,7 @@ export class LogWriter {
     this.#committer = new Committer(pipeline, options);
   }
 
-  /** Whether nothing waits, nothing is in flight and no outcome is unknown. */
+  /** Whether no request waits, no commit is in flight and no outcome is unknown. */
   get idle(): boolean {
     return this.#running === null;
   }
@@ -74,7 +74,7 @@ export class LogWriter {
   }
 
   /**
-   * Appends the events of one request: all or none.
+   * Appends the events of one request, all or none.
    *
    * @param events The events, at least one.
    * @param bytes Their size in segments, in bytes.
@@ -94,7 +94,7 @@ export class LogWriter {
       if (twin.idempotency?.fingerprint === idempotency?.fingerprint) {
         return { ...await twin.deferred.promise, replayed: true };
       }
-      // Who owns the key is known once the other request was stored or refused.
+      // Whether the key is free is known once the other request was stored or refused.
       await twin.deferred.promise.catch(() => {});
     }
     if (this.#closed) throw draining();
@@ -113,7 +113,7 @@ export class LogWriter {
     }
   }
 
-  /** Refuses what waits, and resolves when the commit in flight has ended. */
+  /** Refuses waiting requests, and resolves when the commit in flight has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#refuse(this.#queue.splice(0), draining());
@@ -153,7 +153,7 @@ export class LogWriter {
       await this.#committer.resolveOutcome();
       return true;
     } catch (cause) {
-      // Each of those that wait is answered in time.
+      // Refused now, the requests that wait are answered in time.
       this.#refuse(this.#queue.splice(0), notStored(cause));
       await this.#pause();
       return false;
@@ -182,8 +182,8 @@ export class LogWriter {
 
   /**
    * Yields to other writers. A writer that has the head cached commits faster
-   * than one that must read it, and would starve the others. A read and a commit
-   * of theirs take about twice as long as the commit that was just made.
+   * than one that must read it, and would starve the others. They need a read and
+   * a commit: about twice the time of the commit that was just made.
    */
   async #yield(started: number): Promise<void> {
     const { clock, random } = this.#options.runtime;

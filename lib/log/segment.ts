@@ -1,6 +1,6 @@
 /**
- * A segment: the events of one commit, or a part of them, as bytes. It is what
- * the log stores and what isolates send each other.
+ * A segment: the events of one commit, or a part of them, as bytes. The log
+ * stores segments, and isolates send them to each other.
  *
  * Layout, numbers big-endian: version (1 byte), commit token (8), time (float
  * of 8), first sequence (float of 8), count (4); then for each event the length
@@ -11,10 +11,10 @@
 
 import type { AcceptedEvent, NewEvent } from "../protocol/mod.ts";
 
-/** The most bytes of a segment: a value of Deno KV takes 65,536 with its own framing. */
+/** Maximum size of a segment, in bytes: a value of Deno KV takes 65,536 with its own framing. */
 export const MAX_SEGMENT_BYTES = 65_000;
 
-/** The bytes that an event takes in a segment beside its channel and payload. */
+/** Size of an event in a segment without its channel and payload, in bytes. */
 export const EVENT_HEADER_BYTES = 6;
 
 const VERSION = 1;
@@ -23,44 +23,29 @@ const encoder = new TextEncoder();
 // A channel may begin with U+FEFF, which is no byte order mark there.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** What a segment says of itself before its events. */
+/** Header of a segment. */
 export interface SegmentHeader {
-  /** Names the commit that wrote the segment: 64 random bits. */
+  /** Token of the commit that wrote the segment: 64 random bits. */
   token: bigint;
-  /** When its events were accepted, in milliseconds since the Unix epoch. */
+  /** Time at which its events were accepted, in milliseconds since the Unix epoch. */
   time: number;
-  /** The sequence of its first event. */
+  /** Sequence of its first event. */
   first: number;
-  /** The sequence of its last event. */
+  /** Sequence of its last event. */
   last: number;
 }
 
-/** What is said of the events of a commit as a whole. */
+/** Data that the events of one commit share. */
 export interface CommitStamp {
-  /** Names the commit: 64 random bits. */
+  /** Token of the commit: 64 random bits. */
   token: bigint;
-  /** When the commit was made, in milliseconds since the Unix epoch. */
+  /** Time of the commit, in milliseconds since the Unix epoch. */
   time: number;
-  /** The sequence of its first event. */
+  /** Sequence of its first event. */
   first: number;
 }
 
-/**
- * Packs events into as few segments as hold them.
- *
- * @param stamp What is said of all events.
- * @param events The events, in order.
- * @returns The segments' bytes, in order.
- *
- * @example
- * ```ts
- * import { deepStrictEqual as deepEqual } from "node:assert/strict";
- *
- * const event = { channel: "events", payload: new TextEncoder().encode("1") };
- * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event]);
- * deepEqual(unpackSegment(bytes!), [{ ...event, sequence: 7, time: 5 }]);
- * ```
- */
+/** Packs events, in order, into as few segments as possible. */
 export function packSegments(stamp: CommitStamp, events: readonly NewEvent[]): Uint8Array[] {
   const segments: Uint8Array[] = [];
   let first = stamp.first;
@@ -110,19 +95,9 @@ function pack(
 }
 
 /**
- * Reads a segment's header alone.
+ * Reads the header of a segment alone.
  *
- * @param bytes What {@linkcode packSegments} made.
- * @throws {TypeError} If it was written by another version of this service.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const event = { channel: "events", payload: new TextEncoder().encode("1") };
- * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event, event]);
- * equal(readSegmentHeader(bytes!).last, 8);
- * ```
+ * @throws {TypeError} If another version of this service wrote the segment.
  */
 export function readSegmentHeader(bytes: Uint8Array): SegmentHeader {
   const view = viewOf(bytes);
@@ -136,19 +111,9 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeader {
 }
 
 /**
- * Unpacks a segment's events. Their payloads are views of `bytes`, not copies.
+ * Unpacks the events of a segment. Their payloads are views of `bytes`, not copies.
  *
- * @param bytes What {@linkcode packSegments} made.
- * @throws {TypeError} If it was written by another version of this service.
- *
- * @example
- * ```ts
- * import { strictEqual as equal } from "node:assert/strict";
- *
- * const event = { channel: "events", payload: new TextEncoder().encode("1") };
- * const [bytes] = packSegments({ token: 1n, time: 5, first: 7 }, [event]);
- * equal(unpackSegment(bytes!)[0]!.channel, "events");
- * ```
+ * @throws {TypeError} If another version of this service wrote the segment.
  */
 export function unpackSegment(bytes: Uint8Array): AcceptedEvent[] {
   const { time, first, last } = readSegmentHeader(bytes);

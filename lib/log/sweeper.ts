@@ -1,5 +1,6 @@
 /**
- * Deletes what the log gave up, off the path of publishers and readers.
+ * Deletes the segments of trimmed and cleared events in the background, so that
+ * neither publishers nor readers wait for it.
  *
  * @module
  */
@@ -8,57 +9,36 @@ import type { Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import { segmentsBelow } from "./keys.ts";
 
-/** Segments deleted in one commit: Deno KV takes 1,000 changes, and this takes turns. */
+/**
+ * Maximum number of segments deleted in one commit. Deno KV takes 1,000 changes;
+ * with fewer, other commits get their turn in between.
+ */
 const SWEEP_SIZE = 200;
 
-/** Keys fetched at once: Deno KV's own choice, 100, would be 6 MiB of segments at worst. */
+/** Segments read at once: Deno KV's default of 100 would be 6 MiB at worst. */
 const READ_SIZE = 64;
 
-/** The sweep of all pipelines, one after the other. */
+/** Sweeps all pipelines, one after the other. */
 export class Sweeper {
   readonly #kv: KvConnection;
   readonly #runtime: Pick<Runtime, "report">;
-  /** Pipelines to be swept, each with the sequence below which nothing stays. */
+  /** Pipelines to be swept, each with the sequence of the oldest event that stays. */
   readonly #below = new Map<string, number>();
   #sweeping: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  /**
-   * Makes a sweep with nothing to do.
-   *
-   * @param kv The store.
-   * @param runtime Reporter of deletions that failed.
-   */
+  /** @param runtime Reporter of deletions that failed. */
   constructor(kv: KvConnection, runtime: Pick<Runtime, "report">) {
     this.#kv = kv;
     this.#runtime = runtime;
   }
 
-  /** How many pipelines are being swept or wait for it. */
+  /** Number of pipelines that are being swept or wait for it. */
   get size(): number {
     return this.#below.size;
   }
 
-  /**
-   * Has the segments below a sequence deleted, soon.
-   *
-   * @param pipeline Whose.
-   * @param oldest The sequence of the oldest event that stays.
-   *
-   * @example
-   * ```ts
-   * import { strictEqual as equal } from "node:assert/strict";
-   * import { systemRuntime as runtime } from "../base/mod.ts";
-   * import { KvConnection } from "../kv/mod.ts";
-   *
-   * const open = () => Deno.openKv(":memory:");
-   * using kv = await KvConnection.open({ open, runtime, timeoutMs: 3000, replace: false });
-   * const sweeper = new Sweeper(kv, runtime);
-   * sweeper.add("p_aBcDeF", 8);
-   * equal(sweeper.size, 1);
-   * await sweeper.close();
-   * ```
-   */
+  /** Queues a pipeline, whose segments wholly below the sequence `oldest` are deleted. */
   add(pipeline: string, oldest: number): void {
     const waits = this.#below.has(pipeline);
     this.#below.set(pipeline, Math.max(oldest, this.#below.get(pipeline) ?? 0));
@@ -69,20 +49,20 @@ export class Sweeper {
     try {
       let deleted = SWEEP_SIZE;
       let below = 0;
-      // Another trim may come while this one is swept.
+      // The pipeline may be trimmed again during its sweep.
       while ((deleted === SWEEP_SIZE || below < this.#below.get(pipeline)!) && !this.#closed) {
         below = this.#below.get(pipeline)!;
         deleted = await this.#deleteSome(pipeline, below);
       }
     } catch (error) {
-      // The next trim of the pipeline sweeps from the beginning again.
+      // The next sweep of the pipeline starts from the beginning again.
       if (!this.#closed) this.#runtime.report(`Cannot sweep the log of ${pipeline}`, error);
     } finally {
       this.#below.delete(pipeline);
     }
   }
 
-  /** Deletes the oldest segments below a sequence, and returns how many. */
+  /** Deletes the oldest segments wholly below a sequence, and returns their number. */
   async #deleteSome(pipeline: string, below: number): Promise<number> {
     const selector = segmentsBelow(pipeline, below);
     const options = { limit: SWEEP_SIZE, batchSize: READ_SIZE };
@@ -98,7 +78,10 @@ export class Sweeper {
     });
   }
 
-  /** Stops: a deletion under way is heard to its end. What is left, the next trim deletes. */
+  /**
+   * Stops, and resolves when the deletion in flight has ended. The next trim of a
+   * pipeline deletes the segments that are left.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#sweeping;

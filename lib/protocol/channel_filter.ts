@@ -1,16 +1,16 @@
 /**
- * The channels that a subscriber requested.
+ * The channels that a subscriber receives.
  *
  * @module
  */
 
-/** A filter that keeps the events of some channels, or of all. */
+/** Filter for the events of some channels, or of all. */
 export class ChannelFilter {
-  /** Identity of the filter: filters with the same key keep the same events. */
+  /** Equal for filters that keep the same channels. */
   readonly key: string;
   readonly #channels: ReadonlySet<string>;
 
-  /** @param channels The channels to keep; all if there are none. */
+  /** @param channels Channels to keep; if empty, all channels are kept. */
   constructor(channels: Iterable<string>) {
     this.#channels = new Set(channels);
     this.key = JSON.stringify([...this.#channels].sort());

@@ -4,10 +4,10 @@
  * @module
  */
 
-/** Maximum number of channels that one subscriber may name. */
+/** Maximum number of channels that one subscriber may request. */
 export const MAX_CHANNELS = 20;
 
-/** A validated event that is to be published. */
+/** A valid event that is not accepted yet. */
 export interface NewEvent {
   /** Channel: the event type on the wire. */
   channel: string;
@@ -17,26 +17,26 @@ export interface NewEvent {
 
 /** An event that was committed. */
 export interface AcceptedEvent extends NewEvent {
-  /** Place in the pipeline's order: 1 for the first event. */
+  /** Number of the event in the order of its pipeline, from 1 on. */
   sequence: number;
-  /** Time of its commit, in milliseconds since the Unix epoch. */
+  /** Time at which the event was accepted, in milliseconds since the Unix epoch. */
   time: number;
 }
 
-/** A position in a pipeline's order. */
+/** A position in the order of a pipeline. */
 export interface Position {
-  /** Identity of this log of the pipeline among any others: 64 random bits, base64url. */
+  /** Identifies the log of the pipeline: 64 random bits, base64url. */
   epoch: string;
-  /** Sequence of the event at this position; 0 is before the first. */
+  /** Sequence of the event at this position; 0 before the first event. */
   sequence: number;
 }
 
-/** Returns the event ID of a position. */
+/** Returns the event ID of a position, such as `AAECAwQFBgc-7`. */
 export function formatEventId({ epoch, sequence }: Position): string {
   return `${epoch}-${sequence}`;
 }
 
-/** Returns the position that an event ID names, or `null` if the text is not an event ID. */
+/** Returns the position of an event ID, or `null` if the text is not an event ID. */
 export function parseEventId(text: string): Position | null {
   const match = /^([A-Za-z0-9_-]{11})-(0|[1-9][0-9]{0,14})$/.exec(text);
   return match && { epoch: match[1]!, sequence: Number(match[2]) };

@@ -1,5 +1,5 @@
 /**
- * Encoder of the event-stream format. Decoding is left to the clients.
+ * Encodes blocks of the event-stream format as bytes. Only clients decode it.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream}
  * @module
@@ -12,14 +12,14 @@ const DATA = encoder.encode("data: ");
 
 /** One block of an event stream. */
 export interface StreamEvent {
-  /** ID of the event, which a client sends back as its last event ID. */
+  /** Event ID, which a client sends as its last event ID when it reconnects. */
   id?: string;
   /** Event type. Without it a client dispatches a `message`. */
   type?: string;
   /**
-   * Data of the event, as text or as text in UTF-8. Each of its lines becomes a
-   * `data:` line, and a client reads every line break as LF. Without data
-   * nothing is dispatched, but a client still takes the `id`.
+   * Data, as a string or in UTF-8. Each of its lines becomes a `data:` line, and
+   * a client reads every line break as LF. Without data a client dispatches
+   * nothing, but still stores the `id`.
    */
   data?: string | Uint8Array;
 }
@@ -54,10 +54,8 @@ export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
 
 /**
  * Encodes a comment, which clients ignore: it keeps a connection alive. An `id`
- * beside it moves a client's last event ID without dispatching anything.
+ * beside it moves the last event ID of a client without dispatching anything.
  *
- * @param text The comment, on one line.
- * @param id ID of the position that the stream has reached.
  * @throws {TypeError} If `text` or `id` holds a line break, or `id` U+0000.
  */
 export function encodeComment(text: string, id?: string): Uint8Array {
@@ -66,10 +64,10 @@ export function encodeComment(text: string, id?: string): Uint8Array {
 }
 
 /**
- * Encodes the reconnection time: the delay before a client connects again.
+ * Encodes the reconnection time: a client waits for it before it reconnects.
  *
- * @param ms The delay in whole milliseconds, 0 or more.
- * @throws {RangeError} If `ms` is negative or not whole, which a client ignores.
+ * @param ms Reconnection time in whole milliseconds, 0 or more.
+ * @throws {RangeError} If `ms` is negative or not whole: a client would ignore it.
  */
 export function encodeRetry(ms: number): Uint8Array {
   if (!Number.isSafeInteger(ms) || ms < 0) {

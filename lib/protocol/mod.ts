@@ -1,5 +1,5 @@
 /**
- * Events, their rules and their wire format, on every platform.
+ * Events, their rules and their wire format. Runs on every platform.
  *
  * @module
  */

@@ -2,18 +2,18 @@ import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node
 import { Backlog, requestBytes } from "../../lib/log/backlog.ts";
 import { textEvent } from "../support/test_log.ts";
 
-Deno.test("requestBytes() counts a channel at three bytes a unit, and each event", () => {
+Deno.test("requestBytes() counts each event, and a channel with three bytes a code unit", () => {
   const [one, other] = [textEvent("1234", "€"), textEvent("", "ab")];
   const [none, first, both] = [[], [one], [one, other]].map(requestBytes);
   equal(first! - none!, requestBytes([textEvent("", "")]) - none! + 3 + 4);
   equal(both! - first!, requestBytes([other]) - none!);
 });
 
-Deno.test("requestBytes() counts a request of one small event at 528 bytes", () => {
+Deno.test("requestBytes() returns 528 for a request of one small event", () => {
   equal(requestBytes([textEvent("1234567", "a")]), 528);
 });
 
-Deno.test("Backlog.add() counts a request until it is disposed, and none that it refused", () => {
+Deno.test("Backlog.add() counts a request until it is disposed, but not a refused one", () => {
   const backlog = new Backlog(100);
   const first = backlog.add(60);
   throws(() => backlog.add(41), { type: "overloaded" });

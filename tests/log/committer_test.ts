@@ -39,18 +39,18 @@ import {
   unknown,
 } from "../support/written_log.ts";
 
-// A commit whose answer is bad
+// Commits that are refused or fail
 
 const badAnswers: [string, Fault[]][] = [
   ["is refused", [refuses]],
-  ["is refused again and again", Array(5).fill(refuses)],
+  ["is refused five times", Array(5).fill(refuses)],
   ["throws that the file is locked", [throws(locked), throws(locked)]],
-  ["throws anything", [throws()]],
-  ["stands and is refused", [standsAndRefuses]],
-  ["stands and throws that the file is locked", [standsAndThrows(locked)]],
-  ["stands and throws anything", [standsAndThrows()]],
-  ["is refused, then stands and is refused", [refuses, standsAndRefuses]],
-  ["throws, then stands and throws", [throws(), standsAndThrows()]],
+  ["throws any error", [throws()]],
+  ["is applied and refused", [standsAndRefuses]],
+  ["is applied and throws that the file is locked", [standsAndThrows(locked)]],
+  ["is applied and throws any error", [standsAndThrows()]],
+  ["is refused, then applied and refused", [refuses, standsAndRefuses]],
+  ["throws, then is applied and throws", [throws(), standsAndThrows()]],
 ];
 for (const [name, faults] of badAnswers) {
   for (const [keyName, key] of keys) {
@@ -71,7 +71,7 @@ for (const [name, faults] of badAnswers) {
   }
 }
 
-Deno.test("Committer tells its own commit from one that another made in its place", async () => {
+Deno.test("Committer tells its own commit from that of another writer in its place", async () => {
   await using store = await memoryStore();
   await using test = await createTestLog(store);
   await using other = await createTestLog(store);
@@ -83,7 +83,7 @@ Deno.test("Committer tells its own commit from one that another made in its plac
   deepEqual(heardTexts(test.heard), ["0", "2"]);
 });
 
-Deno.test("Committer finds its commit though others went on from there", async () => {
+Deno.test("Committer finds its commit though another writer committed after it", async () => {
   await using store = await memoryStore();
   await using test = await createTestLog(store);
   await using other = await createTestLog(store);
@@ -99,7 +99,7 @@ Deno.test("Committer finds its commit though others went on from there", async (
 });
 
 for (const [keyName, key] of keys) {
-  Deno.test(`Committer repeats no commit ${keyName} whose proof was cleared away`, async () => {
+  Deno.test(`Committer does not repeat a commit ${keyName} whose token was cleared`, async () => {
     await using store = await memoryStore();
     await using test = await createTestLog(store);
     await using other = await createTestLog(store);
@@ -118,7 +118,7 @@ for (const [keyName, key] of keys) {
   });
 }
 
-Deno.test("Committer knows what others wrote while it waited for its next try", async () => {
+Deno.test("Committer reads the head again after its pause between two tries", async () => {
   await using store = await memoryStore();
   await using test = await createTestLog(store);
   await using other = await createTestLog(store);
@@ -126,7 +126,7 @@ Deno.test("Committer knows what others wrote while it waited for its next try", 
   const commits = test.kv.calls.commit;
   test.kv.script("commit", passesAfter(() => append(other, "faster")));
   const answer = append(test, "1");
-  // Its clock stands still, so it waits.
+  // It waits for its next try, because its clock stands still.
   await until(() => test.kv.calls.getMany === 1 && test.kv.busy === 0);
   await settled();
   await append(other, "meanwhile");
@@ -134,7 +134,7 @@ Deno.test("Committer knows what others wrote while it waited for its next try", 
   equal(test.kv.calls.commit - commits, 2);
 });
 
-Deno.test("Committer gives up where other writers are faster until its deadline", async () => {
+Deno.test("Committer fails if other writers are faster until its deadline", async () => {
   await using store = await memoryStore();
   await using test = await createTestLog(store);
   await using other = await createTestLog(store);
@@ -152,14 +152,14 @@ Deno.test("Committer gives up where other writers are faster until its deadline"
   equal((await readTexts(test.log, "p_a")).includes("1"), false);
 });
 
-Deno.test("Committer tells why the log refused its commits until the deadline", async () => {
+Deno.test("Committer returns the store's error if it fails until the deadline", async () => {
   await using test = await createWrittenLog();
   const cause = new TypeError("database or disk is full");
   test.kv.fallback = (call) => call === "commit" ? throws(() => cause) : passes;
   await rejects(test.drive(append(test, "1")), { ...unknown, cause });
 });
 
-Deno.test("Committer from two isolates accepts every event once, whatever goes wrong", async () => {
+Deno.test("Committer of two isolates stores every event once despite faults of all kinds", async () => {
   await using store = await memoryStore();
   await using one = await createTestLog({ ...store, timeoutMs: 60_000 });
   await using two = await createTestLog({ ...store, timeoutMs: 60_000 });
@@ -183,15 +183,15 @@ Deno.test("Committer from two isolates accepts every event once, whatever goes w
   deepEqual([...heardTexts(one.heard), ...heardTexts(two.heard)].sort(), stored.toSorted());
 });
 
-// A commit that is not answered in time
+// Commits that are not answered in time
 
 const noAnswers: [string, Fault, stands: boolean][] = [
-  ["that never comes", hangs, false],
-  ["that stands", standsAndHangs, true],
+  ["that is not applied", hangs, false],
+  ["that is applied", standsAndHangs, true],
 ];
 for (const [name, fault, stands] of noAnswers) {
   for (const [keyName, key] of keys) {
-    Deno.test(`Committer calls a commit ${name} ${keyName} unknown at the deadline`, async () => {
+    Deno.test(`Committer answers outcome-unknown for a commit ${name} ${keyName} at the deadline`, async () => {
       await using test = await createWrittenLog();
       test.kv.script("commit", fault);
       const error = await atDeadline(test, append(test, "1", key));
@@ -207,7 +207,7 @@ for (const [name, fault, stands] of noAnswers) {
   }
 }
 
-Deno.test("Committer settles a commit of unknown outcome by itself, after a pause", async () => {
+Deno.test("Committer resolves an unknown outcome without a further append, after a pause", async () => {
   for (const fault of [hangs, standsAndHangs]) {
     await using test = await createWrittenLog();
     test.kv.script("commit", fault);
@@ -223,7 +223,7 @@ Deno.test("Committer settles a commit of unknown outcome by itself, after a paus
   }
 });
 
-Deno.test("Committer delivers a commit of unknown outcome before what is appended next", async () => {
+Deno.test("Committer delivers a commit of unknown outcome before the next append", async () => {
   await using test = await createWrittenLog();
   const commit = await leaveUnknown(test, "1", "answer");
   const [next, other] = [append(test, "2"), append(test, "3")];
@@ -236,10 +236,10 @@ Deno.test("Committer delivers a commit of unknown outcome before what is appende
 
 for (const create of [createTestLog, createWrittenLog]) {
   const name = create === createTestLog ? "the first commit" : "a commit";
-  Deno.test(`Committer lets ${name} that it gave up never come late`, async () => {
+  Deno.test(`Committer fences out ${name} of unknown outcome, so that it is never applied late`, async () => {
     await using test = await create();
     const before = await readTexts(test.log, "p_a");
-    const commit = await leaveUnknown(test, "given up", "call");
+    const commit = await leaveUnknown(test, "late", "call");
     test.clock.advance(1000);
     await atRest(test);
     commit.release();
@@ -251,22 +251,22 @@ for (const create of [createTestLog, createWrittenLog]) {
   });
 }
 
-Deno.test("Committer delivers a commit that comes just before it is given up", async () => {
+Deno.test("Committer delivers a commit that is applied just before it is fenced out", async () => {
   await using test = await createWrittenLog();
   const late = await leaveUnknown(test, "1", "call");
-  // Its token was looked for and not found; it comes before the head is written anew.
+  // Its token was searched and not found; it is applied before the head is rewritten.
   test.kv.script("commit", passesAfter(() => (late.release(), late.done)));
   equal((await append(test, "2")).first, 3);
   deepEqual(await readTexts(test.log, "p_a"), ["0", "1", "2"]);
   deepEqual(heardTexts(test.heard), ["0", "1", "2"]);
 });
 
-Deno.test("Committer delivers a commit that comes before it is repeated", async () => {
+Deno.test("Committer delivers a commit that is applied just before it is repeated", async () => {
   await using test = await createWrittenLog();
   const late = holds("call");
   test.kv.script(
     "commit",
-    // Answered negatively, it still comes, while the same is sent again.
+    // It is refused, but is still applied, while the same commit is sent again.
     (carryOut) => (void late.fault(carryOut), refuses(carryOut)),
     passesAfter(() => (late.release(), late.done)),
   );
@@ -276,17 +276,17 @@ Deno.test("Committer delivers a commit that comes before it is repeated", async 
 });
 
 const fences: [string, Fault][] = [
-  ["stands and is refused", standsAndRefuses],
-  ["stands and is not answered", standsAndHangs],
-  ["stands and throws", standsAndThrows()],
+  ["is applied and refused", standsAndRefuses],
+  ["is applied and not answered", standsAndHangs],
+  ["is applied and throws", standsAndThrows()],
   ["is not answered", hangs],
   ["is refused", refuses],
   ["throws that the file is locked", throws(locked)],
 ];
 for (const [name, fence] of fences) {
-  Deno.test(`Committer rules a commit out though what does so ${name}`, async () => {
+  Deno.test(`Committer fences out a commit though the fencing write ${name}`, async () => {
     await using test = await createWrittenLog();
-    const commit = await leaveUnknown(test, "given up", "call");
+    const commit = await leaveUnknown(test, "late", "call");
     test.kv.script("commit", fence);
     await test.drive(atRest(test));
     commit.release();
@@ -297,7 +297,7 @@ for (const [name, fence] of fences) {
   });
 }
 
-Deno.test("Committer keeps a commit in doubt for as long as the log does not answer", async () => {
+Deno.test("Committer keeps an outcome unknown as long as the store does not answer", async () => {
   await using test = await createWrittenLog();
   const commit = await leaveUnknown(test, "1", "call", "k");
   for (let i = 0; i < 5; i++) {
@@ -312,7 +312,7 @@ Deno.test("Committer keeps a commit in doubt for as long as the log does not ans
   deepEqual(heardTexts(test.heard), ["0", "1"]);
 });
 
-Deno.test("Committer in doubt sees that another writer ruled its commit out", async () => {
+Deno.test("Committer finds that another writer fenced out its commit", async () => {
   await using store = await memoryStore();
   await using test = await createTestLog(store);
   await using other = await createTestLog(store);
@@ -327,7 +327,7 @@ Deno.test("Committer in doubt sees that another writer ruled its commit out", as
   deepEqual(heardTexts(test.heard), ["0"]);
 });
 
-Deno.test("Committer in doubt replays a key that another writer found stored", async () => {
+Deno.test("Committer replays a key of an unknown outcome that another writer replayed", async () => {
   await using store = await memoryStore();
   await using test = await createTestLog(store);
   await using other = await createTestLog(store);

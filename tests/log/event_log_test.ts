@@ -24,7 +24,7 @@ testEventLog("memory", memoryStore);
 testEventLog("a file", fileStore);
 testEventLog("denokv", denoKvStore, testWithDenokv);
 
-Deno.test("EventLog on a fresh store has epochs that tell it from the lost one", async () => {
+Deno.test("EventLog on a new store has other epochs than the one before", async () => {
   await using one = await createTestLog();
   await using other = await createTestLog();
   const [a, b] = [one, other].map(({ log }) => log.append("p_a", [textEvent("1")]));
@@ -36,11 +36,11 @@ const calls: [string, KvCall, (test: TestLog) => Promise<unknown>][] = [
   ["head", "get", ({ log }) => log.head("p_a")],
   ["ensureHead", "get", ({ log }) => log.ensureHead("p_a")],
   ["clear", "get", ({ log }) => log.clear("p_a")],
-  // It writes: what can be read may still take no events.
+  // It writes, because a store that can be read may still take no events.
   ["ping", "commit", ({ log }) => log.ping(TIMEOUT_MS)],
 ];
 for (const [name, call, make] of calls) {
-  Deno.test(`EventLog.${name}() is refused at its deadline`, async () => {
+  Deno.test(`EventLog.${name}() rejects at its deadline`, async () => {
     await using test = await createTestLog();
     test.kv.script(call, hangs);
     const refused = rejects(make(test), { type: "log-unavailable" });
@@ -49,7 +49,7 @@ for (const [name, call, make] of calls) {
     equal(test.clock.liveTimers, 0);
   });
 
-  Deno.test(`EventLog.${name}() says nothing of the store's own failure`, async () => {
+  Deno.test(`EventLog.${name}() keeps the store's own error out of its message`, async () => {
     await using test = await createTestLog();
     const cause = new Error("secret");
     test.kv.script(call, throws(() => cause));
@@ -61,7 +61,7 @@ for (const [name, call, make] of calls) {
   });
 }
 
-Deno.test("EventLog.ping() has a deadline of its own", async () => {
+Deno.test("EventLog.ping() rejects at the deadline of its caller", async () => {
   await using test = await createTestLog();
   test.kv.script("commit", hangs);
   const refused = rejects(test.log.ping(500), { type: "log-unavailable" });
@@ -69,9 +69,9 @@ Deno.test("EventLog.ping() has a deadline of its own", async () => {
   await refused;
 });
 
-// What waits
+// Waiting requests
 
-Deno.test("EventLog.append() refuses what would wait beyond its bytes, and stores none of it", async () => {
+Deno.test("EventLog.append() refuses requests beyond the backlog, and does not store them", async () => {
   await using test = await createTestLog({ maxWaitingBytes: 10_000 });
   const first = holds("call");
   test.kv.script("commit", first.fault);
@@ -91,7 +91,7 @@ Deno.test("EventLog.append() refuses what would wait beyond its bytes, and store
   equal(test.log.pending.waitingBytes, 0);
 });
 
-Deno.test("EventLog.append() counts nothing as waiting once it was refused", async () => {
+Deno.test("EventLog.append() does not count a refused request as waiting", async () => {
   await using test = await createTestLog();
   test.kv.script("get", throws());
   await rejects(test.log.append("p_a", [textEvent("1")]), { type: "log-unavailable" });
@@ -104,7 +104,7 @@ Deno.test("EventLog.append() counts nothing as waiting once it was refused", asy
   equal(test.log.pending.waitingBytes, 0);
 });
 
-Deno.test("EventLog forgets writers that are idle, and what they knew was not needed", async () => {
+Deno.test("EventLog evicts idle writers, and needs nothing that they have cached", async () => {
   await using test = await createTestLog();
   await test.log.append("p_a", [textEvent("1")], "k");
   for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
@@ -114,7 +114,7 @@ Deno.test("EventLog forgets writers that are idle, and what they knew was not ne
   equal((await test.log.append("p_a", [textEvent("1")], "k")).replayed, true);
 });
 
-Deno.test("EventLog commits to two thousand pipelines in turn without reading their heads anew", async () => {
+Deno.test("EventLog commits to 2,000 pipelines in turn without reading their heads again", async () => {
   await using test = await createTestLog();
   const publishToAll = async () => {
     for (let i = 0; i < 2000; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
@@ -125,7 +125,7 @@ Deno.test("EventLog commits to two thousand pipelines in turn without reading th
   equal(test.kv.calls.get, reads);
 });
 
-Deno.test("EventLog forgets no writer that has a commit under way", async () => {
+Deno.test("EventLog does not evict a writer that has a commit in flight", async () => {
   await using test = await createTestLog();
   const commit = holds("call");
   test.kv.script("commit", commit.fault);
@@ -140,9 +140,9 @@ Deno.test("EventLog forgets no writer that has a commit under way", async () => 
   deepEqual((await Promise.all([first, second])).map(({ first }) => first), [1, 2]);
 });
 
-// The end
+// Closing
 
-Deno.test("EventLog.close() hears what is under way to its end and refuses what waits", async () => {
+Deno.test("EventLog.close() waits for a commit in flight and refuses waiting requests", async () => {
   await using test = await createTestLog();
   const first = holds("call");
   test.kv.script("commit", first.fault);
@@ -160,7 +160,7 @@ Deno.test("EventLog.close() hears what is under way to its end and refuses what 
 });
 
 for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
-  Deno.test(`EventLog.append()${name} after close() is refused`, async () => {
+  Deno.test(`EventLog.append()${name} is refused after close()`, async () => {
     await using test = await createTestLog();
     await test.log.append("p_a", [textEvent("1")]);
     await test.log.close();
@@ -169,7 +169,7 @@ for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
     }
   });
 
-  Deno.test(`EventLog.append()${name} while it closes is stored or refused`, async () => {
+  Deno.test(`EventLog.append()${name} is stored or refused during close()`, async () => {
     await using test = await createTestLog();
     await test.log.append("p_a", [textEvent("1")]);
     const answers = Promise.allSettled(
@@ -183,7 +183,7 @@ for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
   });
 }
 
-Deno.test("EventLog.append() answers for what stands though its delivery fails, and says so", async () => {
+Deno.test("EventLog.append() returns the receipt and reports the error if delivery fails", async () => {
   await using test = await createTestLog();
   test.log.listen({
     onChange() {

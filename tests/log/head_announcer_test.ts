@@ -27,7 +27,7 @@ function commitOf(pipeline: string, first: number, count = 1): Commit {
   };
 }
 
-Deno.test("HeadAnnouncer announces the last event of each pipeline once, soon after it", () => {
+Deno.test("HeadAnnouncer announces the last event of each pipeline once", () => {
   const { clock, announced, announcer } = createTestAnnouncer();
   announcer.add(commitOf("p_a", 1));
   announcer.add(commitOf("p_a", 2, 3));
@@ -55,7 +55,7 @@ Deno.test("HeadAnnouncer announces a quiet pipeline while another one is busy", 
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("HeadAnnouncer announces within 250 ms, whenever the last event comes", () => {
+Deno.test("HeadAnnouncer announces within 100 to 250 ms after the last event", () => {
   for (let offset = 0; offset < 200; offset += 10) {
     const { clock, announced, announcer } = createTestAnnouncer();
     announcer.add(commitOf("p_other", 1));
@@ -75,7 +75,7 @@ Deno.test("HeadAnnouncer announces a clear", () => {
   deepEqual(announced, [[{ pipeline: "p_a", epoch, sequence: 7, cleared: 8 }]]);
 });
 
-Deno.test("HeadAnnouncer announces nothing once it is disposed", () => {
+Deno.test("HeadAnnouncer announces nothing after it is disposed", () => {
   const { clock, announced, announcer } = createTestAnnouncer();
   announcer.add(commitOf("p_a", 1));
   announcer[Symbol.dispose]();

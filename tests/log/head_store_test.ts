@@ -3,7 +3,7 @@ import { locked, standsAndRefuses, throws } from "../support/faulty_kv.ts";
 import { appendTexts, createTestLog, storedSegments, until } from "../support/test_log.ts";
 
 for (const [name, fault] of [["refused", standsAndRefuses], ["locked", throws(locked)]] as const) {
-  Deno.test(`HeadStore.ensureHead() mints one epoch though its commit is ${name}`, async () => {
+  Deno.test(`HeadStore.ensureHead() creates one epoch though its commit is ${name}`, async () => {
     await using test = await createTestLog();
     test.kv.script("commit", fault);
     const { epoch } = await test.drive(test.log.ensureHead("p_a"));

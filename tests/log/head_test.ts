@@ -10,7 +10,7 @@ import {
   type Retention,
 } from "../../lib/log/head.ts";
 
-/** A commit as this test remembers it. */
+/** A commit as this test records it. */
 interface Commit {
   last: number;
   time: number;
@@ -19,8 +19,8 @@ interface Commit {
 
 type Step = { clear: true } | { count: number; bytes: number; wait: number };
 
-/** Far below 64 KiB, even with the longest numbers in each mark. */
-const MAX_MARKS = 32;
+/** Maximum number of trim points: far below 64 KiB, even with the longest numbers. */
+const MAX_TRIM_POINTS = 32;
 
 const retention: fc.Arbitrary<Retention> = fc.record({
   events: fc.integer({ min: 0, max: 60 }),
@@ -69,7 +69,7 @@ function sum(commits: Commit[]): number {
   return commits.reduce((total, { bytes }) => total + bytes, 0);
 }
 
-Deno.test("advanceHead() keeps what the retention asks for, or else as many bytes as it may", () => {
+Deno.test("advanceHead() keeps the events of the retention, or as many bytes as it allows", () => {
   fc.assert(fc.property(steps, retention, (steps, retention) => {
     walk(steps, retention, (head, before, after) => {
       const given = before.slice(0, before.length - after.length);
@@ -88,7 +88,7 @@ Deno.test("advanceHead() never keeps more bytes than the retention allows", () =
   }));
 });
 
-Deno.test("advanceHead() cuts between commits, so that no event is kept in half a commit", () => {
+Deno.test("advanceHead() trims between commits, never inside one", () => {
   fc.assert(fc.property(steps, retention, (steps, retention) => {
     const starts = new Set([1]);
     walk(steps, retention, (head) => {
@@ -98,18 +98,22 @@ Deno.test("advanceHead() cuts between commits, so that no event is kept in half 
   }));
 });
 
-Deno.test("a head's record stays small, whatever there is to keep", () => {
+Deno.test("advanceHead() keeps the record small, whatever the retention", () => {
   const larger = retention.map(({ events, ms, bytes }) => ({
     events: events * 10,
     ms: ms * 10,
     bytes: bytes * 10,
   }));
   fc.assert(fc.property(steps, fc.oneof(retention, larger), (steps, retention) => {
-    walk(steps, retention, ({ marks }) => ok(marks.length <= MAX_MARKS, `${marks.length} marks`));
+    walk(
+      steps,
+      retention,
+      ({ marks }) => ok(marks.length <= MAX_TRIM_POINTS, `${marks.length} points`),
+    );
   }));
 });
 
-Deno.test("advanceHead() counts on from where the log was", () => {
+Deno.test("advanceHead() continues sequence and bytes of the head before", () => {
   fc.assert(fc.property(steps, retention, (steps, retention) => {
     let sequence = 0;
     let bytes = 0;
@@ -128,7 +132,7 @@ Deno.test("advanceHead() counts on from where the log was", () => {
   }));
 });
 
-Deno.test("advanceHead() changes nothing of the head before", () => {
+Deno.test("advanceHead() does not change the head before", () => {
   const retention = { events: 1, ms: 1, bytes: 1000 };
   let head = newHead("AAECAwQFBgc", 0);
   for (let time = 0; time < 20; time++) {
@@ -146,18 +150,18 @@ const flows: [name: string, dt: number, retention: Retention, least: number][] =
 ];
 
 for (const [name, dt, retention, least] of flows) {
-  Deno.test(`advanceHead() gives up what the retention by ${name} spares, an eighth late at most`, () => {
+  Deno.test(`advanceHead() trims by ${name} at most an eighth of the retention late`, () => {
     let head = newHead("AAECAwQFBgc", 0);
     for (let i = 1; i <= 5000; i++) {
       head = advanceHead(head, { count: 1, bytes: 100, time: i * dt }, retention);
       const kept = head.sequence - head.oldest + 1;
       ok(kept >= Math.min(i, least) && kept <= least + 102, `${kept} kept after ${i}`);
-      ok(head.marks.length <= MAX_MARKS, `${head.marks.length} marks after ${i}`);
+      ok(head.marks.length <= MAX_TRIM_POINTS, `${head.marks.length} points after ${i}`);
     }
   });
 }
 
-Deno.test("clearHead() gives up everything, while epoch and sequences go on", () => {
+Deno.test("clearHead() retains no event, while epoch and sequences go on", () => {
   const retention = { events: 10, ms: 10, bytes: 10_000 };
   const before = advanceHead(
     newHead("AAECAwQFBgc", 0),
@@ -170,7 +174,7 @@ Deno.test("clearHead() gives up everything, while epoch and sequences go on", ()
   deepEqual([after.epoch, after.oldest, after.sequence], ["AAECAwQFBgc", 10, 10]);
 });
 
-Deno.test("a head tells a clear from a trim that came after it", () => {
+Deno.test("advanceHead() moves oldest beyond cleared when it trims after a clear", () => {
   const retention = { events: 8, ms: 0, bytes: 10 ** 6 };
   let head = advanceHead(newHead("AAECAwQFBgc", 0), { count: 5, bytes: 9, time: 1 }, retention);
   head = clearHead(head);
@@ -185,7 +189,7 @@ Deno.test("clearHead() of an empty log keeps it empty", () => {
   deepEqual([head.sequence, head.oldest], [0, 1]);
 });
 
-Deno.test("mintEpoch() never makes the same twice, and event IDs take what it makes", () => {
+Deno.test("mintEpoch() returns another epoch at each call, valid in event IDs", () => {
   const epochs = Array.from({ length: 1000 }, mintEpoch);
   equal(new Set(epochs).size, epochs.length);
   for (const epoch of epochs) {

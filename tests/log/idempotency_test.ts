@@ -7,19 +7,19 @@ import { createHash } from "node:crypto";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { textEvent } from "../support/test_log.ts";
 
-Deno.test("hashIdempotency() gives a key's SHA-256", async () => {
+Deno.test("hashIdempotency() returns the SHA-256 of the key", async () => {
   const { key } = await hashIdempotency("order-4711", [textEvent("1")]);
   equal(key.toHex(), createHash("sha256").update("order-4711").digest("hex"));
 });
 
-Deno.test("hashIdempotency() gives equal events one fingerprint, under any key", async () => {
+Deno.test("hashIdempotency() returns one fingerprint for equal events, with any key", async () => {
   const events = () => [textEvent("1"), textEvent("2", "other")];
   const digests = await Promise.all(["a", "b"].map((key) => hashIdempotency(key, events())));
   equal(digests[0]!.fingerprint, digests[1]!.fingerprint);
   notEqual(digests[0]!.key.toHex(), digests[1]!.key.toHex());
 });
 
-Deno.test("hashIdempotency() tells requests apart that differ in anything", async () => {
+Deno.test("hashIdempotency() returns another fingerprint for any other events", async () => {
   const requests = [
     [textEvent("1")],
     [textEvent("2")],

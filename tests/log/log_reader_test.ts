@@ -2,10 +2,10 @@ import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { passes, passesAfter } from "../support/faulty_kv.ts";
 import { appendTexts, createTestLog, textEvent, trimBelow } from "../support/test_log.ts";
 
-Deno.test("LogReader.readAfter() ends a page where a trim ran in between", async () => {
+Deno.test("LogReader.readAfter() ends a page at the gap of a trim between two reads", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 150);
-  // The first 64 are there already; the next page of the list finds 101.
+  // The first 64 were read already; the next page of the list starts with 101.
   const trims = passesAfter(() => trimBelow(test.kv.inner, "p_a", 101));
   test.kv.script("next", ...Array(64).fill(passes), trims);
   const page = (await test.log.readAfter("p_a", 0, Infinity))!;
@@ -18,7 +18,7 @@ Deno.test("LogReader.readAfter() ends a page where a trim ran in between", async
   deepEqual([next.after, next.missed, next.events.length], [100, 36, 50]);
 });
 
-Deno.test("LogReader.readAfter() reads the head anew where a trim ran before the list", async () => {
+Deno.test("LogReader.readAfter() reads the head again if a trim ran before the list", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 150);
   test.kv.script("next", passesAfter(() => trimBelow(test.kv.inner, "p_a", 101)));
@@ -28,7 +28,7 @@ Deno.test("LogReader.readAfter() reads the head anew where a trim ran before the
   deepEqual(test.reports, []);
 });
 
-Deno.test("LogReader.readAfter() reports a hole that no trim explains, and passes over it", async () => {
+Deno.test("LogReader.readAfter() reports and skips a gap that no trim explains", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 5);
   await test.kv.inner.atomic().delete(["log", "p_a", 2]).delete(["log", "p_a", 3]).commit();
@@ -37,7 +37,7 @@ Deno.test("LogReader.readAfter() reports a hole that no trim explains, and passe
   deepEqual(test.reports, ["The log of p_a has no events 2 to 3"]);
 });
 
-Deno.test("LogReader.readAfter() takes along what was appended since it read the head", async () => {
+Deno.test("LogReader.readAfter() returns events appended since it read the head", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 2);
   test.kv.script("next", passesAfter(() => test.log.append("p_a", [textEvent("3")])));
@@ -45,7 +45,7 @@ Deno.test("LogReader.readAfter() takes along what was appended since it read the
   deepEqual([page.sequence, page.after, page.events.length], [3, 2, 1]);
 });
 
-Deno.test("LogReader.readAfter() gives a thousand events at most, however small", async () => {
+Deno.test("LogReader.readAfter() returns at most 1,000 events, however small", async () => {
   await using test = await createTestLog();
   for (let i = 0; i < 3; i++) {
     await test.log.append("p_a", Array.from({ length: 700 }, () => textEvent("1")));

@@ -46,7 +46,7 @@ import {
   unknown,
 } from "../support/written_log.ts";
 
-/** What was answered, in words. */
+/** Outcome of an append as text. */
 async function outcomeOf(answer: Promise<Receipt>): Promise<string> {
   try {
     const { first, replayed } = await answer;
@@ -58,8 +58,9 @@ async function outcomeOf(answer: Promise<Receipt>): Promise<string> {
 }
 
 /**
- * A log whose writer was given a commit that is held, and then keyed requests in
- * the order named, all at once: their digests are made before.
+ * Creates a log whose writer has a commit in flight that is held, and requests
+ * with a key that wait for it, in the given order. Their hashes are computed
+ * before, so that all are sent at once.
  */
 async function createBusyWriter(
   ahead: string,
@@ -84,8 +85,8 @@ async function createBusyWriter(
   });
   const send = async (text: string, key?: string) => {
     const events = [textEvent(text)];
-    const once = key === undefined ? undefined : await hashIdempotency(key, events);
-    return () => outcomeOf(writer.append(events, 100, once));
+    const token = key === undefined ? undefined : await hashIdempotency(key, events);
+    return () => outcomeOf(writer.append(events, 100, token));
   };
   if (options.stored) await (await send(options.stored, "k"))();
   const requests = await Promise.all(texts.map((text) => send(text, "k")));
@@ -99,9 +100,9 @@ async function createBusyWriter(
     kv,
     commit,
     writer,
-    /** What is answered to the commit that is held. */
+    /** Outcome of the commit that is held. */
     first,
-    /** What is answered to the requests. */
+    /** Outcomes of the requests. */
     answers,
     send,
     async [Symbol.asyncDispose]() {
@@ -111,9 +112,9 @@ async function createBusyWriter(
   };
 }
 
-// Requests that wait
+// Waiting requests
 
-Deno.test("LogWriter refuses what waits for a commit of unknown outcome, and stores none", async () => {
+Deno.test("LogWriter refuses requests that wait for a commit of unknown outcome", async () => {
   for (const what of ["call", "answer"] as const) {
     await using test = await createWrittenLog();
     const commit = holds(what);
@@ -154,7 +155,7 @@ for (const [name, call, key] of unread) {
   }
 }
 
-Deno.test("LogWriter answers all who share a key alike, also if it refuses them", async () => {
+Deno.test("LogWriter answers all requests with one key alike if it refuses them", async () => {
   await using test = await createBusyWriter("0", ["1", "1", "1"]);
   test.clock.advance(TIMEOUT_MS);
   equal(await test.first, "outcome-unknown");
@@ -167,7 +168,7 @@ Deno.test("LogWriter answers all who share a key alike, also if it refuses them"
   ]);
 });
 
-Deno.test("LogWriter answers all who share a key of unknown outcome alike", async () => {
+Deno.test("LogWriter answers all requests with one key alike if the outcome is unknown", async () => {
   await using test = await createBusyWriter("0", ["1", "1", "1"]);
   const commit = holds("call");
   test.kv.script("commit", commit.fault);
@@ -180,21 +181,21 @@ Deno.test("LogWriter answers all who share a key of unknown outcome alike", asyn
   equal(await again(), "stored 2");
 });
 
-Deno.test("LogWriter lets the record decide whose a key is, not who waits with it", async () => {
+Deno.test("LogWriter lets the record of a key decide, not the first request that waits", async () => {
   await using test = await createBusyWriter("2", ["other", "1"], { stored: "1" });
   test.commit.release();
   deepEqual(await Promise.all(test.answers), ["key-reused", "replayed 1"]);
   equal(await test.first, "stored 2");
 });
 
-Deno.test("LogWriter gives a key to other events if the first were refused", async () => {
+Deno.test("LogWriter accepts a key with other events if the first were refused", async () => {
   await using test = await createBusyWriter("0", ["1", "2"]);
   test.clock.advance(TIMEOUT_MS);
   deepEqual(await Promise.all(test.answers), ["log-unavailable", "stored 1"]);
   equal(await test.first, "outcome-unknown");
 });
 
-Deno.test("LogWriter keeps what it was asked first in front, batch after batch", async () => {
+Deno.test("LogWriter keeps the order of its requests over several batches", async () => {
   await using test = await createTestLog();
   const texts = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(50_000, "."));
   const receipts = await Promise.all(texts.map((text) => append(test, text)));
@@ -203,13 +204,13 @@ Deno.test("LogWriter keeps what it was asked first in front, batch after batch",
   equal(test.kv.commits, 1 + Math.ceil(39 / 12));
 });
 
-Deno.test("LogWriter refuses what waited too long for its turn, and stores none of it", async () => {
+Deno.test("LogWriter refuses a request that waited too long, and does not store it", async () => {
   await using test = await createWrittenLog();
   const commits = [holds("call"), holds("call")];
   for (const { fault } of commits) test.kv.script("commit", fault);
   const first = append(test, "1");
   await commits[0]!.met;
-  // Twelve make a commit of their own, the thirteenth has to wait for another.
+  // Twelve fit into one commit; the thirteenth has to wait for another.
   const texts = Array.from({ length: 13 }, (_, i) => `${i}`.padEnd(50_000, "."));
   const answers = texts.map((text) => outcomeOf(append(test, text)));
   for (const { met, release } of commits) {
@@ -225,9 +226,9 @@ Deno.test("LogWriter refuses what waited too long for its turn, and stores none 
   equal((await readTexts(test.log, "p_a")).length, 14);
 });
 
-// The end
+// Closing
 
-Deno.test("LogWriter in doubt ends at once when it is closed", async () => {
+Deno.test("LogWriter.close() ends the pause of an unknown outcome at once", async () => {
   await using test = await createWrittenLog();
   await leaveUnknown(test, "1", "call");
   equal(test.clock.liveTimers, 1);
@@ -235,7 +236,7 @@ Deno.test("LogWriter in doubt ends at once when it is closed", async () => {
   equal(test.clock.liveTimers, 0);
 });
 
-Deno.test("LogWriter that closes refuses whoever waits for another's key", async () => {
+Deno.test("LogWriter.close() refuses requests that wait for another with their key", async () => {
   await using test = await createBusyWriter("0", ["1", "2"]);
   const closed = test.writer.close();
   deepEqual(await Promise.all(test.answers), ["draining", "draining"]);
@@ -244,7 +245,7 @@ Deno.test("LogWriter that closes refuses whoever waits for another's key", async
   await closed;
 });
 
-Deno.test("LogWriter that closes answers a commit under way at its deadline", async () => {
+Deno.test("LogWriter.close() waits for the deadline of a commit in flight", async () => {
   await using test = await createWrittenLog();
   test.kv.script("commit", hangs);
   const answer = append(test, "1");
@@ -255,7 +256,7 @@ Deno.test("LogWriter that closes answers a commit under way at its deadline", as
   equal(test.clock.liveTimers, 0);
 });
 
-// Anything that can go wrong, in any order
+// Random faults
 
 const commitFaults: Record<string, () => Fault> = {
   passes: () => passes,
@@ -277,7 +278,7 @@ const anyFaults = (names: string[], maxLength: number) =>
     maxLength,
   });
 
-/** What one caller does: a few appends, one after the other, to one of two logs. */
+/** Appends of one caller, one after the other, to one of two logs. */
 const anyCaller = fc.record({
   side: fc.constantFrom(0, 1),
   appends: fc.array(fc.record({ size: fc.constantFrom(1, 1, 3, 60), keyed: fc.boolean() }), {
@@ -286,11 +287,11 @@ const anyCaller = fc.record({
   }),
 });
 
-Deno.test("LogWriter keeps its word whatever the store does", async () => {
+Deno.test("LogWriter keeps all its promises with random faults of the store", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(anyCaller, { minLength: 1, maxLength: 6 }),
-      // `late` is a commit that comes after any number of further calls.
+      // `late` is a commit that is applied after any number of further calls.
       anyFaults([...Object.keys(commitFaults), "late"], 12),
       anyFaults(Object.keys(readFaults), 6),
       anyFaults(Object.keys(readFaults), 10),
@@ -311,7 +312,7 @@ Deno.test("LogWriter keeps its word whatever the store does", async () => {
         heads.forEach((name, i) => logs[i % 2]!.kv.script("get", faultOf(name)));
         records.forEach((name, i) => logs[i % 2]!.kv.script("getMany", faultOf(name)));
 
-        /** What was answered, by the text of a request's events. */
+        /** Answers by the text of a request. */
         const answers = new Map<string, string>();
         const work = callers.map(async ({ side, appends }, caller) => {
           for (const [i, { size, keyed }] of appends.entries()) {
@@ -321,7 +322,7 @@ Deno.test("LogWriter keeps its word whatever the store does", async () => {
               (_, n) => textEvent(`${text}:${n}`.padEnd(n * 10)),
             );
             for (let tries = 0; !answers.has(text) || (keyed && tries < 50); tries++) {
-              // A retry may go to the other isolate.
+              // A retry goes to the other isolate.
               const { log } = logs[(side + tries) % 2]!;
               try {
                 const receipt = await log.append("p_a", events, keyed ? text : undefined);
@@ -347,7 +348,7 @@ Deno.test("LogWriter keeps its word whatever the store does", async () => {
           const [caller, i, n] = new TextDecoder().decode(payload).split(":").map(Number);
           const request = `${caller}:${i}`;
           const places = stored.get(request) ?? [];
-          // A request is whole, together and in order, and there once.
+          // A request is stored as a whole, contiguous, in order and once.
           equal(places.length, n);
           if (n! > 0) equal(sequence, places.at(-1)! + 1);
           stored.set(request, [...places, sequence]);

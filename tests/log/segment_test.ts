@@ -12,7 +12,7 @@ import {
 import { awkwardLine } from "../support/awkward.ts";
 import { utf8 } from "../support/text.ts";
 
-/** A value of Deno KV, in bytes. */
+/** Maximum size of a value of Deno KV, in bytes. */
 const MAX_VALUE_BYTES = 65_536;
 
 const STAMP = { token: 1n, time: 5, first: 7 };
@@ -34,7 +34,7 @@ const stamp = fc.record({
   first: fc.integer({ min: 1, max: 10 ** 15 }),
 });
 
-Deno.test("unpackSegment() gives back what packSegments() packed, in order", () => {
+Deno.test("unpackSegment() returns the events that packSegments() packed, in order", () => {
   fc.assert(
     fc.property(stamp, fc.array(event, { minLength: 1, maxLength: 30 }), (stamp, events) => {
       const segments = packSegments(stamp, events);
@@ -50,7 +50,7 @@ Deno.test("unpackSegment() gives back what packSegments() packed, in order", () 
   );
 });
 
-Deno.test("readSegmentHeader() says of every segment whose commit it is and what it holds", () => {
+Deno.test("readSegmentHeader() returns token, time and sequences of every segment", () => {
   fc.assert(
     fc.property(stamp, fc.array(event, { minLength: 1, maxLength: 30 }), (stamp, events) => {
       for (const segment of packSegments(stamp, events)) {
@@ -66,7 +66,7 @@ Deno.test("readSegmentHeader() says of every segment whose commit it is and what
   );
 });
 
-Deno.test("packSegments() makes no more segments than it needs, none too large", () => {
+Deno.test("packSegments() returns as few segments as possible, none too large", () => {
   fc.assert(fc.property(fc.array(event, { minLength: 1, maxLength: 30 }), (events) => {
     const segments = packSegments(STAMP, events);
     segments.forEach((segment, index) => {
@@ -74,12 +74,12 @@ Deno.test("packSegments() makes no more segments than it needs, none too large",
       if (index === 0) return;
       const { channel, payload } = unpackSegment(segment)[0]!;
       const size = EVENT_HEADER_BYTES + utf8(channel).length + payload.length;
-      ok(segments[index - 1]!.length + size > MAX_SEGMENT_BYTES, "it would have fitted before");
+      ok(segments[index - 1]!.length + size > MAX_SEGMENT_BYTES, "it would have fit before");
     });
   }));
 });
 
-Deno.test("packSegments() fills a segment to its last byte, and one more starts another", () => {
+Deno.test("packSegments() fills a segment to its last byte before it starts another", () => {
   const pair = (spare: number) => {
     const empty = packSegments(STAMP, [{ channel: "c", payload: new Uint8Array() }])[0]!.length;
     const rest = MAX_SEGMENT_BYTES - empty - EVENT_HEADER_BYTES - 1 - 30_000;
@@ -90,7 +90,7 @@ Deno.test("packSegments() fills a segment to its last byte, and one more starts 
   equal(packSegments(STAMP, pair(1)).length, 2);
 });
 
-Deno.test("a segment of the largest event is a value that Deno KV takes", async () => {
+Deno.test("packSegments() packs the largest event into a value that Deno KV takes", async () => {
   using kv = await Deno.openKv(":memory:");
   const largest = { channel: "€".repeat(128), payload: new Uint8Array(MAX_PAYLOAD_BYTES) };
   const [segment, ...more] = packSegments(STAMP, [largest]);
@@ -99,13 +99,13 @@ Deno.test("a segment of the largest event is a value that Deno KV takes", async 
   deepEqual((await kv.get(["log"])).value, segment);
 });
 
-Deno.test("MAX_SEGMENT_BYTES is a value that Deno KV takes", async () => {
+Deno.test("MAX_SEGMENT_BYTES is a size that Deno KV takes", async () => {
   using kv = await Deno.openKv(":memory:");
   await kv.set(["log"], new Uint8Array(MAX_SEGMENT_BYTES));
   ok(MAX_SEGMENT_BYTES < MAX_VALUE_BYTES);
 });
 
-Deno.test("unpackSegment() reads bytes that lie inside a larger buffer", () => {
+Deno.test("unpackSegment() reads bytes inside a larger buffer", () => {
   const [segment] = packSegments(STAMP, [{ channel: "c", payload: utf8("1") }]);
   const larger = new Uint8Array(segment!.length + 20);
   larger.set(segment!, 13);
@@ -114,7 +114,7 @@ Deno.test("unpackSegment() reads bytes that lie inside a larger buffer", () => {
 });
 
 for (const version of [0, 2, 255]) {
-  Deno.test(`a segment of version ${version} is refused`, () => {
+  Deno.test(`unpackSegment() refuses a segment of version ${version}`, () => {
     const [segment] = packSegments(STAMP, [{ channel: "c", payload: utf8("1") }]);
     segment![0] = version;
     const refusal = {

@@ -8,7 +8,7 @@ import {
   until,
 } from "../support/test_log.ts";
 
-Deno.test("Sweeper deletes what a clear gives up though a sweep is under way", async () => {
+Deno.test("Sweeper deletes the segments of a clear during another sweep", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 3);
   const sweep = holds("answer");
@@ -22,7 +22,7 @@ Deno.test("Sweeper deletes what a clear gives up though a sweep is under way", a
   deepEqual(await storedSegments(test.kv, "p_a"), []);
 });
 
-Deno.test("Sweeper deletes what a failed sweep of the last clear left", async () => {
+Deno.test("Sweeper deletes the segments that a failed sweep left", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 3);
   test.kv.script("next", throws());

@@ -1,12 +1,12 @@
 import { notStrictEqual, strictEqual as equal } from "node:assert/strict";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 
-Deno.test("ChannelFilter.keeps() keeps every channel when none is named", () => {
+Deno.test("ChannelFilter.keeps() returns true for every channel if none was requested", () => {
   const filter = new ChannelFilter([]);
   for (const channel of ["orders", "", "runnel.live"]) equal(filter.keeps(channel), true);
 });
 
-Deno.test("ChannelFilter.keeps() keeps exactly the named channels", () => {
+Deno.test("ChannelFilter.keeps() returns true only for exactly the requested channels", () => {
   const filter = new ChannelFilter(["orders", "é"]);
   equal(filter.keeps("orders"), true);
   equal(filter.keeps("é"), true);
@@ -15,13 +15,13 @@ Deno.test("ChannelFilter.keeps() keeps exactly the named channels", () => {
   }
 });
 
-Deno.test("ChannelFilter.key is equal for the same channels in any order, repeated or not", () => {
+Deno.test("ChannelFilter.key is equal for the same channels in any order, with duplicates", () => {
   const { key } = new ChannelFilter(["a", "b"]);
   equal(new ChannelFilter(["b", "a", "b"]).key, key);
   equal(new ChannelFilter(new Set(["b", "a"])).key, key);
 });
 
-const apart: [one: string[], other: string[]][] = [
+const different: [one: string[], other: string[]][] = [
   [[], [""]],
   [["a", "b"], ["a,b"]],
   [["a", "b"], ['a","b']],
@@ -29,9 +29,9 @@ const apart: [one: string[], other: string[]][] = [
   [["a b"], ["a", "b"]],
 ];
 
-for (const [one, other] of apart) {
-  const names = `${JSON.stringify(one)} from ${JSON.stringify(other)}`;
-  Deno.test(`ChannelFilter.key tells ${names}`, () => {
+for (const [one, other] of different) {
+  const names = `${JSON.stringify(one)} and ${JSON.stringify(other)}`;
+  Deno.test(`ChannelFilter.key differs for ${names}`, () => {
     notStrictEqual(new ChannelFilter(one).key, new ChannelFilter(other).key);
   });
 }

@@ -10,7 +10,7 @@ import { awkwardLine, awkwardText } from "../support/awkward.ts";
 import { type Said, StreamReader } from "../support/stream_reader.ts";
 import { textOf, utf8 } from "../support/text.ts";
 
-/** Something to encode: its bytes, and what a client must read in them. */
+/** A block: its bytes, and the records that a client must read from them. */
 interface Block {
   bytes: Uint8Array;
   said: Said[];
@@ -59,14 +59,14 @@ function cut(bytes: Uint8Array, places: number[]): Uint8Array[] {
   return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end));
 }
 
-Deno.test("encodeEvent() is read back by a client, whatever the texts", async () => {
+Deno.test("encodeEvent() returns bytes that a client decodes, for any text", async () => {
   await fc.assert(
     fc.asyncProperty(event, async ({ bytes, said }) => deepEqual(await read([bytes]), said)),
     { numRuns: 1000 },
   );
 });
 
-Deno.test("An event stream is read back in order, wherever its bytes are cut", async () => {
+Deno.test("an event stream is decoded in order, wherever its bytes are cut", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.oneof(event, comment, retry), { maxLength: 8 }),
@@ -86,9 +86,9 @@ Deno.test("An event stream is read back in order, wherever its bytes are cut", a
 
 const written: [name: string, event: StreamEvent, text: string][] = [
   ["all fields", { id: "a-1", type: "t", data: "x" }, "id: a-1\nevent: t\ndata: x\n\n"],
-  ["bytes as they are", { data: utf8('{"n":1.0}') }, 'data: {"n":1.0}\n\n'],
+  ["bytes unchanged", { data: utf8('{"n":1.0}') }, 'data: {"n":1.0}\n\n'],
   ["empty data as a data line", { data: "" }, "data: \n\n"],
-  ["a position alone without data", { id: "a-1" }, "id: a-1\n\n"],
+  ["an ID without data", { id: "a-1" }, "id: a-1\n\n"],
   ["an empty ID, which resets", { id: "", data: "x" }, "id: \ndata: x\n\n"],
   ["a line for LF, CR and CRLF", { data: "a\nb\rc\r\nd" }, line("a", "b", "c", "d")],
   ["LF and CR as two breaks", { data: "a\n\rb" }, line("a", "", "b")],
@@ -129,7 +129,8 @@ Deno.test("encodeComment() rejects NUL in an ID, which clients would ignore", ()
   throws(() => encodeComment("keepalive", "a\0"), TypeError);
 });
 
-Deno.test("encodeComment() puts the position beside the comment, without data", () => {
+Deno.test("encodeComment() writes a comment, and an ID beside it without data", () => {
+  equal(textOf(encodeComment("keepalive")), ":keepalive\n\n");
   equal(textOf(encodeComment("keepalive", "a-1")), ":keepalive\nid: a-1\n\n");
 });
 

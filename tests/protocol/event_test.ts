@@ -4,7 +4,7 @@ import { formatEventId, parseEventId } from "../../lib/protocol/event.ts";
 
 const EPOCH = "AAECAwQF-_g";
 
-Deno.test("parseEventId() reads what formatEventId() wrote", () => {
+Deno.test("parseEventId() returns the position that formatEventId() wrote", () => {
   const position = fc.record({
     epoch: fc.uint8Array({ minLength: 8, maxLength: 8 })
       .map((bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true })),
@@ -15,7 +15,11 @@ Deno.test("parseEventId() reads what formatEventId() wrote", () => {
   }));
 });
 
-const foreign: [name: string, text: string][] = [
+Deno.test("formatEventId() joins epoch and sequence by a hyphen", () => {
+  equal(formatEventId({ epoch: EPOCH, sequence: 7 }), `${EPOCH}-7`);
+});
+
+const invalid: [name: string, text: string][] = [
   ["an empty text", ""],
   ["a number", "7"],
   ["an epoch alone", EPOCH],
@@ -24,7 +28,7 @@ const foreign: [name: string, text: string][] = [
   ["a leading zero", `${EPOCH}-07`],
   ["a fraction", `${EPOCH}-7.5`],
   ["an exponent", `${EPOCH}-1e3`],
-  ["a sequence past what a number holds", `${EPOCH}-${2 ** 53}`],
+  ["a sequence beyond safe integers", `${EPOCH}-${2 ** 53}`],
   ["a short epoch", "AAECAwQF-_-7"],
   ["a long epoch", `A${EPOCH}-7`],
   ["an epoch in another alphabet", "AAECAwQF+/g-7"],
@@ -33,6 +37,6 @@ const foreign: [name: string, text: string][] = [
   ["digits of another script", `${EPOCH}-٧`],
 ];
 
-for (const [name, text] of foreign) {
+for (const [name, text] of invalid) {
   Deno.test(`parseEventId() returns null for ${name}`, () => equal(parseEventId(text), null));
 }

@@ -1,5 +1,5 @@
 /**
- * What a durable log promises, on whatever store: one suite, run on each.
+ * Contract of a durable log: one suite that runs on each store.
  *
  * @module
  */
@@ -32,9 +32,9 @@ const HOUR_MS = 60 * 60 * 1000;
 /** Logs of one test on one store, on one clock. */
 interface Logs extends AsyncDisposable {
   clock: FakeClock;
-  /** Opens a log: on a file, over a connection of its own. */
+  /** Opens a log. On a file it has a connection of its own. */
   open: (options?: TestLogOptions) => Promise<TestLog>;
-  /** Closes a log and opens the store anew. */
+  /** Closes a log and opens the store again. */
   reopen: (log: TestLog, options?: TestLogOptions) => Promise<TestLog>;
 }
 
@@ -63,7 +63,7 @@ export function testEventLog(
     });
   }
 
-  test("append() answers contiguous sequences of one epoch, also after reopening", async (logs) => {
+  test("append() returns contiguous sequences of one epoch, also after reopening", async (logs) => {
     let { log, ...rest } = await logs.open();
     const receipts = [
       await log.append("p_a", [textEvent("1")]),
@@ -95,7 +95,7 @@ export function testEventLog(
     ]);
   });
 
-  test("append() never puts an event before its predecessor in time", async (logs) => {
+  test("append() never gives an event an earlier time than its predecessor", async (logs) => {
     const { log } = await logs.open();
     await log.append("p_a", [textEvent("1")]);
     logs.clock.set(logs.clock.now() - HOUR_MS);
@@ -104,7 +104,7 @@ export function testEventLog(
     equal(events[1]!.time, events[0]!.time);
   });
 
-  test("append() keeps pipelines apart, each with an epoch of its own", async (logs) => {
+  test("append() separates pipelines, each with its own epoch", async (logs) => {
     const { log } = await logs.open();
     const [a, b] = await Promise.all(
       ["p_a", "p_ab"].map((pipeline) => log.append(pipeline, [textEvent(pipeline)])),
@@ -115,7 +115,7 @@ export function testEventLog(
     deepEqual(await readTexts(log, "p_ab"), ["p_ab"]);
   });
 
-  test("append() commits what waits together and keeps each request together", async (logs) => {
+  test("append() commits waiting requests together, each of them contiguous", async (logs) => {
     const { log, kv } = await logs.open();
     const requests = Array.from(
       { length: 500 },
@@ -127,7 +127,7 @@ export function testEventLog(
     ok(kv.commits <= 4, `${kv.commits} commits`);
   });
 
-  test("append() keeps the order of each caller among hundreds", async (logs) => {
+  test("append() keeps the order of each of a hundred callers", async (logs) => {
     const { log, kv } = await logs.open();
     const stored: string[] = [];
     await Promise.all(Array.from({ length: 100 }, async (_, caller) => {
@@ -154,7 +154,7 @@ export function testEventLog(
     deepEqual(await readTexts(log, "p_a"), events.map(textOf));
   });
 
-  test("append() stays within the limits of a commit with keys and bytes to spare", async (logs) => {
+  test("append() stays within the limits of a commit with many keys and bytes", async (logs) => {
     const test = await logs.open();
     const texts = Array.from({ length: 900 }, (_, i) => `${i}`.padEnd(1500, "."));
     const receipts = await Promise.all(
@@ -164,7 +164,7 @@ export function testEventLog(
     equal(test.kv.commits, test.kv.calls.commit);
   });
 
-  test("append() with one key twenty times at once is one event, 19 times replayed", async (logs) => {
+  test("append() with one key 20 times at once stores once and replays 19 times", async (logs) => {
     const { log } = await logs.open();
     const receipts = await Promise.all(
       Array.from({ length: 20 }, () => log.append("p_a", [textEvent("1"), textEvent("2")], "k")),
@@ -176,7 +176,7 @@ export function testEventLog(
     deepEqual(await readTexts(log, "p_a"), ["1", "2"]);
   });
 
-  test("append() with a key of before the reopening is replayed", async (logs) => {
+  test("append() replays a key from before the reopening", async (logs) => {
     const first = await logs.open();
     await first.log.append("p_a", [textEvent("0")]);
     const receipt = await first.log.append("p_a", [textEvent("1")], "k");
@@ -186,7 +186,7 @@ export function testEventLog(
     deepEqual(await readTexts(log, "p_a"), ["0", "1", "2"]);
   });
 
-  test("append() with a key is replayed though its events were cleared", async (logs) => {
+  test("append() replays a key though its events were cleared", async (logs) => {
     const { log } = await logs.open();
     const receipt = await log.append("p_a", [textEvent("1")], "k");
     await log.clear("p_a");
@@ -194,7 +194,7 @@ export function testEventLog(
     deepEqual(await readTexts(log, "p_a"), []);
   });
 
-  test("append() refuses a key that came with other events, at once and later", async (logs) => {
+  test("append() refuses a key with other events, at once and later", async (logs) => {
     let test = await logs.open();
     const bodies = [
       [textEvent("1")],
@@ -218,7 +218,7 @@ export function testEventLog(
     deepEqual(await readTexts(test.log, "p_a"), bodies[winner]!.map(textOf));
   });
 
-  test("append() with keys answers the known ones of a batch and stores the others", async (logs) => {
+  test("append() replays the known keys of a batch and stores the other requests", async (logs) => {
     const { log } = await logs.open();
     const keys = Array.from({ length: 35 }, (_, i) => `k${i}`);
     for (const key of keys.filter((_, i) => i % 3 === 0)) {
@@ -231,7 +231,7 @@ export function testEventLog(
     receipts.forEach(({ first }, i) => equal(texts[first - 1], keys[i]));
   });
 
-  test("append() takes a key for one pipeline alone", async (logs) => {
+  test("append() accepts the same key in another pipeline", async (logs) => {
     const { log } = await logs.open();
     await log.append("p_a", [textEvent("1")], "k");
     equal((await log.append("p_b", [textEvent("2")], "k")).replayed, false);
@@ -248,7 +248,7 @@ export function testEventLog(
     deepEqual(await readTexts(log, "p_a"), ["1", "2"]);
   });
 
-  test("append() lets the store forget a key after 24 hours, and nothing else", async (logs) => {
+  test("append() lets the record of a key expire after 24 hours, and nothing else", async (logs) => {
     const { log, kv } = await logs.open();
     await log.ensureHead("p_a");
     kv.written.length = 0;
@@ -259,7 +259,7 @@ export function testEventLog(
     );
   });
 
-  test("append() with one key from two logs at once is one event", async (logs) => {
+  test("append() with one key in two logs at once stores one event", async (logs) => {
     const [a, b] = [await logs.open(), await logs.open()];
     for (let i = 0; i < 10; i++) {
       const answers = [a, b, a, b].map(({ log }) => log.append("p_a", [textEvent(`${i}`)], `${i}`));
@@ -270,7 +270,7 @@ export function testEventLog(
     deepEqual(await readTexts(a.log, "p_a"), Array.from({ length: 10 }, (_, i) => `${i}`));
   });
 
-  test("append() from two logs at once accepts every event once, contiguously", async (logs) => {
+  test("append() in two logs at once stores every event once, contiguously", async (logs) => {
     const both = [
       await logs.open({ timeoutMs: 60_000 }),
       await logs.open({ timeoutMs: 60_000 }),
@@ -309,10 +309,10 @@ export function testEventLog(
     }
   });
 
-  test("retention keeps its events though they are old", async (logs) => {
+  test("retention keeps its number of events though they are old", async (logs) => {
     const { log } = await logs.open();
     for (let i = 0; i < 30; i++) {
-      // No sweep is to run into its deadline.
+      // Otherwise a sweep would reach its deadline.
       await until(() => log.pending.sweeps === 0);
       logs.clock.advance(HOUR_MS);
       await log.append("p_a", Array(100).fill(textEvent("1")));
@@ -331,7 +331,7 @@ export function testEventLog(
     }
     await until(() => test.log.pending.sweeps === 0);
     const { oldest, sequence } = (await test.log.head("p_a"))!;
-    ok(sequence - oldest >= 14, "an eighth is the grain");
+    ok(sequence - oldest >= 14, "an eighth is trimmed at a time");
     const kept = Array.from({ length: sequence - oldest + 1 }, (_, i) => oldest + i);
     deepEqual(await storedSegments(test.kv, "p_a"), kept);
     const page = (await test.log.readAfter("p_a", 3, Infinity))!;
@@ -339,7 +339,7 @@ export function testEventLog(
     equal(page.events.length, kept.length);
   });
 
-  test("a sweep that fails is reported, and the next one does its work", async (logs) => {
+  test("a failed sweep is reported, and the next one deletes its segments", async (logs) => {
     const test = await logs.open();
     for (let i = 0; i < 5; i++) await test.log.append("p_a", [textEvent("1")]);
     test.kv.script("next", () => Promise.reject(new Error("broken")));
@@ -365,7 +365,7 @@ export function testEventLog(
     equal(kv.commits - commits, 1 + 3);
   });
 
-  test("clear() gives up everything, while epoch and sequences go on", async (logs) => {
+  test("clear() removes all events, while epoch and sequences go on", async (logs) => {
     const first = await logs.open();
     const { epoch } = await first.log.append("p_a", Array(7).fill(textEvent("old")));
     const head = (await first.log.clear("p_a"))!;
@@ -381,7 +381,7 @@ export function testEventLog(
     deepEqual(next.events.map(textOf), ["new"]);
   });
 
-  test("clear() is the reason for what is missed until retention moved on", async (logs) => {
+  test("clear() is the reason of missing events until retention evicts others", async (logs) => {
     const { log, drive } = await logs.open({ retention: { events: 8, ms: 0 } });
     for (let i = 0; i < 3; i++) await log.append("p_a", [textEvent("old")]);
     await log.clear("p_a");
@@ -393,7 +393,7 @@ export function testEventLog(
     equal(page.missed, (await log.head("p_a"))!.oldest - 1);
   });
 
-  test("clear() of what is clear or was never there changes nothing", async (logs) => {
+  test("clear() changes nothing if there are no events", async (logs) => {
     const { log, kv } = await logs.open();
     equal(await log.clear("p_a"), null);
     const unwritten = await log.ensureHead("p_a");
@@ -407,14 +407,14 @@ export function testEventLog(
     equal(kv.commits, commits);
   });
 
-  test("clear() among appends of two logs loses and repeats nothing that follows", async (logs) => {
+  test("clear() during appends of two logs loses and repeats no later event", async (logs) => {
     const [a, b] = [await logs.open(), await logs.open()];
     const receipts: number[] = [];
     const work = Promise.all([
       ...[a, b].flatMap(({ log }, side) =>
         Array.from({ length: 5 }, async (_, i) => {
           for (let n = 0; n < 4; n++) {
-            // With a key: a clear may take away what tells that an append stood.
+            // With a key, because a clear may delete the token that proves a commit.
             const key = `${side}:${i}:${n}`;
             receipts.push((await log.append("p_a", [textEvent(key)], key)).first);
           }
@@ -429,13 +429,13 @@ export function testEventLog(
     equal((await readTexts(a.log, "p_a")).length, 40 - oldest + 1);
   });
 
-  test("readAfter() knows no pipeline that nobody wrote to or listened to", async (logs) => {
+  test("readAfter() returns null for a pipeline without publishers and subscribers", async (logs) => {
     const { log } = await logs.open();
     equal(await log.readAfter("p_a", 0, Infinity), null);
     equal(await log.head("p_a"), null);
   });
 
-  test("readAfter() begins inside a segment and ends with the log", async (logs) => {
+  test("readAfter() starts inside a segment and ends with the log", async (logs) => {
     const { log } = await logs.open();
     const { epoch } = await log.append("p_a", [1, 2, 3, 4].map((i) => textEvent(`${i}`)));
     await log.append("p_a", [textEvent("5")]);
@@ -446,7 +446,7 @@ export function testEventLog(
     }
   });
 
-  test("readAfter() reads no more than its bytes, but one segment", async (logs) => {
+  test("readAfter() reads as many segments as reach its bytes, at least one", async (logs) => {
     const { log } = await logs.open();
     for (let i = 1; i <= 9; i++) await log.append("p_a", [textEvent("".padEnd(959, `${i}`))]);
     for (const [bytes, count] of [[1, 1], [1000, 1], [1001, 2], [3000, 3], [1e6, 9]] as const) {
@@ -469,7 +469,7 @@ export function testEventLog(
     deepEqual(read, texts);
   });
 
-  test("ensureHead() mints an epoch once, which the first event keeps", async (logs) => {
+  test("ensureHead() creates an epoch once, which the first event keeps", async (logs) => {
     const first = await logs.open();
     const second = await logs.open();
     const heads = await drive(
@@ -500,7 +500,7 @@ export function testEventLog(
     equal(kv.written.length, 2);
   });
 
-  test("ensureHead() leaves the head of a written pipeline alone, however old", async (logs) => {
+  test("ensureHead() does not change the head of a pipeline with events, however old", async (logs) => {
     const { log, kv } = await logs.open();
     await log.append("p_a", [textEvent("1")]);
     const { commits } = kv;
