@@ -8,10 +8,7 @@
 import { RunnelError } from "./lib/base/mod.ts";
 import { readConfig, SETTING_NAMES } from "./lib/config/mod.ts";
 import { prepareStorage } from "./lib/kv/mod.ts";
-import { createService, serve, type Server, startIsolates } from "./lib/service/mod.ts";
-
-/** A platform kills 5 seconds after its signal; by then all this is over. */
-const EXIT_MS = 4500;
+import { createService, EXIT_MS, serve, type Server, startIsolates } from "./lib/service/mod.ts";
 
 async function start(): Promise<void> {
   const config = readConfig(

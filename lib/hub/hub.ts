@@ -14,9 +14,6 @@ import { PipelineRegistry, type PipelineRegistryOptions } from "./pipeline_regis
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
-/** Maximum time that a drain waits for the last events of other isolates, in milliseconds. */
-const CATCH_UP_MS = 300;
-
 /** Maximum number of histories read at once, and of reads that wait for that. */
 const MAX_HISTORY_READS = 2;
 const MAX_WAITING_HISTORY_READS = 32;
@@ -237,24 +234,34 @@ export class Hub {
   }
 
   /**
-   * Drains: refuses new work, waits for publishes in flight, and ends every stream
-   * with its last events. Does not wait for a stream whose client does not read.
+   * Starts to drain: refuses new work, and waits for the publishes in flight.
+   * Publishers that wait longer are told that the outcome of their publish is
+   * unknown.
    *
    * @param ms Maximum time that publishes are waited for, in milliseconds.
-   * @param others Resolves once no other isolate publishes any more either.
    */
-  async drain(
-    ms: number,
-    others?: () => Promise<unknown>,
-  ): Promise<void> {
+  async stopPublishing(ms: number): Promise<void> {
     this.#draining.abort(
       new RunnelError("draining", "Cannot take this: the instance is about to end. Try again"),
     );
     await this.#publishes.end(this.#options.runtime.clock, ms);
-    if (others) {
-      await others();
-      await this.#pipelines.catchUp(CATCH_UP_MS);
-    }
+  }
+
+  /**
+   * Reads the last events of other isolates from the log, once none of them
+   * publishes any more.
+   *
+   * @param ms Maximum time for that, in milliseconds.
+   */
+  async catchUp(ms: number): Promise<void> {
+    await this.#pipelines.catchUp(ms);
+  }
+
+  /**
+   * Ends every stream with its last events, after {@linkcode Hub.stopPublishing}.
+   * Does not wait for a stream whose client does not read.
+   */
+  async close(): Promise<void> {
     await this.#pipelines.close();
   }
 }

@@ -9,9 +9,10 @@ import { describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import type { Log } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
+import { CATCH_UP_MS, CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
 import type { FromIsolate, IsolateSetup, ToIsolate } from "./isolates.ts";
 import { RemoteLog } from "./remote_log.ts";
-import { serve } from "./server.ts";
+import { listen } from "./server.ts";
 import { createServiceOn, openLog } from "./service.ts";
 
 /** This isolate as a Worker, which the types of a main module do not know. */
@@ -50,17 +51,21 @@ worker.addEventListener("message", async (event) => {
     const channels = PipelineChannels.detect(systemRuntime);
     const watch = storage?.open ?? null;
     const service = createServiceOn(log, { config, channels, watch });
-    const server = serve(service, { hostname: config.host, port }, true);
-    const settled = Promise.withResolvers<void>();
+    const listener = listen(service, { hostname: config.host, port }, { reusePort: true });
+    const stop = Promise.withResolvers<void>();
     signals.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
-      if (data === "end") return settled.resolve();
-      await server.drain(() => {
-        tell({ is: "settled" });
-        return settled.promise;
-      });
+      if (data === "stop") return stop.resolve();
+      using connections = new DrainDeadline(service.runtime.clock, CONNECTIONS_MS);
+      await service.hub.stopPublishing(PUBLISHES_MS);
+      tell({ is: "publishing-stopped" });
+      await stop.promise;
+      await service.hub.catchUp(CATCH_UP_MS);
+      await service.hub.close();
+      await listener.close(connections);
+      await log.close();
       tell({ is: "drained" });
     };
-    tell({ is: "listening", address: server.address });
+    tell({ is: "listening", address: listener.address });
   } catch (error) {
     if (error instanceof RunnelError) {
       tell({ is: "failed", type: error.type, message: error.message });

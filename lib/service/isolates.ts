@@ -11,15 +11,10 @@ import type { Config } from "../config/mod.ts";
 import type { KvStorage } from "../kv/mod.ts";
 import { type EventLog, HeadAnnouncer, type LogListener } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
+import { DrainDeadline, ISOLATES_MS, ISOLATES_STOP_PUBLISHING_MS } from "./drain_timetable.ts";
 import { serveLog } from "./remote_log.ts";
 import { type Address, probe, type Server } from "./server.ts";
 import { openLog } from "./service.ts";
-
-/** How long the others may keep an isolate from ending its streams, in milliseconds after a signal. */
-const SETTLED_MS = 2700;
-
-/** How long the isolates may take to end, in milliseconds after a signal. */
-const DRAINED_MS = 4200;
 
 /** What an isolate needs to begin. */
 export interface IsolateSetup {
@@ -34,12 +29,12 @@ export interface IsolateSetup {
 }
 
 /** What an isolate is told: to drain, and that no isolate publishes any more. */
-export type ToIsolate = "drain" | "end";
+export type ToIsolate = "drain" | "stop";
 
 /** What an isolate tells. */
 export type FromIsolate =
   | { is: "listening"; address: Address }
-  | { is: "settled" }
+  | { is: "publishing-stopped" }
   | { is: "drained" }
   /** With a type where its start was refused as it may be. */
   | { is: "failed"; type?: RunnelErrorType; message: string };
@@ -113,17 +108,14 @@ export async function startIsolates(
     address,
     async drain() {
       draining = true;
-      const since = performance.now();
-      const all = async (what: "settled" | "drained", ms: number) => {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        using _timer = systemRuntime.clock.after(ms - (performance.now() - since), resolve);
-        const ends = isolates.map((isolate) => Promise.race([isolate[what], isolate.failed]));
-        await Promise.race([promise, Promise.all(ends)]);
-      };
+      using publishing = new DrainDeadline(systemRuntime.clock, ISOLATES_STOP_PUBLISHING_MS);
+      using ending = new DrainDeadline(systemRuntime.clock, ISOLATES_MS);
+      const all = (step: "publishingStopped" | "drained") =>
+        Promise.all(isolates.map((isolate) => Promise.race([isolate[step], isolate.failed])));
       for (const isolate of isolates) isolate.tell("drain");
-      await all("settled", SETTLED_MS);
-      for (const isolate of isolates) isolate.tell("end");
-      await all("drained", DRAINED_MS);
+      await publishing.wait(all("publishingStopped"));
+      for (const isolate of isolates) isolate.tell("stop");
+      await ending.wait(all("drained"));
       await end();
     },
   };
@@ -179,7 +171,7 @@ class Owner {
 class Isolate {
   readonly #worker: Worker;
   readonly #signals: MessagePort;
-  readonly #settled = Promise.withResolvers<void>();
+  readonly #publishingStopped = Promise.withResolvers<void>();
   readonly #drained = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<string>();
   readonly #listening = Promise.withResolvers<Address>();
@@ -203,8 +195,8 @@ class Isolate {
   }
 
   /** Resolves once nothing is published through it any more. */
-  get settled(): Promise<void> {
-    return this.#settled.promise;
+  get publishingStopped(): Promise<void> {
+    return this.#publishingStopped.promise;
   }
 
   /** Resolves once it has ended as it was told to. */
@@ -219,7 +211,7 @@ class Isolate {
 
   #hear(said: FromIsolate): void {
     if (said.is === "listening") return this.#listening.resolve(said.address);
-    if (said.is === "settled") return this.#settled.resolve();
+    if (said.is === "publishing-stopped") return this.#publishingStopped.resolve();
     if (said.is === "drained") return this.#drained.resolve();
     const { type, message } = said;
     this.#listening.reject(type ? new RunnelError(type, message) : new Error(message));

@@ -39,6 +39,7 @@ export type {
 } from "../log/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
+export { EXIT_MS } from "./drain_timetable.ts";
 export { type IsolatesOptions, startIsolates } from "./isolates.ts";
 export { type Address, serve, type Server } from "./server.ts";
 export {

@@ -5,13 +5,8 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
+import { CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
 import type { Service } from "./service.ts";
-
-/** A platform kills 5 seconds after its signal: until when publishes are awaited … */
-const PUBLISHES_MS = 2500;
-
-/** … and until when connections are, in milliseconds after the signal. */
-const SHUTDOWN_MS = 4000;
 
 /** Where to listen. */
 export interface Address {
@@ -23,21 +18,35 @@ export interface Address {
 
 /** A service that is served. */
 export interface Server {
-  /** Where it listens. */
+  /** Address at which it listens. */
   address: Address;
-  /** Ends it as {@linkcode Hub.drain} does, and then its connections and its log. */
-  drain: (others?: () => Promise<unknown>) => Promise<void>;
+  /**
+   * Ends it in time for a platform that kills 5 seconds after its signal: refuses
+   * new work, waits for publishes in flight, ends every stream with its last
+   * events, waits for the connections, and closes the log.
+   */
+  drain: () => Promise<void>;
+}
+
+/** An HTTP server of one isolate, whose connections end after its streams. */
+export interface Listener {
+  /** Address at which it listens. */
+  address: Address;
+  /**
+   * Waits for the open connections, but not beyond a deadline: a client that does
+   * not read would hold them forever.
+   */
+  close: (deadline: DrainDeadline) => Promise<void>;
 }
 
 /**
- * Serves.
+ * Serves a service.
  *
- * @param service What is served.
- * @param address Where.
- * @param reusePort Whether other isolates may serve there too.
- * @throws {RunnelError} `invalid-setting` if that is no place to listen at.
+ * @param service Service to serve.
+ * @param address Address to listen at.
+ * @throws {RunnelError} `invalid-setting` if it cannot listen there.
  *
- * @example
+ * @example Usage
  * ```ts
  * import { readConfig } from "../config/mod.ts";
  * import { createService } from "./service.ts";
@@ -49,25 +58,38 @@ export interface Server {
  * await server.drain();
  * ```
  */
-export function serve(service: Service, address: Address, reusePort = false): Server {
-  const { hub, log } = service;
+export function serve(service: Service, address: Address): Server {
+  const { hub, log, runtime: { clock } } = service;
+  const listener = listen(service, address);
+  return {
+    address: listener.address,
+    async drain() {
+      using connections = new DrainDeadline(clock, CONNECTIONS_MS);
+      await hub.stopPublishing(PUBLISHES_MS);
+      await hub.close();
+      await listener.close(connections);
+      await log.close();
+    },
+  };
+}
+
+/**
+ * Answers requests at an address, which isolates may share.
+ *
+ * @throws {RunnelError} `invalid-setting` if it cannot listen there.
+ */
+export function listen(
+  { fetch }: Pick<Service, "fetch">,
+  address: Address,
+  { reusePort = false } = {},
+): Listener {
   const server = explained(
     address,
-    () => Deno.serve({ ...address, reusePort, onListen() {} }, service.fetch),
+    () => Deno.serve({ ...address, reusePort, onListen() {} }, fetch),
   );
   return {
     address: { hostname: server.addr.hostname, port: server.addr.port },
-    async drain(others) {
-      await hub.drain(PUBLISHES_MS, others);
-      // A client that does not read would hold the server for ever.
-      let timer;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, SHUTDOWN_MS - PUBLISHES_MS);
-      });
-      await Promise.race([server.shutdown(), late]);
-      clearTimeout(timer);
-      await log.close();
-    },
+    close: (deadline) => deadline.wait(server.shutdown()),
   };
 }
 

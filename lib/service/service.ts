@@ -53,6 +53,8 @@ export interface Service extends App {
   log: Log;
   /** The tickets. */
   tickets: Tickets;
+  /** Its clock, random numbers and reporter. */
+  runtime: Runtime;
 }
 
 /**
@@ -72,7 +74,8 @@ export interface Service extends App {
  * });
  * const response = await service.fetch(new Request("http://localhost/healthz"));
  * equal(await response.text(), "ok\n");
- * await service.hub.drain(0);
+ * await service.hub.stopPublishing(0);
+ * await service.hub.close();
  * await service.log.close();
  * ```
  */
@@ -171,5 +174,6 @@ export function createServiceOn(log: Log, {
     hub,
     log,
     tickets,
+    runtime,
   };
 }

@@ -5,6 +5,7 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { exportJWK, generateKeyPair } from "jose";
+import { drain } from "../support/drain.ts";
 import { FaultyKv, holds, throws } from "../support/faulty_kv.ts";
 import {
   assertHeaders,
@@ -137,7 +138,7 @@ Deno.test("a cookie among others opens a stream, and the header takes precedence
 type Refusal = (service: TestService, kv: FaultyKv) => Promise<unknown> | void;
 
 const PASSING: [string, string, Refusal][] = [
-  ["an instance that drains", "draining", ({ hub }) => hub.drain(0)],
+  ["an instance that drains", "draining", ({ hub }) => drain(hub)],
   ["an instance that is full", "overloaded", ({ subscribe }) => subscribe("p_b/sse")],
   ["a log that fails", "log-unavailable", (_, kv) => void (kv.fallback = () => throws())],
 ];

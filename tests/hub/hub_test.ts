@@ -4,6 +4,7 @@ import {
   strictEqual as equal,
   throws,
 } from "node:assert/strict";
+import { drain } from "../support/drain.ts";
 import { FakeChannels } from "../support/fake_channels.ts";
 import { settled } from "../support/fake_clock.ts";
 import { type FaultyKv, type Held, holds } from "../support/faulty_kv.ts";
@@ -91,10 +92,10 @@ Deno.test("Hub.ready() pings the log once for all concurrent calls", async () =>
   equal(kv.calls.commit, before + 2);
 });
 
-Deno.test("Hub.drain() refuses new work, and is not ready while the process answers", async () => {
+Deno.test("Hub.stopPublishing() refuses new work, and is not ready while the process answers", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
-  await hub.drain(2500);
+  await drain(hub, 2500);
   const calls = { ...kv.calls };
   await rejects(hub.publish("p_a", [event(1)]), TYPE("draining"));
   await rejects(hub.subscribe("p_a"), TYPE("draining"));
@@ -107,7 +108,7 @@ Deno.test("Hub.drain() refuses new work, and is not ready while the process answ
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() waits for publishes in flight, then ends every stream with its last events", async () => {
+Deno.test("Hub.stopPublishing() waits for publishes, then Hub.close() ends streams with their last events", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   const [waiting, slow] = [await subscribe(service), await subscribe(service)];
@@ -116,7 +117,7 @@ Deno.test("Hub.drain() waits for publishes in flight, then ends every stream wit
   const { held, publishing } = await publishHeld({ hub, kv });
   await hub.publish("p_b", [event(1)]);
   let drained = false;
-  const draining = hub.drain(2500).then(() => drained = true);
+  const draining = drain(hub, 2500).then(() => drained = true);
   await rejects(hub.publish("p_a", [event("late")]), TYPE("draining"));
   service.clock.advance(2499);
   await settled();
@@ -130,7 +131,7 @@ Deno.test("Hub.drain() waits for publishes in flight, then ends every stream wit
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() tells publishers at its deadline that the outcome is unknown", async () => {
+Deno.test("Hub.stopPublishing() tells publishers at its deadline that the outcome is unknown", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   const stream = await subscribe(service);
@@ -140,7 +141,7 @@ Deno.test("Hub.drain() tells publishers at its deadline that the outcome is unkn
   );
   const refused = rejects(publishing, TYPE("outcome-unknown"));
   await settled();
-  const draining = hub.drain(2500);
+  const draining = drain(hub, 2500);
   service.clock.advance(2500);
   await draining;
   await refused;
@@ -153,7 +154,7 @@ Deno.test("Hub.drain() tells publishers at its deadline that the outcome is unkn
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() ends probes at once, before publishes in flight", async () => {
+Deno.test("Hub.stopPublishing() ends probes at once, before publishes in flight", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   const held = holds("answer");
@@ -161,25 +162,25 @@ Deno.test("Hub.drain() ends probes at once, before publishes in flight", async (
   const publishing = hub.publish("p_a", [event(1)]);
   await held.met;
   const probe = new StreamReader(service.probes.open({ everyMs: 100, bytes: 0 }));
-  const draining = hub.drain(2500);
+  const draining = drain(hub, 2500);
   equal((await probe.events(2)).length, 1);
   held.release();
   await Promise.all([publishing, draining]);
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() does not wait for a stream whose client does not read", async () => {
+Deno.test("Hub.close() does not wait for a stream whose client does not read", async () => {
   const { service, hub } = await createHub();
   await using _ = service;
   const stream = await subscribe(service);
   await hub.publish("p_a", [event(1)]);
-  await hub.drain(2500);
+  await drain(hub, 2500);
   equal(service.clock.liveTimers, 1);
   deepEqual(await rest(stream), [live(0), 1]);
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() ends a pending stream, too", async () => {
+Deno.test("Hub.close() ends a pending stream, too", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
   await hub.publish("p_a", [event(1)]);
@@ -187,32 +188,32 @@ Deno.test("Hub.drain() ends a pending stream, too", async () => {
   kv.script("get", held.fault);
   const arriving = subscribe(service);
   await held.met;
-  await hub.drain(2500);
+  await drain(hub, 2500);
   held.release();
   deepEqual(await rest(await arriving), [1, live(1)]);
   await assertIdle(service);
 });
 
-Deno.test("Hub.drain() ends a stream that is behind the tail where it is; it resumes without a hole", async () => {
+Deno.test("Hub.close() ends a stream that is behind the tail where it is; it resumes without a hole", async () => {
   await using hubs = await createTwoHubs(null, { RUNNEL_HISTORY: "5" });
   const [here, there] = [hubs.here.service, hubs.there.service];
   const { epoch } = await here.hub.publish("p_a", numbers(1, 50).map(event));
   const stream = new StreamReader(await here.hub.subscribe("p_a", { lastEventId: `${epoch}-7` }));
-  await here.hub.drain(2500);
+  await drain(here.hub, 2500);
   deepEqual(await rest(stream), []);
   const again = new StreamReader(await there.hub.subscribe("p_a", { lastEventId: `${epoch}-7` }));
   deepEqual(await says(again, 44), [...numbers(8, 50), live(43)]);
   await again.cancel();
 });
 
-Deno.test("Hub.drain() closes its channels permanently, even for a late commit", async () => {
+Deno.test("Hub.close() closes its channels permanently, even for a late commit", async () => {
   const network = new FakeChannels();
   await using hubs = await createTwoHubs(network.Channel);
   const { service, kv } = hubs.here;
   const stream = await subscribe(service);
   const { held, publishing } = await publishHeld({ hub: service.hub, kv });
   const refused = rejects(publishing, TYPE("outcome-unknown"));
-  const draining = service.hub.drain(2500);
+  const draining = drain(service.hub, 2500);
   hubs.clock.advance(2500);
   await draining;
   await refused;

@@ -233,7 +233,7 @@ Deno.test("Tail.receive() drops cleared events when the clear was applied past i
   await stream.cancel();
 });
 
-Deno.test("Hub.drain() ends streams with the last events when a repair in progress read an older head", async () => {
+Deno.test("Hub.catchUp() ends streams with the last events when a repair in progress read an older head", async () => {
   const { hubs, here, there, stream } = await createDeafHub();
   await using _ = hubs;
   const held = holds("answer");
@@ -241,10 +241,12 @@ Deno.test("Hub.drain() ends streams with the last events when a repair in progre
   const foreign = there.subscribe("p_a/sse", resumed(FOREIGN)).catch(() => null);
   await held.met;
   await publish(here, 3, 4);
-  const draining = there.hub.drain(0, () => Promise.resolve());
+  await there.hub.stopPublishing(0);
+  const catchingUp = there.hub.catchUp(300);
   await settled();
   held.release();
-  await draining;
+  await catchingUp;
+  await there.hub.close();
   deepEqual(await says(stream, 3), [3, 4]);
   await (await foreign)?.cancel();
 });

@@ -6,6 +6,7 @@ import {
 } from "node:assert/strict";
 import { readConfig } from "../../lib/config/config.ts";
 import { createService } from "../../lib/service/service.ts";
+import { drain } from "../support/drain.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 import { StreamReader } from "../support/stream_reader.ts";
 import { createTestService, jsonPost } from "../support/test_service.ts";
@@ -36,7 +37,7 @@ Deno.test("createService() runs on the machine's clock and randomness without ot
   const said = await stream.next();
   ok(said?.kind === "retry" && said.ms >= 1000 && said.ms < 2001);
   await stream.cancel();
-  await service.hub.drain(0);
+  await drain(service.hub);
   await service.log.close();
 });
 
@@ -51,7 +52,7 @@ Deno.test("createService() replaces the parts of the runtime that are given, and
   );
   deepEqual(await stream.next(), { kind: "retry", ms: 1250 });
   await stream.cancel();
-  await service.hub.drain(0);
+  await drain(service.hub);
   await service.log.close();
 });
 

@@ -3,6 +3,7 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { Subscriber } from "../../lib/stream/subscriber.ts";
+import { drain } from "../support/drain.ts";
 import { type FakeClock, settled } from "../support/fake_clock.ts";
 import { FaultyKv, type Held, holds, throws } from "../support/faulty_kv.ts";
 import { assertIdle } from "../support/idle.ts";
@@ -354,7 +355,7 @@ Deno.test("Subscriber gets its position at the end of its stream when its cursor
   const seam = stream.text.length;
   const end = stream.next();
   await settled();
-  await service.hub.drain(0);
+  await drain(service.hub);
   equal(await end, null);
   equal(stream.text.slice(seam), `id: ${ids[4]}\n\n`);
 });

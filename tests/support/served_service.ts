@@ -7,6 +7,7 @@
 
 import { readConfig, type Settings } from "../../lib/config/config.ts";
 import { createService, type Service } from "../../lib/service/service.ts";
+import { drain } from "./drain.ts";
 import { type LocalServer, serveLocally } from "./local_server.ts";
 import { jsonPost } from "./test_service.ts";
 
@@ -56,7 +57,7 @@ export class ServedService implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#service.hub.drain(0);
+    await drain(this.#service.hub);
     await this.#server[Symbol.asyncDispose]();
     await this.#service.log.close();
   }

@@ -10,6 +10,7 @@ import type { Kv } from "../../lib/kv/kv_connection.ts";
 import type { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
 import { describeCause } from "../../lib/base/report.ts";
 import { createService, type Service, type ServiceOptions } from "../../lib/service/service.ts";
+import { drain } from "./drain.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { StreamReader } from "./stream_reader.ts";
 
@@ -73,7 +74,7 @@ export async function createTestService({
       return new StreamReader(response);
     },
     async [Symbol.asyncDispose]() {
-      await service.hub.drain(0);
+      await drain(service.hub);
       await service.log.close();
     },
   };
