@@ -12,7 +12,7 @@ const ROOMS: Record<string, string[]> = {
   service: ["access", "base", "config", "http", "hub", "kv", "log", "protocol", "sync"],
   http: ["access", "base", "config", "hub", "protocol"],
   hub: ["base", "log", "protocol", "stream", "sync"],
-  access: ["base", "config", "log", "protocol"],
+  access: ["base", "config", "kv", "log", "protocol"],
   stream: ["base", "log", "protocol"],
   sync: ["base", "kv", "log"],
   log: ["base", "kv", "protocol"],

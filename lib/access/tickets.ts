@@ -11,9 +11,10 @@
  */
 
 import { chunk, RunnelError, type Runtime } from "../base/mod.ts";
-import type { Head, Log, Ticket } from "../log/mod.ts";
+import type { Head, Log } from "../log/mod.ts";
 import { parseEventId, type Position } from "../protocol/mod.ts";
 import { grantedChannels } from "./grant.ts";
+import type { Ticket, TicketStore } from "./ticket_store.ts";
 
 /**
  * Period after the first use in which it may be repeated, in milliseconds: the
@@ -26,8 +27,10 @@ const MAX_CHECKED = 1000;
 
 /** Options for {@linkcode Tickets}. */
 export interface TicketsOptions {
-  /** Log that stores the tickets. */
-  log: Pick<Log, "ensureHead" | "readTicket" | "writeTicket" | "ticketGenerations">;
+  /** Log of the pipelines. */
+  log: Pick<Log, "ensureHead">;
+  /** Store of the tickets. */
+  store: TicketStore;
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
   /** Time to redeem a ticket, in milliseconds. */
@@ -106,13 +109,13 @@ export class Tickets implements Disposable {
    * @throws {RunnelError} `log-unavailable` if the ticket cannot be stored.
    */
   async issue(scope: TicketScope): Promise<{ secret: string; redeemBy: number }> {
-    const { log, runtime: { clock }, ticketMs } = this.#options;
+    const { store, runtime: { clock }, ticketMs } = this.#options;
     const secret = crypto.getRandomValues(new Uint8Array(16))
       .toBase64({ alphabet: "base64url", omitPadding: true });
     const redeemBy = Math.min(clock.now() + ticketMs, scope.endsAt);
     // The stored name of the field stays: other versions read the same store.
     const ticket: Ticket = { ...scope, spendBy: redeemBy, session: null };
-    await log.writeTicket(await digest(secret), ticket, null, ticketMs);
+    await store.write(await digest(secret), ticket, null, ticketMs);
     return { secret, redeemBy };
   }
 
@@ -123,10 +126,10 @@ export class Tickets implements Disposable {
    * @throws {RunnelError} `forbidden`; `log-unavailable` if the store does not answer.
    */
   async redeem(secret: string, use: TicketUse): Promise<OpenSession> {
-    const { log, runtime: { clock } } = this.#options;
+    const { log, store, runtime: { clock } } = this.#options;
     const hash = await digest(secret);
     while (true) {
-      const entry = await log.readTicket(hash);
+      const entry = await store.read(hash);
       if (entry?.ticket.pipeline !== use.pipeline) throw invalidTicket();
       const head = await log.ensureHead(use.pipeline);
       const now = clock.now();
@@ -138,7 +141,7 @@ export class Tickets implements Disposable {
       );
       // Before anything is written, so that a mistake does not spend the ticket.
       if (!granted) throw forbidden();
-      const isWritten = await log.writeTicket(
+      const isWritten = await store.write(
         hash,
         ticket,
         entry.versionstamp,
@@ -207,11 +210,11 @@ export class Tickets implements Disposable {
 
   /** Ends the streams whose sessions were taken over in another isolate or process. */
   async #check(): Promise<void> {
-    const { log, runtime } = this.#options;
+    const { store, runtime } = this.#options;
     const hashes = [...this.#sessions.keys()];
     try {
       for (const part of chunk(hashes, MAX_CHECKED)) {
-        const generations = await log.ticketGenerations(part);
+        const generations = await store.generations(part);
         part.forEach((hash, index) => {
           const local = this.#sessions.get(hash);
           // A ticket that is no longer stored ends its stream, too.

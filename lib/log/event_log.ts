@@ -18,7 +18,6 @@ import { PING_KEY } from "./keys.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
 import { Sweeper } from "./sweeper.ts";
-import { type Ticket, type TicketEntry, TicketStore } from "./ticket_store.ts";
 
 /**
  * Number of idle writers from which on they are evicted, with the heads that
@@ -62,7 +61,6 @@ export class EventLog {
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
   readonly #sweeper: Sweeper;
-  readonly #tickets: TicketStore;
   #closed = false;
   #onChange: (change: Change) => void = () => {};
 
@@ -73,7 +71,6 @@ export class EventLog {
     this.#heads = new HeadStore(options);
     this.#reader = new LogReader({ ...options, heads: this.#heads });
     this.#sweeper = new Sweeper(options.kv, options.runtime);
-    this.#tickets = new TicketStore(options.kv);
   }
 
   /** Memory of waiting requests, in bytes, and number of pipelines to be swept. */
@@ -177,26 +174,6 @@ export class EventLog {
     // Even if it was clear before: the sweep of that clear may have failed.
     if (head) this.#sweeper.add(pipeline, head.oldest);
     return head;
-  }
-
-  /** As {@linkcode TicketStore.read}. */
-  readTicket(hash: string): Promise<TicketEntry | null> {
-    return this.#tickets.read(hash);
-  }
-
-  /** As {@linkcode TicketStore.generations}. */
-  ticketGenerations(hashes: readonly string[]): Promise<(number | null)[]> {
-    return this.#tickets.generations(hashes);
-  }
-
-  /** As {@linkcode TicketStore.write}. */
-  writeTicket(
-    hash: string,
-    ticket: Ticket,
-    versionstamp: string | null,
-    expireIn: number,
-  ): Promise<boolean> {
-    return this.#tickets.write(hash, ticket, versionstamp, expireIn);
   }
 
   /**

@@ -37,8 +37,3 @@ export function segmentsBelow(pipeline: string, sequence: number): Deno.KvListSe
 export function idempotencyKey(pipeline: string, hash: Uint8Array): Deno.KvKey {
   return ["once", pipeline, hash];
 }
-
-/** The key of a ticket, by the hash of the secret in its URL. */
-export function ticketKey(hash: string): Deno.KvKey {
-  return ["ticket", hash];
-}

@@ -13,4 +13,3 @@ export { type History, readHistory } from "./history.ts";
 export { headKey } from "./keys.ts";
 export type { MissedReason, Page } from "./log_reader.ts";
 export { packSegments, readSegmentHeader, unpackSegment } from "./segment.ts";
-export type { Session, Ticket, TicketEntry } from "./ticket_store.ts";

@@ -7,13 +7,12 @@
 
 import { describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
-import type { Log } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
 import { CATCH_UP_MS, CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
 import type { FromIsolate, IsolateSetup, ToIsolate } from "./isolates.ts";
-import { RemoteLog } from "./remote_log.ts";
+import { reachStores } from "./remote_log.ts";
 import { listen } from "./server.ts";
-import { createServiceOn, openLog } from "./service.ts";
+import { createServiceOn, openStores, type Stores } from "./service.ts";
 
 /** This isolate as a Worker, which the types of a main module do not know. */
 const worker = globalThis as unknown as {
@@ -40,17 +39,18 @@ worker.close = () => tell({ is: "failed", message: "An isolate ended" });
 
 worker.addEventListener("message", async (event) => {
   const { config, port, signals, logPort } = (event as MessageEvent<IsolateSetup>).data;
-  let log: Log;
   try {
     const storage = logPort ? null : await prepareStorage(config.kv);
-    log = storage ? await openLog({ config, ...storage }) : new RemoteLog(logPort!, {
-      runtime: systemRuntime,
-      timeoutMs: config.kvTimeoutMs,
-      maxWaitingBytes: config.maxWaitingBytes,
-    });
+    const stores: Stores = storage
+      ? await openStores({ config, ...storage })
+      : reachStores(logPort!, {
+        runtime: systemRuntime,
+        timeoutMs: config.kvTimeoutMs,
+        maxWaitingBytes: config.maxWaitingBytes,
+      });
     const channels = PipelineChannels.detect(systemRuntime);
     const watch = storage?.open ?? null;
-    const service = createServiceOn(log, { config, channels, watch });
+    const service = createServiceOn(stores, { config, channels, watch });
     const listener = listen(service, { hostname: config.host, port }, { reusePort: true });
     const stop = Promise.withResolvers<void>();
     signals.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
@@ -62,7 +62,7 @@ worker.addEventListener("message", async (event) => {
       await service.hub.catchUp(CATCH_UP_MS);
       await service.hub.close();
       await listener.close(connections);
-      await log.close();
+      await service.log.close();
       tell({ is: "drained" });
     };
     tell({ is: "listening", address: listener.address });

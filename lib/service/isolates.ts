@@ -9,12 +9,12 @@
 import { RunnelError, type RunnelErrorType, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { KvStorage } from "../kv/mod.ts";
-import { type EventLog, HeadAnnouncer, type LogListener } from "../log/mod.ts";
+import { HeadAnnouncer, type LogListener } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
 import { DrainDeadline, ISOLATES_MS, ISOLATES_STOP_PUBLISHING_MS } from "./drain_timetable.ts";
-import { serveLog } from "./remote_log.ts";
+import { serveStores } from "./remote_log.ts";
 import { type Address, probe, type Server } from "./server.ts";
-import { openLog } from "./service.ts";
+import { openStores, type Stores } from "./service.ts";
 
 /** What an isolate needs to begin. */
 export interface IsolateSetup {
@@ -78,7 +78,7 @@ export async function startIsolates(
   { config, storage, onFailure, entry = new URL("./isolate.ts", import.meta.url) }: IsolatesOptions,
 ): Promise<Server> {
   probe({ hostname: config.host, port: config.port });
-  const owner = storage.remote ? null : new Owner(await openLog({ config, ...storage }));
+  const owner = storage.remote ? null : new Owner(await openStores({ config, ...storage }));
   const isolates: Isolate[] = [];
   const start = (port: number) => {
     const isolate = new Isolate(entry, { config, port, logPort: owner?.serve() ?? null });
@@ -123,7 +123,7 @@ export async function startIsolates(
 
 /** The log of all isolates. */
 class Owner {
-  readonly #log: EventLog;
+  readonly #stores: Stores;
   readonly #ports: MessagePort[] = [];
   /** The other isolates, by their ports, which lose nothing. */
   readonly #listeners: LogListener[] = [];
@@ -135,9 +135,9 @@ class Owner {
     },
   });
 
-  constructor(log: EventLog) {
-    this.#log = log;
-    log.listen({
+  constructor(stores: Stores) {
+    this.#stores = stores;
+    stores.log.listen({
       onChange: (change) => {
         if (this.#channels) {
           this.#channels.post(change);
@@ -155,12 +155,12 @@ class Owner {
   serve(): MessagePort {
     const { port1, port2 } = new MessageChannel();
     this.#ports.push(port1);
-    this.#listeners.push(serveLog(port1, this.#log));
+    this.#listeners.push(serveStores(port1, this.#stores));
     return port2;
   }
 
   async close(): Promise<void> {
-    await this.#log.close();
+    await this.#stores.log.close();
     this.#announcer[Symbol.dispose]();
     this.#channels?.[Symbol.dispose]();
     for (const port of this.#ports) port.close();

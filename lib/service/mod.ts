@@ -4,7 +4,16 @@
  * @module
  */
 
-export type { OpenSession, Tickets, TicketScope, TicketUse } from "../access/mod.ts";
+export type {
+  OpenSession,
+  Session,
+  Ticket,
+  TicketEntry,
+  Tickets,
+  TicketScope,
+  TicketStore,
+  TicketUse,
+} from "../access/mod.ts";
 export type { Clock, Reporter, Runtime } from "../base/mod.ts";
 export type {
   ACCESS_SETTINGS,
@@ -32,9 +41,6 @@ export type {
   MissedReason,
   Page,
   Receipt,
-  Session,
-  Ticket,
-  TicketEntry,
   TrimPoint,
 } from "../log/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
@@ -45,9 +51,10 @@ export { type Address, serve, type Server } from "./server.ts";
 export {
   createService,
   createServiceOn,
-  type LogOptions,
-  openLog,
+  openStores,
   type Service,
   type ServiceOptions,
   type ServiceParts,
+  type Stores,
+  type StoresOptions,
 } from "./service.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Access, Tickets } from "../access/mod.ts";
+import { Access, KvTicketStore, Tickets, type TicketStore } from "../access/mod.ts";
 import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { type App, createApp } from "../http/mod.ts";
@@ -19,8 +19,16 @@ const RETENTION_MS = 60_000;
 /** The bytes that a log keeps at most. */
 const RETENTION_BYTES = 32 * 1024 * 1024;
 
-/** What a log is made of. */
-export interface LogOptions {
+/** The log and the tickets, which share a connection to one store. */
+export interface Stores {
+  /** Log of the events. Closing it closes the connection. */
+  log: Log;
+  /** Store of the tickets. */
+  tickets: TicketStore;
+}
+
+/** Options for {@linkcode openStores}. */
+export interface StoresOptions {
   /** The settings. */
   config: Config;
   /** Opens the store of the log. */
@@ -35,7 +43,7 @@ export interface LogOptions {
 }
 
 /** What a service is made of beside its log. */
-export interface ServiceParts extends Omit<LogOptions, "open" | "remote"> {
+export interface ServiceParts extends Omit<StoresOptions, "open" | "remote"> {
   /** The way to other isolates, if there are any. */
   channels?: PipelineChannels | null;
   /** Opens the store to watch it, if other processes write to it. */
@@ -43,7 +51,7 @@ export interface ServiceParts extends Omit<LogOptions, "open" | "remote"> {
 }
 
 /** What a service is made of. */
-export interface ServiceOptions extends LogOptions, ServiceParts {}
+export interface ServiceOptions extends StoresOptions, ServiceParts {}
 
 /** A service that runs. */
 export interface Service extends App {
@@ -80,30 +88,30 @@ export interface Service extends App {
  * ```
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
-  return createServiceOn(await openLog(options), options);
+  return createServiceOn(await openStores(options), options);
 }
 
 /**
- * Opens the log alone.
+ * Opens the log and the tickets alone.
  *
- * @param options What the log is made of.
+ * @param options The settings and the way to the store.
  * @throws Whatever opening the store throws.
  *
  * @example
  * ```ts
  * import { readConfig } from "../config/mod.ts";
  *
- * const log = await openLog({ config: readConfig({}), open: () => Deno.openKv(":memory:") });
+ * const { log } = await openStores({ config: readConfig({}), open: () => Deno.openKv(":memory:") });
  * await log.ping(1000);
  * await log.close();
  * ```
  */
-export async function openLog({
+export async function openStores({
   config,
   open,
   remote = false,
   runtime: replaced = {},
-}: LogOptions): Promise<EventLog> {
+}: StoresOptions): Promise<Stores> {
   const runtime = { ...systemRuntime, ...replaced };
   const kv = await KvConnection.open({
     open,
@@ -111,7 +119,7 @@ export async function openLog({
     timeoutMs: config.kvTimeoutMs,
     replace: remote,
   });
-  return new EventLog({
+  const log = new EventLog({
     kv,
     shared: remote,
     runtime,
@@ -119,12 +127,13 @@ export async function openLog({
     timeoutMs: config.kvTimeoutMs,
     maxWaitingBytes: config.maxWaitingBytes,
   });
+  return { log, tickets: new KvTicketStore(kv) };
 }
 
 /**
- * Puts the parts together on a log that is there.
+ * Puts the parts together on stores that are open.
  *
- * @param log The log. The service listens to it.
+ * @param stores The log, to which the service listens, and the tickets.
  * @param parts What else the service is made of.
  *
  * @example
@@ -132,13 +141,13 @@ export async function openLog({
  * import { readConfig } from "../config/mod.ts";
  *
  * const config = readConfig({});
- * const log = await openLog({ config, open: () => Deno.openKv(":memory:") });
- * const service = createServiceOn(log, { config });
+ * const stores = await openStores({ config, open: () => Deno.openKv(":memory:") });
+ * const service = createServiceOn(stores, { config });
  * await service.hub.ready(1000);
- * await log.close();
+ * await service.log.close();
  * ```
  */
-export function createServiceOn(log: Log, {
+export function createServiceOn({ log, tickets: store }: Stores, {
   config,
   channels = null,
   watch = null,
@@ -161,6 +170,7 @@ export function createServiceOn(log: Log, {
   });
   const tickets = new Tickets({
     log,
+    store,
     runtime,
     ticketMs: config.access.ticketMs,
     sessionMs: config.access.sessionMs,

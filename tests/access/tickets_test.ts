@@ -45,6 +45,7 @@ async function createTickets(): Promise<TestTickets> {
   const reports: string[] = [];
   const tickets = new Tickets({
     log: test.log,
+    store: test.tickets,
     runtime: { clock: test.clock, report: (message) => reports.push(message) },
     ticketMs: TICKET_MS,
     sessionMs: SESSION_MS,
@@ -244,6 +245,7 @@ Deno.test("Tickets end a stream at the next check after a takeover elsewhere", a
   const { tickets, test } = made;
   const elsewhere = new Tickets({
     log: test.log,
+    store: test.tickets,
     runtime: { clock: test.clock, report() {} },
     ticketMs: TICKET_MS,
     sessionMs: SESSION_MS,

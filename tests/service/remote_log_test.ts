@@ -6,10 +6,11 @@ import {
 } from "node:assert/strict";
 import { readConfig } from "../../lib/config/config.ts";
 import { RunnelError } from "../../lib/base/errors.ts";
+import type { TicketStore } from "../../lib/access/ticket_store.ts";
 import type { Log, LogListener } from "../../lib/log/event_log.ts";
 import type { AnnouncedHead } from "../../lib/log/head_announcer.ts";
-import { RemoteLog, serveLog } from "../../lib/service/remote_log.ts";
-import { createServiceOn } from "../../lib/service/service.ts";
+import { reachStores, serveStores } from "../../lib/service/remote_log.ts";
+import { createServiceOn, type Stores } from "../../lib/service/service.ts";
 import { FakeClock, settled } from "../support/fake_clock.ts";
 import { StreamReader } from "../support/stream_reader.ts";
 import { holds, passes } from "../support/faulty_kv.ts";
@@ -23,11 +24,12 @@ import {
 
 const MiB = 1024 * 1024;
 
-/** How long the word of a commit may take, in milliseconds. */
+/** Grace period for the broadcast of a commit, in milliseconds. */
 const WORD_MS = 20;
 
 interface Reached extends Disposable {
-  remote: RemoteLog;
+  remote: Log;
+  tickets: TicketStore;
   clock: FakeClock;
   /** Passes its calls on to the listener of `remote`. */
   listener: LogListener;
@@ -35,17 +37,18 @@ interface Reached extends Disposable {
 }
 
 /** Reaches a log as another isolate does; without one, its owner hangs. */
-function reach(log: Log | null, maxWaitingBytes = MiB): Reached {
+function reach(stores: Stores | null, maxWaitingBytes = MiB): Reached {
   const clock = new FakeClock();
   const { port1, port2 } = new MessageChannel();
-  const listener = log ? serveLog(port1, log) : { onChange() {}, onHeads() {} };
-  const remote = new RemoteLog(port2, {
+  const listener = stores ? serveStores(port1, stores) : { onChange() {}, onHeads() {} };
+  const { log: remote, tickets } = reachStores(port2, {
     runtime: { clock },
     timeoutMs: TIMEOUT_MS,
     maxWaitingBytes,
   });
   return {
     remote,
+    tickets,
     clock,
     listener,
     port: port1,
@@ -56,14 +59,14 @@ function reach(log: Log | null, maxWaitingBytes = MiB): Reached {
   };
 }
 
-/** A log of which one method fails. */
-function failing(method: keyof Log, error: Error): Log {
-  return { [method]: () => Promise.reject(error) } as unknown as Log;
+/** Stores with a log of which one method fails. */
+function failing(method: keyof Log, error: Error): Stores {
+  return { log: { [method]: () => Promise.reject(error) } } as unknown as Stores;
 }
 
-Deno.test("RemoteLog.append() and readAfter() are the owner's, bytes and all", async () => {
+Deno.test("Remote log.append() and readAfter() are the owner's, to the byte", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   const payload = new Uint8Array([0, 10, 255]);
   const receipt = await there.remote.append("p_a", [{ channel: "zwölf €", payload }]);
   deepEqual([receipt.first, receipt.count, receipt.replayed], [1, 1, false]);
@@ -74,10 +77,10 @@ Deno.test("RemoteLog.append() and readAfter() are the owner's, bytes and all", a
   equal(await there.remote.readAfter("p_none", 0, Infinity), null);
 });
 
-Deno.test("RemoteLog.append() joins a key's requests of all isolates into one", async () => {
+Deno.test("Remote log.append() joins the requests of all isolates with one key", async () => {
   await using test = await createTestLog();
-  using one = reach(test.log);
-  using other = reach(test.log);
+  using one = reach(test);
+  using other = reach(test);
   const append = ({ remote }: Reached) => remote.append("p_a", [textEvent("1")], "key");
   const receipts = await Promise.all([one, other, one, other].map(append));
   deepEqual(receipts.map(({ first }) => first), [1, 1, 1, 1]);
@@ -85,9 +88,9 @@ Deno.test("RemoteLog.append() joins a key's requests of all isolates into one", 
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
 });
 
-Deno.test("RemoteLog.open(), head(), clear() and ping() are the owner's", async () => {
+Deno.test("Remote log.open(), head(), clear() and ping() are the owner's", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   equal(await there.remote.head("p_a"), null);
   equal(await there.remote.clear("p_a"), null);
   const { epoch } = await there.remote.ensureHead("p_a");
@@ -99,7 +102,20 @@ Deno.test("RemoteLog.open(), head(), clear() and ping() are the owner's", async 
   await there.remote.ping(1000);
 });
 
-Deno.test("RemoteLog rejects with the owner's error: type, message and what caused it", async () => {
+Deno.test("Remote tickets are the owner's", async () => {
+  await using test = await createTestLog();
+  using there = reach(test);
+  const from = { epoch: "AAECAwQFBgc", sequence: 0 };
+  const session = { generation: 1, openedAt: 0, from };
+  const ticket = { pipeline: "p_a", channels: ["a"], spendBy: 5, endsAt: 9, session };
+  equal(await there.tickets.read("h"), null);
+  equal(await there.tickets.write("h", ticket, null, 1000), true);
+  equal(await there.tickets.write("h", ticket, null, 1000), false);
+  deepEqual(await there.tickets.read("h"), await test.tickets.read("h"));
+  deepEqual(await there.tickets.generations(["none", "h"]), [null, 1]);
+});
+
+Deno.test("Remote log rejects with the type, message and cause of the owner's error", async () => {
   const cause = new TypeError("database is locked");
   using there = reach(failing("head", new RunnelError("overloaded", "Too much", { cause })));
   await rejects(there.remote.head("p_a"), (error) => {
@@ -111,7 +127,7 @@ Deno.test("RemoteLog rejects with the owner's error: type, message and what caus
   });
 });
 
-Deno.test("RemoteLog rejects with an error of no type for one that is not foreseen", async () => {
+Deno.test("Remote log rejects with an error without a type if the owner's is unexpected", async () => {
   using there = reach(failing("append", new RangeError("a bug")));
   await rejects(there.remote.append("p_a", [textEvent("1")]), {
     name: "Error",
@@ -119,23 +135,24 @@ Deno.test("RemoteLog rejects with an error of no type for one that is not forese
   });
 });
 
-Deno.test("RemoteLog does not wait for an owner that hangs", async () => {
+Deno.test("Remote log and tickets do not wait for an owner that hangs", async () => {
   using there = reach(null);
   const calls = [
     rejects(there.remote.append("p_a", [textEvent("1")]), { type: "outcome-unknown" }),
     rejects(there.remote.head("p_a"), { type: "log-unavailable" }),
     rejects(there.remote.readAfter("p_a", 0, 1), { type: "log-unavailable" }),
+    rejects(there.tickets.read("h"), { type: "log-unavailable" }),
     rejects(there.remote.ping(1000), { type: "log-unavailable" }),
   ];
   there.clock.advance(1000);
   await calls.pop();
-  equal(there.clock.liveTimers, 3);
+  equal(there.clock.liveTimers, 4);
   there.clock.advance(2 * TIMEOUT_MS);
   await Promise.all(calls);
   equal(there.clock.liveTimers, 0);
 });
 
-Deno.test("RemoteLog passes over an answer that comes after its deadline", async () => {
+Deno.test("Remote log ignores an answer that comes after its deadline", async () => {
   using there = reach(null);
   const late = rejects(there.remote.ping(10));
   const asked = new Promise((resolve) => there.port.onmessage = ({ data }) => resolve(data.id));
@@ -147,7 +164,7 @@ Deno.test("RemoteLog passes over an answer that comes after its deadline", async
   equal(await there.remote.head("p_a"), null);
 });
 
-Deno.test("RemoteLog.append() refuses what an owner that hangs would let pile up", async () => {
+Deno.test("Remote log.append() refuses events beyond its backlog if the owner hangs", async () => {
   using there = reach(null, MiB);
   const events = [{ channel: "events", payload: new Uint8Array(700 * 1024) }];
   const waits = rejects(there.remote.append("p_a", events), { type: "outcome-unknown" });
@@ -157,7 +174,7 @@ Deno.test("RemoteLog.append() refuses what an owner that hangs would let pile up
   equal(there.remote.pending.waitingBytes, 0);
 });
 
-Deno.test("RemoteLog.close() ends calls under way and refuses later ones", async () => {
+Deno.test("Remote log.close() ends calls in flight and refuses later ones", async () => {
   using there = reach(null);
   const calls = [
     rejects(there.remote.append("p_a", [textEvent("1")]), { type: "outcome-unknown" }),
@@ -168,9 +185,9 @@ Deno.test("RemoteLog.close() ends calls under way and refuses later ones", async
   await rejects(there.remote.head("p_a"), { type: "draining" });
 });
 
-Deno.test("serveLog() tells of clears where nothing else does", async () => {
+Deno.test("serveStores() passes on clears if there is no broadcast", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   await test.log.append("p_a", [textEvent("1")]);
   test.log.listen(there.listener);
   const heard = new Promise((onChange) => there.remote.listen({ onChange, onHeads() {} }));
@@ -178,9 +195,9 @@ Deno.test("serveLog() tells of clears where nothing else does", async () => {
   deepEqual(await heard, { pipeline: "p_a", epoch, oldest: 2 });
 });
 
-Deno.test("serveLog() tells of commits where nothing else does", async () => {
+Deno.test("serveStores() passes on commits if there is no broadcast", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   const heard = new Promise((onChange) => there.remote.listen({ onChange, onHeads() {} }));
   const commit = {
     pipeline: "p_a",
@@ -193,16 +210,19 @@ Deno.test("serveLog() tells of commits where nothing else does", async () => {
 });
 
 /** A service in the other isolate, with a stream that has come to the news. */
-async function listenThere({ remote, clock }: ReturnType<typeof reach>) {
-  const { hub } = createServiceOn(remote, { config: readConfig({}), runtime: { clock } });
+async function listenThere({ remote, tickets, clock }: ReturnType<typeof reach>) {
+  const { hub } = createServiceOn({ log: remote, tickets }, {
+    config: readConfig({}),
+    runtime: { clock },
+  });
   const stream = new StreamReader(await hub.subscribe("p_a"));
   await stream.until("runnel.live");
   return { hub, stream };
 }
 
-Deno.test("Hub.publish() on a RemoteLog reads the commit whose word was lost", async () => {
+Deno.test("Hub.publish() on a remote log reads the commit if its broadcast is lost", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   const { clock } = there;
   const { hub, stream } = await listenThere(there);
   await hub.publish("p_a", [textEvent("1")]);
@@ -213,9 +233,9 @@ Deno.test("Hub.publish() on a RemoteLog reads the commit whose word was lost", a
   await stream.cancel();
 });
 
-Deno.test("Hub.publish() on a RemoteLog reads nothing where the word of the commit comes", async () => {
+Deno.test("Hub.publish() on a remote log reads nothing if the broadcast arrives", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   const { clock } = there;
   const { hub, stream } = await listenThere(there);
   await hub.publish("p_a", [textEvent("1")]);
@@ -228,9 +248,9 @@ Deno.test("Hub.publish() on a RemoteLog reads nothing where the word of the comm
   await stream.cancel();
 });
 
-Deno.test("Hub.publish() on a RemoteLog is history for whoever comes after its answer", async () => {
+Deno.test("Hub.publish() on a remote log is history for subscribers after its answer", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   await test.log.append("p_a", [textEvent("1")]);
   const { hub, stream: earlier } = await listenThere(there);
   await hub.publish("p_a", [textEvent("2")]);
@@ -248,9 +268,9 @@ async function announced({ log }: TestLog): Promise<AnnouncedHead> {
   return { pipeline: "p_a", epoch, sequence, cleared };
 }
 
-Deno.test("serveLog() passes on announced heads, which bring an event whose broadcast was lost", async () => {
+Deno.test("serveStores() passes on announced heads, which bring an event whose broadcast was lost", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   const { hub, stream } = await listenThere(there);
   await test.log.append("p_a", [textEvent("1")]);
   there.listener.onHeads([await announced(test)]);
@@ -259,9 +279,9 @@ Deno.test("serveLog() passes on announced heads, which bring an event whose broa
   await stream.cancel();
 });
 
-Deno.test("serveLog() passes on announced heads, which bring an event written during a repair", async () => {
+Deno.test("serveStores() passes on announced heads, which bring an event written during a repair", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   const { stream } = await listenThere(there);
   await test.log.append("p_a", [textEvent("1")]);
   await test.log.append("p_a", [textEvent("2")]);
@@ -281,9 +301,9 @@ Deno.test("serveLog() passes on announced heads, which bring an event written du
   await stream.cancel();
 });
 
-Deno.test("serveLog() passes on announced heads, which tell of a clear whose broadcast was lost", async () => {
+Deno.test("serveStores() passes on announced heads, which tell of a clear whose broadcast was lost", async () => {
   await using test = await createTestLog();
-  using there = reach(test.log);
+  using there = reach(test);
   await test.log.append("p_a", [textEvent("1")]);
   const { hub, stream } = await listenThere(there);
   await test.log.clear("p_a");

@@ -6,6 +6,7 @@
  */
 
 import type { NewEvent } from "../../lib/protocol/event.ts";
+import { KvTicketStore } from "../../lib/access/ticket_store.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
 import { EventLog } from "../../lib/log/event_log.ts";
 import type { Retention } from "../../lib/log/head.ts";
@@ -36,6 +37,8 @@ export interface TestLogOptions {
 /** A log with what a test wants to know of it. Disposing it closes it. */
 export interface TestLog extends AsyncDisposable {
   log: EventLog;
+  /** The tickets in the same store. */
+  tickets: KvTicketStore;
   kv: FaultyKv;
   clock: FakeClock;
   /** The commits that were told to whoever listens. */
@@ -59,13 +62,14 @@ export async function createTestLog({
   const reports: string[] = [];
   const runtime: Runtime = { clock, random, report: (message) => reports.push(message) };
   const kv = new FaultyKv(await open());
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(kv),
+    runtime,
+    timeoutMs,
+    replace: false,
+  });
   const log = new EventLog({
-    kv: await KvConnection.open({
-      open: () => Promise.resolve(kv),
-      runtime,
-      timeoutMs,
-      replace: false,
-    }),
+    kv: connection,
     shared: false,
     runtime,
     retention: { events: 1000, ms: 60_000, bytes: 32 * 1024 * 1024, ...retention },
@@ -80,6 +84,7 @@ export async function createTestLog({
   });
   return {
     log,
+    tickets: new KvTicketStore(connection),
     kv,
     clock,
     heard,

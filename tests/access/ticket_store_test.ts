@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
-import { type Ticket, TicketStore } from "../../lib/log/ticket_store.ts";
+import { KvTicketStore, type Ticket } from "../../lib/access/ticket_store.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FaultyKv, throws } from "../support/faulty_kv.ts";
 
@@ -20,7 +20,7 @@ async function createStore() {
     timeoutMs: 3000,
     replace: false,
   });
-  return { kv, store: new TicketStore(connection), [Symbol.dispose]: () => kv.close() };
+  return { kv, store: new KvTicketStore(connection), [Symbol.dispose]: () => kv.close() };
 }
 
 function session(generation: number): Ticket {
@@ -28,7 +28,7 @@ function session(generation: number): Ticket {
   return { ...TICKET, session: { generation, openedAt: 0, from } };
 }
 
-Deno.test("TicketStore.write() makes a ticket once, and replaces the version that was read", async () => {
+Deno.test("KvTicketStore.write() creates a ticket once, and replaces the version that was read", async () => {
   using made = await createStore();
   const { store } = made;
   equal(await store.read("h"), null);
@@ -41,13 +41,13 @@ Deno.test("TicketStore.write() makes a ticket once, and replaces the version tha
   deepEqual((await store.read("h"))!.ticket, session(1));
 });
 
-Deno.test("TicketStore.write() lets the store forget a ticket that is of no use any more", async () => {
+Deno.test("KvTicketStore.write() has the store delete a ticket when it is of no more use", async () => {
   using made = await createStore();
   await made.store.write("h", TICKET, null, 1234);
   deepEqual(made.kv.written.map(({ key, expireIn }) => [key, expireIn]), [[["ticket", "h"], 1234]]);
 });
 
-Deno.test("TicketStore.generations() reads more than the store does in one call", async () => {
+Deno.test("KvTicketStore.generations() reads more than the store does in one call", async () => {
   using made = await createStore();
   const { store } = made;
   const hashes = Array.from({ length: 23 }, (_, index) => `h${index}`);
@@ -62,7 +62,7 @@ Deno.test("TicketStore.generations() reads more than the store does in one call"
   deepEqual(await store.generations([]), []);
 });
 
-Deno.test("TicketStore says that the log is unavailable where the store fails", async () => {
+Deno.test("KvTicketStore rejects with log-unavailable if the store fails", async () => {
   using made = await createStore();
   const { kv, store } = made;
   kv.fallback = () => throws();
