@@ -15,6 +15,7 @@ import type { AnnouncedHead } from "./head_announcer.ts";
 import { HeadStore } from "./head_store.ts";
 import { hashIdempotency } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
+import { ListenerSlot } from "./listener_slot.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -62,7 +63,7 @@ export class EventLog {
   readonly #reader: LogReader;
   readonly #sweeper: Sweeper;
   #closed = false;
-  #onChange: (change: Change) => void = () => {};
+  readonly #slot = new ListenerSlot<LogListener>();
 
   /** Creates a log on an open store. */
   constructor(options: EventLogOptions) {
@@ -80,12 +81,13 @@ export class EventLog {
 
   /**
    * Sets the listener of commits and clears made here, of which nothing needs
-   * to be announced.
+   * to be announced, until the result is disposed. Changes that are made without
+   * a listener are reported.
    *
-   * @param listener The listener.
+   * @throws {Error} If there is a listener already.
    */
-  listen({ onChange }: LogListener): void {
-    this.#onChange = onChange;
+  listen(listener: LogListener): Disposable {
+    return this.#slot.set(listener);
   }
 
   /**
@@ -123,7 +125,7 @@ export class EventLog {
   /** Delivers a change. An error of its listener does not undo the change, which is stored. */
   #deliver(change: Change): void {
     try {
-      this.#onChange(change);
+      this.#slot.listener.onChange(change);
     } catch (error) {
       this.#options.runtime.report(`Cannot deliver a change of ${change.pipeline}`, error);
     }

@@ -11,5 +11,6 @@ export type { Head, TrimPoint } from "./head.ts";
 export { type AnnouncedHead, HeadAnnouncer } from "./head_announcer.ts";
 export { type History, readHistory } from "./history.ts";
 export { headKey } from "./keys.ts";
+export { ListenerSlot } from "./listener_slot.ts";
 export type { MissedReason, Page } from "./log_reader.ts";
 export { packSegments, readSegmentHeader, unpackSegment } from "./segment.ts";

@@ -11,6 +11,7 @@ import {
   type AnnouncedHead,
   Backlog,
   type Change,
+  ListenerSlot,
   type Log,
   type LogListener,
   requestBytes,
@@ -45,8 +46,8 @@ export function serveStores(port: MessagePort, { log, tickets }: Stores): LogLis
 
 /** Options for {@linkcode reachStores}. */
 export interface RemoteStoresOptions {
-  /** Clock used for deadlines. */
-  runtime: Pick<Runtime, "clock">;
+  /** Clock used for deadlines, and reporter. */
+  runtime: Pick<Runtime, "clock" | "report">;
   /** Time that a publish may take the owner, as configured there, in milliseconds. */
   timeoutMs: number;
   /** Maximum memory of events that wait for the owner, in bytes. */
@@ -55,17 +56,21 @@ export interface RemoteStoresOptions {
 
 /** Returns the log and the tickets of the isolate that calls {@linkcode serveStores}. */
 export function reachStores(port: MessagePort, options: RemoteStoresOptions): Stores {
-  const { runtime: { clock }, timeoutMs, maxWaitingBytes } = options;
+  const { runtime: { clock, report }, timeoutMs, maxWaitingBytes } = options;
   // An owner that hangs refuses nothing by itself.
   const backlog = new Backlog(maxWaitingBytes);
-  let listener: LogListener | null = null;
+  const slot = new ListenerSlot<LogListener>();
   const caller = new RemoteCaller<News>(port, {
     clock,
     // A publish may wait its time for its turn, and take it once more then.
     timeoutMs: 2 * timeoutMs + GRACE_MS,
     onNews(news) {
-      if ("change" in news) listener?.onChange(news.change);
-      else listener?.onHeads(news.heads);
+      try {
+        if ("change" in news) slot.listener.onChange(news.change);
+        else slot.listener.onHeads(news.heads);
+      } catch (error) {
+        report("Cannot deliver news of the log", error);
+      }
     },
   });
   const log: Log = {
@@ -89,8 +94,8 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
       return { waitingBytes: backlog.bytes, sweeps: 0 };
     },
     /** Receives the heads, and the changes too if there is no {@linkcode PipelineChannels}. */
-    listen(added) {
-      listener = added;
+    listen(listener) {
+      return slot.set(listener);
     },
     /** Leaves the stores to the others. */
     close() {

@@ -4,7 +4,9 @@ import {
   ok,
   rejects,
   strictEqual as equal,
+  throws as throwsError,
 } from "node:assert/strict";
+import type { Change } from "../../lib/log/commit.ts";
 import { denoKvStore, testWithDenokv } from "../support/denokv.ts";
 import { testEventLog } from "../support/event_log_contract.ts";
 import { settled } from "../support/fake_clock.ts";
@@ -12,6 +14,7 @@ import { hangs, holds, type KvCall, throws } from "../support/faulty_kv.ts";
 import {
   createTestLog,
   fileStore,
+  heardTexts,
   memoryStore,
   readTexts,
   type TestLog,
@@ -183,8 +186,9 @@ for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
   });
 }
 
-Deno.test("EventLog.append() returns the receipt and reports the error if delivery fails", async () => {
+Deno.test("EventLog.append() resolves if the delivery of its commit fails, which is reported", async () => {
   await using test = await createTestLog();
+  test.listening[Symbol.dispose]();
   test.log.listen({
     onChange() {
       throw new Error("no delivery");
@@ -194,4 +198,26 @@ Deno.test("EventLog.append() returns the receipt and reports the error if delive
   equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
   deepEqual(test.reports, ["Cannot deliver a change of p_a"]);
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
+});
+
+Deno.test("EventLog.listen() refuses a second listener until the first is disposed", async () => {
+  await using test = await createTestLog();
+  const received: Change[] = [];
+  const other = { onChange: (change: Change) => void received.push(change), onHeads() {} };
+  throwsError(() => test.log.listen(other), /^Error: Cannot listen to the log: it has a listener/);
+  await test.log.append("p_a", [textEvent("1")]);
+  deepEqual([heardTexts(test.heard), received.length], [["1"], 0]);
+  test.listening[Symbol.dispose]();
+  test.log.listen(other);
+  // Disposed again, it does not take away the listener that came after it.
+  test.listening[Symbol.dispose]();
+  await test.log.append("p_a", [textEvent("2")]);
+  deepEqual([heardTexts(test.heard), received.length], [["1"], 1]);
+});
+
+Deno.test("EventLog.append() resolves without a listener, which is reported", async () => {
+  await using test = await createTestLog();
+  test.listening[Symbol.dispose]();
+  equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
+  deepEqual(test.reports, ["Cannot deliver a change of p_a"]);
 });

@@ -3,6 +3,7 @@ import {
   ok,
   rejects,
   strictEqual as equal,
+  throws,
 } from "node:assert/strict";
 import { readConfig } from "../../lib/config/config.ts";
 import { RunnelError } from "../../lib/base/errors.ts";
@@ -20,6 +21,7 @@ import {
   type TestLog,
   textEvent,
   TIMEOUT_MS,
+  until,
 } from "../support/test_log.ts";
 
 const MiB = 1024 * 1024;
@@ -31,6 +33,8 @@ interface Reached extends Disposable {
   remote: Log;
   tickets: TicketStore;
   clock: FakeClock;
+  /** Messages to the operator of the isolate that reaches them. */
+  reports: string[];
   /** Passes its calls on to the listener of `remote`. */
   listener: LogListener;
   port: MessagePort;
@@ -39,10 +43,11 @@ interface Reached extends Disposable {
 /** Reaches a log as another isolate does; without one, its owner hangs. */
 function reach(stores: Stores | null, maxWaitingBytes = MiB): Reached {
   const clock = new FakeClock();
+  const reports: string[] = [];
   const { port1, port2 } = new MessageChannel();
   const listener = stores ? serveStores(port1, stores) : { onChange() {}, onHeads() {} };
   const { log: remote, tickets } = reachStores(port2, {
-    runtime: { clock },
+    runtime: { clock, report: (message) => reports.push(message) },
     timeoutMs: TIMEOUT_MS,
     maxWaitingBytes,
   });
@@ -50,6 +55,7 @@ function reach(stores: Stores | null, maxWaitingBytes = MiB): Reached {
     remote,
     tickets,
     clock,
+    reports,
     listener,
     port: port1,
     [Symbol.dispose]() {
@@ -189,6 +195,7 @@ Deno.test("serveStores() passes on clears if there is no broadcast", async () =>
   await using test = await createTestLog();
   using there = reach(test);
   await test.log.append("p_a", [textEvent("1")]);
+  test.listening[Symbol.dispose]();
   test.log.listen(there.listener);
   const heard = new Promise((onChange) => there.remote.listen({ onChange, onHeads() {} }));
   const { epoch } = (await there.remote.clear("p_a"))!;
@@ -207,6 +214,19 @@ Deno.test("serveStores() passes on commits if there is no broadcast", async () =
   };
   there.listener.onChange(commit);
   deepEqual(await heard, commit);
+});
+
+Deno.test("Remote log.listen() refuses a second listener, and news without one are reported", async () => {
+  using there = reach(null);
+  there.port.postMessage({ news: { heads: [] } });
+  await until(() => there.reports.length > 0);
+  deepEqual(there.reports, ["Cannot deliver news of the log"]);
+  const listener = { onChange() {}, onHeads() {} };
+  using _listening = there.remote.listen(listener);
+  throws(() => there.remote.listen(listener), /Cannot listen to the log/);
+  there.port.postMessage({ news: { heads: [] } });
+  await settled();
+  equal(there.reports.length, 1);
 });
 
 /** A service in the other isolate, with a stream that has come to the news. */

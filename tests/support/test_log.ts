@@ -41,8 +41,10 @@ export interface TestLog extends AsyncDisposable {
   tickets: KvTicketStore;
   kv: FaultyKv;
   clock: FakeClock;
-  /** The commits that were told to whoever listens. */
+  /** The commits that the listener received. */
   heard: Commit[];
+  /** The listener, in whose place a test can set another once it is disposed. */
+  listening: Disposable;
   /** What the operator was told. */
   reports: string[];
   /** As {@linkcode drive}. */
@@ -76,7 +78,7 @@ export async function createTestLog({
     timeoutMs,
     maxWaitingBytes,
   });
-  log.listen({
+  const listening = log.listen({
     onChange(change) {
       if ("segments" in change) heard.push(change);
     },
@@ -88,6 +90,7 @@ export async function createTestLog({
     kv,
     clock,
     heard,
+    listening,
     reports,
     drive: (work) => drive([{ kv, clock }], work),
     [Symbol.asyncDispose]: () => log.close(),

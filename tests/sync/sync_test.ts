@@ -22,7 +22,10 @@ function createTestSync(sources: { channels?: FakeChannels; watch?: FakeWatchKv 
   };
   let listener: LogListener | null = null;
   const log: SyncOptions["log"] = {
-    listen: (set) => listener = set,
+    listen(added) {
+      listener = added;
+      return { [Symbol.dispose]() {} };
+    },
     heads: (pipelines) => Promise.resolve(pipelines.map(() => newHead(EPOCH, 0))),
   };
   const channels = sources.channels
