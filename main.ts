@@ -1,26 +1,17 @@
 /**
- * The program: reads the settings, opens the log, serves, and drains on a
- * signal.
+ * The program: reads the settings, starts the service, and drains it on a signal.
  *
  * @module
  */
 
-import { RunnelError } from "./lib/base/mod.ts";
 import { readConfig, SETTING_NAMES } from "./lib/config/mod.ts";
-import { prepareStorage } from "./lib/kv/mod.ts";
-import { createService, EXIT_MS, serve, type Server, startIsolates } from "./lib/service/mod.ts";
+import { RunnelError, type Server, start } from "./lib/service/mod.ts";
 
-async function start(): Promise<void> {
+async function run(): Promise<void> {
   const config = readConfig(
     Object.fromEntries(SETTING_NAMES.map((name) => [name, Deno.env.get(name)])),
   );
-  const storage = await prepareStorage(config.kv);
-  const server = config.isolates > 1
-    ? await startIsolates({ config, storage, onFailure: fail })
-    : serve(
-      await createService({ config, ...storage, watch: storage.remote ? storage.open : null }),
-      { hostname: config.host, port: config.port },
-    );
+  const server = await start({ config, onFailure: fail });
   drainOnSignals(server);
   const { hostname, port } = server.address;
   console.log(`Runnel listens on http://${hostname}:${port}/`);
@@ -39,7 +30,6 @@ function drainOnSignals(server: Server): void {
       // Ctrl-C under `deno task` arrives twice.
       if (draining) return;
       draining = true;
-      setTimeout(() => Deno.exit(0), EXIT_MS);
       server.drain().finally(() => Deno.exit(0));
     });
   }
@@ -50,10 +40,10 @@ function fail(message: string): never {
   Deno.exit(1);
 }
 
-// A Worker's main module is its own, never this one.
+// A Worker has a main module of its own, never this one.
 if (import.meta.main) {
   try {
-    await start();
+    await run();
   } catch (error) {
     if (!(error instanceof RunnelError)) throw error;
     fail(error.message);

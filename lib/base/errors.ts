@@ -57,6 +57,7 @@ export class RunnelError extends Error {
   /** Type of the error. */
   readonly type: RunnelErrorType;
 
+  /** Creates an error with a message that says what to do. */
   constructor(type: RunnelErrorType, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "RunnelError";

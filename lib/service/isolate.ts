@@ -1,6 +1,6 @@
 /**
- * What a Worker of {@linkcode startIsolates} runs: a service of its own, on the
- * port that all of them share.
+ * Main module of a Worker of {@linkcode startIsolates}: a service on the port that
+ * all isolates share.
  *
  * @module
  */
@@ -9,22 +9,22 @@ import { describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
 import { CATCH_UP_MS, CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
-import type { FromIsolate, IsolateSetup, ToIsolate } from "./isolates.ts";
 import { reachStores } from "./remote_log.ts";
 import { listen } from "./server.ts";
 import { createServiceOn, openStores, type Stores } from "./service.ts";
+import type { WorkerCommand, WorkerMessage, WorkerSetup } from "./serving_worker.ts";
 
 /** This isolate as a Worker, which the types of a main module do not know. */
 const worker = globalThis as unknown as {
-  postMessage(message: FromIsolate): void;
+  postMessage(message: WorkerMessage): void;
   addEventListener(type: string, listener: (event: Event) => void): void;
   close(): void;
 };
-const tell = worker.postMessage.bind(worker);
+const post = worker.postMessage.bind(worker);
 
 function fail(event: Event, error: unknown): void {
   event.preventDefault();
-  tell({ is: "failed", message: `An isolate failed: ${describeCause(error)}` });
+  post({ type: "failed", message: `An isolate failed: ${describeCause(error)}` });
 }
 
 worker.addEventListener("error", (event) => fail(event, (event as ErrorEvent).error));
@@ -32,13 +32,13 @@ worker.addEventListener(
   "unhandledrejection",
   (event) => fail(event, (event as PromiseRejectionEvent).reason),
 );
-// Otherwise nobody would hear of Deno.exit() …
-worker.addEventListener("unload", () => tell({ is: "failed", message: "An isolate ended" }));
-// … and of close(), which fires nothing.
-worker.close = () => tell({ is: "failed", message: "An isolate ended" });
+// Otherwise Deno.exit() would end this isolate without a message …
+worker.addEventListener("unload", () => post({ type: "failed", message: "An isolate ended" }));
+// … and so would close(), which fires no event.
+worker.close = () => post({ type: "failed", message: "An isolate ended" });
 
 worker.addEventListener("message", async (event) => {
-  const { config, port, signals, logPort } = (event as MessageEvent<IsolateSetup>).data;
+  const { config, port, commands, logPort } = (event as MessageEvent<WorkerSetup>).data;
   try {
     const storage = logPort ? null : await prepareStorage(config.kv);
     const stores: Stores = storage
@@ -48,27 +48,30 @@ worker.addEventListener("message", async (event) => {
         timeoutMs: config.kvTimeoutMs,
         maxWaitingBytes: config.maxWaitingBytes,
       });
-    const channels = PipelineChannels.detect(systemRuntime);
-    const watch = storage?.open ?? null;
-    const service = createServiceOn(stores, { config, channels, watch });
+    const service = createServiceOn(stores, {
+      config,
+      channels: PipelineChannels.detect(systemRuntime),
+      watch: storage?.open ?? null,
+    });
+    const { hub, log, runtime: { clock } } = service;
     const listener = listen(service, { hostname: config.host, port }, { reusePort: true });
     const stop = Promise.withResolvers<void>();
-    signals.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
+    commands.onmessage = async ({ data }: MessageEvent<WorkerCommand>) => {
       if (data === "stop") return stop.resolve();
-      using connections = new DrainDeadline(service.runtime.clock, CONNECTIONS_MS);
-      await service.hub.stopPublishing(PUBLISHES_MS);
-      tell({ is: "publishing-stopped" });
+      using connections = new DrainDeadline(clock, CONNECTIONS_MS);
+      await hub.stopPublishing(PUBLISHES_MS);
+      post({ type: "publishing-stopped" });
       await stop.promise;
-      await service.hub.catchUp(CATCH_UP_MS);
-      await service.hub.close();
+      await hub.catchUp(CATCH_UP_MS);
+      await hub.close();
       await listener.close(connections);
-      await service.log.close();
-      tell({ is: "drained" });
+      await log.close();
+      post({ type: "drained" });
     };
-    tell({ is: "listening", address: listener.address });
+    post({ type: "listening", address: listener.address });
   } catch (error) {
     if (error instanceof RunnelError) {
-      tell({ is: "failed", type: error.type, message: error.message });
+      post({ type: "failed", errorType: error.type, message: error.message });
     } else fail(event, error);
   }
 });

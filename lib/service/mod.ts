@@ -14,7 +14,13 @@ export type {
   TicketStore,
   TicketUse,
 } from "../access/mod.ts";
-export type { Clock, Reporter, Runtime } from "../base/mod.ts";
+export {
+  type Clock,
+  type Reporter,
+  RunnelError,
+  type RunnelErrorType,
+  type Runtime,
+} from "../base/mod.ts";
 export type {
   ACCESS_SETTINGS,
   AccessConfig,
@@ -45,7 +51,6 @@ export type {
 } from "../log/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
-export { EXIT_MS } from "./drain_timetable.ts";
 export { type IsolatesOptions, startIsolates } from "./isolates.ts";
 export { type Address, serve, type Server } from "./server.ts";
 export {
@@ -58,3 +63,4 @@ export {
   type Stores,
   type StoresOptions,
 } from "./service.ts";
+export { start, type StartOptions } from "./start.ts";

@@ -1,5 +1,5 @@
 /**
- * Serves over HTTP, and ends in time.
+ * A service on a port, which ends in time.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { RunnelError } from "../base/mod.ts";
 import { CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
 import type { Service } from "./service.ts";
 
-/** Where to listen. */
+/** Address to listen at. */
 export interface Address {
-  /** The address. */
+  /** Name or IP address of a network interface. */
   hostname: string;
-  /** The port, 0 for any that is free. */
+  /** The port; 0 for any that is free. */
   port: number;
 }
 
@@ -83,7 +83,7 @@ export function listen(
   address: Address,
   { reusePort = false } = {},
 ): Listener {
-  const server = explained(
+  const server = withSetupHint(
     address,
     () => Deno.serve({ ...address, reusePort, onListen() {} }, fetch),
   );
@@ -94,22 +94,17 @@ export function listen(
 }
 
 /**
- * Makes sure that nobody else listens there: isolates that share a port would
- * share it with a stranger too.
+ * Throws if the port is in use: isolates that share a port would share it with a
+ * stranger, too.
  *
- * @param address Where.
- * @throws {RunnelError} `invalid-setting` if that is no place to listen at.
- *
- * @example
- * ```ts
- * probe({ hostname: "127.0.0.1", port: 0 });
- * ```
+ * @throws {RunnelError} `invalid-setting` if it cannot listen there.
  */
-export function probe(address: Address): void {
-  explained(address, () => Deno.listen(address)).close();
+export function assertPortFree(address: Address): void {
+  withSetupHint(address, () => Deno.listen(address)).close();
 }
 
-function explained<T>({ hostname, port }: Address, listen: () => T): T {
+/** Adds the remedy to an error of listening. */
+function withSetupHint<T>({ hostname, port }: Address, listen: () => T): T {
   try {
     return listen();
   } catch (cause) {

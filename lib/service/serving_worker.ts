@@ -1,0 +1,102 @@
+/**
+ * A Worker that serves, as the isolate that started it controls it.
+ *
+ * @module
+ */
+
+import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
+import type { Config } from "../config/mod.ts";
+import type { Address } from "./server.ts";
+
+/** First message to a Worker. */
+export interface WorkerSetup {
+  /** The settings. */
+  config: Config;
+  /** Port to share; 0 for the first Worker, which then chooses one. */
+  port: number;
+  /** Port on which it receives each {@linkcode WorkerCommand}. */
+  commands: MessagePort;
+  /** Port of the log, if another isolate owns it. */
+  logPort: MessagePort | null;
+}
+
+/** Command to a Worker: to drain, and then to stop because no isolate publishes any more. */
+export type WorkerCommand = "drain" | "stop";
+
+/** Message from a Worker. */
+export type WorkerMessage =
+  | { type: "listening"; address: Address }
+  | { type: "publishing-stopped" }
+  | { type: "drained" }
+  /** With the type of the error if it is one that a start can expect. */
+  | { type: "failed"; errorType?: RunnelErrorType; message: string };
+
+/** A Worker that serves. */
+export class ServingWorker {
+  readonly #worker: Worker;
+  readonly #commands: MessagePort;
+  readonly #listening = Promise.withResolvers<Address>();
+  readonly #publishingStopped = Promise.withResolvers<void>();
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #failed = Promise.withResolvers<string>();
+
+  constructor(entry: URL, setup: Omit<WorkerSetup, "commands">) {
+    const { port1, port2 } = new MessageChannel();
+    this.#commands = port1;
+    this.#worker = new Worker(entry, { type: "module", name: "runnel" });
+    this.#worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#onMessage(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#onMessage({ type: "failed", message: `An isolate failed: ${event.message}` });
+    };
+    const transfer = setup.logPort ? [port2, setup.logPort] : [port2];
+    this.#worker.postMessage({ ...setup, commands: port2 } satisfies WorkerSetup, transfer);
+  }
+
+  /** Resolves with the address at which it listens; rejects if it cannot. */
+  get listening(): Promise<Address> {
+    return this.#listening.promise;
+  }
+
+  /** Resolves when a drain has ended its publishes. */
+  get publishingStopped(): Promise<void> {
+    return this.#publishingStopped.promise;
+  }
+
+  /** Resolves when a drain has ended. */
+  get drained(): Promise<void> {
+    return this.#drained.promise;
+  }
+
+  /** Resolves with a line for the operator if it ends by itself. */
+  get failed(): Promise<string> {
+    return this.#failed.promise;
+  }
+
+  #onMessage(message: WorkerMessage): void {
+    switch (message.type) {
+      case "listening":
+        return this.#listening.resolve(message.address);
+      case "publishing-stopped":
+        return this.#publishingStopped.resolve();
+      case "drained":
+        return this.#drained.resolve();
+      case "failed": {
+        const { errorType, message: line } = message;
+        this.#listening.reject(errorType ? new RunnelError(errorType, line) : new Error(line));
+        this.#failed.resolve(line);
+      }
+    }
+  }
+
+  /** Sends a command. */
+  post(command: WorkerCommand): void {
+    this.#commands.postMessage(command);
+  }
+
+  /** Ends it at once. */
+  terminate(): void {
+    this.#worker.terminate();
+    this.#commands.close();
+  }
+}

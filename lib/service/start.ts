@@ -1,0 +1,59 @@
+/**
+ * Starts the service that a configuration describes: opens the store, and serves
+ * by one isolate or by several.
+ *
+ * @module
+ */
+
+import { systemRuntime } from "../base/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { prepareStorage } from "../kv/mod.ts";
+import { DrainDeadline, EXIT_MS } from "./drain_timetable.ts";
+import { startIsolates } from "./isolates.ts";
+import { serve, type Server } from "./server.ts";
+import { createService } from "./service.ts";
+
+/** Options for {@linkcode start}. */
+export interface StartOptions {
+  /** The settings. */
+  config: Config;
+  /** Called with a line for the operator if an isolate ends by itself: the process must exit. */
+  onFailure: (message: string) => void;
+}
+
+/**
+ * Starts a service.
+ *
+ * @param options The settings, and the handler of a failure.
+ * @returns The server. Its drain resolves in time for a platform that kills 5
+ *   seconds after its signal, whatever is still open then.
+ * @throws {RunnelError} `invalid-setting` if it cannot listen at the address,
+ *   `storage-unusable` if the store cannot be opened.
+ *
+ * @example Usage
+ * ```ts
+ * import { readConfig } from "../config/mod.ts";
+ *
+ * const config = readConfig({ RUNNEL_KV: ":memory:", PORT: "0" });
+ * const server = await start({ config, onFailure: console.error });
+ * await (await fetch(`http://127.0.0.1:${server.address.port}/healthz`)).body?.cancel();
+ * await server.drain();
+ * ```
+ */
+export async function start({ config, onFailure }: StartOptions): Promise<Server> {
+  using stack = new DisposableStack();
+  const storage = stack.use(await prepareStorage(config.kv));
+  const server = config.isolates > 1 ? await startIsolates({ config, storage, onFailure }) : serve(
+    await createService({ config, ...storage, watch: storage.remote ? storage.open : null }),
+    { hostname: config.host, port: config.port },
+  );
+  // From here on the store stays locked until the drain has ended.
+  const open = stack.move();
+  return {
+    address: server.address,
+    async drain() {
+      using exit = new DrainDeadline(systemRuntime.clock, EXIT_MS);
+      await exit.wait(server.drain().then(() => open.dispose()));
+    },
+  };
+}
