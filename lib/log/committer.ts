@@ -87,7 +87,6 @@ export class Committer {
       await this.#commitUntilDeadline(batch, outcomes);
     } catch (cause) {
       failure = cause;
-      this.#head = null;
       // No other request was tried, so none of their events can be stored.
       for (const request of this.#unresolved?.requests ?? []) {
         if (!outcomes.has(request)) outcomes.set(request, outcomeUnknown(cause));
@@ -224,7 +223,8 @@ export class Committer {
     const wasApplied = segment.value !== null &&
       readSegmentHeader(segment.value).token === plan.token;
     this.#head = this.#versioned(head);
-    if (wasApplied || head.versionstamp !== plan.base.versionstamp) this.#unresolved = null;
+    // Both are read in one snapshot: a commit that was applied has moved the head.
+    if (head.versionstamp !== plan.base.versionstamp) this.#unresolved = null;
     if (wasApplied) return true;
     const wasTrimmed = head.value !== null && head.value.oldest > Number(plan.firstKey.at(-1));
     return wasTrimmed ? "unprovable" : false;

@@ -85,8 +85,8 @@ export function advanceHead(
     const over = index > 0 && total - marks[index - 1]![2] > retention.bytes;
     if (spare || over) cut = index;
   }
-  const oldest = cut > 0 ? Math.max(head.oldest, marks[cut]![0]) : head.oldest;
-  return { ...head, sequence, oldest, time, bytes: total, marks: marks.slice(cut) };
+  const kept = marks.slice(cut);
+  return { ...head, sequence, oldest: kept[0]![0], time, bytes: total, marks: kept };
 }
 
 /** Returns the head after a clear: no event is retained, while epoch and sequences go on. */

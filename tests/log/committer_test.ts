@@ -1,5 +1,6 @@
 import {
   deepStrictEqual as deepEqual,
+  match,
   ok,
   rejects,
   strictEqual as equal,
@@ -197,6 +198,7 @@ for (const [name, fault, stands] of noAnswers) {
       const error = await atDeadline(test, append(test, "1", key));
       ok(error instanceof RunnelError);
       equal(error.type, "outcome-unknown");
+      match((error.cause as Error).message, /did not answer within 3000 ms/);
       const receipt = await test.drive(append(test, key ? "1" : "2", key));
       deepEqual([receipt.first, receipt.replayed], [stands && !key ? 3 : 2, stands && !!key]);
       const texts = ["0", ...(stands || key ? ["1"] : []), ...(key ? [] : ["2"])];
@@ -261,6 +263,21 @@ Deno.test("Committer delivers a commit that is applied just before it is fenced 
   deepEqual(heardTexts(test.heard), ["0", "1", "2"]);
 });
 
+Deno.test("Committer delivers a commit that is applied in the pause before it is repeated", async () => {
+  await using test = await createWrittenLog();
+  const late = holds("call");
+  // It is refused, but is still applied.
+  test.kv.script("commit", (carryOut) => (void late.fault(carryOut), refuses(carryOut)));
+  const answer = append(test, "1");
+  await until(() => test.kv.calls.getMany === 1 && test.kv.busy === 0);
+  await settled();
+  late.release();
+  await late.done;
+  equal((await test.drive(answer)).first, 2);
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+  deepEqual(heardTexts(test.heard), ["0", "1"]);
+});
+
 Deno.test("Committer delivers a commit that is applied just before it is repeated", async () => {
   await using test = await createWrittenLog();
   const late = holds("call");
@@ -297,6 +314,41 @@ for (const [name, fence] of fences) {
   });
 }
 
+Deno.test("Committer tries to fence out a commit only until its deadline", async () => {
+  await using test = await createWrittenLog();
+  const commit = await leaveUnknown(test, "1", "call");
+  let tries = 0;
+  test.kv.fallback = (call) => {
+    if (call !== "commit") return passes;
+    // Each try takes a while, but no call reaches its own deadline.
+    test.clock.set(test.clock.now() + 100);
+    return tries++ < 1000 ? refuses : passes;
+  };
+  await rejects(append(test, "2"), {
+    ...unavailable,
+    cause: new Error("The log refuses every commit"),
+  });
+  equal(tries, TIMEOUT_MS / 100);
+  test.kv.fallback = () => passes;
+  await test.drive(append(test, "3"));
+  commit.release();
+  deepEqual(await commit.done, { ok: false });
+  deepEqual(await readTexts(test.log, "p_a"), ["0", "3"]);
+});
+
+Deno.test("Committer asks for a sweep only when a commit trims the log", async () => {
+  await using test = await createTestLog({ retention: { events: 8, ms: 0 } });
+  const sweeps: number[] = [];
+  for (let i = 1; i <= 10; i++) {
+    await test.drive(append(test, `${i}`));
+    const { oldest } = (await test.log.head("p_a"))!;
+    await until(() => test.log.pending.sweeps === 0);
+    if (test.kv.calls.next > 0) sweeps.push(oldest);
+    test.kv.calls.next = 0;
+  }
+  deepEqual(sweeps, [2, 3]);
+});
+
 Deno.test("Committer keeps an outcome unknown as long as the store does not answer", async () => {
   await using test = await createWrittenLog();
   const commit = await leaveUnknown(test, "1", "call", "k");
@@ -321,7 +373,9 @@ Deno.test("Committer finds that another writer fenced out its commit", async () 
   equal((await append(other, "1", "k")).first, 2);
   commit.release();
   deepEqual(await commit.done, { ok: false });
+  const commits = test.kv.calls.commit;
   const receipt = await test.drive(append(test, "1", "k"));
+  equal(test.kv.calls.commit, commits, "no fencing write is needed");
   deepEqual([receipt.first, receipt.replayed], [2, true]);
   deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
   deepEqual(heardTexts(test.heard), ["0"]);

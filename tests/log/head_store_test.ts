@@ -1,5 +1,6 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { locked, standsAndRefuses, throws } from "../support/faulty_kv.ts";
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { settled } from "../support/fake_clock.ts";
+import { locked, refuses, standsAndRefuses, throws } from "../support/faulty_kv.ts";
 import { appendTexts, createTestLog, storedSegments, until } from "../support/test_log.ts";
 
 for (const [name, fault] of [["refused", standsAndRefuses], ["locked", throws(locked)]] as const) {
@@ -20,3 +21,21 @@ for (const [name, fault] of [["refused", standsAndRefuses], ["locked", throws(lo
     deepEqual(await storedSegments(test.kv, "p_a"), []);
   });
 }
+
+Deno.test("HeadStore.ensureHead() pauses before it writes again", async () => {
+  await using test = await createTestLog({ random: () => 0.5 });
+  test.kv.script("commit", refuses);
+  const head = test.log.ensureHead("p_a");
+  await until(() => test.kv.calls.commit === 1 && test.kv.busy === 0);
+  await settled();
+  deepEqual([test.kv.calls.get, test.clock.liveTimers], [1, 1]);
+  test.clock.advance(5);
+  equal((await head).sequence, 0);
+});
+
+Deno.test("HeadStore.ensureHead() rejects if the store fails for another reason", async () => {
+  await using test = await createTestLog();
+  const cause = new TypeError("database or disk is full");
+  test.kv.script("commit", throws(() => cause));
+  await rejects(test.log.ensureHead("p_a"), { type: "log-unavailable", cause });
+});

@@ -1,6 +1,13 @@
-import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import { passes, passesAfter } from "../support/faulty_kv.ts";
-import { appendTexts, createTestLog, textEvent, trimBelow } from "../support/test_log.ts";
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { settled } from "../support/fake_clock.ts";
+import { holds, passes, passesAfter } from "../support/faulty_kv.ts";
+import {
+  appendTexts,
+  createTestLog,
+  textEvent,
+  TIMEOUT_MS,
+  trimBelow,
+} from "../support/test_log.ts";
 
 Deno.test("LogReader.readAfter() ends a page at the gap of a trim between two reads", async () => {
   await using test = await createTestLog();
@@ -52,4 +59,27 @@ Deno.test("LogReader.readAfter() returns at most 1,000 events, however small", a
   }
   const page = await test.log.readAfter("p_a", 5, Infinity);
   deepEqual([page!.after, page!.events.length, page!.events.at(-1)!.sequence], [5, 1000, 1005]);
+});
+
+Deno.test("LogReader.readAfter() stops to read the list after its deadline", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 5);
+  const held = holds("call");
+  test.kv.script("next", held.fault);
+  const refused = rejects(test.log.readAfter("p_a", 0, Infinity), { type: "log-unavailable" });
+  await held.met;
+  test.clock.advance(TIMEOUT_MS + 1);
+  await refused;
+  held.release();
+  await held.done;
+  await settled();
+  equal(test.kv.calls.next, 1);
+});
+
+Deno.test("LogReader.readAfter() returns no events after a sequence beyond the log", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 2);
+  const { epoch, ...page } = (await test.log.readAfter("p_a", 10, Infinity))!;
+  equal(epoch, (await test.log.head("p_a"))!.epoch);
+  deepEqual(page, { sequence: 2, after: 10, missed: 0, reason: "evicted", events: [] });
 });

@@ -11,7 +11,7 @@ import { RunnelError } from "../../lib/base/errors.ts";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { LogWriter } from "../../lib/log/log_writer.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import { FakeClock, settled } from "../support/fake_clock.ts";
 import {
   type Fault,
   FaultyKv,
@@ -57,6 +57,35 @@ async function outcomeOf(answer: Promise<Receipt>): Promise<string> {
   }
 }
 
+/** Creates a writer on a store of its own. */
+async function createWriter({ shared = false }: { shared?: boolean } = {}) {
+  const [clock, kv] = [new FakeClock(), new FaultyKv(await Deno.openKv(":memory:"))];
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(kv),
+    runtime: { clock },
+    timeoutMs: TIMEOUT_MS,
+    replace: false,
+  });
+  const writer = new LogWriter("p_a", {
+    kv: connection,
+    shared,
+    runtime: { clock, random: () => 0 },
+    retention: { events: 1000, ms: 60_000, bytes: 1e6 },
+    timeoutMs: TIMEOUT_MS,
+    onCommit: () => {},
+    onTrim: () => {},
+  });
+  return {
+    clock,
+    kv,
+    writer,
+    async [Symbol.asyncDispose]() {
+      await writer.close();
+      connection.close();
+    },
+  };
+}
+
 /**
  * Creates a log whose writer has a commit in flight that is held, and requests
  * with a key that wait for it, in the given order. Their hashes are computed
@@ -67,22 +96,8 @@ async function createBusyWriter(
   texts: string[],
   options: { stored?: string } = {},
 ) {
-  const [clock, kv] = [new FakeClock(), new FaultyKv(await Deno.openKv(":memory:"))];
-  const connection = await KvConnection.open({
-    open: () => Promise.resolve(kv),
-    runtime: { clock },
-    timeoutMs: TIMEOUT_MS,
-    replace: false,
-  });
-  const writer = new LogWriter("p_a", {
-    kv: connection,
-    shared: false,
-    runtime: { clock, random: Math.random },
-    retention: { events: 1000, ms: 60_000, bytes: 1e6 },
-    timeoutMs: TIMEOUT_MS,
-    onCommit: () => {},
-    onTrim: () => {},
-  });
+  const test = await createWriter();
+  const { clock, kv, writer } = test;
   const send = async (text: string, key?: string) => {
     const events = [textEvent(text)];
     const token = key === undefined ? undefined : await hashIdempotency(key, events);
@@ -105,10 +120,7 @@ async function createBusyWriter(
     /** Outcomes of the requests. */
     answers,
     send,
-    async [Symbol.asyncDispose]() {
-      await writer.close();
-      connection.close();
-    },
+    [Symbol.asyncDispose]: () => test[Symbol.asyncDispose](),
   };
 }
 
@@ -204,27 +216,77 @@ Deno.test("LogWriter keeps the order of its requests over several batches", asyn
   equal(test.kv.commits, 1 + Math.ceil(39 / 12));
 });
 
-Deno.test("LogWriter refuses a request that waited too long, and does not store it", async () => {
-  await using test = await createWrittenLog();
-  const commits = [holds("call"), holds("call")];
-  for (const { fault } of commits) test.kv.script("commit", fault);
-  const first = append(test, "1");
-  await commits[0]!.met;
-  // Twelve fit into one commit; the thirteenth has to wait for another.
-  const texts = Array.from({ length: 13 }, (_, i) => `${i}`.padEnd(50_000, "."));
-  const answers = texts.map((text) => outcomeOf(append(test, text)));
-  for (const { met, release } of commits) {
-    await met;
-    test.clock.advance(TIMEOUT_MS - 10);
-    release();
-  }
-  equal((await first).first, 2);
-  deepEqual(await Promise.all(answers), [
-    ...Array.from({ length: 12 }, (_, i) => `stored ${i + 3}`),
+for (
+  const [name, ms, last] of [["until its deadline", 10, "stored 15"], [
+    "longer",
+    11,
     "overloaded",
-  ]);
-  equal((await readTexts(test.log, "p_a")).length, 14);
+  ]] as const
+) {
+  Deno.test(`LogWriter answers a request that waited ${name}: ${last}`, async () => {
+    await using test = await createWrittenLog();
+    const commits = [holds("call"), holds("call")];
+    for (const { fault } of commits) test.kv.script("commit", fault);
+    const first = append(test, "1");
+    await commits[0]!.met;
+    // Twelve fit into one commit; the thirteenth has to wait for another.
+    const texts = Array.from({ length: 13 }, (_, i) => `${i}`.padEnd(50_000, "."));
+    const answers = texts.map((text) => outcomeOf(append(test, text)));
+    await commits[0]!.met;
+    test.clock.advance(TIMEOUT_MS - 10);
+    commits[0]!.release();
+    await commits[1]!.met;
+    test.clock.advance(ms);
+    commits[1]!.release();
+    equal((await first).first, 2);
+    deepEqual(await Promise.all(answers), [
+      ...Array.from({ length: 12 }, (_, i) => `stored ${i + 3}`),
+      last,
+    ]);
+    equal((await readTexts(test.log, "p_a")).length, last === "overloaded" ? 14 : 15);
+  });
+}
+
+Deno.test("LogWriter commits a request that is larger than a commit of several may be", async () => {
+  await using test = await createWrittenLog();
+  // Its estimated size is three bytes for each of its channels' characters.
+  const events = Array.from({ length: 1000 }, () => textEvent("".padEnd(300), "c".repeat(128)));
+  deepEqual((await test.log.append("p_a", events)).count, 1000);
 });
+
+Deno.test("LogWriter commits at most 400 requests at once", async () => {
+  await using test = await createWrittenLog();
+  const commit = holds("call");
+  test.kv.script("commit", commit.fault);
+  const first = append(test, "first");
+  await commit.met;
+  const { commits } = test.kv;
+  const answers = Array.from({ length: 401 }, (_, i) => append(test, `${i}`));
+  commit.release();
+  await Promise.all([first, ...answers]);
+  equal(test.kv.commits - commits, 1 + 2);
+});
+
+for (const shared of [true, false]) {
+  const what = shared
+    ? "yields after eight commits on a shared store"
+    : "never yields on its own store";
+  Deno.test(`LogWriter ${what}`, async () => {
+    await using test = await createWriter({ shared });
+    // Each is as large as a commit may be.
+    const answers = Promise.all(
+      Array.from({ length: 10 }, (_, i) => test.writer.append([textEvent(`${i}`)], 640 * 1024)),
+    );
+    if (shared) {
+      await until(() => test.kv.commits >= 8);
+      await settled();
+      equal(test.kv.calls.commit, 8);
+      test.clock.advance(1);
+    }
+    equal((await answers).at(-1)!.first, 10);
+    equal(test.clock.liveTimers, 0);
+  });
+}
 
 // Closing
 

@@ -90,6 +90,14 @@ Deno.test("packSegments() fills a segment to its last byte before it starts anot
   equal(packSegments(STAMP, pair(1)).length, 2);
 });
 
+Deno.test("packSegments() starts with the first event, even if that is too large", () => {
+  const segments = packSegments(STAMP, [
+    { channel: "c", payload: new Uint8Array(MAX_SEGMENT_BYTES) },
+    { channel: "c", payload: new Uint8Array(1) },
+  ]);
+  deepEqual(segments.map((segment) => readSegmentHeader(segment).last), [7, 8]);
+});
+
 Deno.test("packSegments() packs the largest event into a value that Deno KV takes", async () => {
   using kv = await Deno.openKv(":memory:");
   const largest = { channel: "€".repeat(128), payload: new Uint8Array(MAX_PAYLOAD_BYTES) };

@@ -1,5 +1,9 @@
-import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import { holds, passes, throws } from "../support/faulty_kv.ts";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { KvConnection } from "../../lib/kv/kv_connection.ts";
+import { segmentKey } from "../../lib/log/keys.ts";
+import { Sweeper } from "../../lib/log/sweeper.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { FaultyKv, holds, passes, throws } from "../support/faulty_kv.ts";
 import {
   appendTexts,
   createTestLog,
@@ -7,6 +11,62 @@ import {
   textEvent,
   until,
 } from "../support/test_log.ts";
+
+/** Creates a sweeper on a store with segments of one event each. */
+async function createTestSweeper(segments: number) {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  const reports: string[] = [];
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(kv),
+    runtime: { clock: new FakeClock() },
+    timeoutMs: 3000,
+    replace: false,
+  });
+  const operation = kv.inner.atomic();
+  for (let i = 1; i <= segments; i++) operation.set(segmentKey("p_a", i), new Uint8Array(1));
+  await operation.commit();
+  return {
+    kv,
+    reports,
+    sweeper: new Sweeper(connection, { report: (message) => reports.push(message) }),
+    [Symbol.dispose]: () => connection.close(),
+  };
+}
+
+Deno.test("Sweeper.add() never lowers the oldest event that stays", async () => {
+  using test = await createTestSweeper(5);
+  test.sweeper.add("p_a", 4);
+  test.sweeper.add("p_a", 2);
+  await until(() => test.sweeper.size === 0);
+  deepEqual(await storedSegments(test.kv, "p_a"), [4, 5]);
+});
+
+Deno.test("Sweeper.close() waits for the deletion in flight, and starts no other", async () => {
+  using test = await createTestSweeper(450);
+  const held = holds("call");
+  test.kv.script("commit", held.fault);
+  test.sweeper.add("p_a", 451);
+  await held.met;
+  const closed = test.sweeper.close();
+  held.release();
+  await closed;
+  equal((await storedSegments(test.kv, "p_a")).length, 250);
+});
+
+Deno.test("Sweeper does not report a deletion that fails during close()", async () => {
+  using test = await createTestSweeper(1);
+  const held = holds("call");
+  test.kv.script("commit", async (carryOut) => {
+    await held.fault(carryOut);
+    throw new Error("connection reset");
+  });
+  test.sweeper.add("p_a", 2);
+  await held.met;
+  const closed = test.sweeper.close();
+  held.release();
+  await closed;
+  deepEqual(test.reports, []);
+});
 
 Deno.test("Sweeper deletes the segments of a clear during another sweep", async () => {
   await using test = await createTestLog();
