@@ -10,7 +10,7 @@ import type { Change } from "../../lib/log/commit.ts";
 import { denoKvStore, testWithDenokv } from "../support/denokv.ts";
 import { testEventLog } from "../support/event_log_contract.ts";
 import { settled } from "../support/fake_clock.ts";
-import { hangs, holds, type KvCall, throws } from "../support/faulty_kv.ts";
+import { hangs, holds, type KvCall, passes, throws } from "../support/faulty_kv.ts";
 import {
   createTestLog,
   fileStore,
@@ -160,6 +160,21 @@ Deno.test("EventLog.close() waits for a commit in flight and refuses waiting req
   await closed;
   equal(test.kv.closed, true);
   equal(test.clock.liveTimers, 0);
+});
+
+Deno.test("EventLog.close() waits for a deletion in flight before it closes the store", async () => {
+  await using test = await createTestLog();
+  await test.log.append("p_a", [textEvent("1")]);
+  const deletion = holds("call");
+  test.kv.script("commit", passes, deletion.fault);
+  await test.log.clear("p_a");
+  await deletion.met;
+  const closed = test.log.close();
+  await settled();
+  equal(test.kv.closed, false);
+  deletion.release();
+  await closed;
+  equal(test.kv.closed, true);
 });
 
 for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {

@@ -267,6 +267,27 @@ Deno.test("LogWriter commits at most 400 requests at once", async () => {
   equal(test.kv.commits - commits, 1 + 2);
 });
 
+Deno.test("LogWriter yields for at most 500 ms, however slow the store is", async () => {
+  await using test = await createWriter({ shared: true });
+  const slow = holds("call");
+  test.kv.script("commit", ...Array(7).fill(passes), slow.fault);
+  const answers = Promise.all(
+    Array.from({ length: 9 }, (_, i) => test.writer.append([textEvent(`${i}`)], 640 * 1024)),
+  );
+  await slow.met;
+  test.clock.advance(1000);
+  slow.release();
+  await until(() => test.kv.commits === 8);
+  await settled();
+  test.clock.advance(499);
+  await settled();
+  equal(test.kv.calls.commit, 8);
+  test.clock.advance(1);
+  await settled();
+  equal(test.kv.calls.commit, 9);
+  await answers;
+});
+
 for (const shared of [true, false]) {
   const what = shared
     ? "yields after eight commits on a shared store"

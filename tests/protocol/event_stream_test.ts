@@ -96,6 +96,7 @@ const written: [name: string, event: StreamEvent, text: string][] = [
   ["a CR at the very end", { data: "a\r" }, line("a", "")],
   ["U+2028 and U+0085 inside a line", { data: "a\u2028b\x85c" }, line("a\u2028b\x85c")],
   ["NUL in data", { data: "a\0b" }, line("a\0b")],
+  ["NUL in a type", { type: "a\0b", data: "x" }, "event: a\0b\ndata: x\n\n"],
   ["a leading byte order mark", { data: "\ufeffa" }, line("\ufeffa")],
   ["leading spaces and colons", { data: "  : a" }, line("  : a")],
   ["a lone surrogate as U+FFFD", { data: "a\ud800" }, line("a\ufffd")],
@@ -131,6 +132,7 @@ Deno.test("encodeComment() rejects NUL in an ID, which clients would ignore", ()
 
 Deno.test("encodeComment() writes a comment, and an ID beside it without data", () => {
   equal(textOf(encodeComment("keepalive")), ":keepalive\n\n");
+  equal(textOf(encodeComment("a\0b")), ":a\0b\n\n");
   equal(textOf(encodeComment("keepalive", "a-1")), ":keepalive\nid: a-1\n\n");
 });
 
