@@ -10,6 +10,10 @@ import { nest } from "../support/nest.ts";
 
 Deno.test("validatePipelineId() counts p_ as part of the ID", () => {
   equal(validatePipelineId("p_aBcDeF"), null);
+  equal(validatePipelineId(`p_${"a".repeat(62)}`), null);
+  for (const id of ["p_", `p_${"a".repeat(63)}`, "p_a b", "P_a"]) {
+    equal(validatePipelineId(id), "expected p_ followed by 1 to 62 letters, digits, _ or -");
+  }
   equal(validatePipelineId("aBcDeF"), "expected p_ followed by 1 to 62 letters, digits, _ or -");
 });
 
