@@ -161,7 +161,8 @@ export class Tickets implements Disposable {
     const { session } = ticket;
     if (!session) {
       if (now >= ticket.spendBy) throw invalidTicket();
-      const fresh = Math.max(0, head.sequence - history);
+      // Below zero for a short history: the position is only compared.
+      const fresh = head.sequence - history;
       const resumed = positionIn(head, use.lastEventId || use.lastEventIdInUrl) ?? fresh;
       return {
         ...ticket,

@@ -106,7 +106,6 @@ export function createApp(options: AppOptions): App {
     await hub.ready(READY_TIMEOUT_MS);
     return c.text("ok\n");
   });
-  app.get(routes.openapi.getRoutingPath(), (c) => c.json(document));
 
   // Described here and not by `app.openapi()`, which would read and validate a
   // body before the handler has authenticated the client.
@@ -115,6 +114,7 @@ export function createApp(options: AppOptions): App {
     openapi: "3.1.0",
     info: { title: "Runnel", version: manifest.version },
   });
+  app.get(routes.openapi.getRoutingPath(), (c) => c.json(document));
 
   return {
     fetch: async (request, info) =>

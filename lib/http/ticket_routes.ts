@@ -40,12 +40,13 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
   async function readTicketBody(c: AppContext): Promise<z.infer<typeof ticketBody>> {
     const text = new TextDecoder().decode(await bodyOf(c, options));
     if (text.trim() === "") return {};
+    let body: unknown;
     try {
-      return parseOrThrow(ticketRequest, { body: JSON.parse(text) }).body;
+      body = JSON.parse(text);
     } catch (cause) {
-      if (cause instanceof RunnelError) throw cause;
       throw new RunnelError("malformed-request", "Cannot read body: it is not JSON", { cause });
     }
+    return parseOrThrow(ticketRequest, { body }).body;
   }
 
   /** Returns the origin as the client knows it: a trusted proxy may terminate its TLS. */

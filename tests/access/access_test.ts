@@ -89,6 +89,10 @@ const CREDENTIALS: Record<string, Show> = {
   "ticket, 5 minutes old": ticket({ ageMs: 300_000 }),
   "ticket, spent 9 s ago": ticket({ isSpent: true, ageMs: 9000 }),
   "ticket, spent 10 s ago": ticket({ isSpent: true, ageMs: 10_000 }),
+  "JWT to subscribe, spent ticket": async (service) => ({
+    ...await jwt({ subscribe: ["p_a"] })(service),
+    ...await ticket({ isSpent: true, ageMs: 10_000 })(service),
+  }),
   "token in the query": async () => ({ ticket: await mint(ALL) }),
 };
 
@@ -122,6 +126,7 @@ const EXPECTED: Record<Mode, Record<string, string>> = {
     "ticket, 5 minutes old": "401 401 401 401 200 200 200 200 200 200",
     "ticket, spent 9 s ago": "401 401 401 401 200 200 200 200 200 200",
     "ticket, spent 10 s ago": "401 401 401 401 200 200 200 200 200 200",
+    "JWT to subscribe, spent ticket": "403 403 403 201 200 200 200 200 200 200",
     "token in the query": "401 401 401 401 200 200 200 200 200 200",
   },
   token: {
@@ -147,6 +152,7 @@ const EXPECTED: Record<Mode, Record<string, string>> = {
     "ticket, 5 minutes old": "401 401 401 401 401 403 401 403 200 200",
     "ticket, spent 9 s ago": "401 401 401 401 401 200 401 200 200 200",
     "ticket, spent 10 s ago": "401 401 401 401 401 403 401 403 200 200",
+    "JWT to subscribe, spent ticket": "403 403 403 201 200 200 200 200 200 200",
     "token in the query": "401 401 401 401 401 403 401 403 200 200",
   },
 };

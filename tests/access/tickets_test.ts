@@ -1,14 +1,15 @@
 import {
   deepStrictEqual as deepEqual,
+  notStrictEqual as notEqual,
   ok,
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
 import { formatEventId } from "../../lib/protocol/event.ts";
-import { Tickets, type TicketUse } from "../../lib/access/tickets.ts";
+import { type OpenSession, Tickets, type TicketUse } from "../../lib/access/tickets.ts";
 import { settled } from "../support/fake_clock.ts";
 import { holds, standsAndRefuses, throws } from "../support/faulty_kv.ts";
-import { createTestLog, type TestLog, textEvent } from "../support/test_log.ts";
+import { createTestLog, type TestLog, textEvent, until } from "../support/test_log.ts";
 
 const TICKET_MS = 300_000;
 const SESSION_MS = 3_600_000;
@@ -143,19 +144,21 @@ Deno.test("Tickets.redeem() ends ticket and session with the token of their issu
 
 Deno.test("Tickets.redeem() rejects an invalid secret, and the ticket of another pipeline", async () => {
   await using made = await createTickets();
-  const { tickets } = made;
+  const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   for (const wrong of ["", "x", secret.slice(1), `${secret}=`, secret.toLowerCase() + "a"]) {
     await rejects(tickets.redeem(wrong, FIRST), REFUSED);
   }
   await rejects(tickets.redeem(secret, { ...FIRST, pipeline: "p_b" }), REFUSED);
   equal(tickets.size, 0);
+  // Longer than a first use may be repeated, so that the ticket is unspent.
+  test.clock.advance(REPEAT_MS);
   await tickets.redeem(secret, FIRST);
 });
 
 Deno.test("Tickets.redeem() grants channels of the ticket, and spends none for others", async () => {
   await using made = await createTickets();
-  const { tickets } = made;
+  const { tickets, test } = made;
   const issue = () => tickets.issue({ ...SCOPE, channels: ["a", "b"] });
   const { secret } = await issue();
   for (const channels of [["c"], ["a", "c"]]) {
@@ -165,9 +168,29 @@ Deno.test("Tickets.redeem() grants channels of the ticket, and spends none for o
         "Request a ticket that does",
     });
   }
+  test.clock.advance(REPEAT_MS);
   deepEqual((await tickets.redeem(secret, { ...FIRST, channels: ["b"] })).channels, ["b"]);
   // The channels of one stream do not replace those of the ticket.
   deepEqual((await tickets.redeem(secret, FIRST)).channels, ["a", "b"]);
+});
+
+Deno.test("Tickets.redeem() ends the earlier of two uses that race, in either order", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const { secret } = await tickets.issue(SCOPE);
+  await test.log.open("p_a");
+  const writing = holds("answer");
+  test.kv.script("commit", writing.fault);
+  const redeeming = tickets.redeem(secret, FIRST);
+  await writing.met;
+  const later = await tickets.redeem(secret, FIRST);
+  writing.release();
+  const earlier = await redeeming;
+  deepEqual([earlier.superseded.aborted, later.superseded.aborted], [true, false]);
+  earlier.close();
+  equal(tickets.size, 1, "the later one is still registered");
+  later.close();
+  deepEqual([tickets.size, test.clock.liveTimers], [0, 0]);
 });
 
 Deno.test("Tickets.redeem() survives a failed check after its own commit", async () => {
@@ -224,6 +247,20 @@ Deno.test("Tickets.redeem() rejects an event ID that is not of the session", asy
   equal(session.superseded.aborted, false);
 });
 
+Deno.test("Tickets.redeem() rejects an event ID of a pipeline that was created again", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const before = (await idsOf(test))(0);
+  const { secret } = await tickets.issue(SCOPE);
+  await tickets.redeem(secret, FIRST);
+  for await (const { key } of test.kv.list({ prefix: [] })) {
+    if (key[0] !== "ticket") await test.kv.atomic().delete(key).commit();
+  }
+  const again = (await idsOf(test))(0);
+  notEqual(again, before);
+  await rejects(tickets.redeem(secret, by(again)), REFUSED);
+});
+
 Deno.test("Tickets.redeem() starts a session where its stream resumes", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
@@ -238,6 +275,18 @@ Deno.test("Tickets.redeem() starts a session where its stream resumes", async ()
   const { secret } = await tickets.issue(SCOPE);
   await tickets.redeem(secret, by(formatEventId({ epoch: "AAECAwQFBgc", sequence: 0 })));
   await rejects(tickets.redeem(secret, by(id(0))), REFUSED);
+});
+
+Deno.test("Tickets.redeem() reopens a session that a repeat started earlier", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  await fill(test);
+  const id = await idsOf(test);
+  const { secret } = await tickets.issue(SCOPE);
+  await tickets.redeem(secret, by(id(3)));
+  // The repeat has no position, so that its stream starts with the history.
+  await tickets.redeem(secret, FIRST);
+  await tickets.redeem(secret, by(id(1)));
 });
 
 Deno.test("Tickets end a stream at the next check after a takeover elsewhere", async () => {
@@ -280,6 +329,20 @@ Deno.test("Tickets keep a stream that takes the session over during a check", as
   deepEqual([older.superseded.aborted, newer.superseded.aborted], [true, false]);
 });
 
+Deno.test("Tickets check all sessions, however many there are", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const sessions: OpenSession[] = [];
+  for (let i = 0; i < 1001; i++) {
+    sessions.push(await tickets.redeem((await tickets.issue(SCOPE)).secret, FIRST));
+  }
+  for await (const { key } of test.kv.list({ prefix: ["ticket"] })) {
+    await test.kv.atomic().delete(key).commit();
+  }
+  test.clock.advance(CHECK_MS);
+  await until(() => sessions.every(({ superseded }) => superseded.aborted));
+});
+
 Deno.test("Tickets end a stream whose ticket is no longer stored", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
@@ -303,6 +366,18 @@ Deno.test("Tickets keep streams and report an error when the store does not answ
   await settled();
   equal(session.superseded.aborted, false);
   deepEqual(reports, ["Cannot check the sessions of tickets"]);
+});
+
+Deno.test("Tickets are stored until they expire, and then until their session ends", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const { secret } = await tickets.issue(SCOPE);
+  await tickets.redeem(secret, FIRST);
+  test.clock.advance(1000);
+  await tickets.redeem(secret, FIRST);
+  const written = test.kv.written.filter(({ key }) => key[0] === "ticket");
+  const expiries = written.map(({ expireIn }) => expireIn);
+  deepEqual(expiries, [TICKET_MS, SESSION_MS, SESSION_MS - 1000]);
 });
 
 Deno.test("Tickets store nothing that can be used as a ticket", async () => {

@@ -171,3 +171,15 @@ Deno.test("TokenVerifier.verify() throws keys-unavailable when the key server is
   const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
   await rejects(verifierOfKeys.verify(token), { type: "keys-unavailable" });
 });
+
+Deno.test("TokenVerifier.verify() throws keys-unavailable when the key server is silent", async () => {
+  const { fetch } = globalThis;
+  globalThis.fetch = () => Promise.reject(new DOMException("Timed out", "TimeoutError"));
+  try {
+    const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
+    const verifierOfKeys = verifier({ jwksUrl: "http://127.0.0.1/" });
+    await rejects(verifierOfKeys.verify(token), { type: "keys-unavailable" });
+  } finally {
+    globalThis.fetch = fetch;
+  }
+});

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { hangs, throws } from "../support/faulty_kv.ts";
+import { hangs, holds, throws } from "../support/faulty_kv.ts";
 import {
   assertHeaders,
   assertProblem,
@@ -119,6 +119,22 @@ for (
   });
 }
 
+Deno.test("an unknown outcome of a publish is reported", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  const held = holds("call");
+  kv.script("commit", held.fault);
+  const publishing = service.fetch(jsonPost("/ingest", EVENT));
+  await held.met;
+  const draining = service.hub.drain(1000);
+  service.clock.advance(1000);
+  await draining;
+  await assertProblem(await publishing, 503, "outcome-unknown");
+  match(service.reports.join("\n"), /^Cannot POST \/ingest: /m);
+  held.release();
+  await held.done;
+});
+
 Deno.test("an unexpected error is reported, and answered with a 500 without details", async () => {
   await using service = await createTestService();
   service.hub.clear = () => Promise.reject(new TypeError("secret at line 7"));
@@ -144,6 +160,12 @@ for (const path of ["/?ticket=secret", "/ingest/p_a/events", "/pipelines/p_a/tic
     deepEqual(service.reports, []);
   });
 }
+
+Deno.test("a service without secrets answers to local host names only", async () => {
+  await using service = await createTestService();
+  const response = await service.fetch(new Request("http://rebound.example/healthz"));
+  await assertProblem(response, 403, "forbidden");
+});
 
 Deno.test("a service with a secret answers to any host name", async () => {
   await using service = await createTestService({ settings: { RUNNEL_TOKEN_SECRET: SECRET } });

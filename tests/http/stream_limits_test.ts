@@ -1,4 +1,5 @@
 import { strictEqual as equal } from "node:assert/strict";
+import { settled } from "../support/fake_clock.ts";
 import { assertProblem } from "../support/http.ts";
 import { assertIdle } from "../support/idle.ts";
 import { createTestService, type TestService } from "../support/test_service.ts";
@@ -40,6 +41,18 @@ for (const [setting, refused, [status, type]] of limits) {
     await assertIdle(service);
   });
 }
+
+Deno.test("RUNNEL_MAX_SUBSCRIBERS counts a stream until its connection closes", async () => {
+  await using service = await createTestService({ settings: { RUNNEL_MAX_SUBSCRIBERS: "1" } });
+  const { promise: completed, resolve } = Promise.withResolvers<void>();
+  const request = () => new Request("http://localhost/pipelines/p_a/sse");
+  await (await service.fetch(request(), { completed })).body!.cancel();
+  await assertProblem(await service.fetch(request()), 503, "overloaded");
+  resolve();
+  await settled();
+  await (await service.fetch(request())).body!.cancel();
+  await assertIdle(service);
+});
 
 Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS ignores X-Forwarded-For by default", async () => {
   const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };

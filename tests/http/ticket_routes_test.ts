@@ -27,7 +27,12 @@ Deno.test("POST …/tickets returns a URL and its expiry", async () => {
 Deno.test("POST …/tickets trusts the scheme of X-Forwarded-Proto of a trusted proxy", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_TRUSTED_PROXIES: "1" };
   await using service = await createTestService({ settings });
-  for (const [said, scheme] of [["https", "https"], ["http", "http"], ["javascript", "http"]]) {
+  for (
+    const [said, scheme] of [["https", "https"], ["http", "http"], ["javascript", "http"], [
+      "xhttps",
+      "http",
+    ]]
+  ) {
     const response = await askForTicket(service, null, { "X-Forwarded-Proto": said! });
     equal(new URL((await response.json()).url).protocol, `${scheme}:`);
   }
