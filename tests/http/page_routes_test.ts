@@ -65,3 +65,29 @@ Deno.test("GET / shows commands with the address of the request", async () => {
   match(response.headers.get("Content-Type")!, /^text\/plain/);
   match(await response.text(), /curl -N https:\/\/runnel\.example:8443\/pipelines\/p_aBcDeF\/sse/);
 });
+
+for (const path of ["/", "/diagnose", "/pipelines/p_a", "/assets/unknown.css"]) {
+  Deno.test(`GET ${path} sends security headers`, async () => {
+    await using service = await createTestService();
+    const response = await service.fetch(request(path));
+    match(
+      response.headers.get("Content-Security-Policy")!,
+      /^default-src 'none'; script-src 'self'/,
+    );
+    // Only the proxy that terminates TLS knows whether all of its domain uses it.
+    assertHeaders(response, { "X-Frame-Options": "DENY", "Strict-Transport-Security": null });
+    await response.body!.cancel();
+  });
+}
+
+Deno.test("GET / varies by Accept", async () => {
+  await using service = await createTestService();
+  for (
+    const [accept, type] of [["text/html,*/*", /^text\/html/], ["*/*", /^text\/plain/]] as const
+  ) {
+    const response = await service.fetch(request("/", { headers: { Accept: accept } }));
+    match(response.headers.get("Content-Type")!, type);
+    assertHeaders(response, { Vary: "Accept" });
+    await response.body!.cancel();
+  }
+});
