@@ -7,7 +7,7 @@ import {
 import { drain } from "../support/drain.ts";
 import { FakeChannels } from "../support/fake_channels.ts";
 import { settled } from "../support/fake_clock.ts";
-import { type FaultyKv, type Held, holds } from "../support/faulty_kv.ts";
+import { type FaultyKv, type Held, holds, passes } from "../support/faulty_kv.ts";
 import { createHub, event, subscribe } from "../support/hub.ts";
 import { assertIdle } from "../support/idle.ts";
 import { brief, live, numbers, says } from "../support/numbered.ts";
@@ -180,6 +180,26 @@ Deno.test("Hub.close() does not wait for a stream whose client does not read", a
   await assertIdle(service);
 });
 
+Deno.test("Hub.catchUp() does not wait long for the last events of others when the log hangs", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  const stream = await subscribe(service);
+  const held = holds("call");
+  kv.script("get", held.fault);
+  let drained = false;
+  await hub.stopPublishing(0);
+  const draining = hub.catchUp(300).then(() => hub.close()).then(() => drained = true);
+  await held.met;
+  service.clock.advance(299);
+  await settled();
+  equal(drained, false);
+  service.clock.advance(1);
+  await draining;
+  deepEqual(await rest(stream), [live(0)]);
+  held.release();
+  await held.done;
+});
+
 Deno.test("Hub.close() ends a pending stream, too", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
@@ -191,6 +211,58 @@ Deno.test("Hub.close() ends a pending stream, too", async () => {
   await drain(hub, 2500);
   held.release();
   deepEqual(await rest(await arriving), [1, live(1)]);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.subscribe() replays no more than the history, whatever is asked for", async () => {
+  const { service, hub } = await createHub({ RUNNEL_HISTORY: "3" });
+  await using _ = service;
+  await hub.publish("p_a", numbers(1, 9).map(event));
+  const stream = new StreamReader(await hub.subscribe("p_a", { history: 5 }));
+  deepEqual(await says(stream, 4), [7, 8, 9, live(3)]);
+  await stream.cancel();
+});
+
+Deno.test("Hub.subscribe() calls onClose when the stream cannot start", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  kv.script("get", () => Promise.reject(new Error("connection reset")));
+  let closes = 0;
+  await rejects(hub.subscribe("p_a", { onClose: () => closes++ }), TYPE("log-unavailable"));
+  equal(closes, 1);
+});
+
+Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one that ended", async () => {
+  const { service, hub } = await createHub();
+  await using _ = service;
+  const endsAt = service.clock.now() + 5000;
+  const streams = [1, 2].map(async () => new StreamReader(await hub.subscribe("p_a", { endsAt })));
+  const [first, second] = await Promise.all(streams);
+  await first!.until("runnel.live");
+  await second!.until("runnel.live");
+  await first!.cancel();
+  equal(service.clock.liveTimers, 2, "a keep-alive and an expiry");
+  const end = rest(second!);
+  await settled();
+  service.clock.advance(4999);
+  equal(hub.stats.subscribers, 1);
+  service.clock.advance(1);
+  deepEqual(await end, []);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.subscribe() ends a stream whose signal was aborted while it was pending", async () => {
+  const { service, hub, kv } = await createHub();
+  await using _ = service;
+  await hub.publish("p_a", [event(1)]);
+  const held = holds("answer");
+  kv.script("get", held.fault);
+  const takeover = new AbortController();
+  const arriving = hub.subscribe("p_a", { signal: takeover.signal });
+  await held.met;
+  takeover.abort();
+  held.release();
+  deepEqual(await rest(new StreamReader(await arriving)), [1, live(1)]);
   await assertIdle(service);
 });
 
@@ -245,10 +317,37 @@ Deno.test("Hub.subscribe() listens to other isolates before it reads the log", a
       events.filter((each) => !Array.isArray(each)),
       what === "call" ? [1, 2, 3] : [1, 2, 3, 2, 3],
     );
-    equal(there.hub.repairs.gap, 0, "no broadcast was missed");
     await stream.cancel();
     await assertIdle(there);
   }
+});
+
+Deno.test("Hub.subscribe() misses no broadcast between its last read of the log and its start", async () => {
+  const network = new FakeChannels();
+  await using hubs = await createTwoHubs(network.Channel);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  await here.hub.publish("p_a", [event(1)]);
+  const held = holds("answer");
+  // The end of the list, after its one segment.
+  hubs.there.kv.script("next", passes, held.fault);
+  const arriving = subscribe(there);
+  await held.met;
+  await here.hub.publish("p_a", [event(2)]);
+  held.release();
+  const stream = await arriving;
+  deepEqual(await says(stream, 3), [1, 2, live(2)]);
+  equal(there.hub.repairs.gap, 0);
+  await stream.cancel();
+  await assertIdle(there);
+});
+
+Deno.test("Hub.assertCapacity() accepts a live pipeline, and no other, when there are enough", async () => {
+  const { service, hub } = await createHub({ RUNNEL_MAX_PIPELINES: "1" });
+  await using _ = service;
+  const stream = await subscribe(service);
+  hub.assertCapacity("p_a", null);
+  throws(() => hub.assertCapacity("p_b", null), TYPE("overloaded"));
+  await stream.cancel();
 });
 
 Deno.test("Hub.subscribe() starts a stream with the events up to notBefore", async () => {

@@ -56,6 +56,33 @@ Deno.test("PipelineRegistry keeps all tails within their limit, and subscribers 
   await assertIdle(service);
 });
 
+Deno.test("PipelineRegistry shrinks no tail while all together are within their limit", async () => {
+  const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
+  await using _ = service;
+  const streams: StreamReader[] = [];
+  for (let i = 0; i < 10; i++) streams.push(await subscribe(service, `p_${i}`));
+  for (let i = 1; i <= 10; i++) await hub.publish("p_0", [event([i, LARGE])]);
+  ok(hub.stats.tailBytes > 500_000, `${hub.stats.tailBytes}`);
+  for (const stream of streams) await stream.cancel();
+});
+
+Deno.test("PipelineRegistry counts repairs of pipelines that are no longer live", async () => {
+  const network = new FakeChannels();
+  await using hubs = await createTwoHubs(network.Channel);
+  const [here, there] = [hubs.here.service, hubs.there.service];
+  const stream = await subscribe(there);
+  await stream.until("runnel.live");
+  network.route = () => {};
+  await here.hub.publish("p_a", [event(1)]);
+  network.route = delivers;
+  await here.hub.publish("p_a", [event(2)]);
+  deepEqual(await says(stream, 2), [1, 2]);
+  equal(there.hub.repairs.gap, 1);
+  await stream.cancel();
+  await assertIdle(there);
+  equal(there.hub.repairs.gap, 1);
+});
+
 Deno.test("PipelineRegistry counts events that tails read from the log, too", async () => {
   const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
   await using _ = service;

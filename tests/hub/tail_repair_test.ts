@@ -6,14 +6,14 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { Tail } from "../../lib/hub/tail.ts";
 import { settled } from "../support/fake_clock.ts";
 import { type Fault, type Held, holds, passes, throws } from "../support/faulty_kv.ts";
-import { createTestLog, textEvent } from "../support/test_log.ts";
+import { createTestLog, textEvent, until } from "../support/test_log.ts";
 
 const REPAIR_PAUSE_MS = 1000;
 const BROADCAST_GRACE_MS = 20;
 const COMMIT_GRACE_MS = 100;
 
-/** A tail of one event on a real log, without signals of further ones. */
-async function createTestTail() {
+/** A tail of one event, or none, on a real log, without signals of further ones. */
+async function createTestTail(count = 1) {
   const test = await createTestLog();
   const { log, clock, kv, drive } = test;
   const reports: string[] = [];
@@ -30,7 +30,7 @@ async function createTestTail() {
   };
   /** Reads the current head, past any script. */
   const head = async () => (await log.heads(["p_a"]))[0]!;
-  await append();
+  await append(count);
   await tail.repair();
   return {
     ...test,
@@ -163,6 +163,21 @@ Deno.test("Tail.reconcileWith() applies a clear and gets the event after it, dur
   deepEqual([tail.events!.first, tail.events!.last], [2, 2]);
 });
 
+Deno.test("Tail.reconcileWith() repairs nothing when an unwritten log has expired", async () => {
+  await using test = await createTestTail(0);
+  const { tail } = test;
+  equal(tail.events!.last, 0);
+  equal(await tail.reconcileWith(null, "watch"), false);
+  equal(tail.repairs.watch, 0);
+});
+
+Deno.test("Tail.reconcileWith() repairs when a written log is missing", async () => {
+  await using test = await createTestTail();
+  const { tail } = test;
+  equal(await tail.reconcileWith(null, "watch"), true);
+  equal(tail.repairs.watch, 1);
+});
+
 Deno.test("Tail.reconcileWith() does not wait long for a commit in flight in this isolate", async () => {
   await using test = await createTestTail();
   const { tail, append, log, kv, clock } = test;
@@ -180,6 +195,87 @@ Deno.test("Tail.reconcileWith() does not wait long for a commit in flight in thi
   equal(tail.events!.last, 2);
   commit.release();
   await appending;
+});
+
+Deno.test("Tail.receive() reads nothing between a failed repair and its repetition", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock, kv } = test;
+  await append(3);
+  const { epoch } = tail.events!;
+  kv.script("get", throws());
+  tail.receive(commitOf(3, epoch));
+  await settled();
+  const { get } = kv.calls;
+  tail.receive(commitOf(4, epoch));
+  await settled();
+  equal(kv.calls.get, get);
+  clock.advance(REPAIR_PAUSE_MS);
+  await settled();
+  equal(kv.calls.get > get, true);
+  equal(tail.events!.last, 4);
+});
+
+Deno.test("Tail starts no further repair after it was disposed during one", async () => {
+  await using test = await createTestTail();
+  const { tail, kv } = test;
+  const { held, repair } = await test.beginRepair();
+  // It misses what comes before.
+  tail.receive(commitOf(9, tail.events!.epoch));
+  tail[Symbol.dispose]();
+  const { get } = kv.calls;
+  held.release();
+  await repair;
+  await settled();
+  equal(kv.calls.get, get);
+});
+
+Deno.test("Tail.reconcileWith() reads nothing when the tail is disposed while it waits", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log, kv } = test;
+  await append();
+  const head = await test.head();
+  const commit = holds("call");
+  kv.script("commit", commit.fault);
+  const appending = log.append("p_a", [textEvent("x")]);
+  await commit.met;
+  const compared = tail.reconcileWith(head, "watch");
+  await settled();
+  tail[Symbol.dispose]();
+  const { get } = kv.calls;
+  commit.release();
+  await appending;
+  equal(await compared, false);
+  equal(kv.calls.get, get);
+});
+
+Deno.test("Tail.repair() drops what arrived during it when it fails", async () => {
+  await using test = await createTestTail();
+  const { tail, clock, kv } = test;
+  const { held, repair } = await test.beginRepair(true);
+  tail.receive(commitOf(2, "AAAAAAAAAAA"));
+  held.release();
+  await rejects(repair, { type: "log-unavailable" });
+  const { get } = kv.calls;
+  clock.advance(REPAIR_PAUSE_MS);
+  await settled();
+  equal(kv.calls.get, get + 1, "one repetition is enough");
+});
+
+Deno.test("Tail.awaitBroadcast() starts no timer when the tail is disposed", async () => {
+  await using test = await createTestTail();
+  const { tail, clock } = test;
+  tail[Symbol.dispose]();
+  tail.awaitBroadcast({ epoch: tail.events!.epoch, sequence: 2 });
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("Tail.reconcileWith() applies a clear when the tail is not behind", async () => {
+  await using test = await createTestTail();
+  const { tail, log } = test;
+  await log.clear("p_a");
+  equal(await tail.reconcileWith(await test.head(), "watch"), false);
+  deepEqual([tail.events!.first, tail.events!.last], [2, 1]);
+  await until(() => log.pending.sweeps === 0);
 });
 
 Deno.test("Tail.receive() drops a duplicate, and reads nothing", async () => {
