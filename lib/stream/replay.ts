@@ -64,9 +64,13 @@ export class Replay {
     return this.#cursor;
   }
 
-  /** Whether events are of the log in which this is a cursor: another one may have replaced it. */
+  /**
+   * Whether events are of the log in which this is a cursor. Another one may have
+   * replaced it, which a restored backup shows only by its length.
+   */
   isIn(newest: EncodedEvents): boolean {
-    return newest.epoch === this.#epoch && newest.last >= this.#cursor;
+    return newest.epoch === this.#epoch && newest.last >= this.#cursor &&
+      newest.last >= this.#replayEnd;
   }
 
   /**

@@ -1,8 +1,11 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { Pipeline } from "../../lib/hub/pipeline.ts";
 import { headKey } from "../../lib/log/keys.ts";
+import { PageReader } from "../../lib/stream/page_reader.ts";
+import type { Follower } from "../../lib/sync/sync.ts";
 import { driven } from "../support/driven.ts";
 import { settled } from "../support/fake_clock.ts";
-import { FaultyKv, type Held, holds, passes } from "../support/faulty_kv.ts";
+import { FaultyKv, type Held, holds, passes, throws } from "../support/faulty_kv.ts";
 import { assertIdle } from "../support/idle.ts";
 import {
   begins,
@@ -15,7 +18,7 @@ import {
   unknown,
 } from "../support/numbered.ts";
 import type { SaidEvent } from "../support/stream_reader.ts";
-import { storedSegments } from "../support/test_log.ts";
+import { createTestLog, storedSegments } from "../support/test_log.ts";
 import { createTestService } from "../support/test_service.ts";
 import { createTwoHubs } from "../support/two_hubs.ts";
 
@@ -195,6 +198,48 @@ for (const count of [1, 3]) {
     await stream.cancel();
   });
 }
+
+Deno.test("Pipeline.page() repairs a tail that is ahead of its log, as after the restore of a backup", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await createTestService({ settings, open: () => Promise.resolve(kv) });
+  const ids = await publish(service, 1, 20);
+  const { value: backup } = await kv.inner.get(headKey("p_a"));
+  await publish(service, 21, 50);
+  const other = await service.subscribe("p_a/sse");
+  await other.until("runnel.live");
+  for (const last of await storedSegments(kv, "p_a")) {
+    if (last > 20) await kv.inner.atomic().delete(["log", "p_a", last]).commit();
+  }
+  await kv.inner.atomic().set(headKey("p_a"), backup).commit();
+  const stream = await service.subscribe("p_a/sse", resumed(ids[1]));
+  deepEqual(await says(stream, 7), [unknown, ...numbers(16, 20), live(5)]);
+  for (const each of [stream, other]) await each.cancel();
+});
+
+Deno.test("Pipeline reports a repair that failed after a head was observed", async () => {
+  const { log, kv, clock } = await createTestLog();
+  const reports: string[] = [];
+  let follower: Follower | undefined;
+  using _pipeline = new Pipeline("p_a", {
+    log,
+    pages: new PageReader(log),
+    runtime: { clock, report: (message) => reports.push(message) },
+    limits: { events: 1, bytes: 1 },
+    onGrowth() {},
+    onIdle() {},
+    sync: {
+      follow(_pipeline, each) {
+        follower = each;
+        return { [Symbol.dispose]() {} };
+      },
+    },
+  });
+  kv.script("get", throws());
+  const head = { epoch: "AAECAwQFBgc", sequence: 1, cleared: 0 };
+  equal(await follower!.onHead(head, "watch"), false);
+  deepEqual(reports, ["Cannot repair the tail of p_a"]);
+  await log.close();
+});
 
 /** A hub without channels whose tail has fallen behind the log that the other writes. */
 async function createLaggingHub() {

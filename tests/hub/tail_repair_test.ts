@@ -13,17 +13,18 @@ const BROADCAST_GRACE_MS = 20;
 const COMMIT_GRACE_MS = 100;
 
 /** A tail of one event, or none, on a real log, without signals of further ones. */
-async function createTestTail(count = 1) {
+async function createTestTail(count = 1, events = 100, bytes = 2 * 1024 * 1024) {
   const test = await createTestLog();
   const { log, clock, kv, drive } = test;
   const reports: string[] = [];
+  const growth: number[] = [];
   const tail = new Tail("p_a", {
     log,
     pages: new PageReader(log),
     runtime: { clock, report: (message) => reports.push(message) },
-    limits: { events: 100, bytes: 2 * 1024 * 1024 },
+    limits: { events, bytes },
     onChange() {},
-    onGrowth() {},
+    onGrowth: (bytes) => growth.push(bytes),
   });
   const append = async (count = 1) => {
     for (let i = 0; i < count; i++) await drive(log.append("p_a", [textEvent("x")]));
@@ -36,6 +37,7 @@ async function createTestTail(count = 1) {
     ...test,
     tail,
     reports,
+    growth,
     append,
     head,
     /** Starts a repair, and holds it after it has read the head. */
@@ -276,6 +278,28 @@ Deno.test("Tail.reconcileWith() applies a clear when the tail is not behind", as
   equal(await tail.reconcileWith(await test.head(), "watch"), false);
   deepEqual([tail.events!.first, tail.events!.last], [2, 1]);
   await until(() => log.pending.sweeps === 0);
+});
+
+Deno.test("Tail keeps its limits, whether its events come by broadcasts or from the log", async () => {
+  await using test = await createTestTail(1, 3, 0);
+  const { tail, append, heard } = test;
+  await append(4);
+  for (const commit of heard.slice(-4)) tail.receive(commit);
+  deepEqual([tail.events!.first, tail.events!.last], [3, 5]);
+  await append(2);
+  await tail.repair();
+  deepEqual([tail.events!.first, tail.events!.last], [5, 7]);
+});
+
+Deno.test("Tail tells how much it grew, whether its events come by broadcasts or from the log", async () => {
+  await using test = await createTestTail();
+  const { tail, append, heard, growth } = test;
+  deepEqual(growth, [tail.bytes]);
+  await append();
+  tail.receive(heard.at(-1)!);
+  await append();
+  await tail.repair();
+  deepEqual(growth, Array(3).fill(tail.bytes / 3));
 });
 
 Deno.test("Tail.receive() drops a duplicate, and reads nothing", async () => {

@@ -145,6 +145,12 @@ Deno.test("Replay.isIn() is false for another log, and for one that is behind", 
   equal(replay.isIn(eventsOf(1, 5, "AAAAAAAAAAA")), false);
 });
 
+Deno.test("Replay.isIn() is false for a log that ends before the replay does", () => {
+  const replay = Replay.after(eventsOf(1, 5), ALL, 2);
+  equal(replay.isIn(eventsOf(1, 4)), false);
+  equal(replay.isIn(eventsOf(1, 5)), true);
+});
+
 Deno.test("Replay.gap() has the ID of the position that the stream has reached", () => {
   const replay = Replay.ofHistory(eventsOf(1, 5), ALL, 2);
   deepEqual(read(replay.gap(null, "unknown")), {
