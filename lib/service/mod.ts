@@ -1,5 +1,17 @@
 /**
- * Puts the parts together, serves them, drains them, and runs isolates.
+ * A Server-Sent Events service: starts it, serves it by one isolate or by several,
+ * and drains it.
+ *
+ * @example Usage
+ * ```ts
+ * import { readConfig } from "../config/mod.ts";
+ * import { start } from "./mod.ts";
+ *
+ * const config = readConfig({ RUNNEL_KV: ":memory:", PORT: "0" });
+ * const server = await start({ config, onFailure: console.error });
+ * console.log(`Runnel listens on port ${server.address.port}`);
+ * await server.drain();
+ * ```
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The whole service, put together from its parts.
+ * Composition of the service from its parts.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { type Kv, KvConnection, type WatchKv } from "../kv/mod.ts";
 import { EventLog, type Log } from "../log/mod.ts";
 import { type PipelineChannels, Sync } from "../sync/mod.ts";
 
-/** The time that a log keeps events at least, in milliseconds. */
+/** Minimum time that a log retains events, in milliseconds. */
 const RETENTION_MS = 60_000;
 
-/** The bytes that a log keeps at most. */
+/** Maximum size of the events that a log retains, in bytes. */
 const RETENTION_BYTES = 32 * 1024 * 1024;
 
 /** The log and the tickets, which share a connection to one store. */
@@ -31,31 +31,36 @@ export interface Stores {
 export interface StoresOptions {
   /** The settings. */
   config: Config;
-  /** Opens the store of the log. */
+  /** Opens the store. */
   open: () => Promise<Kv>;
-  /** Whether the store is reached over a network, and other processes write to it as well. */
+  /**
+   * Whether the store is reached over a network, and other processes write to it
+   * as well.
+   *
+   * @default {false}
+   */
   remote?: boolean;
   /**
-   * Parts of the runtime to replace. By default it has the clock of the machine,
+   * Parts of the runtime to replace. By default, it has the clock of the system,
    * `Math.random`, and a reporter that writes to standard error.
    */
   runtime?: Partial<Runtime>;
 }
 
-/** What a service is made of beside its log. */
+/** Options for {@linkcode createServiceOn}. */
 export interface ServiceParts extends Omit<StoresOptions, "open" | "remote"> {
-  /** The way to other isolates, if there are any. */
+  /** Broadcasts to other isolates, if there are any. @default {null} */
   channels?: PipelineChannels | null;
-  /** Opens the store to watch it, if other processes write to it. */
+  /** Opens the store to watch it, if other processes write to it. @default {null} */
   watch?: (() => Promise<WatchKv>) | null;
 }
 
-/** What a service is made of. */
+/** Options for {@linkcode createService}. */
 export interface ServiceOptions extends StoresOptions, ServiceParts {}
 
-/** A service that runs. */
+/** A service in this isolate. */
 export interface Service extends App {
-  /** The pipelines. */
+  /** Hub of its publishers and subscribers. */
   hub: Hub;
   /** The log. */
   log: Log;
@@ -66,12 +71,12 @@ export interface Service extends App {
 }
 
 /**
- * Opens the log and puts the parts together.
+ * Creates a service on a store that it opens.
  *
- * @param options What the service is made of.
- * @throws Whatever opening the store throws.
+ * @param options The settings, the store, and the ways to other isolates and processes.
+ * @throws The error of opening the store.
  *
- * @example
+ * @example Usage
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  * import { readConfig } from "../config/mod.ts";
@@ -92,12 +97,12 @@ export async function createService(options: ServiceOptions): Promise<Service> {
 }
 
 /**
- * Opens the log and the tickets alone.
+ * Opens the log and the tickets, without a service on them.
  *
- * @param options The settings and the way to the store.
- * @throws Whatever opening the store throws.
+ * @param options The settings and the store.
+ * @throws The error of opening the store.
  *
- * @example
+ * @example Usage
  * ```ts
  * import { readConfig } from "../config/mod.ts";
  *
@@ -131,12 +136,13 @@ export async function openStores({
 }
 
 /**
- * Puts the parts together on stores that are open.
+ * Creates a service on stores that are open.
  *
  * @param stores The log, to which the service listens, and the tickets.
- * @param parts What else the service is made of.
+ * @param parts The settings, and the ways to other isolates and processes.
+ * @throws {Error} If the log has a listener already.
  *
- * @example
+ * @example Usage
  * ```ts
  * import { readConfig } from "../config/mod.ts";
  *

@@ -178,7 +178,7 @@ Deno.test("Tickets.redeem() ends the earlier of two uses that race, in either or
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  await test.log.open("p_a");
+  await test.log.ensureHead("p_a");
   const writing = holds("answer");
   test.kv.script("commit", writing.fault);
   const redeeming = tickets.redeem(secret, FIRST);

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { drain } from "../support/drain.ts";
 import { hangs, holds, throws } from "../support/faulty_kv.ts";
 import {
   assertHeaders,
@@ -126,7 +127,7 @@ Deno.test("an unknown outcome of a publish is reported", async () => {
   kv.script("commit", held.fault);
   const publishing = service.fetch(jsonPost("/ingest", EVENT));
   await held.met;
-  const draining = service.hub.drain(1000);
+  const draining = drain(service.hub, 1000);
   service.clock.advance(1000);
   await draining;
   await assertProblem(await publishing, 503, "outcome-unknown");

@@ -18,15 +18,15 @@ import { SeededRandom } from "../support/random.ts";
 import { type SaidEvent, StreamReader } from "../support/stream_reader.ts";
 import { type Published, SubscriberRecord } from "../support/subscriber_record.ts";
 
-/** What a platform gives a process after its signal. */
+/** Time that a platform gives a process after its signal, in milliseconds. */
 const DRAIN_MS = 5000;
 
-/** So many connections do not all fall to one isolate. */
+/** Number of streams; so many connections do not all fall to one isolate. */
 const STREAMS = 40;
 
 const ISOLATES = { RUNNEL_ISOLATES: "3" };
 
-/** Runs isolates of a test's own. */
+/** Command that runs isolates with a main module of a test. */
 const ISOLATES_PROGRAM = [Deno.execPath(), "run", "-A", "tests/support/isolates_program.ts"];
 
 /** A connection of its own for each request: the system gives each to an isolate. */
@@ -67,7 +67,7 @@ async function subscribeMany({ url }: Program, count = STREAMS): Promise<StreamR
   return streams;
 }
 
-/** The numbers of the next events of a stream, which has to have them once and in order. */
+/** Reads the next events of a stream, which must have each once and in order. */
 async function numbered(stream: StreamReader, count: number): Promise<SaidEvent[]> {
   const events = await stream.events(count);
   const sequences = events.map(({ id }) => sequenceOf(id!));
@@ -78,7 +78,7 @@ async function numbered(stream: StreamReader, count: number): Promise<SaidEvent[
 for (const { name, needs, command } of runtimes) {
   testThatNeeds(
     needs,
-    `startIsolates() under ${name} gives every subscriber of every isolate every event, once and in order`,
+    `startIsolates() under ${name} delivers every event to the subscribers of all isolates, once and in order`,
     async () => {
       await using folder = new DataFolder();
       await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv }, command);
@@ -97,7 +97,7 @@ for (const { name, needs, command } of runtimes) {
 
   testThatNeeds(
     needs,
-    `startIsolates() under ${name} clears a pipeline for every isolate`,
+    `startIsolates() under ${name} clears a pipeline in every isolate`,
     async () => {
       await using folder = new DataFolder();
       await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv }, command);
@@ -152,7 +152,7 @@ for (const { name, needs, command } of runtimes) {
   );
 }
 
-/** A subscriber that leaves now and then, if it is `restless`, and resumes. */
+/** Subscribes until it is over; if `restless`, disconnects now and then, and resumes. */
 async function follow(
   { url }: Program,
   record: SubscriberRecord,
@@ -162,7 +162,7 @@ async function follow(
   while (true) {
     const headers = { "Last-Event-ID": record.lastEventId };
     const stream = new StreamReader(await fetch(`${url}/pipelines/p_a/sse`, { headers }));
-    // Isolates do not have to know at once what others accepted.
+    // Isolates do not have to know at once about events that others accepted.
     record.open(0);
     const patience = restless?.integer(1, 100) ?? Infinity;
     for (let i = 0; i < patience; i++) {
@@ -176,7 +176,7 @@ async function follow(
 for (const { name, needs, create } of stores) {
   testThatNeeds(
     needs,
-    `startIsolates() on ${name} delivers all once and in order, though half of the broadcasts are lost, late, doubled or out of order`,
+    `startIsolates() on ${name} delivers all once and in order when half of the broadcasts are lost, late, doubled or swapped`,
     async () => {
       const seed = Math.floor(Math.random() * 1000);
       console.log(`seed ${seed}`);
@@ -200,13 +200,13 @@ for (const { name, needs, create } of stores) {
         const isOver = () => sequenceOf(record.lastEventId) >= last;
         return follow(program, record, isOver, index < STREAMS ? null : random);
       })).finally(() => areDone = true);
-      // Where the test fails first, the program is gone.
+      // If the test fails first, the program has ended.
       followers.catch(() => {});
       await Promise.all(Array.from({ length: 8 }, async (_, publisher) => {
         for (let number = 0; number < 100; number++) await publishOne([publisher, number]);
       }));
       last = log.length;
-      // Whoever lost the word of the last one learns of it by those that follow.
+      // A subscriber without the broadcast of the last event gets it by those that follow.
       await eventually("all have all", async () => {
         await publishOne("more");
         return areDone;
@@ -227,7 +227,7 @@ for (const { name, needs, create } of stores) {
   );
 }
 
-Deno.test("startIsolates() stores one event for a key that comes twenty times at once", async () => {
+Deno.test("startIsolates() stores one event for twenty concurrent requests with one key", async () => {
   await using folder = new DataFolder();
   await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
   const headers = { "Idempotency-Key": "key" };
@@ -245,7 +245,7 @@ for (const { name, needs, create } of stores) {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     testThatNeeds(
       needs,
-      `startIsolates() on ${name} ends all streams with all that was accepted, and the process, on ${signal}`,
+      `startIsolates() on ${name} ends all streams with every accepted event, and the process, on ${signal}`,
       async () => {
         await using store = await create();
         await using program = await Program.start({ ...ISOLATES, ...store.settings });
@@ -261,7 +261,7 @@ for (const { name, needs, create } of stores) {
           }
         };
         const publishers = Array.from({ length: 8 }, publisher);
-        await eventually("the burst is under way", () => accepted.size > 100);
+        await eventually("the burst has begun", () => accepted.size > 100);
         const since = performance.now();
         program.kill(signal);
         // A stream that is cut instead of ended rejects here.
@@ -278,7 +278,7 @@ for (const { name, needs, create } of stores) {
   }
 }
 
-Deno.test("startIsolates() refuses a port that is taken, though isolates may share it", async () => {
+Deno.test("startIsolates() refuses a port in use, although isolates share theirs", async () => {
   await using folder = new DataFolder();
   await using other = new DataFolder();
   await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
@@ -290,13 +290,13 @@ Deno.test("startIsolates() refuses a port that is taken, though isolates may sha
   equal(code, 1);
 });
 
-Deno.test("startIsolates() refuses a store that cannot be opened as one isolate does, and leaves nothing", async () => {
+Deno.test("startIsolates() rejects without leaks if the store cannot be opened", async () => {
   const config = readConfig({ PORT: "0", RUNNEL_ISOLATES: "3", RUNNEL_KV: "http://127.0.0.1:1" });
   using storage = await prepareStorage(config.kv);
   await rejects(startIsolates({ config, storage, onFailure: fail }), { type: "storage-unusable" });
 });
 
-Deno.test("startIsolates() tells why isolates fail before they listen, and leaves nothing", async () => {
+Deno.test("startIsolates() rejects without leaks if an isolate fails before it listens", async () => {
   await using folder = new DataFolder();
   const config = readConfig({ PORT: "0", RUNNEL_ISOLATES: "3", RUNNEL_KV: folder.kv });
   using storage = await prepareStorage(config.kv);
@@ -315,13 +315,13 @@ for (
     ["closes", "An isolate ended"],
   ] as const
 ) {
-  Deno.test(`startIsolates() takes the process down where an isolate ${way}, and says so`, async () => {
+  Deno.test(`startIsolates() ends the process with a message if an isolate ${way}`, async () => {
     await using folder = new DataFolder();
     await using program = await Program.start(
       { RUNNEL_KV: folder.kv, RUNNEL_ENTRY: `./broken_isolate.ts?${way}` },
       ISOLATES_PROGRAM,
     );
-    // A commit is told to the isolates, and these do not take it well.
+    // Each isolate fails when it receives the broadcast of a commit.
     await request(`${program.url}/ingest/p_break/events`, { method: "POST", body: "1" })
       .catch(() => {});
     equal(await program.exit(), 1);

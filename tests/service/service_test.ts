@@ -13,7 +13,7 @@ import { createTestService, jsonPost } from "../support/test_service.ts";
 import { FaultyKv, hangs } from "../support/faulty_kv.ts";
 import { until } from "../support/test_log.ts";
 
-Deno.test("createService() fails as opening the store does", async () => {
+Deno.test("createService() rejects with the error of opening the store", async () => {
   const failing = createService({
     config: readConfig({}),
     open: () => Promise.reject(new Error("disk full")),
@@ -21,7 +21,7 @@ Deno.test("createService() fails as opening the store does", async () => {
   await rejects(failing, /disk full/);
 });
 
-Deno.test("createService() runs on the machine's clock and randomness without others", async () => {
+Deno.test("createService() uses the clock and the randomness of the system by default", async () => {
   const service = await createService({
     config: readConfig({ RUNNEL_RETRY_MS: "1000" }),
     open: () => Deno.openKv(":memory:"),
@@ -41,7 +41,7 @@ Deno.test("createService() runs on the machine's clock and randomness without ot
   await service.log.close();
 });
 
-Deno.test("createService() replaces the parts of the runtime that are given, and no others", async () => {
+Deno.test("createService() replaces only the parts of the runtime that are given", async () => {
   const service = await createService({
     config: readConfig({ RUNNEL_RETRY_MS: "1000" }),
     open: () => Deno.openKv(":memory:"),
@@ -56,7 +56,7 @@ Deno.test("createService() replaces the parts of the runtime that are given, and
   await service.log.close();
 });
 
-Deno.test("createService() hands the settings on to the parts", async () => {
+Deno.test("createService() passes the settings on to the parts", async () => {
   const clock = new FakeClock();
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTestService({

@@ -4,12 +4,12 @@ import { readRaw, sendRaw } from "../support/local_server.ts";
 import { DataFolder, type Environment, Program } from "../support/program.ts";
 import { type SaidEvent, StreamReader } from "../support/stream_reader.ts";
 
-/** What a platform gives a process after its signal. */
+/** Time that a platform gives a process after its signal, in milliseconds. */
 const DRAIN_MS = 5000;
 
 const PUBLISHERS = 8;
 
-/** How many events of 60 KB are too much for the buffers of a connection. */
+/** Number of events of 60 KB that exceeds the buffers of a connection. */
 const HISTORY = 160;
 
 // Refusing to start
@@ -21,7 +21,7 @@ const refusals: {
   set: (folder: DataFolder, stack: AsyncDisposableStack) => Promise<Environment>;
 }[] = [
   {
-    what: "a port that is taken",
+    what: "a port in use",
     says: /^Cannot start: port \d+ is in use\. Stop what uses it, or set PORT to another$/,
     set: (_, stack) => {
       const { addr } = stack.use(Deno.listen({ hostname: "127.0.0.1", port: 0 }));
@@ -34,7 +34,7 @@ const refusals: {
     set: () => Promise.resolve({ RUNNEL_KV: ":memory:", HOST: "192.0.2.1" }),
   },
   {
-    what: "a setting that it cannot take",
+    what: "an invalid setting",
     says: /^Cannot start: RUNNEL_KEEPALIVE_MS is "soon", expected a whole number from \d+ to \d+$/,
     set: () => Promise.resolve({ RUNNEL_KEEPALIVE_MS: "soon" }),
   },
@@ -49,12 +49,12 @@ const refusals: {
     set: async (folder) => ({ RUNNEL_KV: await folder.make("folder") }),
   },
   {
-    what: "a log that is no database",
+    what: "a log that is not a database",
     says: /^Cannot start: RUNNEL_KV is \S+\/text, which cannot be opened .*Name a file/,
     set: async (folder) => ({ RUNNEL_KV: await folder.make("text", "To be or not to be\n") }),
   },
   {
-    what: "a log that it has no permission for",
+    what: "a log without a permission",
     says: /^Cannot start: no permission for \/nowhere\. .*--allow-write=\/nowhere main\.ts$/,
     set: () => Promise.resolve({ RUNNEL_KV: "/nowhere/runnel.sqlite" }),
   },
@@ -81,7 +81,7 @@ for (const { what, says, set } of refusals) {
 }
 
 Deno.test({
-  name: "main.ts refuses a log that it may not write to in one line that says what to do",
+  name: "main.ts refuses a log that is not writable in one line that says what to do",
   // Nothing is forbidden to root.
   ignore: Deno.uid() === 0,
   async fn() {
@@ -94,7 +94,7 @@ Deno.test({
   },
 });
 
-Deno.test("main.ts starts by the command that it prints where it has no permission", async () => {
+Deno.test("main.ts starts by the command that it prints if a permission is missing", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const RUNNEL_KV = `${folder}/runnel.sqlite`;
@@ -113,7 +113,7 @@ Deno.test("main.ts starts by the command that it prints where it has no permissi
 
 // Publishing and reading back
 
-/** Whose event it is, and which of theirs. */
+/** Publisher of an event, and its number. */
 interface Payload {
   publisher: number;
   number: number;
@@ -136,9 +136,9 @@ async function publish(
 
 /** A burst of posts by several publishers, each of which waits for its answers. */
 class Burst {
-  /** What was answered with 202, by event ID. */
+  /** Payloads of accepted events, by event ID. */
   readonly accepted = new Map<string, Payload>();
-  /** What was answered otherwise. */
+  /** Payloads of refused events. */
   readonly refused: Payload[] = [];
   /** Resolves once every publisher has met a refusal or a connection that is no more. */
   readonly ended: Promise<unknown>;
@@ -173,7 +173,7 @@ async function readBeginning(stream: StreamReader): Promise<string> {
   return events[0]!.id!;
 }
 
-/** All that is in the log behind a position, by event ID and in order. */
+/** Returns the events of the log after a position, by ID and in order. */
 async function readLog(program: Program, beginning: string): Promise<Map<string, Payload>> {
   const stream = await subscribe(program, `p_a?lastEventId=${beginning}`);
   const events = await stream.until("runnel.live");
@@ -187,7 +187,7 @@ function byId(events: SaidEvent[]): Map<string, Payload> {
   return new Map(events.map(({ id, data }) => [id!, JSON.parse(data)]));
 }
 
-/** Each publisher's numbers, in the order of the log. */
+/** Returns the numbers of each publisher, in the order of the log. */
 function byPublisher(events: Map<string, Payload>): number[][] {
   const numbers: number[][] = Array.from({ length: PUBLISHERS }, () => []);
   for (const { publisher, number } of events.values()) numbers[publisher]!.push(number);
@@ -221,7 +221,7 @@ async function hang({ url }: Program, stack: AsyncDisposableStack): Promise<void
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.test(`main.ts on ${signal} ends streams with all that was accepted and exits with 0`, async () => {
+  Deno.test(`main.ts ends streams with every accepted event and exits with 0 on ${signal}`, async () => {
     await using folder = new DataFolder();
     await using stack = new AsyncDisposableStack();
     const settings = { RUNNEL_KV: folder.kv, RUNNEL_HISTORY: String(HISTORY) };
@@ -230,7 +230,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const stream = await subscribe(program, "p_a");
     const beginning = await readBeginning(stream);
     const burst = new Burst(program);
-    await eventually("the burst is under way", () => burst.accepted.size > 200);
+    await eventually("the burst has begun", () => burst.accepted.size > 200);
     const behind = await subscribe(program, "p_full");
 
     const since = performance.now();
@@ -256,7 +256,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 const hasScript = Deno.build.os === "linux" && await isThere("/usr/bin/script");
 
 Deno.test({
-  name: "deno task start exits with 0 on Ctrl-C in a terminal, pressed again while it drains" +
+  name: "deno task start exits with 0 on Ctrl-C in a terminal, even if pressed twice" +
     (hasScript ? "" : " (needs: apt-get install -y bsdutils)"),
   ignore: !hasScript,
   async fn() {
@@ -280,7 +280,7 @@ Deno.test({
     const since = performance.now();
     await program.type("\x03");
     deepEqual(await stream.events(Infinity), []);
-    // Held up by the reader that does not read, it hears this too.
+    // The stream that is not read holds it up, so it receives this signal, too.
     await program.type("\x03");
     equal(await program.exit(), 0);
     ok(performance.now() - since < DRAIN_MS);
@@ -293,7 +293,7 @@ async function isThere(path: string): Promise<boolean> {
 
 // Dying
 
-Deno.test("main.ts killed in a burst has all that it accepted, and retries complete it", async () => {
+Deno.test("main.ts has every accepted event after a kill in a burst, and retries complete it", async () => {
   await using folder = new DataFolder();
   const settings = { RUNNEL_KV: folder.kv };
   const key = ({ publisher, number }: Payload) => ({
@@ -304,7 +304,7 @@ Deno.test("main.ts killed in a burst has all that it accepted, and retries compl
   const beginning = await readBeginning(stream);
   await stream.cancel();
   const burst = new Burst(program, key);
-  await eventually("the burst is under way", () => burst.accepted.size > 300);
+  await eventually("the burst has begun", () => burst.accepted.size > 300);
   program.kill("SIGKILL");
   await burst.ended;
 
