@@ -75,6 +75,14 @@ Deno.test("HeadAnnouncer announces a clear", () => {
   deepEqual(announced, [[{ pipeline: "p_a", epoch, sequence: 7, cleared: 8 }]]);
 });
 
+Deno.test("HeadAnnouncer announces the last clear with a later commit", () => {
+  const { clock, announced, announcer } = createTestAnnouncer();
+  announcer.add({ pipeline: "p_a", epoch, oldest: 8 });
+  announcer.add({ ...commitOf("p_a", 8), cleared: 8 });
+  clock.advance(250);
+  deepEqual(announced, [[{ pipeline: "p_a", epoch, sequence: 8, cleared: 8 }]]);
+});
+
 Deno.test("HeadAnnouncer announces nothing after it is disposed", () => {
   const { clock, announced, announcer } = createTestAnnouncer();
   announcer.add(commitOf("p_a", 1));

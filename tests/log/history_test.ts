@@ -32,6 +32,14 @@ Deno.test("readHistory() returns no events and no epoch of a pipeline without a 
   deepEqual(history, { epoch: "", events: [] });
 });
 
+Deno.test("readHistory() reads only the head of a log without events", async () => {
+  await using test = await createTestLog();
+  const { epoch } = await test.log.ensureHead("p_a");
+  const history = await readHistory(test.log, new Semaphore(1), "p_a", 3);
+  deepEqual(history, { epoch, events: [] });
+  deepEqual(test.kv.calls.next, 0);
+});
+
 Deno.test("readHistory() returns no events of another log that took the place of the first", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 3);
