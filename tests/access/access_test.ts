@@ -1,9 +1,14 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { settled } from "../support/fake_clock.ts";
-import { event } from "../support/hub.ts";
-import { assertIdle } from "../support/idle.ts";
-import { createTestService, type TestService } from "../support/test_service.ts";
-import { bearing, mint, PUBLISH_TOKEN, SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
+import {
+  bearerHeader,
+  mint,
+  PUBLISH_TOKEN,
+  SECRET,
+  TOKEN_SETTINGS,
+} from "../support/clients/tokens.ts";
+import { jsonEvent } from "../support/events.ts";
+import { assertIdle, startService, type TestService } from "../support/service.ts";
+import { flush } from "../support/wait.ts";
 
 /** Whether to print the matrix. */
 const PRINT = Deno.env.has("RUNNEL_TEST_MATRIX");
@@ -41,7 +46,7 @@ interface Credential {
 type Show = (service: TestService) => Credential | Promise<Credential>;
 
 function jwt(claim: unknown): Show {
-  return async () => ({ headers: bearing(await mint(claim)) });
+  return async () => ({ headers: bearerHeader(await mint(claim)) });
 }
 
 /** Shows a ticket, after the given preparation. */
@@ -62,8 +67,8 @@ const ALL = { publish: ["*"], subscribe: ["*"] };
 
 const CREDENTIALS: Record<string, Show> = {
   "nothing": () => ({}),
-  "invalid token": () => ({ headers: bearing("a-token-of-somebody-else") }),
-  "static token": () => ({ headers: bearing(PUBLISH_TOKEN) }),
+  "invalid token": () => ({ headers: bearerHeader("a-token-of-somebody-else") }),
+  "static token": () => ({ headers: bearerHeader(PUBLISH_TOKEN) }),
   "static token, other scheme": () => ({ headers: { Authorization: `Basic ${PUBLISH_TOKEN}` } }),
   "JWT to publish": jwt({ publish: ["p_a"] }),
   "JWT to subscribe": jwt({ subscribe: ["p_a"] }),
@@ -73,7 +78,7 @@ const CREDENTIALS: Record<string, Show> = {
   "JWT, other channel": jwt({ ...ALL, channels: ["names"] }),
   "JWT, no channel": jwt({ ...ALL, channels: [] }),
   "JWT without a claim": jwt(undefined),
-  "JWT, expired": async ({ clock }) => ({ headers: bearing(await mint(ALL, clock.now())) }),
+  "JWT, expired": async ({ clock }) => ({ headers: bearerHeader(await mint(ALL, clock.now())) }),
   "cookie to subscribe": async () => ({
     headers: { Cookie: `a=b; runnel_token=${await mint({ subscribe: ["p_a"] })}` },
   }),
@@ -159,8 +164,8 @@ const EXPECTED: Record<Mode, Record<string, string>> = {
 
 /** Returns the statuses of the routes for a credential, which is created anew for each. */
 async function statuses(mode: Mode, show: Show): Promise<string[]> {
-  await using service = await createTestService({ settings: MODES[mode] });
-  await service.hub.publish("p_a", [{ ...event(1), channel: "orders" }]);
+  await using service = await startService({ settings: MODES[mode] });
+  await service.hub.publish("p_a", [{ ...jsonEvent(1), channel: "orders" }]);
   const answers: string[] = [];
   for (const name of NAMES) {
     const { method, path } = ROUTES[name];
@@ -193,7 +198,7 @@ async function statuses(mode: Mode, show: Show): Promise<string[]> {
       equal(stored, wasCleared ? 0 : 1 + accepted.length, `${name} by ${mode}`);
     }
   }
-  await settled();
+  await flush();
   await assertIdle(service);
   return answers;
 }

@@ -1,6 +1,6 @@
 import { doesNotThrow, throws } from "node:assert/strict";
 import { RateLimiter } from "../../lib/access/rate_limiter.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
 
 const REFUSAL = {
   type: "too-many-requests",

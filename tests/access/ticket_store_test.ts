@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { KvTicketStore, type Ticket } from "../../lib/access/ticket_store.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { FaultyKv, throws } from "../support/faulty_kv.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { fail, FaultyKv } from "../support/fakes/kv.ts";
 
 const TICKET: Ticket = {
   pipeline: "p_a",
@@ -65,7 +65,7 @@ Deno.test("KvTicketStore.generations() reads more than the store does in one cal
 Deno.test("KvTicketStore rejects with log-unavailable if the store fails", async () => {
   using made = await createStore();
   const { kv, store } = made;
-  kv.fallback = () => throws();
+  kv.fallback = () => fail();
   const failure = { type: "log-unavailable" };
   await rejects(store.read("h"), failure);
   await rejects(store.generations(["h"]), failure);

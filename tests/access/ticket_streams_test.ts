@@ -1,24 +1,23 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { driven } from "../support/driven.ts";
-import { settled } from "../support/fake_clock.ts";
-import { FaultyKv, passes, throws } from "../support/faulty_kv.ts";
-import { event } from "../support/hub.ts";
-import { assertIdle } from "../support/idle.ts";
-import { StreamReader } from "../support/stream_reader.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { bearerHeader, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { jsonEvent } from "../support/events.ts";
+import { fail, FaultyKv, passThrough } from "../support/fakes/kv.ts";
 import {
-  createTestService,
+  assertIdle,
   jsonPost,
+  startService,
+  type StartServiceOptions,
   type TestService,
-  type TestServiceOptions,
-} from "../support/test_service.ts";
-import { bearing, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
-import { createTwoHubs } from "../support/two_hubs.ts";
+} from "../support/service.ts";
+import { startTwoInstances } from "../support/two_instances.ts";
+import { advanceUntil, flush } from "../support/wait.ts";
 
 const CHECK_MS = 15_000;
 const REPEAT_MS = 10_000;
 
-function createTokenService(options: TestServiceOptions = {}): Promise<TestService> {
-  return createTestService({ ...options, settings: { ...TOKEN_SETTINGS, ...options.settings } });
+function createTokenService(options: StartServiceOptions = {}): Promise<TestService> {
+  return startService({ ...options, settings: { ...TOKEN_SETTINGS, ...options.settings } });
 }
 
 /** Requests a ticket and returns its URL. */
@@ -30,7 +29,9 @@ async function ticketUrl(
     pipeline?: string;
   } = {},
 ): Promise<string> {
-  const response = await fetch(jsonPost(`/pipelines/${pipeline}/tickets`, body, bearing(token)));
+  const response = await fetch(
+    jsonPost(`/pipelines/${pipeline}/tickets`, body, bearerHeader(token)),
+  );
   equal(response.status, 201, await response.clone().text());
   return (await response.json()).url;
 }
@@ -49,11 +50,11 @@ async function open(service: TestService, url: string, headers: HeadersInit = {}
 
 Deno.test("a ticket's URL opens a stream once, and again by its Last-Event-ID header", async () => {
   await using service = await createTokenService();
-  await service.hub.publish("p_a", [event(1)]);
+  await service.hub.publish("p_a", [jsonEvent(1)]);
   const url = await ticketUrl(service);
   const first = await open(service, url);
   const id = (await first.until("runnel.live")).at(-1)!.id!;
-  await service.hub.publish("p_a", [event(2)]);
+  await service.hub.publish("p_a", [jsonEvent(2)]);
   service.clock.advance(REPEAT_MS);
 
   for (const [how, copied] of [["as it is", url], ["with an ID", `${url}&lastEventId=${id}`]]) {
@@ -76,7 +77,7 @@ Deno.test("a ticket's stream ends at the end of its session, to the millisecond"
   const stream = await open(service, await ticketUrl(service));
   await stream.until("runnel.live");
   service.clock.advance(4320);
-  await service.hub.publish("p_a", [event(1)]);
+  await service.hub.publish("p_a", [jsonEvent(1)]);
   equal((await stream.event())?.data, "1");
   service.clock.advance(1);
   equal(await stream.event(), null);
@@ -130,10 +131,10 @@ Deno.test("a ticket stays unspent when there are too many pipelines", async () =
   await using service = await createTokenService({ settings: { RUNNEL_MAX_PIPELINES: "1" } });
   const url = await ticketUrl(service);
   const token = await mint({ subscribe: ["p_b"] });
-  const other = await service.subscribe("p_b/sse", bearing(token));
+  const other = await service.subscribe("p_b/sse", bearerHeader(token));
   equal((await statusOf(service, url)).status, 503);
   await other.cancel();
-  await settled();
+  await flush();
   service.clock.advance(REPEAT_MS);
   await (await open(service, url)).cancel();
 });
@@ -144,7 +145,7 @@ Deno.test("a session is released when its stream cannot be opened", async () => 
   const url = await ticketUrl(service);
   await service.log.ensureHead("p_a");
   // The ticket is redeemed; then the read of the stream itself fails.
-  kv.script("get", passes, passes, throws());
+  kv.script("get", passThrough, passThrough, fail());
   const response = await statusOf(service, url);
   equal(response.status, 503);
   await assertIdle(service);
@@ -154,7 +155,7 @@ Deno.test("a ticket's stream has the channels of the ticket, and no others", asy
   await using service = await createTokenService();
   const publish = async () => {
     for (const channel of ["a", "b", "c"]) {
-      await service.hub.publish("p_a", [{ ...event(channel), channel }]);
+      await service.hub.publish("p_a", [{ ...jsonEvent(channel), channel }]);
     }
   };
   await publish();
@@ -177,8 +178,8 @@ Deno.test("a ticket's URL works, however many channels its token names", async (
   const channels = Array.from({ length: 30 }, (_, index) => `c${index}`);
   const token = await mint({ subscribe: ["p_a"], channels: [...channels, "error"] });
   const url = await ticketUrl(service, { token });
-  await service.hub.publish("p_a", [{ ...event(1), channel: "c29" }]);
-  await service.hub.publish("p_a", [{ ...event(2), channel: "x" }]);
+  await service.hub.publish("p_a", [{ ...jsonEvent(1), channel: "c29" }]);
+  await service.hub.publish("p_a", [{ ...jsonEvent(2), channel: "x" }]);
   const stream = await open(service, url);
   const shown = (await stream.until("runnel.live")).map(({ type }) => type);
   deepEqual(shown, ["c29", "runnel.live"]);
@@ -187,16 +188,16 @@ Deno.test("a ticket's URL works, however many channels its token names", async (
 
 Deno.test("a ticket's session is taken over in another process by its next check", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_HISTORY: "0" };
-  await using both = await createTwoHubs(null, settings);
+  await using both = await startTwoInstances({ settings });
   const { clock, here: { service: here }, there: { service: there } } = both;
-  await driven(clock, here.hub.publish("p_a", [event(0)]));
+  await advanceUntil(clock, here.hub.publish("p_a", [jsonEvent(0)]));
   // From here on, events of the other process do not reach it.
   const listener = await there.subscribe(
     "p_a/sse",
-    bearing(await mint({ subscribe: ["p_a"] })),
+    bearerHeader(await mint({ subscribe: ["p_a"] })),
   );
   await listener.until("runnel.live");
-  await driven(clock, here.hub.publish("p_a", [event(1), event(2)]));
+  await advanceUntil(clock, here.hub.publish("p_a", [jsonEvent(1), jsonEvent(2)]));
   const url = await ticketUrl(here);
   const first = await open(there, url);
   const id = (await first.until("runnel.live")).at(-1)!.id!;
@@ -208,7 +209,7 @@ Deno.test("a ticket's session is taken over in another process by its next check
   // Not beyond the check, whose reads have deadlines by the same clock.
   clock.advance(CHECK_MS - REPEAT_MS);
   equal(await first.event(), null);
-  await driven(clock, here.hub.publish("p_a", [event(3)]));
+  await advanceUntil(clock, here.hub.publish("p_a", [jsonEvent(3)]));
   equal((await second.event())?.data, "3");
   await second.cancel();
   await listener.cancel();
@@ -219,10 +220,10 @@ Deno.test("reports and responses contain no ticket and no token", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTokenService({ open: () => Promise.resolve(kv) });
   const url = await ticketUrl(service);
-  kv.fallback = () => throws();
+  kv.fallback = () => fail();
   const secret = new URL(url).searchParams.get("ticket")!;
   const said = [];
-  for (const headers of [{}, { Accept: "text/event-stream" }, bearing(await mint({}))]) {
+  for (const headers of [{}, { Accept: "text/event-stream" }, bearerHeader(await mint({}))]) {
     const response = await service.fetch(new Request(url, { headers }));
     said.push(await response.text(), Deno.inspect([...response.headers]));
   }

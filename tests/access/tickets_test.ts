@@ -7,9 +7,9 @@ import {
 } from "node:assert/strict";
 import { formatEventId } from "../../lib/protocol/event.ts";
 import { type OpenSession, Tickets, type TicketUse } from "../../lib/access/tickets.ts";
-import { settled } from "../support/fake_clock.ts";
-import { holds, standsAndRefuses, throws } from "../support/faulty_kv.ts";
-import { createTestLog, type TestLog, textEvent } from "../support/test_log.ts";
+import { commitThenFailCheck, fail, pause } from "../support/fakes/kv.ts";
+import { createTestLog, type TestLog, textEvent } from "../support/log.ts";
+import { flush } from "../support/wait.ts";
 
 const TICKET_MS = 300_000;
 const SESSION_MS = 3_600_000;
@@ -107,7 +107,7 @@ Deno.test("Tickets.redeem() opens one session for many concurrent uses", async (
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  const sessions = await test.drive(
+  const sessions = await test.advanceUntil(
     Promise.all(Array.from({ length: 20 }, () => tickets.redeem(secret, FIRST))),
   );
   equal(sessions.filter(({ superseded }) => !superseded.aborted).length, 1);
@@ -179,10 +179,10 @@ Deno.test("Tickets.redeem() ends the earlier of two uses that race, in either or
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   await test.log.ensureHead("p_a");
-  const writing = holds("answer");
+  const writing = pause("answer");
   test.kv.script("commit", writing.fault);
   const redeeming = tickets.redeem(secret, FIRST);
-  await writing.met;
+  await writing.reached;
   const later = await tickets.redeem(secret, FIRST);
   writing.release();
   const earlier = await redeeming;
@@ -198,7 +198,7 @@ Deno.test("Tickets.redeem() survives a failed check after its own commit", async
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   await test.log.ensureHead("p_a");
-  test.kv.script("commit", standsAndRefuses);
+  test.kv.script("commit", commitThenFailCheck);
   const { superseded } = await tickets.redeem(secret, FIRST);
   equal(superseded.aborted, false);
 });
@@ -305,10 +305,10 @@ Deno.test("Tickets end a stream at the next check after a takeover elsewhere", a
   const older = await tickets.redeem(secret, FIRST);
   const newer = await elsewhere.redeem(secret, FIRST);
   test.clock.advance(CHECK_MS - 1);
-  await settled();
+  await flush();
   equal(older.superseded.aborted, false);
   test.clock.advance(1);
-  await settled();
+  await flush();
   deepEqual([older.superseded.aborted, newer.superseded.aborted], [true, false]);
   for (const { close } of [older, newer]) close();
   equal(test.clock.liveTimers, 0);
@@ -319,13 +319,13 @@ Deno.test("Tickets keep a stream that takes the session over during a check", as
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   const older = await tickets.redeem(secret, FIRST);
-  const reading = holds("answer");
+  const reading = pause("answer");
   test.kv.script("getMany", reading.fault);
   test.clock.advance(CHECK_MS);
-  await reading.met;
+  await reading.reached;
   const newer = await tickets.redeem(secret, by((await idsOf(test))(0)));
   reading.release();
-  await settled();
+  await flush();
   deepEqual([older.superseded.aborted, newer.superseded.aborted], [true, false]);
 });
 
@@ -341,7 +341,7 @@ Deno.test("Tickets check all sessions, however many there are", async () => {
   }
   test.clock.advance(CHECK_MS);
   const areAllEnded = () => sessions.every(({ superseded }) => superseded.aborted);
-  for (let turn = 0; turn < 1000 && !areAllEnded(); turn++) await settled();
+  for (let turn = 0; turn < 1000 && !areAllEnded(); turn++) await flush();
   ok(areAllEnded());
 });
 
@@ -354,7 +354,7 @@ Deno.test("Tickets end a stream whose ticket is no longer stored", async () => {
     await test.kv.atomic().delete(key).commit();
   }
   test.clock.advance(CHECK_MS);
-  await settled();
+  await flush();
   equal(session.superseded.aborted, true);
 });
 
@@ -363,9 +363,9 @@ Deno.test("Tickets keep streams and report an error when the store does not answ
   const { tickets, test, reports } = made;
   const { secret } = await tickets.issue(SCOPE);
   const session = await tickets.redeem(secret, FIRST);
-  test.kv.script("getMany", throws());
+  test.kv.script("getMany", fail());
   test.clock.advance(CHECK_MS);
-  await settled();
+  await flush();
   equal(session.superseded.aborted, false);
   deepEqual(reports, ["Cannot check the sessions of tickets"]);
 });

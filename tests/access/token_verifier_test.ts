@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
 import { type Bearer, TokenVerifier } from "../../lib/access/token_verifier.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { type LocalServer, serveLocally } from "../support/local_server.ts";
-import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/tokens.ts";
+import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/clients/tokens.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { type LocalServer, serveLocally } from "../support/servers/local_server.ts";
 
 const CLAIM = { publish: ["p_a"], subscribe: ["p_a_*"], channels: ["orders"] };
 

@@ -5,7 +5,7 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { type Clock, deadline, delay, systemClock } from "../../lib/base/clock.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
 
 /** Lets time pass until a promise settles. */
 type Pass = (until: Promise<unknown>) => Promise<void>;

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { RunnelError } from "../../lib/base/errors.ts";
 import { createReporter, type Reporter } from "../../lib/base/report.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
 
 function setUp(): { clock: FakeClock; lines: string[]; report: Reporter } {
   const clock = new FakeClock();

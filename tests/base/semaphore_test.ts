@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { Semaphore } from "../../lib/base/semaphore.ts";
-import { settled } from "../support/fake_clock.ts";
+import { flush } from "../support/wait.ts";
 
 /** Creates work that notes its beginning and ends when the test ends it. */
 function createWork(begun: string[], name: string) {
@@ -17,11 +17,11 @@ Deno.test("Semaphore.run() runs as many works as it has permits, the others in o
   const semaphore = new Semaphore(2);
   const works = ["a", "b", "c", "d"].map((name) => createWork(begun, name));
   const runs = works.map(({ work }) => semaphore.run(work));
-  await settled();
+  await flush();
   deepEqual(begun, ["a", "b"]);
   works[1]!.end();
   equal(await runs[1], "b");
-  await settled();
+  await flush();
   deepEqual(begun, ["a", "b", "c"]);
   for (const { end } of works) end();
   deepEqual(await Promise.all(runs), ["a", "b", "c", "d"]);

@@ -1,10 +1,10 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { eventually } from "../support/eventually.ts";
-import { serveLocally } from "../support/local_server.ts";
-import { DataFolder, Program } from "../support/program.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { runTask, startTask } from "../support/task.ts";
-import { createTestService } from "../support/test_service.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { DataFolder, Program } from "../support/programs/program.ts";
+import { runTask, startTask } from "../support/programs/task.ts";
+import { serveLocally } from "../support/servers/local_server.ts";
+import { startService } from "../support/service.ts";
+import { eventually } from "../support/wait.ts";
 
 /** Process of the demo, with its output so far. */
 class Demo implements AsyncDisposable {
@@ -44,7 +44,7 @@ async function collect(stream: ReadableStream<Uint8Array>, add: (text: string) =
 }
 
 Deno.test("deno task demo sends events on three channels until Ctrl-C", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   await using server = serveLocally(service.fetch);
   const stream = new StreamReader(await fetch(`${server.url}/pipelines/p_demo/sse`));
   await using demo = new Demo("--url", `${server.url}/`);

@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import denoJson from "../../deno.json" with { type: "json" };
-import { FakeClock } from "../support/fake_clock.ts";
-import { createTestService, jsonPost } from "../support/test_service.ts";
-import { bearing, SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
+import { bearerHeader, SECRET, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { jsonPost, startService } from "../support/service.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -33,9 +33,9 @@ Deno.test("deno task token prints a token that permits what its options say", as
   deepEqual(decodeProtectedHeader(token), { alg: "HS256" });
 
   const clock = new FakeClock(iat! * 1000);
-  await using service = await createTestService({ settings: TOKEN_SETTINGS, clock });
+  await using service = await startService({ settings: TOKEN_SETTINGS, clock });
   const publish = async (pipeline: string, channel: string) => {
-    const request = jsonPost(`/ingest/${pipeline}/${channel}`, 1, bearing(token));
+    const request = jsonPost(`/ingest/${pipeline}/${channel}`, 1, bearerHeader(token));
     const response = await service.fetch(request);
     await response.body?.cancel();
     return response.status;
@@ -43,7 +43,7 @@ Deno.test("deno task token prints a token that permits what its options say", as
   equal(await publish("p_abc", "orders"), 202);
   equal(await publish("p_abc", "names"), 403);
   equal(await publish("p_team_a", "orders"), 403);
-  const stream = await service.subscribe("p_team_a/sse", bearing(token));
+  const stream = await service.subscribe("p_team_a/sse", bearerHeader(token));
   await stream.until("runnel.live");
   clock.advance(120_000);
   equal(await stream.event(), null);

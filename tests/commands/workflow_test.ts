@@ -1,10 +1,10 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { EventSource } from "eventsource";
-import { eventually } from "../support/eventually.ts";
-import { serveLocally } from "../support/local_server.ts";
-import { runTask, type TaskResult } from "../support/task.ts";
-import { TempFolder } from "../support/temp_folder.ts";
-import { createTestService } from "../support/test_service.ts";
+import { runTask, type TaskResult } from "../support/programs/task.ts";
+import { TempFolder } from "../support/programs/temp_folder.ts";
+import { serveLocally } from "../support/servers/local_server.ts";
+import { startService } from "../support/service.ts";
+import { eventually } from "../support/wait.ts";
 
 /** Address without a service. */
 const NOWHERE = "http://127.0.0.1:9";
@@ -22,7 +22,7 @@ async function run(
 ): Promise<TaskResult & { stored: { channel: string; payload: unknown }[] }> {
   await using folder = new TempFolder();
   for (const [name, content] of Object.entries(files)) await folder.write(name, content);
-  await using service = await createTestService();
+  await using service = await startService();
   await using server = serveLocally(service.fetch);
   const to = ["--pipeline", "p_a", "--url", server.url];
   const result = await runTask("workflow", { args: [...to, ...args], folder: folder.path });
@@ -348,7 +348,7 @@ const seeds: [file: string, channel: string, names: string[]][] = [
 
 for (const [file, channel, names] of seeds) {
   Deno.test(`deno task workflow runs seed/${file}, and an EventSource receives it`, async () => {
-    await using service = await createTestService();
+    await using service = await startService();
     await using server = serveLocally(service.fetch);
     const source = new EventSource(`${server.url}/pipelines/p_a/sse`);
     try {

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
 import { type AccessSettings, readAccessConfig } from "../../lib/config/access_config.ts";
-import { PUBLISH_TOKEN, SECRET } from "../support/tokens.ts";
+import { PUBLISH_TOKEN, SECRET } from "../support/clients/tokens.ts";
 
 Deno.test("readAccessConfig() returns an open service only without any secret", () => {
   const secrets: AccessSettings[] = [

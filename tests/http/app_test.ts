@@ -1,6 +1,4 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { drain } from "../support/drain.ts";
-import { hangs, holds, throws } from "../support/faulty_kv.ts";
 import {
   assertHeaders,
   assertProblem,
@@ -9,15 +7,16 @@ import {
   post,
   request,
   ROUTES,
-} from "../support/http.ts";
-import { assertIdle } from "../support/idle.ts";
-import { readRaw, sendRaw, serveLocally } from "../support/local_server.ts";
-import { until } from "../support/test_log.ts";
-import { createTestService, jsonPost } from "../support/test_service.ts";
-import { SECRET } from "../support/tokens.ts";
+} from "../support/clients/http.ts";
+import { SECRET } from "../support/clients/tokens.ts";
+import { drain } from "../support/drain.ts";
+import { fail, hang, pause } from "../support/fakes/kv.ts";
+import { readRaw, sendRaw, serveLocally } from "../support/servers/local_server.ts";
+import { assertIdle, jsonPost, startService } from "../support/service.ts";
+import { until } from "../support/wait.ts";
 
 Deno.test("GET /healthz and GET /readyz answer", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (const path of ["/healthz", "/readyz"]) {
     const response = await service.fetch(request(path));
     equal(response.status, 200);
@@ -28,7 +27,7 @@ Deno.test("GET /healthz and GET /readyz answer", async () => {
 Deno.test("GET /readyz fails when the log is silent for a second; GET /healthz does not", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
-  kv.script("commit", hangs);
+  kv.script("commit", hang);
   let answered = false;
   const ready = service.fetch(request("/readyz"));
   ready.then(() => answered = true);
@@ -62,7 +61,7 @@ Deno.test("HEAD answers like GET, without a body and without a subscriber", asyn
 });
 
 Deno.test("HEAD rejects bad input like GET", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (const path of ["/pipelines/a/sse", "/pipelines/p_a/sse?history=x", "/pipelines/a/events"]) {
     const response = await service.fetch(request(path, { method: "HEAD" }));
     equal(response.status, 400, path);
@@ -88,7 +87,7 @@ for (const { path, allow } of ROUTES) {
 }
 
 Deno.test("an unknown path is answered with 404, for each method", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (const path of ["/nowhere", "/ingest/", "/ingest/p_a", "/ingest/p_a/", "/ingest/p_a/b/c"]) {
     for (const method of ["GET", "POST", "DELETE"]) {
       match(
@@ -112,7 +111,7 @@ for (
   Deno.test(`${what} is answered with 503 and reported when the log fails`, async () => {
     const { service, kv } = await createFaultyService();
     await using _ = service;
-    kv.fallback = () => throws(() => new Error("secret disk"));
+    kv.fallback = () => fail(() => new Error("secret disk"));
     const detail = await assertProblem(await service.fetch(make()), 503, "log-unavailable");
     ok(!detail.includes("secret"));
     match(service.reports.join("\n"), /secret disk/);
@@ -123,10 +122,10 @@ for (
 Deno.test("an unknown outcome of a publish is reported", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
-  const held = holds("call");
+  const held = pause("call");
   kv.script("commit", held.fault);
   const publishing = service.fetch(jsonPost("/ingest", EVENT));
-  await held.met;
+  await held.reached;
   const draining = drain(service.hub, 1000);
   service.clock.advance(1000);
   await draining;
@@ -137,7 +136,7 @@ Deno.test("an unknown outcome of a publish is reported", async () => {
 });
 
 Deno.test("an unexpected error is reported, and answered with a 500 without details", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   service.hub.clear = () => Promise.reject(new TypeError("secret at line 7"));
   const response = await service.fetch(request("/pipelines/p_a/events", { method: "DELETE" }));
   equal(response.headers.get("Access-Control-Allow-Origin"), "*");
@@ -150,7 +149,7 @@ Deno.test("an unexpected error is reported, and answered with a 500 without deta
 for (const path of ["/?ticket=secret", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
   Deno.test(`an invalid Host is rejected and not reported, at ${path}`, async () => {
     const settings = { RUNNEL_PUBLISH_TOKENS: "a-token-of-a-publisher" };
-    await using service = await createTestService({ settings });
+    await using service = await startService({ settings });
     await using server = serveLocally(service.fetch);
     const method = path.startsWith("/?") ? "GET" : "POST";
     const lines = "Host: a b\r\nAuthorization: Bearer a-token-of-a-publisher\r\nConnection: close";
@@ -163,13 +162,13 @@ for (const path of ["/?ticket=secret", "/ingest/p_a/events", "/pipelines/p_a/tic
 }
 
 Deno.test("a service without secrets answers to local host names only", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const response = await service.fetch(new Request("http://rebound.example/healthz"));
   await assertProblem(response, 403, "forbidden");
 });
 
 Deno.test("a service with a secret answers to any host name", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_TOKEN_SECRET: SECRET } });
+  await using service = await startService({ settings: { RUNNEL_TOKEN_SECRET: SECRET } });
   const response = await service.fetch(new Request("http://events.example/healthz"));
   equal(await response.text(), "ok\n");
 });

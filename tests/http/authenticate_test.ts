@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { driven } from "../support/driven.ts";
-import { EVENT } from "../support/http.ts";
-import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
-import { bearing, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
+import { EVENT } from "../support/clients/http.ts";
+import { bearerHeader, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { jsonPost, startService, type TestService } from "../support/service.ts";
+import { advanceUntil } from "../support/wait.ts";
 
 async function publishFrom(
   { fetch }: TestService,
@@ -16,7 +16,7 @@ async function publishFrom(
 }
 
 Deno.test("RUNNEL_PUBLISH_RATE rejects an address with 429 until the second is over", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "2" } });
+  await using service = await startService({ settings: { RUNNEL_PUBLISH_RATE: "2" } });
   const statuses = [];
   for (let i = 0; i < 3; i++) statuses.push((await publishFrom(service, "192.0.2.1")).status);
   deepEqual(statuses, [202, 202, 429]);
@@ -29,21 +29,21 @@ Deno.test("RUNNEL_PUBLISH_RATE rejects an address with 429 until the second is o
 
 Deno.test("RUNNEL_PUBLISH_RATE counts a token from each address, and for clears too", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
-  await using service = await createTestService({ settings });
-  const headers = bearing(PUBLISH_TOKEN);
+  await using service = await startService({ settings });
+  const headers = bearerHeader(PUBLISH_TOKEN);
   equal((await publishFrom(service, "192.0.2.1", headers)).status, 202);
   const clear = new Request("http://localhost/pipelines/p_a/events", { method: "DELETE", headers });
   equal((await service.fetch(clear)).status, 204);
   equal((await publishFrom(service, "192.0.2.2", headers)).status, 429);
-  const other = bearing(await mint({ publish: ["p_a"] }));
+  const other = bearerHeader(await mint({ publish: ["p_a"] }));
   const answer = publishFrom(service, "192.0.2.1", other);
-  equal((await driven(service.clock, answer)).status, 202);
+  equal((await advanceUntil(service.clock, answer)).status, 202);
 });
 
 Deno.test("RUNNEL_PUBLISH_RATE counts requests for tickets", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
-  await using service = await createTestService({ settings });
-  const headers = bearing(PUBLISH_TOKEN);
+  await using service = await startService({ settings });
+  const headers = bearerHeader(PUBLISH_TOKEN);
   const statuses = [];
   for (let i = 0; i < 3; i++) {
     const url = "http://localhost/pipelines/p_a/tickets";
@@ -55,12 +55,12 @@ Deno.test("RUNNEL_PUBLISH_RATE counts requests for tickets", async () => {
 });
 
 Deno.test("RUNNEL_PUBLISH_RATE does not count the address of this machine", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_PUBLISH_RATE: "1" } });
+  await using service = await startService({ settings: { RUNNEL_PUBLISH_RATE: "1" } });
   for (let i = 0; i < 3; i++) equal((await publishFrom(service, "127.0.0.1")).status, 202);
 });
 
 Deno.test("a publisher without a token is rejected before its body is read", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+  await using service = await startService({ settings: TOKEN_SETTINGS });
   let pulls = 0;
   for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
     const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });

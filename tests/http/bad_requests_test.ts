@@ -1,7 +1,12 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { assertProblem, createFaultyService, EVENT, post, request } from "../support/http.ts";
-import { assertIdle } from "../support/idle.ts";
-import { createTestService, jsonPost } from "../support/test_service.ts";
+import {
+  assertProblem,
+  createFaultyService,
+  EVENT,
+  post,
+  request,
+} from "../support/clients/http.ts";
+import { assertIdle, jsonPost, startService } from "../support/service.ts";
 
 const json = { "Content-Type": "application/json" };
 const lines = { "Content-Type": "application/x-ndjson" };
@@ -203,7 +208,7 @@ for (const { status, type, cases } of CASES) {
 }
 
 Deno.test("requests exactly at the limits are accepted", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (
     const [asked, status] of [
       [post("/ingest", filling(60 * 1024 - 2), json), 202],
@@ -223,7 +228,7 @@ Deno.test("requests exactly at the limits are accepted", async () => {
 });
 
 Deno.test("a body over the limit is cancelled", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   let cancelled = false;
   const endless = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(new Uint8Array(1024)),

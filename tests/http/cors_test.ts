@@ -1,9 +1,14 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import type { Settings } from "../../lib/config/config.ts";
-import { assertHeaders, createFaultyService, EVENT, request, ROUTES } from "../support/http.ts";
-import { assertIdle } from "../support/idle.ts";
-import { createTestService, jsonPost } from "../support/test_service.ts";
-import { TOKEN_SETTINGS } from "../support/tokens.ts";
+import {
+  assertHeaders,
+  createFaultyService,
+  EVENT,
+  request,
+  ROUTES,
+} from "../support/clients/http.ts";
+import { TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { assertIdle, jsonPost, startService } from "../support/service.ts";
 
 const CORS_REQUESTS: [string, Request, number][] = [
   ["a publish", jsonPost("/ingest", EVENT), 202],
@@ -19,7 +24,7 @@ const CORS_REQUESTS: [string, Request, number][] = [
 
 for (const [what, original, status] of CORS_REQUESTS) {
   Deno.test(`pages of any origin can read the response to ${what}`, async () => {
-    await using service = await createTestService();
+    await using service = await startService();
     for (const origin of ["null", "https://example.com"]) {
       const asked = new Request(original.clone());
       asked.headers.set("Origin", origin);
@@ -36,7 +41,7 @@ for (const [what, original, status] of CORS_REQUESTS) {
   });
 
   Deno.test(`only pages of named origins can read the response to ${what}`, async () => {
-    await using service = await createTestService({
+    await using service = await startService({
       settings: { RUNNEL_ALLOW_ORIGINS: "https://example.com,null" },
     });
     for (
@@ -88,7 +93,7 @@ const SSE = "http://localhost/pipelines/p_a/sse";
 const ORIGIN = "https://app.example";
 
 async function corsOf(settings: Settings, request: Request): Promise<(string | null)[]> {
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   const response = await service.fetch(request);
   await response.body?.cancel();
   return ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"]

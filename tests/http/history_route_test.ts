@@ -1,12 +1,11 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { assertHeaders, createFaultyService, post, request } from "../support/http.ts";
-import { event } from "../support/hub.ts";
-import { assertIdle } from "../support/idle.ts";
-import { createTestService } from "../support/test_service.ts";
-import { bearing, mint, TOKEN_SETTINGS } from "../support/tokens.ts";
+import { assertHeaders, createFaultyService, post, request } from "../support/clients/http.ts";
+import { bearerHeader, mint, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { jsonEvent } from "../support/events.ts";
+import { assertIdle, startService } from "../support/service.ts";
 
 Deno.test("GET /pipelines/:pipeline/events returns times, and payloads as they were sent", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const time = new Date(service.clock.now()).toISOString();
   const sent = '[{"pipeline":"p_a","channel":"a","payload":12345678901234567890},' +
     '{"pipeline":"p_a","channel":"b","payload":{"text":"\\u2028€","n":1.0}}]';
@@ -28,7 +27,7 @@ Deno.test("GET /pipelines/:pipeline/events returns times, and payloads as they w
 });
 
 Deno.test("GET /pipelines/:pipeline/events returns the newest events of the channels", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (let i = 1; i <= 103; i++) await service.publish("p_a", i % 2 ? "odd" : "even", i);
   const history = async (query: string) => {
     const response = await service.fetch(request(`/pipelines/p_a/events${query}`));
@@ -52,11 +51,11 @@ Deno.test("GET /pipelines/:pipeline/events returns nothing for an unused pipelin
 });
 
 Deno.test("GET /pipelines/:pipeline/events returns only the channels of the token", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+  await using service = await startService({ settings: TOKEN_SETTINGS });
   for (const channel of ["a", "b", "c"]) {
-    await service.hub.publish("p_a", [{ ...event(channel), channel }]);
+    await service.hub.publish("p_a", [{ ...jsonEvent(channel), channel }]);
   }
-  const headers = bearing(await mint({ subscribe: ["p_a"], channels: ["a", "b"] }));
+  const headers = bearerHeader(await mint({ subscribe: ["p_a"], channels: ["a", "b"] }));
   const channelsOf = async (query: string) => {
     const request = new Request(`http://localhost/pipelines/p_a/events${query}`, { headers });
     const { events } = await (await service.fetch(request)).json();

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { createRoutes } from "../../lib/http/openapi.ts";
-import { createTestService } from "../support/test_service.ts";
+import { startService } from "../support/service.ts";
 
 /** Part of an OpenAPI document that these tests read. */
 interface Document {
@@ -17,7 +17,7 @@ interface Operation {
 }
 
 async function fetchDocument(history = 100): Promise<Document> {
-  await using service = await createTestService({ settings: { RUNNEL_HISTORY: String(history) } });
+  await using service = await startService({ settings: { RUNNEL_HISTORY: String(history) } });
   const response = await service.fetch(new Request("http://localhost/openapi.json"));
   equal(response.status, 200);
   equal(response.headers.get("Content-Type"), "application/json");
@@ -90,7 +90,7 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
 });
 
 Deno.test("openapi.json describes exactly the methods that the routes allow", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const { paths } = await fetchDocument();
   for (const [path, operations] of Object.entries(paths)) {
     const asset = path.replace("{file}", "style.css").replace("{pipeline}", "p_a");

@@ -1,7 +1,12 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { readPageFile } from "../../lib/http/page_files.ts";
-import { type LocalServer, readRaw, sendRaw, serveLocally } from "../support/local_server.ts";
-import { createTestService } from "../support/test_service.ts";
+import {
+  type LocalServer,
+  readRaw,
+  sendRaw,
+  serveLocally,
+} from "../support/servers/local_server.ts";
+import { startService } from "../support/service.ts";
 
 const PAGES = new URL("../../lib/pages/", import.meta.url);
 
@@ -68,7 +73,7 @@ Deno.test("readPageFile() returns null for a file that does not exist", async ()
 });
 
 Deno.test("Pages and their files carry the policy that forbids other origins", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (const path of ["", "diagnose", "pipelines/p_a", "assets/shared/style.css"]) {
     const request = new Request(`http://localhost/${path}`, { headers: { Accept: "text/html" } });
     const { status, headers } = await service.fetch(request);
@@ -83,7 +88,7 @@ Deno.test("Pages and their files carry the policy that forbids other origins", a
 });
 
 Deno.test("/assets answers 404 to a path that leads elsewhere, encoded or not", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   await using server: LocalServer = serveLocally(service.fetch);
   const paths = HIDDEN.flatMap((name) => [name, encodeURIComponent(name)])
     .filter((path) => !/[\0\n]/.test(path));

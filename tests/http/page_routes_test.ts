@@ -1,11 +1,10 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
-import { assertHeaders, assertProblem, request, STREAM_HEADERS } from "../support/http.ts";
-import { assertIdle } from "../support/idle.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { createTestService } from "../support/test_service.ts";
+import { assertHeaders, assertProblem, request, STREAM_HEADERS } from "../support/clients/http.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { assertIdle, startService } from "../support/service.ts";
 
 Deno.test("GET /pipelines/diagnose/sse sends a probe with the headers of a stream", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const response = await service.fetch(request("/pipelines/diagnose/sse?every=50&bytes=1000"));
   equal(response.status, 200);
   assertHeaders(response, STREAM_HEADERS);
@@ -21,7 +20,7 @@ Deno.test("GET /pipelines/diagnose/sse sends a probe with the headers of a strea
 });
 
 Deno.test("GET /pipelines/diagnose/sse?ask=0 omits X-Accel-Buffering", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (const [ask, asks] of [["0", null], ["1", "no"]] as const) {
     const response = await service.fetch(request(`/pipelines/diagnose/sse?ask=${ask}`));
     assertHeaders(response, { ...STREAM_HEADERS, "X-Accel-Buffering": asks });
@@ -31,7 +30,7 @@ Deno.test("GET /pipelines/diagnose/sse?ask=0 omits X-Accel-Buffering", async () 
 
 for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "bytes=-1", "ask=2"]) {
   Deno.test(`GET and HEAD /pipelines/diagnose/sse?${query} are rejected`, async () => {
-    await using service = await createTestService();
+    await using service = await startService();
     const path = `/pipelines/diagnose/sse?${query}`;
     const detail = await assertProblem(
       await service.fetch(request(path)),
@@ -45,7 +44,7 @@ for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "byte
 }
 
 Deno.test("GET /pipelines/diagnose/sse rejects more than 64 until connections close", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const path = "/pipelines/diagnose/sse";
   const { promise: completed, resolve } = Promise.withResolvers<void>();
   for (let i = 0; i < 64; i++) {
@@ -59,7 +58,7 @@ Deno.test("GET /pipelines/diagnose/sse rejects more than 64 until connections cl
 
 Deno.test("GET / shows commands with the address of the request", async () => {
   const settings = { RUNNEL_PUBLISH_TOKENS: "a-token-of-a-publisher" };
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   const response = await service.fetch(new Request("https://runnel.example:8443/?x=1"));
   equal(response.status, 200);
   match(response.headers.get("Content-Type")!, /^text\/plain/);
@@ -68,7 +67,7 @@ Deno.test("GET / shows commands with the address of the request", async () => {
 
 for (const path of ["/", "/diagnose", "/pipelines/p_a", "/assets/unknown.css"]) {
   Deno.test(`GET ${path} sends security headers`, async () => {
-    await using service = await createTestService();
+    await using service = await startService();
     const response = await service.fetch(request(path));
     match(
       response.headers.get("Content-Security-Policy")!,
@@ -81,7 +80,7 @@ for (const path of ["/", "/diagnose", "/pipelines/p_a", "/assets/unknown.css"]) 
 }
 
 Deno.test("GET / varies by Accept", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (
     const [accept, type] of [["text/html,*/*", /^text\/html/], ["*/*", /^text\/plain/]] as const
   ) {

@@ -1,8 +1,9 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import { RunnelError } from "../../lib/base/errors.ts";
 import { PROBE_LINES, ProxyProbes } from "../../lib/http/proxy_probes.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
-import { StreamReader } from "../support/stream_reader.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { flush } from "../support/wait.ts";
 
 function createProbes() {
   const clock = new FakeClock();
@@ -72,7 +73,7 @@ Deno.test("ProxyProbes.open() refuses more than 64, those whose connection linge
   throws(() => probes.open({ everyMs: 1, bytes: 0 }), { type: "overloaded" });
   equal(clock.liveTimers, 0);
   resolve();
-  await settled();
+  await flush();
   equal(probes.size, 0);
   await probes.open({ everyMs: 1, bytes: 0 }).cancel();
 });

@@ -6,7 +6,7 @@ import {
   MAX_PAYLOAD_DEPTH,
 } from "../../lib/protocol/event_rules.ts";
 import { readPublishRequest, readRawEvent } from "../../lib/http/publish_request.ts";
-import { textOf, utf8 } from "../support/text.ts";
+import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
 
 const JSON_TYPE = "application/json";
 const NDJSON_TYPE = "application/x-ndjson";
@@ -26,18 +26,22 @@ const forms: [name: string, read: (payload: string) => string][] = [
   [
     "raw JSON",
     (payload) =>
-      textOf(readRawEvent({ channel: "c", contentType: JSON_TYPE, body: utf8(payload) }).payload),
+      decodeUtf8(
+        readRawEvent({ channel: "c", contentType: JSON_TYPE, body: encodeUtf8(payload) }).payload,
+      ),
   ],
 ];
 
 function first(type: string, body: string): string {
-  return textOf(readPublishRequest({ contentType: type, body: utf8(body) }).events[0]!.payload);
+  return decodeUtf8(
+    readPublishRequest({ contentType: type, body: encodeUtf8(body) }).events[0]!.payload,
+  );
 }
 
 function payloads(type: string, body: string): string[] {
-  return readPublishRequest({ contentType: type, body: utf8(body) }).events.map(({ payload }) =>
-    textOf(payload)
-  );
+  return readPublishRequest({ contentType: type, body: encodeUtf8(body) }).events.map((
+    { payload },
+  ) => decodeUtf8(payload));
 }
 
 function refuses(read: () => unknown, type: string, message: RegExp): void {
@@ -48,12 +52,12 @@ function refuses(read: () => unknown, type: string, message: RegExp): void {
 
 Deno.test("readPublishRequest() reads an array in order", () => {
   const body = `[${eventOf("1")},${eventOf("2", "p_a", "d")},${eventOf("3")}]`;
-  deepEqual(readPublishRequest({ contentType: JSON_TYPE, body: utf8(body) }), {
+  deepEqual(readPublishRequest({ contentType: JSON_TYPE, body: encodeUtf8(body) }), {
     pipeline: "p_a",
     events: [
-      { channel: "c", payload: utf8("1") },
-      { channel: "d", payload: utf8("2") },
-      { channel: "c", payload: utf8("3") },
+      { channel: "c", payload: encodeUtf8("1") },
+      { channel: "d", payload: encodeUtf8("2") },
+      { channel: "c", payload: encodeUtf8("3") },
     ],
   });
 });
@@ -96,7 +100,10 @@ Deno.test("readPublishRequest() accepts fields in any order, with any space betw
 
 Deno.test("readPublishRequest() decodes escapes in a channel", () => {
   const body = String.raw`{"pipeline":"p_\u0061","channel":"\u00e9\ud83d\ude00","payload":1}`;
-  const { pipeline, events } = readPublishRequest({ contentType: JSON_TYPE, body: utf8(body) });
+  const { pipeline, events } = readPublishRequest({
+    contentType: JSON_TYPE,
+    body: encodeUtf8(body),
+  });
   deepEqual([pipeline, events[0]!.channel], ["p_a", "é😀"]);
 });
 
@@ -233,7 +240,7 @@ Deno.test(`a payload of ${MAX_PAYLOAD_BYTES} bytes is accepted, one byte more is
   ];
   for (const [name, read] of forms) {
     for (const body of bodies) {
-      equal(utf8(read(body(MAX_PAYLOAD_BYTES))).length, MAX_PAYLOAD_BYTES, name);
+      equal(encodeUtf8(read(body(MAX_PAYLOAD_BYTES))).length, MAX_PAYLOAD_BYTES, name);
       refuses(
         () => read(body(MAX_PAYLOAD_BYTES + 1)),
         "invalid-event",
@@ -368,7 +375,7 @@ Deno.test("readPublishRequest() names the event of NDJSON that is not JSON", () 
 });
 
 Deno.test("a body that is not UTF-8 is rejected, in each form", () => {
-  const body = utf8(eventOf('"é"')).filter((byte) => byte !== 0xa9);
+  const body = encodeUtf8(eventOf('"é"')).filter((byte) => byte !== 0xa9);
   for (const type of [JSON_TYPE, NDJSON_TYPE]) {
     refuses(
       () => readPublishRequest({ contentType: type, body }),
@@ -412,7 +419,7 @@ for (const [name, channel, message] of channelRules) {
     }
     if (typeof channel !== "string") return;
     refuses(
-      () => readRawEvent({ channel, contentType: "text/plain", body: utf8("1") }),
+      () => readRawEvent({ channel, contentType: "text/plain", body: encodeUtf8("1") }),
       "invalid-event",
       rule,
     );
@@ -423,10 +430,10 @@ for (const channel of ["a".repeat(128), "😀".repeat(64), "€".repeat(128), " 
   Deno.test(`a channel like ${channel.slice(0, 8)} of ${channel.length} units is accepted`, () => {
     const { events } = readPublishRequest({
       contentType: JSON_TYPE,
-      body: utf8(eventOf("1", "p_a", channel)),
+      body: encodeUtf8(eventOf("1", "p_a", channel)),
     });
     equal(events[0]!.channel, channel);
-    equal(readRawEvent({ channel, contentType: null, body: utf8("1") }).channel, channel);
+    equal(readRawEvent({ channel, contentType: null, body: encodeUtf8("1") }).channel, channel);
   });
 }
 
@@ -478,9 +485,9 @@ const raw: [type: string | null, body: string, payload: string][] = [
 
 for (const [type, body, payload] of raw) {
   Deno.test(`readRawEvent() reads ${JSON.stringify(body)} as ${type}`, () => {
-    deepEqual(readRawEvent({ channel: "c", contentType: type, body: utf8(body) }), {
+    deepEqual(readRawEvent({ channel: "c", contentType: type, body: encodeUtf8(body) }), {
       channel: "c",
-      payload: utf8(payload),
+      payload: encodeUtf8(payload),
     });
   });
 }
@@ -488,7 +495,7 @@ for (const [type, body, payload] of raw) {
 for (const body of ["", " ", "hello", "{", "1 2"]) {
   Deno.test(`readRawEvent() rejects ${JSON.stringify(body)} as JSON`, () => {
     refuses(
-      () => readRawEvent({ channel: "c", contentType: JSON_TYPE, body: utf8(body) }),
+      () => readRawEvent({ channel: "c", contentType: JSON_TYPE, body: encodeUtf8(body) }),
       "malformed-request",
       /is not JSON$/,
     );
@@ -498,11 +505,12 @@ for (const body of ["", " ", "hello", "{", "1 2"]) {
 Deno.test("readRawEvent() measures a text as JSON", () => {
   const fits = "\n".repeat((MAX_PAYLOAD_BYTES - 2) / 2);
   equal(
-    readRawEvent({ channel: "c", contentType: "text/plain", body: utf8(fits) }).payload.length,
+    readRawEvent({ channel: "c", contentType: "text/plain", body: encodeUtf8(fits) }).payload
+      .length,
     MAX_PAYLOAD_BYTES,
   );
   refuses(
-    () => readRawEvent({ channel: "c", contentType: "text/plain", body: utf8(fits + "a") }),
+    () => readRawEvent({ channel: "c", contentType: "text/plain", body: encodeUtf8(fits + "a") }),
     "invalid-event",
     /61441 bytes/,
   );

@@ -1,6 +1,4 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
-import { driven } from "../support/driven.ts";
-import { settled } from "../support/fake_clock.ts";
 import {
   assertHeaders,
   assertProblem,
@@ -8,11 +6,11 @@ import {
   EVENT,
   post,
   request,
-} from "../support/http.ts";
-import { assertIdle } from "../support/idle.ts";
-import { createTestService, jsonPost } from "../support/test_service.ts";
-import { utf8 } from "../support/text.ts";
-import { bearing, mint, TOKEN_SETTINGS } from "../support/tokens.ts";
+} from "../support/clients/http.ts";
+import { bearerHeader, mint, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { encodeUtf8 } from "../support/generators/text.ts";
+import { assertIdle, jsonPost, startService } from "../support/service.ts";
+import { advanceUntil, flush } from "../support/wait.ts";
 
 const ndjson = [1, 2, 3].map((payload) => JSON.stringify({ ...EVENT, payload })).join("\n");
 
@@ -60,7 +58,7 @@ for (
   ] as const
 ) {
   Deno.test(`POST /ingest/:pipeline/:channel reads ${type} as ${data}`, async () => {
-    await using service = await createTestService();
+    await using service = await startService();
     const path = `/ingest/p_a/${encodeURIComponent("my/channel €%41")}`;
     const response = await service.fetch(post(path, body, { "Content-Type": type }));
     equal(response.status, 202);
@@ -90,7 +88,7 @@ Deno.test("POST /ingest stores one event for twenty requests with one Idempotenc
 });
 
 Deno.test("POST /ingest rejects an Idempotency-Key that was used with other events", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const headers = { "Idempotency-Key": "k" };
   equal((await service.fetch(jsonPost("/ingest", EVENT, headers))).status, 202);
   const other = await service.fetch(jsonPost("/ingest", { ...EVENT, payload: 2 }, headers));
@@ -113,7 +111,7 @@ Deno.test("POST /ingest accepts one of two concurrent bodies with one Idempotenc
 });
 
 Deno.test("DELETE /pipelines/:pipeline/events clears the history and keeps the sequence", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const before = await service.publish("p_a", "events", 1);
   const remove = () => service.fetch(request("/pipelines/p_a/events", { method: "DELETE" }));
   for (const response of [await remove(), await remove()]) {
@@ -122,7 +120,7 @@ Deno.test("DELETE /pipelines/:pipeline/events clears the history and keeps the s
   }
   const response = await service.fetch(request("/pipelines/p_a/events"));
   deepEqual((await response.json()).events, []);
-  const after = await driven(service.clock, service.publish("p_a", "events", 2));
+  const after = await advanceUntil(service.clock, service.publish("p_a", "events", 2));
   equal(after, before.replace(/1$/, "2"));
   const other = await service.fetch(request("/pipelines/p_b/events", { method: "DELETE" }));
   equal(other.status, 204);
@@ -149,7 +147,7 @@ const sizes: [setting: string, value: string, fits: unknown, tooMuch: unknown, s
 
 for (const [setting, value, fits, tooMuch, status] of sizes) {
   Deno.test(`${setting} rejects a request over the limit with ${status}`, async () => {
-    await using service = await createTestService({ settings: { [setting]: value } });
+    await using service = await startService({ settings: { [setting]: value } });
     equal((await service.fetch(jsonPost("/ingest", fits))).status, 202);
     const { sequence } = await service.log.ensureHead("p_a");
     equal((await service.fetch(jsonPost("/ingest", tooMuch))).status, status);
@@ -158,7 +156,7 @@ for (const [setting, value, fits, tooMuch, status] of sizes) {
 }
 
 Deno.test("RUNNEL_BODY_TIMEOUT_MS rejects a stalled body with 408", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_BODY_TIMEOUT_MS: "500" } });
+  await using service = await startService({ settings: { RUNNEL_BODY_TIMEOUT_MS: "500" } });
   for (const path of ["/ingest", "/ingest/p_a/events", "/pipelines/p_a/tickets"]) {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const writer = writable.getWriter();
@@ -169,8 +167,8 @@ Deno.test("RUNNEL_BODY_TIMEOUT_MS rejects a stalled body with 408", async () => 
       body: readable,
     });
     const answer = service.fetch(request);
-    await writer.write(utf8("{"));
-    await settled();
+    await writer.write(encodeUtf8("{"));
+    await flush();
     service.clock.advance(500);
     const response = await answer;
     equal(response.status, 408, path);
@@ -180,8 +178,8 @@ Deno.test("RUNNEL_BODY_TIMEOUT_MS rejects a stalled body with 408", async () => 
 });
 
 Deno.test("a request with one channel that the token does not grant is not stored", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
-  const headers = bearing(await mint({ publish: ["p_a"], channels: ["orders"] }));
+  await using service = await startService({ settings: TOKEN_SETTINGS });
+  const headers = bearerHeader(await mint({ publish: ["p_a"], channels: ["orders"] }));
   const events = ["orders", "names"].map((channel) => ({ ...EVENT, channel }));
   equal((await service.fetch(jsonPost("/ingest", events, headers))).status, 403);
   equal((await service.fetch(jsonPost("/ingest", events.slice(0, 1), headers))).status, 202);

@@ -1,8 +1,9 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { MAX_BODY_BYTES } from "../../lib/protocol/event_rules.ts";
 import { readBody as readBodyWithin } from "../../lib/http/request_body.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
-import { textOf, utf8 } from "../support/text.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
+import { flush } from "../support/wait.ts";
 
 function post(body: BodyInit | null, headers: HeadersInit = {}): Request {
   return new Request("http://localhost/", { method: "POST", body, headers });
@@ -26,9 +27,9 @@ Deno.test("readBody() rejects a stalled body after its maximum time", async () =
     const writer = writable.getWriter();
     const reading = readBody(post(readable, headers), MAX_BODY_BYTES, clock);
     const refused = rejects(reading, { type: "request-timeout" });
-    await writer.write(utf8("1"));
+    await writer.write(encodeUtf8("1"));
     clock.advance(MAX_MS - 1);
-    await settled();
+    await flush();
     clock.advance(1);
     await refused;
     equal(clock.liveTimers, 0);
@@ -60,10 +61,10 @@ for (const announced of [true, false]) {
   const make = (text: string) =>
     announced
       ? post(text, { "Content-Length": String(text.length) })
-      : post(inParts([...text].map(utf8)));
+      : post(inParts([...text].map(encodeUtf8)));
 
   Deno.test(`readBody() reads up to the limit ${how} Content-Length`, async () => {
-    equal(textOf(await readBody(make("1234"), 4)), "1234");
+    equal(decodeUtf8(await readBody(make("1234"), 4)), "1234");
   });
 
   Deno.test(`readBody() rejects one byte over the limit ${how} Content-Length`, async () => {
@@ -91,7 +92,7 @@ Deno.test("readBody() cancels an upload that exceeds the limit", async () => {
   const body = new ReadableStream({
     pull(controller) {
       pulls++;
-      controller.enqueue(utf8("123"));
+      controller.enqueue(encodeUtf8("123"));
     },
     cancel: () => resolve(),
   }, { highWaterMark: 0 });
@@ -102,25 +103,25 @@ Deno.test("readBody() cancels an upload that exceeds the limit", async () => {
 
 Deno.test("readBody() reads many small parts as one, in order", async () => {
   const text = Array.from({ length: 10_000 }, (_, i) => String(i)).join(",");
-  const parts = [...text].map(utf8);
-  equal(textOf(await readBody(post(inParts(parts)))), text);
+  const parts = [...text].map(encodeUtf8);
+  equal(decodeUtf8(await readBody(post(inParts(parts)))), text);
 });
 
 Deno.test("readBody() copies parts, which may be views of much larger buffers", async () => {
   // A part that is not copied changes with the buffer that all parts share.
   const buffer = new Uint8Array(1);
   const parts = function* () {
-    for (const byte of utf8("12345")) {
+    for (const byte of encodeUtf8("12345")) {
       buffer[0] = byte;
       yield buffer;
     }
   };
-  equal(textOf(await readBody(post(inParts(parts())))), "12345");
+  equal(decodeUtf8(await readBody(post(inParts(parts())))), "12345");
 });
 
 Deno.test("readBody() ignores empty parts", async () => {
-  const parts = ["", "1", "", "2", ""].map(utf8);
-  equal(textOf(await readBody(post(inParts(parts)))), "12");
+  const parts = ["", "1", "", "2", ""].map(encodeUtf8);
+  equal(decodeUtf8(await readBody(post(inParts(parts)))), "12");
 });
 
 for (const coding of ["gzip", "GZIP", "br", "deflate", "identity, gzip", "unknown"]) {
@@ -133,10 +134,10 @@ for (const coding of ["gzip", "GZIP", "br", "deflate", "identity, gzip", "unknow
 }
 
 Deno.test("readBody() accepts the encoding identity", async () => {
-  equal(textOf(await readBody(post("1", { "Content-Encoding": "Identity" }))), "1");
+  equal(decodeUtf8(await readBody(post("1", { "Content-Encoding": "Identity" }))), "1");
 });
 
-for (const [when, parts] of [["at once", []], ["mid-way", [utf8("123")]]] as const) {
+for (const [when, parts] of [["at once", []], ["mid-way", [encodeUtf8("123")]]] as const) {
   Deno.test(`readBody() rejects a body that ends early, ${when}, as malformed`, async () => {
     const cause = new Error("connection reset");
     await rejects(readBody(post(inParts(breakOff(parts, cause)))), {

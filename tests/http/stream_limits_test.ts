@@ -1,8 +1,7 @@
 import { strictEqual as equal } from "node:assert/strict";
-import { settled } from "../support/fake_clock.ts";
-import { assertProblem } from "../support/http.ts";
-import { assertIdle } from "../support/idle.ts";
-import { createTestService, type TestService } from "../support/test_service.ts";
+import { assertProblem } from "../support/clients/http.ts";
+import { assertIdle, startService, type TestService } from "../support/service.ts";
+import { flush } from "../support/wait.ts";
 
 function from(hostname: string) {
   return { remoteAddr: { transport: "tcp" as const, hostname, port: 1234 } };
@@ -31,7 +30,7 @@ const limits: [
 
 for (const [setting, refused, [status, type]] of limits) {
   Deno.test(`${setting} rejects one more with ${status}, until another stream ends`, async () => {
-    await using service = await createTestService({ settings: { [setting]: "1" } });
+    await using service = await startService({ settings: { [setting]: "1" } });
     const first = await connect(service);
     await assertProblem(await connect(service, refused), status, type);
     await first.body!.cancel();
@@ -43,20 +42,20 @@ for (const [setting, refused, [status, type]] of limits) {
 }
 
 Deno.test("RUNNEL_MAX_SUBSCRIBERS counts a stream until its connection closes", async () => {
-  await using service = await createTestService({ settings: { RUNNEL_MAX_SUBSCRIBERS: "1" } });
+  await using service = await startService({ settings: { RUNNEL_MAX_SUBSCRIBERS: "1" } });
   const { promise: completed, resolve } = Promise.withResolvers<void>();
   const request = () => new Request("http://localhost/pipelines/p_a/sse");
   await (await service.fetch(request(), { completed })).body!.cancel();
   await assertProblem(await service.fetch(request()), 503, "overloaded");
   resolve();
-  await settled();
+  await flush();
   await (await service.fetch(request())).body!.cancel();
   await assertIdle(service);
 });
 
 Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS ignores X-Forwarded-For by default", async () => {
   const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   const first = await connect(service, { forwarded: "198.51.100.1" });
   await assertProblem(
     await connect(service, { forwarded: "198.51.100.2" }),
@@ -68,7 +67,7 @@ Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS ignores X-Forwarded-For by default", a
 
 Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS trusts the RUNNEL_TRUSTED_PROXIES", async () => {
   const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1", RUNNEL_TRUSTED_PROXIES: "1" };
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   const open = (forwarded: string) => connect(service, { address: "127.0.0.1", forwarded });
   const streams = [await open("198.51.100.1"), await open("198.51.100.2")];
   // An entry that the client wrote itself has no effect.
@@ -78,7 +77,7 @@ Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS trusts the RUNNEL_TRUSTED_PROXIES", as
 
 Deno.test("RUNNEL_MAX_ADDRESS_SUBSCRIBERS does not count the address of this machine", async () => {
   const settings = { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1" };
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   for (const address of ["127.0.0.1", "127.0.0.1", "::1"]) {
     const response = await connect(service, { address });
     equal(response.status, 200);

@@ -4,26 +4,25 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { exportJWK, generateKeyPair } from "jose";
-import { drain } from "../support/drain.ts";
-import { FaultyKv, holds, throws } from "../support/faulty_kv.ts";
 import {
   assertHeaders,
   assertProblem,
   createFaultyService,
   request,
   STREAM_HEADERS,
-} from "../support/http.ts";
-import { event } from "../support/hub.ts";
-import { assertIdle } from "../support/idle.ts";
-import { serveLocally } from "../support/local_server.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
-import { bearing, mint, sign, TOKEN_SETTINGS } from "../support/tokens.ts";
+} from "../support/clients/http.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { bearerHeader, mint, sign, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { drain } from "../support/drain.ts";
+import { jsonEvent } from "../support/events.ts";
+import { fail, FaultyKv, pause } from "../support/fakes/kv.ts";
+import { serveLocally } from "../support/servers/local_server.ts";
+import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
 
 const SSE = "http://localhost/pipelines/p_a/sse";
 
 Deno.test("GET /pipelines/:pipeline/sse asks proxies not to hold the stream back", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const response = await service.fetch(request("/pipelines/p_a/sse"));
   equal(response.status, 200);
   assertHeaders(response, STREAM_HEADERS);
@@ -33,7 +32,7 @@ Deno.test("GET /pipelines/:pipeline/sse asks proxies not to hold the stream back
 });
 
 Deno.test("a stream in a browser's tab has a text type, and the same bytes", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (const path of ["/pipelines/p_a/sse", "/pipelines/diagnose/sse"]) {
     for (const method of ["GET", "HEAD"]) {
       const headers = { "Sec-Fetch-Dest": "document" };
@@ -60,7 +59,7 @@ Deno.test("a stream in a browser's tab has a text type, and the same bytes", asy
 });
 
 Deno.test("the Last-Event-ID header takes precedence over the one in the URL", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const ids = [];
   for (const payload of [1, 2, 3]) ids.push(await service.publish("p_a", "events", payload));
   const path = `p_a/sse?lastEventId=${ids[0]}`;
@@ -75,14 +74,14 @@ Deno.test("the Last-Event-ID header takes precedence over the one in the URL", a
 });
 
 Deno.test("a stream ends with its token, to the millisecond, after its last event", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+  await using service = await startService({ settings: TOKEN_SETTINGS });
   const token = await mint({ subscribe: ["p_a"] }, service.clock.now() + 5000);
-  const stream = await service.subscribe("p_a/sse", bearing(token));
+  const stream = await service.subscribe("p_a/sse", bearerHeader(token));
   await stream.until("runnel.live");
   service.clock.advance(4999);
-  await service.hub.publish("p_a", [event(1)]);
+  await service.hub.publish("p_a", [jsonEvent(1)]);
   service.clock.advance(1);
-  await service.hub.publish("p_a", [event(2)]);
+  await service.hub.publish("p_a", [jsonEvent(2)]);
   deepEqual((await stream.until("no such event")).map(({ data }) => data), ["1"]);
   await assertIdle(service);
 });
@@ -90,13 +89,13 @@ Deno.test("a stream ends with its token, to the millisecond, after its last even
 Deno.test("a stream ends with its token, however long opening it took", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   const open = () => Promise.resolve(kv);
-  await using service = await createTestService({ settings: TOKEN_SETTINGS, open });
+  await using service = await startService({ settings: TOKEN_SETTINGS, open });
   const token = await mint({ subscribe: ["p_a"] }, service.clock.now() + 5000);
   await service.log.ensureHead("p_a");
-  const reading = holds("answer");
+  const reading = pause("answer");
   kv.script("get", reading.fault);
-  const opening = service.subscribe("p_a/sse", bearing(token));
-  await reading.met;
+  const opening = service.subscribe("p_a/sse", bearerHeader(token));
+  await reading.reached;
   service.clock.advance(2000);
   reading.release();
   const stream = await opening;
@@ -112,9 +111,9 @@ Deno.test("unavailable keys are a 503, and a stream that ends for an EventSource
   let answer = () => down.then((response) => response.clone());
   await using server = serveLocally(() => answer());
   const settings = { RUNNEL_JWKS_URL: server.url, RUNNEL_SUBSCRIBE: "token" };
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   const claims = { runnel: { publish: ["p_a"], subscribe: ["p_a"] } };
-  const headers = bearing(await sign(claims, { key: privateKey, alg: "ES256", kid: "k1" }));
+  const headers = bearerHeader(await sign(claims, { key: privateKey, alg: "ES256", kid: "k1" }));
   const eventSource = { ...headers, Accept: "text/event-stream" };
 
   await assertProblem(await service.fetch(new Request(SSE, { headers })), 503, "keys-unavailable");
@@ -135,7 +134,7 @@ Deno.test("unavailable keys are a 503, and a stream that ends for an EventSource
 });
 
 Deno.test("a cookie among others opens a stream, and the header takes precedence", async () => {
-  await using service = await createTestService({ settings: TOKEN_SETTINGS });
+  await using service = await startService({ settings: TOKEN_SETTINGS });
   const good = await mint({ subscribe: ["p_a"] });
   const statusOf = async (headers: HeadersInit) => {
     const response = await service.fetch(new Request(SSE, { headers }));
@@ -144,7 +143,7 @@ Deno.test("a cookie among others opens a stream, and the header takes precedence
   };
   for (const cookie of [`runnel_token=${good}`, `a=b;runnel_token=${good}; c=d`]) {
     equal(await statusOf({ Cookie: cookie }), 200);
-    equal(await statusOf({ Cookie: cookie, ...bearing("invalid") }), 401);
+    equal(await statusOf({ Cookie: cookie, ...bearerHeader("invalid") }), 401);
   }
   equal(await statusOf({ Cookie: `runnel_token2=${good}` }), 401);
 });
@@ -154,7 +153,7 @@ type Refusal = (service: TestService, kv: FaultyKv) => Promise<unknown> | void;
 const PASSING: [string, string, Refusal][] = [
   ["an instance that drains", "draining", ({ hub }) => drain(hub)],
   ["an instance that is full", "overloaded", ({ subscribe }) => subscribe("p_b/sse")],
-  ["a log that fails", "log-unavailable", (_, kv) => void (kv.fallback = () => throws())],
+  ["a log that fails", "log-unavailable", (_, kv) => void (kv.fallback = () => fail())],
 ];
 
 for (const [what, type, refuse] of PASSING) {
@@ -188,14 +187,14 @@ for (const [what, type, refuse] of PASSING) {
 }
 
 Deno.test("a permanent error is an error status for an EventSource, too", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const headers = { Accept: "text/event-stream" };
   const response = await service.fetch(request("/pipelines/a/sse", { headers }));
   await assertProblem(response, 400, "malformed-request");
 });
 
 Deno.test("an unexpected error of a stream is a 500 for an EventSource, too", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   service.hub.subscribe = () => Promise.reject(new TypeError("secret"));
   const headers = { Accept: "text/event-stream" };
   await assertProblem(

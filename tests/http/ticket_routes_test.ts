@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { createTestService, type TestService } from "../support/test_service.ts";
-import { bearing, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/tokens.ts";
+import { bearerHeader, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { startService, type TestService } from "../support/service.ts";
 
 async function askForTicket(
   { fetch }: TestService,
@@ -9,13 +9,17 @@ async function askForTicket(
 ): Promise<Response> {
   const url = "http://localhost/pipelines/p_a/tickets";
   return await fetch(
-    new Request(url, { method: "POST", body, headers: { ...bearing(PUBLISH_TOKEN), ...headers } }),
+    new Request(url, {
+      method: "POST",
+      body,
+      headers: { ...bearerHeader(PUBLISH_TOKEN), ...headers },
+    }),
   );
 }
 
 Deno.test("POST …/tickets returns a URL and its expiry", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_TICKET_MS: "1500" };
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   const response = await askForTicket(service, null, { "X-Forwarded-Proto": "https" });
   equal(response.headers.get("Cache-Control"), "no-store");
   const { url, expires, ...others } = await response.json();
@@ -26,7 +30,7 @@ Deno.test("POST …/tickets returns a URL and its expiry", async () => {
 
 Deno.test("POST …/tickets trusts the scheme of X-Forwarded-Proto of a trusted proxy", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_TRUSTED_PROXIES: "1" };
-  await using service = await createTestService({ settings });
+  await using service = await startService({ settings });
   for (
     const [said, scheme] of [["https", "https"], ["http", "http"], ["javascript", "http"], [
       "xhttps",
@@ -52,7 +56,7 @@ for (
   ]
 ) {
   Deno.test(`POST …/tickets rejects ${body.slice(0, 40)}, after authentication`, async () => {
-    await using service = await createTestService({ settings: TOKEN_SETTINGS });
+    await using service = await startService({ settings: TOKEN_SETTINGS });
     const known = await askForTicket(service, body);
     equal(known.status, 400);
     equal((await known.json()).type, "urn:runnel:problem:malformed-request");

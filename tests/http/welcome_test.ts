@@ -1,7 +1,7 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { welcomeText } from "../../lib/http/welcome.ts";
 import { readPublishRequest } from "../../lib/http/publish_request.ts";
-import { utf8 } from "../support/text.ts";
+import { encodeUtf8 } from "../support/generators/text.ts";
 
 const text = welcomeText("https://runnel.example:8443");
 
@@ -15,7 +15,7 @@ Deno.test("welcomeText() contains the given address, and no other", () => {
 Deno.test("welcomeText() shows a valid publish to the pipeline that it watches", () => {
   const [, type] = /-H 'Content-Type: ([^']+)'/.exec(text)!;
   const [, body] = /-d '([^']+)'/.exec(text)!;
-  const { pipeline, events } = readPublishRequest({ contentType: type!, body: utf8(body!) });
+  const { pipeline, events } = readPublishRequest({ contentType: type!, body: encodeUtf8(body!) });
   ok(text.includes(`curl -N https://runnel.example:8443/pipelines/${pipeline}/sse`));
   ok(text.includes(`new EventSource("https://runnel.example:8443/pipelines/${pipeline}/sse")`));
   ok(text.includes(`addEventListener("${events[0]!.channel}"`));

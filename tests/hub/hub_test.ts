@@ -4,22 +4,27 @@ import {
   strictEqual as equal,
   throws,
 } from "node:assert/strict";
+import { StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
-import { FakeChannels } from "../support/fake_channels.ts";
-import { settled } from "../support/fake_clock.ts";
-import { type FaultyKv, type Held, holds, passes } from "../support/faulty_kv.ts";
-import { createHub, event, subscribe } from "../support/hub.ts";
-import { assertIdle } from "../support/idle.ts";
-import { brief, live, numbers, says } from "../support/numbered.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import type { TestService } from "../support/test_service.ts";
-import { createTwoHubs } from "../support/two_hubs.ts";
+import {
+  describeEvent,
+  jsonEvent,
+  liveMarker,
+  numbers,
+  readEvents,
+  subscribeToHub,
+} from "../support/events.ts";
+import { FakeChannels } from "../support/fakes/broadcast.ts";
+import { type FaultyKv, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
+import { assertIdle, createHub, type TestService } from "../support/service.ts";
+import { startTwoInstances } from "../support/two_instances.ts";
+import { flush } from "../support/wait.ts";
 
 const TYPE = (type: string) => ({ name: "RunnelError", type });
 
 /** All events of a stream until it ends. */
 async function rest(stream: StreamReader): Promise<unknown[]> {
-  return (await stream.until("")).map(brief);
+  return (await stream.until("")).map(describeEvent);
 }
 
 // ---------------------------------------------------------------- subscribers
@@ -27,7 +32,7 @@ async function rest(stream: StreamReader): Promise<unknown[]> {
 Deno.test("Hub.subscribe() accepts up to the maximum of subscribers, pending ones included", async () => {
   const { service, hub, kv } = await createHub({ RUNNEL_MAX_SUBSCRIBERS: "2" });
   await using _ = service;
-  const held = holds("call");
+  const held = pause("call");
   kv.script("get", held.fault);
   const arriving = [hub.subscribe("p_a"), hub.subscribe("p_a")];
   await rejects(hub.subscribe("p_b"), TYPE("overloaded"));
@@ -55,11 +60,11 @@ Deno.test("Hub keeps all its streams alive with one timer", async () => {
   const { service } = await createHub();
   await using _ = service;
   const streams: StreamReader[] = [];
-  for (let i = 0; i < 20; i++) streams.push(await subscribe(service, `p_${i % 5}`));
+  for (let i = 0; i < 20; i++) streams.push(await subscribeToHub(service, `p_${i % 5}`));
   equal(service.clock.liveTimers, 1);
   for (const stream of streams) await stream.until("runnel.live");
   const said = streams.map((stream) => stream.next());
-  await settled();
+  await flush();
   service.clock.advance(15_000);
   for (const each of await Promise.all(said)) {
     deepEqual(each, { kind: "comment", text: "keepalive" });
@@ -72,13 +77,13 @@ Deno.test("Hub keeps all its streams alive with one timer", async () => {
 
 /** Holds the commit of a publish in flight. */
 async function publishHeld({ hub, kv }: { hub: TestService["hub"]; kv: FaultyKv }): Promise<{
-  held: Held;
+  held: PausedCall;
   publishing: Promise<unknown>;
 }> {
-  const held = holds("call");
+  const held = pause("call");
   kv.script("commit", held.fault);
-  const publishing = hub.publish("p_a", [event("in flight")]);
-  await held.met;
+  const publishing = hub.publish("p_a", [jsonEvent("in flight")]);
+  await held.reached;
   return { held, publishing };
 }
 
@@ -97,7 +102,7 @@ Deno.test("Hub.stopPublishing() refuses new work, and is not ready while the pro
   await using _ = service;
   await drain(hub, 2500);
   const calls = { ...kv.calls };
-  await rejects(hub.publish("p_a", [event(1)]), TYPE("draining"));
+  await rejects(hub.publish("p_a", [jsonEvent(1)]), TYPE("draining"));
   await rejects(hub.subscribe("p_a"), TYPE("draining"));
   await rejects(hub.clear("p_a"), TYPE("draining"));
   throws(() => service.probes.open({ everyMs: 100, bytes: 0 }), TYPE("draining"));
@@ -111,36 +116,36 @@ Deno.test("Hub.stopPublishing() refuses new work, and is not ready while the pro
 Deno.test("Hub.stopPublishing() waits for publishes, then Hub.close() ends streams with their last events", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
-  const [waiting, slow] = [await subscribe(service), await subscribe(service)];
+  const [waiting, slow] = [await subscribeToHub(service), await subscribeToHub(service)];
   await waiting.until("runnel.live");
   const end = rest(waiting);
   const { held, publishing } = await publishHeld({ hub, kv });
-  await hub.publish("p_b", [event(1)]);
+  await hub.publish("p_b", [jsonEvent(1)]);
   let drained = false;
   const draining = drain(hub, 2500).then(() => drained = true);
-  await rejects(hub.publish("p_a", [event("late")]), TYPE("draining"));
+  await rejects(hub.publish("p_a", [jsonEvent("late")]), TYPE("draining"));
   service.clock.advance(2499);
-  await settled();
+  await flush();
   equal(drained, false);
   equal(hub.stats.subscribers, 2);
   held.release();
   await publishing;
   await draining;
   deepEqual(await end, ["in flight"]);
-  deepEqual(await rest(slow), [live(0), "in flight"]);
+  deepEqual(await rest(slow), [liveMarker(0), "in flight"]);
   await assertIdle(service);
 });
 
 Deno.test("Hub.stopPublishing() tells publishers at its deadline that the outcome is unknown", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
-  const stream = await subscribe(service);
+  const stream = await subscribeToHub(service);
   const { held, publishing } = await publishHeld({ hub, kv });
   const response = service.fetch(
     new Request("http://localhost/ingest/p_a/events", { method: "POST", body: "x" }),
   );
   const refused = rejects(publishing, TYPE("outcome-unknown"));
-  await settled();
+  await flush();
   const draining = drain(hub, 2500);
   service.clock.advance(2500);
   await draining;
@@ -148,7 +153,7 @@ Deno.test("Hub.stopPublishing() tells publishers at its deadline that the outcom
   equal((await response).status, 503);
   equal((await response).headers.get("Retry-After"), "1");
   equal((await (await response).json()).type, "urn:runnel:problem:outcome-unknown");
-  deepEqual(await rest(stream), [live(0)]);
+  deepEqual(await rest(stream), [liveMarker(0)]);
   held.release();
   await held.done;
   await assertIdle(service);
@@ -157,10 +162,10 @@ Deno.test("Hub.stopPublishing() tells publishers at its deadline that the outcom
 Deno.test("Hub.stopPublishing() ends probes at once, before publishes in flight", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
-  const held = holds("answer");
+  const held = pause("answer");
   kv.script("commit", held.fault);
-  const publishing = hub.publish("p_a", [event(1)]);
-  await held.met;
+  const publishing = hub.publish("p_a", [jsonEvent(1)]);
+  await held.reached;
   const probe = new StreamReader(service.probes.open({ everyMs: 100, bytes: 0 }));
   const draining = drain(hub, 2500);
   equal((await probe.events(2)).length, 1);
@@ -172,30 +177,30 @@ Deno.test("Hub.stopPublishing() ends probes at once, before publishes in flight"
 Deno.test("Hub.close() does not wait for a stream whose client does not read", async () => {
   const { service, hub } = await createHub();
   await using _ = service;
-  const stream = await subscribe(service);
-  await hub.publish("p_a", [event(1)]);
+  const stream = await subscribeToHub(service);
+  await hub.publish("p_a", [jsonEvent(1)]);
   await drain(hub, 2500);
   equal(service.clock.liveTimers, 1);
-  deepEqual(await rest(stream), [live(0), 1]);
+  deepEqual(await rest(stream), [liveMarker(0), 1]);
   await assertIdle(service);
 });
 
 Deno.test("Hub.catchUp() does not wait long for the last events of others when the log hangs", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
-  const stream = await subscribe(service);
-  const held = holds("call");
+  const stream = await subscribeToHub(service);
+  const held = pause("call");
   kv.script("get", held.fault);
   let drained = false;
   await hub.stopPublishing(0);
   const draining = hub.catchUp(300).then(() => hub.close()).then(() => drained = true);
-  await held.met;
+  await held.reached;
   service.clock.advance(299);
-  await settled();
+  await flush();
   equal(drained, false);
   service.clock.advance(1);
   await draining;
-  deepEqual(await rest(stream), [live(0)]);
+  deepEqual(await rest(stream), [liveMarker(0)]);
   held.release();
   await held.done;
 });
@@ -203,23 +208,23 @@ Deno.test("Hub.catchUp() does not wait long for the last events of others when t
 Deno.test("Hub.close() ends a pending stream, too", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
-  await hub.publish("p_a", [event(1)]);
-  const held = holds("answer");
+  await hub.publish("p_a", [jsonEvent(1)]);
+  const held = pause("answer");
   kv.script("get", held.fault);
-  const arriving = subscribe(service);
-  await held.met;
+  const arriving = subscribeToHub(service);
+  await held.reached;
   await drain(hub, 2500);
   held.release();
-  deepEqual(await rest(await arriving), [1, live(1)]);
+  deepEqual(await rest(await arriving), [1, liveMarker(1)]);
   await assertIdle(service);
 });
 
 Deno.test("Hub.subscribe() replays no more than the history, whatever is asked for", async () => {
   const { service, hub } = await createHub({ RUNNEL_HISTORY: "3" });
   await using _ = service;
-  await hub.publish("p_a", numbers(1, 9).map(event));
+  await hub.publish("p_a", numbers(1, 9).map(jsonEvent));
   const stream = new StreamReader(await hub.subscribe("p_a", { history: 5 }));
-  deepEqual(await says(stream, 4), [7, 8, 9, live(3)]);
+  deepEqual(await readEvents(stream, 4), [7, 8, 9, liveMarker(3)]);
   await stream.cancel();
 });
 
@@ -243,7 +248,7 @@ Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one
   await first!.cancel();
   equal(service.clock.liveTimers, 2, "a keep-alive and an expiry");
   const end = rest(second!);
-  await settled();
+  await flush();
   service.clock.advance(4999);
   equal(hub.stats.subscribers, 1);
   service.clock.advance(1);
@@ -254,35 +259,35 @@ Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one
 Deno.test("Hub.subscribe() ends a stream whose signal was aborted while it was pending", async () => {
   const { service, hub, kv } = await createHub();
   await using _ = service;
-  await hub.publish("p_a", [event(1)]);
-  const held = holds("answer");
+  await hub.publish("p_a", [jsonEvent(1)]);
+  const held = pause("answer");
   kv.script("get", held.fault);
   const takeover = new AbortController();
   const arriving = hub.subscribe("p_a", { signal: takeover.signal });
-  await held.met;
+  await held.reached;
   takeover.abort();
   held.release();
-  deepEqual(await rest(new StreamReader(await arriving)), [1, live(1)]);
+  deepEqual(await rest(new StreamReader(await arriving)), [1, liveMarker(1)]);
   await assertIdle(service);
 });
 
 Deno.test("Hub.close() ends a stream that is behind the tail where it is; it resumes without a hole", async () => {
-  await using hubs = await createTwoHubs(null, { RUNNEL_HISTORY: "5" });
+  await using hubs = await startTwoInstances({ settings: { RUNNEL_HISTORY: "5" } });
   const [here, there] = [hubs.here.service, hubs.there.service];
-  const { epoch } = await here.hub.publish("p_a", numbers(1, 50).map(event));
+  const { epoch } = await here.hub.publish("p_a", numbers(1, 50).map(jsonEvent));
   const stream = new StreamReader(await here.hub.subscribe("p_a", { lastEventId: `${epoch}-7` }));
   await drain(here.hub, 2500);
   deepEqual(await rest(stream), []);
   const again = new StreamReader(await there.hub.subscribe("p_a", { lastEventId: `${epoch}-7` }));
-  deepEqual(await says(again, 44), [...numbers(8, 50), live(43)]);
+  deepEqual(await readEvents(again, 44), [...numbers(8, 50), liveMarker(43)]);
   await again.cancel();
 });
 
 Deno.test("Hub.close() closes its channels permanently, even for a late commit", async () => {
   const network = new FakeChannels();
-  await using hubs = await createTwoHubs(network.Channel);
+  await using hubs = await startTwoInstances({ Channel: network.Channel });
   const { service, kv } = hubs.here;
-  const stream = await subscribe(service);
+  const stream = await subscribeToHub(service);
   const { held, publishing } = await publishHeld({ hub: service.hub, kv });
   const refused = rejects(publishing, TYPE("outcome-unknown"));
   const draining = drain(service.hub, 2500);
@@ -290,8 +295,8 @@ Deno.test("Hub.close() closes its channels permanently, even for a late commit",
   await draining;
   await refused;
   held.release();
-  await settled();
-  deepEqual(await rest(stream), [live(0)]);
+  await flush();
+  deepEqual(await rest(stream), [liveMarker(0)]);
   deepEqual(network.open, ["runnel"], "the other's");
   deepEqual(service.reports, []);
 });
@@ -300,19 +305,19 @@ Deno.test("Hub.close() closes its channels permanently, even for a late commit",
 
 Deno.test("Hub.subscribe() listens to other isolates before it reads the log", async () => {
   const network = new FakeChannels();
-  await using hubs = await createTwoHubs(network.Channel);
+  await using hubs = await startTwoInstances({ Channel: network.Channel });
   const [here, there] = [hubs.here.service, hubs.there.service];
-  await here.hub.publish("p_a", [event(1)]);
+  await here.hub.publish("p_a", [jsonEvent(1)]);
   for (const what of ["call", "answer"] as const) {
-    const held = holds(what);
+    const held = pause(what);
     hubs.there.kv.script("get", held.fault);
-    const arriving = subscribe(there);
-    await held.met;
-    await here.hub.publish("p_a", [event(2)]);
+    const arriving = subscribeToHub(there);
+    await held.reached;
+    await here.hub.publish("p_a", [jsonEvent(2)]);
     held.release();
     const stream = await arriving;
-    await here.hub.publish("p_a", [event(3)]);
-    const events = (await stream.events(what === "call" ? 4 : 6)).map(brief);
+    await here.hub.publish("p_a", [jsonEvent(3)]);
+    const events = (await stream.events(what === "call" ? 4 : 6)).map(describeEvent);
     deepEqual(
       events.filter((each) => !Array.isArray(each)),
       what === "call" ? [1, 2, 3] : [1, 2, 3, 2, 3],
@@ -324,18 +329,18 @@ Deno.test("Hub.subscribe() listens to other isolates before it reads the log", a
 
 Deno.test("Hub.subscribe() misses no broadcast between its last read of the log and its start", async () => {
   const network = new FakeChannels();
-  await using hubs = await createTwoHubs(network.Channel);
+  await using hubs = await startTwoInstances({ Channel: network.Channel });
   const [here, there] = [hubs.here.service, hubs.there.service];
-  await here.hub.publish("p_a", [event(1)]);
-  const held = holds("answer");
+  await here.hub.publish("p_a", [jsonEvent(1)]);
+  const held = pause("answer");
   // The end of the list, after its one segment.
-  hubs.there.kv.script("next", passes, held.fault);
-  const arriving = subscribe(there);
-  await held.met;
-  await here.hub.publish("p_a", [event(2)]);
+  hubs.there.kv.script("next", passThrough, held.fault);
+  const arriving = subscribeToHub(there);
+  await held.reached;
+  await here.hub.publish("p_a", [jsonEvent(2)]);
   held.release();
   const stream = await arriving;
-  deepEqual(await says(stream, 3), [1, 2, live(2)]);
+  deepEqual(await readEvents(stream, 3), [1, 2, liveMarker(2)]);
   equal(there.hub.repairs.gap, 0);
   await stream.cancel();
   await assertIdle(there);
@@ -344,22 +349,22 @@ Deno.test("Hub.subscribe() misses no broadcast between its last read of the log 
 Deno.test("Hub.assertCapacity() accepts a live pipeline, and no other, when there are enough", async () => {
   const { service, hub } = await createHub({ RUNNEL_MAX_PIPELINES: "1" });
   await using _ = service;
-  const stream = await subscribe(service);
+  const stream = await subscribeToHub(service);
   hub.assertCapacity("p_a", null);
   throws(() => hub.assertCapacity("p_b", null), TYPE("overloaded"));
   await stream.cancel();
 });
 
 Deno.test("Hub.subscribe() starts a stream with the events up to notBefore", async () => {
-  await using hubs = await createTwoHubs(null);
+  await using hubs = await startTwoInstances();
   const [here, there] = [hubs.here.service, hubs.there.service];
-  await here.hub.publish("p_a", [event(1)]);
-  const live1 = await subscribe(there);
+  await here.hub.publish("p_a", [jsonEvent(1)]);
+  const live1 = await subscribeToHub(there);
   await live1.until("runnel.live");
-  const { epoch, first: sequence } = await here.hub.publish("p_a", [event(2)]);
+  const { epoch, first: sequence } = await here.hub.publish("p_a", [jsonEvent(2)]);
   const notBefore = { epoch, sequence };
   const stream = new StreamReader(await there.hub.subscribe("p_a", { notBefore }));
-  deepEqual(await says(stream, 3), [1, 2, live(2)]);
+  deepEqual(await readEvents(stream, 3), [1, 2, liveMarker(2)]);
   for (const each of [live1, stream]) await each.cancel();
   await assertIdle(there);
 });
@@ -371,11 +376,11 @@ Deno.test("Hub.publish() delivers in this isolate when the broadcast channel fai
   };
   network.route = broken;
   network.onClose = broken;
-  await using hubs = await createTwoHubs(network.Channel);
+  await using hubs = await startTwoInstances({ Channel: network.Channel });
   const { service, channels } = hubs.here;
-  const stream = await subscribe(service);
-  for (let i = 1; i <= 3; i++) await service.hub.publish("p_a", [event(i)]);
-  deepEqual(await says(stream, 4), [live(0), 1, 2, 3]);
+  const stream = await subscribeToHub(service);
+  for (let i = 1; i <= 3; i++) await service.hub.publish("p_a", [jsonEvent(i)]);
+  deepEqual(await readEvents(stream, 4), [liveMarker(0), 1, 2, 3]);
   equal(channels!.stats.failures, 3);
   await service.hub.clear("p_a");
   equal(channels!.stats.failures, 4);

@@ -1,7 +1,8 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import type { Receipt } from "../../lib/log/commit.ts";
 import { InFlightPublishes } from "../../lib/hub/in_flight.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { flush } from "../support/wait.ts";
 
 const receipt: Receipt = { epoch: "AAECAwQFBgc", first: 1, count: 1, replayed: false };
 
@@ -14,7 +15,7 @@ Deno.test("InFlightPublishes.end() waits for the last of them, its publisher fir
   }
   const ended = publishes.end(clock, 100).then(() => order.push("ended"));
   log[0]!.reject(new Error("refused"));
-  await settled();
+  await flush();
   deepEqual([order, publishes.size], [["refused"], 1]);
   log[1]!.resolve(receipt);
   await ended;
@@ -31,6 +32,6 @@ Deno.test("InFlightPublishes.end() refuses those that take longer, and forgets t
   await Promise.all([ended, refused]);
   equal(publishes.size, 0);
   log.resolve(receipt);
-  await settled();
+  await flush();
   equal(publishes.size, 0);
 });

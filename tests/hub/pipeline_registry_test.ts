@@ -2,14 +2,20 @@ import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:ass
 import fc from "fast-check";
 import { deadline, systemClock } from "../../lib/base/clock.ts";
 import type { Change } from "../../lib/log/commit.ts";
-import { driven } from "../support/driven.ts";
-import { delivers, FakeChannels, type Route } from "../support/fake_channels.ts";
-import { createHub, event, subscribe } from "../support/hub.ts";
-import { assertIdle } from "../support/idle.ts";
-import { brief, live, numbers, says } from "../support/numbered.ts";
-import type { StreamReader } from "../support/stream_reader.ts";
-import { fileStore, memoryStore } from "../support/test_log.ts";
-import { createTwoHubs } from "../support/two_hubs.ts";
+import type { StreamReader } from "../support/clients/stream_reader.ts";
+import {
+  describeEvent,
+  jsonEvent,
+  liveMarker,
+  numbers,
+  readEvents,
+  subscribeToHub,
+} from "../support/events.ts";
+import { deliver, FakeChannels, type Route } from "../support/fakes/broadcast.ts";
+import { fileStore, memoryStore } from "../support/log.ts";
+import { assertIdle, createHub } from "../support/service.ts";
+import { startTwoInstances } from "../support/two_instances.ts";
+import { advanceUntil } from "../support/wait.ts";
 
 const LARGE = "x".repeat(50_000);
 
@@ -20,12 +26,12 @@ function soon<T>(work: Promise<T>): Promise<T> {
 Deno.test("PipelineRegistry keeps a pipeline in memory while it has subscribers", async () => {
   const { service, hub } = await createHub();
   await using _ = service;
-  await hub.publish("p_b", [event(1)]);
+  await hub.publish("p_b", [jsonEvent(1)]);
   equal(hub.stats.pipelines, 0);
   const streams = [
-    await subscribe(service),
-    await subscribe(service),
-    await subscribe(service, "p_b"),
+    await subscribeToHub(service),
+    await subscribeToHub(service),
+    await subscribeToHub(service, "p_b"),
   ];
   deepEqual([hub.stats.subscribers, hub.stats.pipelines], [3, 2]);
   equal(service.clock.liveTimers, 1);
@@ -38,18 +44,18 @@ Deno.test("PipelineRegistry keeps all tails within their limit, and subscribers 
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c"];
   const streams: StreamReader[] = [];
-  for (const pipeline of pipelines) streams.push(await subscribe(service, pipeline));
+  for (const pipeline of pipelines) streams.push(await subscribeToHub(service, pipeline));
   let most = 0;
   for (let i = 1; i <= 30; i++) {
     for (const pipeline of pipelines) {
-      await hub.publish(pipeline, [event([i, LARGE])]);
+      await hub.publish(pipeline, [jsonEvent([i, LARGE])]);
       most = Math.max(most, hub.stats.tailBytes);
     }
   }
   ok(most > 512 * 1024 && most <= 1024 * 1024, `${most}`);
   for (const stream of streams) {
     const [seam, ...events] = await stream.events(31);
-    deepEqual(brief(seam!), live(0));
+    deepEqual(describeEvent(seam!), liveMarker(0));
     deepEqual(events.map(({ data }) => JSON.parse(data)[0]), numbers(1, 30));
     await stream.cancel();
   }
@@ -60,23 +66,23 @@ Deno.test("PipelineRegistry shrinks no tail while all together are within their 
   const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
   await using _ = service;
   const streams: StreamReader[] = [];
-  for (let i = 0; i < 10; i++) streams.push(await subscribe(service, `p_${i}`));
-  for (let i = 1; i <= 10; i++) await hub.publish("p_0", [event([i, LARGE])]);
+  for (let i = 0; i < 10; i++) streams.push(await subscribeToHub(service, `p_${i}`));
+  for (let i = 1; i <= 10; i++) await hub.publish("p_0", [jsonEvent([i, LARGE])]);
   ok(hub.stats.tailBytes > 500_000, `${hub.stats.tailBytes}`);
   for (const stream of streams) await stream.cancel();
 });
 
 Deno.test("PipelineRegistry counts repairs of pipelines that are no longer live", async () => {
   const network = new FakeChannels();
-  await using hubs = await createTwoHubs(network.Channel);
+  await using hubs = await startTwoInstances({ Channel: network.Channel });
   const [here, there] = [hubs.here.service, hubs.there.service];
-  const stream = await subscribe(there);
+  const stream = await subscribeToHub(there);
   await stream.until("runnel.live");
   network.route = () => {};
-  await here.hub.publish("p_a", [event(1)]);
-  network.route = delivers;
-  await here.hub.publish("p_a", [event(2)]);
-  deepEqual(await says(stream, 2), [1, 2]);
+  await here.hub.publish("p_a", [jsonEvent(1)]);
+  network.route = deliver;
+  await here.hub.publish("p_a", [jsonEvent(2)]);
+  deepEqual(await readEvents(stream, 2), [1, 2]);
   equal(there.hub.repairs.gap, 1);
   await stream.cancel();
   await assertIdle(there);
@@ -88,10 +94,10 @@ Deno.test("PipelineRegistry counts events that tails read from the log, too", as
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c", "p_d"];
   for (const pipeline of pipelines) {
-    for (let i = 1; i <= 15; i++) await hub.publish(pipeline, [event([i, LARGE])]);
+    for (let i = 1; i <= 15; i++) await hub.publish(pipeline, [jsonEvent([i, LARGE])]);
   }
   const streams: StreamReader[] = [];
-  for (const pipeline of pipelines) streams.push(await subscribe(service, pipeline));
+  for (const pipeline of pipelines) streams.push(await subscribeToHub(service, pipeline));
   ok(hub.stats.tailBytes <= 1024 * 1024, `${hub.stats.tailBytes}`);
   for (const stream of streams) {
     const events = await stream.until("runnel.live");
@@ -102,19 +108,19 @@ Deno.test("PipelineRegistry counts events that tails read from the log, too", as
 
 for (const [where, openStore] of [["in memory", memoryStore], ["in a file", fileStore]] as const) {
   Deno.test(`Two hubs on a store ${where} deliver all events to all subscribers, once, in order`, async () => {
-    await using hubs = await createTwoHubs(BroadcastChannel, {}, openStore);
+    await using hubs = await startTwoInstances({ Channel: BroadcastChannel, openStore });
     const isolates = [hubs.here, hubs.there];
     const streams: StreamReader[] = [];
     for (const { service } of isolates) {
-      streams.push(await driven(hubs.clock, subscribe(service)));
-      streams.push(await driven(hubs.clock, subscribe(service)));
+      streams.push(await advanceUntil(hubs.clock, subscribeToHub(service)));
+      streams.push(await advanceUntil(hubs.clock, subscribeToHub(service)));
     }
-    const told = streams.map((stream) => says(stream, 41));
+    const told = streams.map((stream) => readEvents(stream, 41));
     for (let i = 1; i <= 40; i++) {
       const { service } = isolates[i % 2]!;
-      await driven(hubs.clock, service.hub.publish("p_a", [event(i)]));
+      await advanceUntil(hubs.clock, service.hub.publish("p_a", [jsonEvent(i)]));
     }
-    for (const each of told) deepEqual(await soon(each), [live(0), ...numbers(1, 40)]);
+    for (const each of told) deepEqual(await soon(each), [liveMarker(0), ...numbers(1, 40)]);
     for (const stream of streams) await stream.cancel();
     for (const { service, channels } of isolates) {
       await assertIdle(service);
@@ -125,9 +131,9 @@ for (const [where, openStore] of [["in memory", memoryStore], ["in a file", file
 
 Deno.test("Hub.publish() posts one message for a request of any size, without subscribers too", async () => {
   const network = new FakeChannels();
-  await using hubs = await createTwoHubs(network.Channel);
-  const stream = await subscribe(hubs.there.service);
-  const events = numbers(1, 9).map((i) => event([i, LARGE]));
+  await using hubs = await startTwoInstances({ Channel: network.Channel });
+  const stream = await subscribeToHub(hubs.there.service);
+  const events = numbers(1, 9).map((i) => jsonEvent([i, LARGE]));
   await hubs.here.service.hub.publish("p_a", events);
   equal(network.posts, 1);
   const said = await stream.events(10);
@@ -138,30 +144,30 @@ Deno.test("Hub.publish() posts one message for a request of any size, without su
 
 Deno.test("Hub.clear() clears the tails of the other hub", async () => {
   const network = new FakeChannels();
-  await using hubs = await createTwoHubs(network.Channel);
+  await using hubs = await startTwoInstances({ Channel: network.Channel });
   const [here, there] = [hubs.here.service, hubs.there.service];
-  await here.hub.publish("p_a", [event(1), event(2)]);
-  const stream = await subscribe(there);
-  deepEqual(await says(stream, 3), [1, 2, live(2)]);
+  await here.hub.publish("p_a", [jsonEvent(1), jsonEvent(2)]);
+  const stream = await subscribeToHub(there);
+  deepEqual(await readEvents(stream, 3), [1, 2, liveMarker(2)]);
   await here.hub.clear("p_a");
-  const other = await subscribe(there);
-  deepEqual(await says(other, 1), [live(0)]);
-  await driven(hubs.clock, here.hub.publish("p_a", [event(3)]));
-  deepEqual(await says(stream, 1), [3]);
-  deepEqual(await says(other, 1), [3]);
+  const other = await subscribeToHub(there);
+  deepEqual(await readEvents(other, 1), [liveMarker(0)]);
+  await advanceUntil(hubs.clock, here.hub.publish("p_a", [jsonEvent(3)]));
+  deepEqual(await readEvents(stream, 1), [3]);
+  deepEqual(await readEvents(other, 1), [3]);
   for (const each of [stream, other]) await each.cancel();
 });
 
 Deno.test("Hub works without broadcast channels", async () => {
-  await using hubs = await createTwoHubs(null);
+  await using hubs = await startTwoInstances();
   const [here, there] = [hubs.here.service, hubs.there.service];
-  const stream = await subscribe(here);
-  await here.hub.publish("p_a", [event(1)]);
+  const stream = await subscribeToHub(here);
+  await here.hub.publish("p_a", [jsonEvent(1)]);
   await here.hub.clear("p_a");
-  deepEqual(await says(stream, 1), [live(0)]);
+  deepEqual(await readEvents(stream, 1), [liveMarker(0)]);
   await stream.cancel();
-  const fresh = await subscribe(there);
-  deepEqual(await says(fresh, 1), [live(0)]);
+  const fresh = await subscribeToHub(there);
+  deepEqual(await readEvents(fresh, 1), [liveMarker(0)]);
   await fresh.cancel();
 });
 
@@ -188,22 +194,25 @@ function scripted(fates: Iterator<typeof FATES[number]>): { route: Route; flush:
 
 async function survives(fates: (typeof FATES[number])[], isolateOf: number[]): Promise<void> {
   const network = new FakeChannels();
-  await using hubs = await createTwoHubs(network.Channel, { RUNNEL_HISTORY: "3" });
+  await using hubs = await startTwoInstances({
+    Channel: network.Channel,
+    settings: { RUNNEL_HISTORY: "3" },
+  });
   const isolates = [hubs.here, hubs.there];
   const streams: StreamReader[] = [];
-  for (const { service } of isolates) streams.push(await subscribe(service));
+  for (const { service } of isolates) streams.push(await subscribeToHub(service));
   const { route, flush } = scripted(fates[Symbol.iterator]());
   network.route = route;
   let last = 0;
   for (const [index, isolate] of isolateOf.entries()) {
-    const events = Array.from({ length: index % 3 + 1 }, () => event(++last));
-    await driven(hubs.clock, isolates[isolate]!.service.hub.publish("p_a", events));
+    const events = Array.from({ length: index % 3 + 1 }, () => jsonEvent(++last));
+    await advanceUntil(hubs.clock, isolates[isolate]!.service.hub.publish("p_a", events));
   }
   flush();
-  network.route = delivers;
-  await driven(hubs.clock, hubs.here.service.hub.publish("p_a", [event(++last)]));
+  network.route = deliver;
+  await advanceUntil(hubs.clock, hubs.here.service.hub.publish("p_a", [jsonEvent(++last)]));
   for (const stream of streams) {
-    deepEqual(await says(stream, last + 1), [live(0), ...numbers(1, last)]);
+    deepEqual(await readEvents(stream, last + 1), [liveMarker(0), ...numbers(1, last)]);
     await stream.cancel();
   }
   for (const { service } of isolates) await assertIdle(service);

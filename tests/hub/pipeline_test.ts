@@ -3,34 +3,31 @@ import { Pipeline } from "../../lib/hub/pipeline.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { PageReader } from "../../lib/stream/page_reader.ts";
 import type { Follower } from "../../lib/sync/sync.ts";
-import { driven } from "../support/driven.ts";
-import { settled } from "../support/fake_clock.ts";
-import { FaultyKv, type Held, holds, passes, throws } from "../support/faulty_kv.ts";
-import { assertIdle } from "../support/idle.ts";
+import type { ReceivedEvent } from "../support/clients/stream_reader.ts";
 import {
-  begins,
-  brief,
-  live,
+  describeEvent,
+  lastEventIdHeader,
+  liveMarker,
   numbers,
-  publish,
-  resumed,
-  says,
-  unknown,
-} from "../support/numbered.ts";
-import type { SaidEvent } from "../support/stream_reader.ts";
-import { createTestLog, storedSegments } from "../support/test_log.ts";
-import { createTestService } from "../support/test_service.ts";
-import { createTwoHubs } from "../support/two_hubs.ts";
-
-const FOREIGN = "AAAAAAAAAAA-3";
+  publishNumbers,
+  readEvents,
+  readReplay,
+  UNKNOWN_GAP,
+  UNKNOWN_ID,
+} from "../support/events.ts";
+import { fail, FaultyKv, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
+import { createTestLog, storedSegments } from "../support/log.ts";
+import { assertIdle, startService } from "../support/service.ts";
+import { startTwoInstances } from "../support/two_instances.ts";
+import { advanceUntil, flush } from "../support/wait.ts";
 const HISTORY = 5;
 const settings = { RUNNEL_HISTORY: String(HISTORY) };
 
 /** Holds the nth call to a store from now on. */
-function holdNth(kv: FaultyKv, n: number, what: "call" | "answer"): Held {
-  const held = holds(what);
+function holdNth(kv: FaultyKv, n: number, what: "call" | "answer"): PausedCall {
+  const held = pause(what);
   let calls = 0;
-  kv.fallback = () => calls++ === n ? held.fault : passes;
+  kv.fallback = () => calls++ === n ? held.fault : passThrough;
   return held;
 }
 
@@ -38,13 +35,13 @@ function holdNth(kv: FaultyKv, n: number, what: "call" | "answer"): Held {
  * Asserts that a stream sent all events up to `last`, none of them twice, and the
  * live marker in its place.
  */
-function assertWhole(events: readonly SaidEvent[], after: number | null, last: number): void {
-  const told = events.map(brief);
+function assertWhole(events: readonly ReceivedEvent[], after: number | null, last: number): void {
+  const told = events.map(describeEvent);
   const seam = told.findIndex((said) => Array.isArray(said));
   const sequences = told.toSpliced(seam, 1);
   const first = after === null ? last - sequences.length + 1 : after + 1;
   deepEqual(sequences, numbers(first, last), JSON.stringify(told));
-  deepEqual(told[seam], live(seam));
+  deepEqual(told[seam], liveMarker(seam));
   equal(events[seam]!.id!.split("-").at(-1), String(first + seam - 1));
   if (after === null) equal(seam, Math.min(HISTORY, first + seam - 1), "the whole history");
 }
@@ -67,27 +64,27 @@ for (const [how, count, after, isLive] of ARRIVALS) {
       let n = 0;
       for (; held; n++) {
         const kv = new FaultyKv(await Deno.openKv(":memory:"));
-        await using service = await createTestService({
+        await using service = await startService({
           settings,
           open: () => Promise.resolve(kv),
         });
-        const ids = await publish(service, 1, count);
+        const ids = await publishNumbers(service, 1, count);
         const other = isLive ? await service.subscribe("p_a/sse") : null;
         const pause = holdNth(kv, n, what);
         held = false;
-        pause.met.then(() => held = true);
+        pause.reached.then(() => held = true);
         const session = (async () => {
-          const headers = after === null ? {} : resumed(ids[after - 1]);
+          const headers = after === null ? {} : lastEventIdHeader(ids[after - 1]);
           const stream = await service.subscribe("p_a/sse", headers);
           const events = await stream.until("runnel.live");
           return { stream, events };
         })();
-        await Promise.race([pause.met, session]);
-        kv.fallback = () => passes;
-        await publish(service, count + 1, count + 3);
+        await Promise.race([pause.reached, session]);
+        kv.fallback = () => passThrough;
+        await publishNumbers(service, count + 1, count + 3);
         pause.release();
-        const { stream, events } = await driven(service.clock, session);
-        await publish(service, count + 4, count + 4);
+        const { stream, events } = await advanceUntil(service.clock, session);
+        await publishNumbers(service, count + 4, count + 4);
         while (events.at(-1)!.data !== String(count + 4)) events.push((await stream.event())!);
         assertWhole(events, after, count + 4);
         await stream.cancel();
@@ -101,28 +98,28 @@ for (const [how, count, after, isLive] of ARRIVALS) {
 
 Deno.test("Pipeline stays live for a pending subscriber when the last one leaves", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({ open: () => Promise.resolve(kv) });
-  await publish(service, 1, 1);
+  await using service = await startService({ open: () => Promise.resolve(kv) });
+  await publishNumbers(service, 1, 1);
   const first = await service.subscribe("p_a/sse");
   await first.until("runnel.live");
-  const held = holds("call");
+  const held = pause("call");
   kv.script("get", held.fault);
-  const arriving = service.subscribe("p_a/sse", resumed(FOREIGN));
-  await held.met;
+  const arriving = service.subscribe("p_a/sse", lastEventIdHeader(UNKNOWN_ID));
+  await held.reached;
   await first.cancel();
   equal(service.hub.stats.pipelines, 1);
   held.release();
   const second = await arriving;
-  deepEqual(await says(second, 3), [unknown, 1, live(1)]);
-  await publish(service, 2, 2);
-  deepEqual(await says(second, 1), [2]);
+  deepEqual(await readEvents(second, 3), [UNKNOWN_GAP, 1, liveMarker(1)]);
+  await publishNumbers(service, 2, 2);
+  deepEqual(await readEvents(second, 1), [2]);
   await second.cancel();
   await assertIdle(service);
 });
 
 Deno.test("Pipeline.subscribe() renews the epoch of a pipeline that nobody wrote to", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({ open: () => Promise.resolve(kv) });
+  await using service = await startService({ open: () => Promise.resolve(kv) });
   const streams = [await service.subscribe("p_a/sse")];
   const { commit } = kv.calls;
   service.clock.set(service.clock.now() + 2 * 24 * 60 * 60 * 1000);
@@ -132,48 +129,57 @@ Deno.test("Pipeline.subscribe() renews the epoch of a pipeline that nobody wrote
 });
 
 Deno.test("Pipeline.subscribe() repairs a lagging tail before it calls an ID foreign", async () => {
-  await using hubs = await createTwoHubs(null);
+  await using hubs = await startTwoInstances();
   const [here, there] = [hubs.here.service, hubs.there.service];
-  await publish(here, 1, 2);
+  await publishNumbers(here, 1, 2);
   const stream = await there.subscribe("p_a/sse");
-  deepEqual(await says(stream, 3), [1, 2, live(2)]);
-  const ids = await publish(here, 3, 300);
-  deepEqual(await begins(there, resumed(ids[200])), [...numbers(204, 300), live(97)]);
-  deepEqual(await says(stream, 298), numbers(3, 300));
-  deepEqual(await begins(there, resumed(ids.at(-1))), [live(0)]);
+  deepEqual(await readEvents(stream, 3), [1, 2, liveMarker(2)]);
+  const ids = await publishNumbers(here, 3, 300);
+  deepEqual(await readReplay(there, "", lastEventIdHeader(ids[200])), [
+    ...numbers(204, 300),
+    liveMarker(97),
+  ]);
+  deepEqual(await readEvents(stream, 298), numbers(3, 300));
+  deepEqual(await readReplay(there, "", lastEventIdHeader(ids.at(-1))), [liveMarker(0)]);
   await stream.cancel();
   await assertIdle(there);
 });
 
 Deno.test("Pipeline.subscribe() reads the log again when a repair began before the ID was committed", async () => {
-  await using hubs = await createTwoHubs(null);
+  await using hubs = await startTwoInstances();
   const [here, there] = [hubs.here.service, hubs.there.service];
-  await publish(here, 1, 2);
+  await publishNumbers(here, 1, 2);
   const stream = await there.subscribe("p_a/sse");
-  const held = holds("answer");
+  const held = pause("answer");
   hubs.there.kv.script("get", held.fault);
-  const stranger = there.subscribe("p_a/sse", resumed(FOREIGN));
-  await held.met;
-  const [, id] = await publish(here, 3, 4);
-  const arriving = there.subscribe("p_a/sse", resumed(id));
-  await settled();
+  const stranger = there.subscribe("p_a/sse", lastEventIdHeader(UNKNOWN_ID));
+  await held.reached;
+  const [, id] = await publishNumbers(here, 3, 4);
+  const arriving = there.subscribe("p_a/sse", lastEventIdHeader(id));
+  await flush();
   held.release();
   const arrived = await arriving;
-  deepEqual(await says(arrived, 1), [live(0)]);
+  deepEqual(await readEvents(arrived, 1), [liveMarker(0)]);
   for (const each of [await stranger, arrived, stream]) await each.cancel();
 });
 
 Deno.test("Pipeline.subscribe() reads the log once for a foreign ID, and never for a known one", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({ open: () => Promise.resolve(kv) });
-  const ids = await publish(service, 1, 3);
+  await using service = await startService({ open: () => Promise.resolve(kv) });
+  const ids = await publishNumbers(service, 1, 3);
   const stream = await service.subscribe("p_a/sse");
   let { get } = kv.calls;
-  await begins(service, resumed(ids[1]));
+  await readReplay(service, "", lastEventIdHeader(ids[1]));
   equal(kv.calls.get, get);
-  await begins(service, resumed("nonsense"));
+  await readReplay(service, "", lastEventIdHeader("nonsense"));
   equal(kv.calls.get, get);
-  deepEqual(await begins(service, resumed(FOREIGN)), [unknown, 1, 2, 3, live(3)]);
+  deepEqual(await readReplay(service, "", lastEventIdHeader(UNKNOWN_ID)), [
+    UNKNOWN_GAP,
+    1,
+    2,
+    3,
+    liveMarker(3),
+  ]);
   equal(kv.calls.get, ++get);
   await stream.cancel();
 });
@@ -181,38 +187,43 @@ Deno.test("Pipeline.subscribe() reads the log once for a foreign ID, and never f
 for (const count of [1, 3]) {
   Deno.test(`Pipeline starts again with a gap event when its log is replaced after ${count} events`, async () => {
     const kv = new FaultyKv(await Deno.openKv(":memory:"));
-    await using service = await createTestService({ open: () => Promise.resolve(kv) });
-    const [old] = await publish(service, 1, count);
+    await using service = await startService({ open: () => Promise.resolve(kv) });
+    const [old] = await publishNumbers(service, 1, count);
     const stream = await service.subscribe("p_a/sse");
     await stream.until("runnel.live");
     for (const last of await storedSegments(kv, "p_a")) {
       await kv.atomic().delete(["log", "p_a", last]).commit();
     }
     await kv.atomic().delete(headKey("p_a")).commit();
-    const [id] = await driven(service.clock, publish(service, 101, 102));
+    const [id] = await advanceUntil(service.clock, publishNumbers(service, 101, 102));
     const events = await stream.events(3);
     ok(id!.endsWith("-1") && id !== old);
-    deepEqual(events.map(brief), [unknown, 101, 102]);
+    deepEqual(events.map(describeEvent), [UNKNOWN_GAP, 101, 102]);
     equal(events[1]!.id, id);
-    deepEqual(await begins(service, resumed(old)), [unknown, 101, 102, live(2)]);
+    deepEqual(await readReplay(service, "", lastEventIdHeader(old)), [
+      UNKNOWN_GAP,
+      101,
+      102,
+      liveMarker(2),
+    ]);
     await stream.cancel();
   });
 }
 
 Deno.test("Pipeline.page() repairs a tail that is ahead of its log, as after the restore of a backup", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({ settings, open: () => Promise.resolve(kv) });
-  const ids = await publish(service, 1, 20);
+  await using service = await startService({ settings, open: () => Promise.resolve(kv) });
+  const ids = await publishNumbers(service, 1, 20);
   const { value: backup } = await kv.inner.get(headKey("p_a"));
-  await publish(service, 21, 50);
+  await publishNumbers(service, 21, 50);
   const other = await service.subscribe("p_a/sse");
   await other.until("runnel.live");
   for (const last of await storedSegments(kv, "p_a")) {
     if (last > 20) await kv.inner.atomic().delete(["log", "p_a", last]).commit();
   }
   await kv.inner.atomic().set(headKey("p_a"), backup).commit();
-  const stream = await service.subscribe("p_a/sse", resumed(ids[1]));
-  deepEqual(await says(stream, 7), [unknown, ...numbers(16, 20), live(5)]);
+  const stream = await service.subscribe("p_a/sse", lastEventIdHeader(ids[1]));
+  deepEqual(await readEvents(stream, 7), [UNKNOWN_GAP, ...numbers(16, 20), liveMarker(5)]);
   for (const each of [stream, other]) await each.cancel();
 });
 
@@ -234,7 +245,7 @@ Deno.test("Pipeline reports a repair that failed after a head was observed", asy
       },
     },
   });
-  kv.script("get", throws());
+  kv.script("get", fail());
   const head = { epoch: "AAECAwQFBgc", sequence: 1, cleared: 0 };
   equal(await follower!.onHead(head, "watch"), false);
   deepEqual(reports, ["Cannot repair the tail of p_a"]);
@@ -243,38 +254,38 @@ Deno.test("Pipeline reports a repair that failed after a head was observed", asy
 
 /** A hub without channels whose tail has fallen behind the log that the other writes. */
 async function createLaggingHub() {
-  const hubs = await createTwoHubs(null, settings);
+  const hubs = await startTwoInstances({ settings });
   const [here, there] = [hubs.here.service, hubs.there.service];
-  const ids = await publish(here, 1, 50);
+  const ids = await publishNumbers(here, 1, 50);
   const other = await there.subscribe("p_a/sse");
-  await publish(here, 51, 60);
+  await publishNumbers(here, 51, 60);
   return { hubs, here, there, ids, other };
 }
 
 Deno.test("Pipeline.page() repairs a tail that is behind the page", async () => {
   const { hubs, there, ids, other } = await createLaggingHub();
   await using _ = hubs;
-  const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
-  deepEqual(await says(stream, 59), [...numbers(3, 50), live(48), ...numbers(51, 60)]);
+  const stream = await there.subscribe("p_a/sse", lastEventIdHeader(ids[1]));
+  deepEqual(await readEvents(stream, 59), [...numbers(3, 50), liveMarker(48), ...numbers(51, 60)]);
   for (const each of [stream, other]) await each.cancel();
   await assertIdle(there);
 });
 
 Deno.test("Pipeline.page() gets the events of its page when a repair in progress read an older head", async () => {
-  await using hubs = await createTwoHubs(null, settings);
+  await using hubs = await startTwoInstances({ settings });
   const [here, there] = [hubs.here.service, hubs.there.service];
-  const ids = await publish(here, 1, 50);
+  const ids = await publishNumbers(here, 1, 50);
   const other = await there.subscribe("p_a/sse");
-  const held = holds("answer");
+  const held = pause("answer");
   hubs.there.kv.script("get", held.fault);
-  const foreign = there.subscribe("p_a/sse", resumed(FOREIGN));
-  await held.met;
-  await publish(here, 51, 60);
-  const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
-  const events = says(stream, 59);
-  await settled();
+  const foreign = there.subscribe("p_a/sse", lastEventIdHeader(UNKNOWN_ID));
+  await held.reached;
+  await publishNumbers(here, 51, 60);
+  const stream = await there.subscribe("p_a/sse", lastEventIdHeader(ids[1]));
+  const events = readEvents(stream, 59);
+  await flush();
   held.release();
-  deepEqual(await events, [...numbers(3, 50), live(48), ...numbers(51, 60)]);
+  deepEqual(await events, [...numbers(3, 50), liveMarker(48), ...numbers(51, 60)]);
   for (const each of [await foreign, stream, other]) await each.cancel();
   await assertIdle(there);
 });
@@ -283,8 +294,8 @@ Deno.test("Pipeline.page() repairs a tail whose events, and later ones, were cle
   const { hubs, here, there, ids, other } = await createLaggingHub();
   await using _ = hubs;
   await here.hub.clear("p_a");
-  const stream = await there.subscribe("p_a/sse", resumed(ids[1]));
+  const stream = await there.subscribe("p_a/sse", lastEventIdHeader(ids[1]));
   const cleared = ["runnel.gap", { missed: 58, reason: "cleared" }];
-  deepEqual(await says(stream, 2), [cleared, live(0)]);
+  deepEqual(await readEvents(stream, 2), [cleared, liveMarker(0)]);
   for (const each of [stream, other]) await each.cancel();
 });

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:ass
 import type { Commit } from "../../lib/log/commit.ts";
 import { ReorderBuffer } from "../../lib/hub/reorder_buffer.ts";
 import { packSegments, readSegmentHeader } from "../../lib/log/segment.ts";
-import { textEvent } from "../support/test_log.ts";
+import { textEvent } from "../support/log.ts";
 
 const EPOCH = "AAECAwQFBgc";
 

@@ -1,252 +1,452 @@
-import {
-  deepStrictEqual as deepEqual,
-  ok,
-  rejects,
-  strictEqual as equal,
-} from "node:assert/strict";
-import type { Change } from "../../lib/log/commit.ts";
-import { driven } from "../support/driven.ts";
-import { delivers, FakeChannels } from "../support/fake_channels.ts";
-import { settled } from "../support/fake_clock.ts";
-import { FaultyKv, holds, throws } from "../support/faulty_kv.ts";
-import { assertIdle } from "../support/idle.ts";
-import { begins, live, numbers, publish, resumed, says } from "../support/numbered.ts";
-import { createTestService } from "../support/test_service.ts";
-import { createTwoHubs } from "../support/two_hubs.ts";
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import type { Commit } from "../../lib/log/commit.ts";
+import { PageReader } from "../../lib/stream/page_reader.ts";
+import { packSegments } from "../../lib/log/segment.ts";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import { Tail } from "../../lib/hub/tail.ts";
+import { fail, type Fault, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
+import { createTestLog, textEvent } from "../support/log.ts";
+import { flush, until } from "../support/wait.ts";
 
-const FOREIGN = "AAAAAAAAAAA-3";
-const HISTORY = 5;
-const settings = { RUNNEL_HISTORY: String(HISTORY) };
+const REPAIR_PAUSE_MS = 1000;
+const BROADCAST_GRACE_MS = 20;
+const COMMIT_GRACE_MS = 100;
 
-Deno.test("Tail.receive() drops events that were read from the log before", async () => {
-  const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({ open: () => Promise.resolve(kv) });
-  await publish(service, 1, 3);
-  const held = holds("answer");
-  kv.script("commit", held.fault);
-  const publishing = service.publish("p_a", "events", 4);
-  await held.met;
-  const stream = await service.subscribe("p_a/sse");
-  deepEqual(await says(stream, 5), [1, 2, 3, 4, live(4)]);
-  held.release();
-  await publishing;
-  await publish(service, 5, 5);
-  deepEqual(await says(stream, 1), [5]);
-  await stream.cancel();
-});
-
-/** Two hubs: the second has a subscriber, and gets only the messages that the test delivers. */
-async function createDeafHub() {
-  const network = new FakeChannels();
-  const hubs = await createTwoHubs(network.Channel, settings);
-  const [here, there] = [hubs.here.service, hubs.there.service];
-  await publish(here, 1, 2);
-  const stream = await there.subscribe("p_a/sse");
-  await stream.until("runnel.live");
-  const kept: (() => void)[] = [];
-  network.route = (message, deliver) => kept.push(() => deliver(message));
-  return { hubs, network, here, there, stream, kept };
+/** A tail of one event, or none, on a real log, without signals of further ones. */
+async function createTestTail(count = 1, events = 100, bytes = 2 * 1024 * 1024) {
+  const test = await createTestLog();
+  const { log, clock, kv, advanceUntil } = test;
+  const reports: string[] = [];
+  const growth: number[] = [];
+  const tail = new Tail("p_a", {
+    log,
+    pages: new PageReader(log),
+    runtime: { clock, report: (message) => reports.push(message) },
+    limits: { events, bytes },
+    onChange() {},
+    onGrowth: (bytes) => growth.push(bytes),
+  });
+  const append = async (count = 1) => {
+    for (let i = 0; i < count; i++) await advanceUntil(log.append("p_a", [textEvent("x")]));
+  };
+  /** Reads the current head, past any script. */
+  const head = async () => (await log.heads(["p_a"]))[0]!;
+  await append(count);
+  await tail.repair();
+  return {
+    ...test,
+    tail,
+    reports,
+    growth,
+    append,
+    head,
+    /** Starts a repair, and holds it after it has read the head. */
+    async beginRepair(fails = false): Promise<{ repair: Promise<void>; held: PausedCall }> {
+      const held = pause("answer");
+      kv.script("get", async (carryOut) => {
+        await held.fault(carryOut);
+        if (fails) throw new Error("connection reset");
+        return await held.done;
+      });
+      const repair = tail.repair();
+      repair.catch(() => {});
+      await held.reached;
+      return { repair, held };
+    },
+    async [Symbol.asyncDispose]() {
+      tail[Symbol.dispose]();
+      equal(clock.liveTimers, 0);
+      await log.close();
+    },
+  };
 }
 
-Deno.test("Tail.receive() reads missing events from the log, and retries every second", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
-  await using _ = hubs;
-  await publish(here, 3, 5);
-  hubs.there.kv.script("get", throws(), throws());
-  const next = says(stream, 3);
-  kept[2]!();
-  for (let tries = 1; tries <= 2; tries++) {
-    await settled();
-    equal(hubs.clock.liveTimers, 3, "a keep-alive, a comparison and another try");
-    hubs.clock.advance(1000);
-  }
-  deepEqual(await next, [3, 4, 5]);
-  equal(hubs.clock.liveTimers, 2);
-  await stream.cancel();
-  await assertIdle(there);
+/** Waits for a condition as long as a busy machine may take, which the caller asserts then. */
+async function settledWhen(holds: () => boolean): Promise<void> {
+  await flush();
+  for (let i = 0; i < 100 && !holds(); i++) await flush();
+}
+
+/** A commit as it is broadcast. */
+function commitOf(first: number, epoch: string): Commit {
+  const segments = packSegments({ token: 0n, time: 0, first }, [textEvent("x")]);
+  return { pipeline: "p_a", epoch, cleared: 0, segments };
+}
+
+Deno.test("Tail.reconcileWith() gets an event committed after the repair in progress read the head", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  const { held } = await test.beginRepair();
+  await append();
+  const compared = tail.reconcileWith(await test.head(), "watch");
+  held.release();
+  equal(await compared, true);
+  equal(tail.events!.last, 2);
+  deepEqual(tail.repairs, { gap: 0, announcement: 0, watch: 1, reconcile: 0 });
 });
 
-Deno.test("Tail delivers a broadcast that came during a repair that failed for another subscriber", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
-  await using _ = hubs;
-  const held = holds("call");
-  hubs.there.kv.script("get", async (carryOut) => {
-    await held.fault(carryOut);
-    throw new Error("connection reset");
-  });
-  const refused = there.subscribe("p_a/sse", resumed(FOREIGN)).catch(() => "refused");
-  await held.met;
-  await publish(here, 3, 3);
-  kept[0]!();
+Deno.test("Tail.reconcileWith() reads nothing more when the repair in progress gets the event", async () => {
+  await using test = await createTestTail();
+  const { tail, append, kv } = test;
+  await append();
+  const { held, repair } = await test.beginRepair();
+  const compared = tail.reconcileWith(await test.head(), "watch");
   held.release();
-  equal(await refused, "refused");
-  let told: unknown;
-  says(stream, 1).then((events) => told = events);
+  equal(await compared, false);
+  await repair;
+  const { get } = kv.calls;
+  await flush();
+  equal(kv.calls.get, get);
+  equal(tail.events!.last, 2);
+});
+
+Deno.test("Tail.reconcileWith() gets events committed during two repairs, one after the other", async () => {
+  await using test = await createTestTail();
+  const { tail, append, kv } = test;
+  const first = await test.beginRepair();
+  await append();
+  // The second repair reads the head and one event, before another one is written.
+  const second = pause("answer");
+  kv.script("next", second.fault);
+  const compared = [tail.reconcileWith(await test.head(), "watch")];
+  first.held.release();
+  await second.reached;
+  await append();
+  compared.push(tail.reconcileWith(await test.head(), "watch"));
+  second.release();
+  deepEqual(await Promise.all(compared), [true, true]);
+  equal(tail.events!.last, 3);
+});
+
+Deno.test("Tail.reconcileWith() repairs by itself when the repair in progress fails", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  const { held, repair } = await test.beginRepair(true);
+  await append();
+  const compared = tail.reconcileWith(await test.head(), "watch");
+  held.release();
+  await rejects(repair, { type: "log-unavailable" });
+  equal(await compared, true);
+  equal(tail.events!.last, 2);
+  equal(test.clock.liveTimers, 0, "a repair that succeeded needs no repetition");
+});
+
+Deno.test("Tail repeats a failed repair until one succeeds, without another signal", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock, kv } = test;
+  await append();
+  const head = await test.head();
+  kv.script("get", fail(), fail(), fail());
+  await rejects(tail.reconcileWith(head, "announcement"), { type: "log-unavailable" });
   for (let i = 0; i < 3; i++) {
-    await settled();
-    hubs.clock.advance(1000);
+    equal(tail.events!.last, 1);
+    clock.advance(REPAIR_PAUSE_MS);
+    await flush();
   }
-  await settled();
-  deepEqual(told, [3]);
-  await stream.cancel();
-  await assertIdle(there);
+  equal(tail.events!.last, 2);
+  equal(test.reports.length, 2, "the first failure was its caller's");
 });
 
-Deno.test("Tail leaves no timer behind when its last subscriber leaves during a repair that fails", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
-  await using _ = hubs;
-  await publish(here, 3, 4);
-  const held = holds("call");
-  hubs.there.kv.script("get", async (carryOut) => {
-    await held.fault(carryOut);
-    throw new Error("connection reset");
-  });
-  kept[1]!();
-  await held.met;
-  await stream.cancel();
+Deno.test("Tail.reconcileWith() applies a clear made after the repair in progress read the head", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log } = test;
+  await append();
+  const { held, repair } = await test.beginRepair();
+  await log.clear("p_a");
+  const compared = tail.reconcileWith(await test.head(), "watch");
   held.release();
-  await assertIdle(there);
+  await Promise.all([repair, compared]);
+  deepEqual([tail.events!.first, tail.events!.last], [3, 2]);
 });
 
-Deno.test("Tail leaves no timer behind when its last subscriber leaves between two tries", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
-  await using _ = hubs;
-  await publish(here, 3, 4);
-  hubs.there.kv.script("get", throws());
-  kept[1]!();
-  await settled();
-  await stream.cancel();
-  await assertIdle(there);
+Deno.test("Tail.reconcileWith() applies a clear and gets the event after it, during a repair", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log } = test;
+  const { held } = await test.beginRepair();
+  await log.clear("p_a");
+  await append();
+  const compared = tail.reconcileWith(await test.head(), "watch");
+  held.release();
+  await compared;
+  deepEqual([tail.events!.first, tail.events!.last], [2, 2]);
 });
 
-for (const count of [10, 255, 300]) {
-  Deno.test(`Tail.receive() loses none of ${count} commits that come out of order during a repair`, async () => {
-    const { hubs, here, there, stream, kept } = await createDeafHub();
-    await using _ = hubs;
-    await publish(here, 3, 4);
-    const held = holds("answer");
-    hubs.there.kv.script("get", held.fault);
-    const next = says(stream, 2 + count);
-    kept[1]!();
-    await held.met;
-    await publish(here, 5, 4 + count);
-    for (const deliver of kept.slice(2).reverse()) deliver();
-    held.release();
-    deepEqual(await next, numbers(3, 4 + count));
-    await stream.cancel();
-    await assertIdle(there);
-  });
+Deno.test("Tail.reconcileWith() repairs nothing when an unwritten log has expired", async () => {
+  await using test = await createTestTail(0);
+  const { tail } = test;
+  equal(tail.events!.last, 0);
+  equal(await tail.reconcileWith(null, "watch"), false);
+  equal(tail.repairs.watch, 0);
+});
+
+Deno.test("Tail.reconcileWith() repairs when a written log is missing", async () => {
+  await using test = await createTestTail();
+  const { tail } = test;
+  equal(await tail.reconcileWith(null, "watch"), true);
+  equal(tail.repairs.watch, 1);
+});
+
+Deno.test("Tail.reconcileWith() does not wait long for a commit in flight in this isolate", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log, kv, clock } = test;
+  await append();
+  const head = await test.head();
+  const commit = pause("call");
+  kv.script("commit", commit.fault);
+  const appending = log.append("p_a", [textEvent("x")]);
+  await commit.reached;
+  const compared = tail.reconcileWith(head, "watch");
+  await settledWhen(() => tail.events!.last === 1);
+  equal(tail.events!.last, 1);
+  clock.advance(COMMIT_GRACE_MS);
+  equal(await compared, true);
+  equal(tail.events!.last, 2);
+  commit.release();
+  await appending;
+});
+
+Deno.test("Tail.receive() reads nothing between a failed repair and its repetition", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock, kv } = test;
+  await append(3);
+  const { epoch } = tail.events!;
+  kv.script("get", fail());
+  tail.receive(commitOf(3, epoch));
+  await flush();
+  const { get } = kv.calls;
+  tail.receive(commitOf(4, epoch));
+  await flush();
+  equal(kv.calls.get, get);
+  clock.advance(REPAIR_PAUSE_MS);
+  await settledWhen(() => tail.events!.last === 4);
+  equal(kv.calls.get > get, true);
+  equal(tail.events!.last, 4);
+});
+
+Deno.test("Tail starts no further repair after it was disposed during one", async () => {
+  await using test = await createTestTail();
+  const { tail, kv } = test;
+  const { held, repair } = await test.beginRepair();
+  // It misses what comes before.
+  tail.receive(commitOf(9, tail.events!.epoch));
+  tail[Symbol.dispose]();
+  const { get } = kv.calls;
+  held.release();
+  await repair;
+  await flush();
+  equal(kv.calls.get, get);
+});
+
+Deno.test("Tail.reconcileWith() reads nothing when the tail is disposed while it waits", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log, kv } = test;
+  await append();
+  const head = await test.head();
+  const commit = pause("call");
+  kv.script("commit", commit.fault);
+  const appending = log.append("p_a", [textEvent("x")]);
+  await commit.reached;
+  const compared = tail.reconcileWith(head, "watch");
+  await flush();
+  tail[Symbol.dispose]();
+  const { get } = kv.calls;
+  commit.release();
+  await appending;
+  equal(await compared, false);
+  equal(kv.calls.get, get);
+});
+
+Deno.test("Tail.repair() drops what arrived during it when it fails", async () => {
+  await using test = await createTestTail();
+  const { tail, clock, kv } = test;
+  const { held, repair } = await test.beginRepair(true);
+  tail.receive(commitOf(2, "AAAAAAAAAAA"));
+  held.release();
+  await rejects(repair, { type: "log-unavailable" });
+  const { get } = kv.calls;
+  clock.advance(REPAIR_PAUSE_MS);
+  await flush();
+  equal(kv.calls.get, get + 1, "one repetition is enough");
+});
+
+Deno.test("Tail.awaitBroadcast() starts no timer when the tail is disposed", async () => {
+  await using test = await createTestTail();
+  const { tail, clock } = test;
+  tail[Symbol.dispose]();
+  tail.awaitBroadcast({ epoch: tail.events!.epoch, sequence: 2 });
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("Tail.reconcileWith() applies a clear when the tail is not behind", async () => {
+  await using test = await createTestTail();
+  const { tail, log } = test;
+  await log.clear("p_a");
+  equal(await tail.reconcileWith(await test.head(), "watch"), false);
+  deepEqual([tail.events!.first, tail.events!.last], [2, 1]);
+  await until(() => log.pending.sweeps === 0);
+});
+
+Deno.test("Tail keeps its limits, whether its events come by broadcasts or from the log", async () => {
+  await using test = await createTestTail(1, 3, 0);
+  const { tail, append, commits } = test;
+  await append(4);
+  for (const commit of commits.slice(-4)) tail.receive(commit);
+  deepEqual([tail.events!.first, tail.events!.last], [3, 5]);
+  await append(2);
+  await tail.repair();
+  deepEqual([tail.events!.first, tail.events!.last], [5, 7]);
+});
+
+Deno.test("Tail tells how much it grew, whether its events come by broadcasts or from the log", async () => {
+  await using test = await createTestTail();
+  const { tail, append, commits, growth } = test;
+  deepEqual(growth, [tail.bytes]);
+  await append();
+  tail.receive(commits.at(-1)!);
+  await append();
+  await tail.repair();
+  deepEqual(growth, Array(3).fill(tail.bytes / 3));
+});
+
+Deno.test("Tail.receive() drops a duplicate, and reads nothing", async () => {
+  await using test = await createTestTail();
+  const { tail, append, commits, kv } = test;
+  await append();
+  tail.receive(commits.at(-1)!);
+  const { get } = kv.calls;
+  for (const commit of [commits.at(-1)!, commits.at(-2)!]) tail.receive(commit);
+  await flush();
+  deepEqual([tail.events!.last, tail.repairs.gap, kv.calls.get], [2, 0, get]);
+});
+
+Deno.test("Tail.receive() reads the rest of a commit from the log when it has a part of it", async () => {
+  await using test = await createTestTail();
+  const { tail, log, advanceUntil, commits } = test;
+  await advanceUntil(log.append("p_a", [textEvent("x"), textEvent("y")]));
+  tail.receive(commitOf(2, tail.events!.epoch));
+  equal(tail.events!.last, 2);
+  tail.receive(commits.at(-1)!);
+  await settledWhen(() => tail.events!.last === 3);
+  equal(tail.events!.last, 3);
+  const { bytes } = tail.events!.chunkAfter(2, 3, new ChannelFilter([]));
+  equal(new TextDecoder().decode(bytes).match(/^data: (.*)$/m)![1], "y");
+});
+
+Deno.test("Tail.receive() reads the log again after a broadcast was lost during a repair", async () => {
+  await using test = await createTestTail();
+  const { tail, append, commits } = test;
+  const { held, repair } = await test.beginRepair();
+  await append(3);
+  for (const commit of [commits.at(-1)!, commits.at(-3)!]) tail.receive(commit);
+  held.release();
+  await repair;
+  await settledWhen(() => tail.events!.last === 4);
+  equal(tail.events!.last, 4);
+});
+
+Deno.test("Tail.receive() reads the log again when broadcasts are lost during each of many repairs", async () => {
+  await using test = await createTestTail();
+  const { tail, append, log, commits, kv } = test;
+  const READS = 20;
+  let reads = 0;
+  // After each list, two events are written, and the first broadcast is lost.
+  const writeAfterList: Fault = async (carryOut) => {
+    const result = await carryOut() as IteratorResult<unknown>;
+    if (!result.done || reads++ >= READS) return result;
+    for (let i = 0; i < 2; i++) await log.append("p_a", [textEvent("x")]);
+    tail.receive(commits.at(-1)!);
+    return result;
+  };
+  kv.fallback = (call) => call === "next" ? writeAfterList : passThrough;
+  await append();
+  await tail.repair();
+  for (let i = 0; i < READS; i++) await settledWhen(() => tail.events!.last === 2 + 2 * READS);
+  equal(tail.events!.last, 2 + 2 * READS);
+});
+
+Deno.test("Tail.receive() reads the log again for a commit of another epoch during a repair", async () => {
+  await using test = await createTestTail();
+  const { tail, kv } = test;
+  const { held, repair } = await test.beginRepair();
+  const before = tail.events!.epoch;
+  // The log is replaced while it is read: one head is deleted, another one written.
+  const { epoch } = await replaceLog(test);
+  tail.receive(commitOf(1, epoch));
+  const { get } = kv.calls;
+  held.release();
+  await repair;
+  await flush();
+  equal(kv.calls.get > get, true);
+  equal(tail.events!.epoch === before, false);
+  equal(tail.events!.epoch, epoch);
+});
+
+/** Replaces the log of the pipeline by another of one event. */
+async function replaceLog({ kv, log, advanceUntil }: Awaited<ReturnType<typeof createTestTail>>) {
+  for (const prefix of [["head"], ["log"]]) {
+    for await (const { key } of kv.inner.list({ prefix })) {
+      await kv.inner.atomic().delete(key).commit();
+    }
+  }
+  return await advanceUntil(log.append("p_a", [textEvent("y")]));
 }
 
-Deno.test("Tail gives each subscriber all events that it lacks when it was far behind the log", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
-  await using _ = hubs;
-  await publish(here, 3, 100);
-  kept.at(-1)!();
-  deepEqual(await says(stream, 98), numbers(3, 100));
-  ok(there.hub.stats.tailBytes < (HISTORY + 1) * 600, "the history alone is in memory");
-  await stream.cancel();
-});
-
-Deno.test("Tail.clearBelow() drops events that are read from the log by a read that began before", async () => {
-  const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({ open: () => Promise.resolve(kv) });
-  await publish(service, 1, 3);
-  const held = holds("answer");
-  kv.script("next", held.fault);
-  const arriving = service.subscribe("p_a/sse");
-  await held.met;
-  await service.hub.clear("p_a");
+Deno.test("Tail.repair() is followed by another one when the log is replaced while it is read", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  await append();
+  const { held, repair } = await test.beginRepair();
+  const { epoch } = await replaceLog(test);
   held.release();
-  const stream = await arriving;
-  deepEqual(await begins(service), [live(0)]);
-  await stream.cancel();
+  await repair;
+  await settledWhen(() => tail.events!.epoch === epoch);
+  deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
 });
 
-Deno.test("Tail.repair() drops cleared events when the message about the clear was lost", async () => {
-  const { hubs, here, there, stream } = await createDeafHub();
-  await using _ = hubs;
-  await here.hub.clear("p_a");
-  await begins(there, resumed(FOREIGN));
-  deepEqual(await begins(there), [live(0)]);
-  await stream.cancel();
+Deno.test("Tail.awaitBroadcast() gets an event of another epoch with a lower sequence", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock } = test;
+  await append(5);
+  tail.awaitBroadcast({ epoch: tail.events!.epoch, sequence: 6 });
+  const { epoch, first } = await replaceLog(test);
+  tail.awaitBroadcast({ epoch, sequence: first });
+  clock.advance(BROADCAST_GRACE_MS);
+  await settledWhen(() => tail.events!.epoch === epoch);
+  deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
 });
 
-Deno.test("Tail.clearBelow() drops events of commits that arrive after it", async () => {
-  const { hubs, network, here, there, stream, kept } = await createDeafHub();
-  await using _ = hubs;
-  await publish(here, 3, 12);
-  await here.hub.clear("p_a");
-  network.route = delivers;
-  const clear = kept.pop()!;
-  for (const deliver of [clear, ...kept]) deliver();
-  await settled();
-  await driven(hubs.clock, publish(here, 13, 13));
-  deepEqual(await begins(there), [13, live(1)]);
-  await stream.cancel();
+Deno.test("Tail.awaitBroadcast() gets an event after a repair that failed", async () => {
+  await using test = await createTestTail();
+  const { tail, append, clock, kv } = test;
+  await append();
+  kv.script("get", fail());
+  tail.awaitBroadcast({ epoch: tail.events!.epoch, sequence: 2 });
+  clock.advance(BROADCAST_GRACE_MS);
+  await settledWhen(() => tail.events!.last === 1);
+  equal(tail.events!.last, 1);
+  clock.advance(REPAIR_PAUSE_MS);
+  await settledWhen(() => tail.events!.last === 2);
+  equal(tail.events!.last, 2);
 });
 
-Deno.test("Tail applies no message of another epoch", async () => {
-  const { hubs, network, here, there, stream } = await createDeafHub();
-  await using _ = hubs;
-  network.route = (message, deliver) => deliver({ ...message, epoch: "AAAAAAAAAAA" } as Change);
-  await publish(here, 3, 3);
-  await settled();
-  deepEqual(await says(stream, 1), [3], "read from the log");
-  network.route = (_message, deliver) =>
-    deliver({ pipeline: "p_a", epoch: "AAAAAAAAAAA", oldest: 5 });
-  await publish(here, 4, 4);
-  deepEqual(await says(stream, 1), [4], "read from the log");
-  deepEqual(await begins(there), [1, 2, 3, 4, live(4)], "another epoch was cleared");
-  await stream.cancel();
-});
-
-Deno.test("Tail.receive() drops cleared events when the message about the clear was lost", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
-  await using _ = hubs;
-  await here.hub.clear("p_a");
-  await driven(hubs.clock, publish(here, 3, 3));
-  kept.at(-1)!();
-  await settled();
-  equal(there.hub.repairs.gap, 0);
-  deepEqual(await begins(there), [3, live(1)]);
-  await stream.cancel();
-});
-
-Deno.test("Tail.receive() drops cleared events when the clear was applied past its deadline", async () => {
-  const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({ open: () => Promise.resolve(kv) });
-  await publish(service, 1, 2);
-  const stream = await service.subscribe("p_a/sse");
-  await stream.until("runnel.live");
-  const commit = holds("call");
-  kv.script("commit", commit.fault);
-  const refused = rejects(service.hub.clear("p_a"), { type: "log-unavailable" });
-  await commit.met;
-  service.clock.advance(3000);
-  await refused;
-  commit.release();
-  await commit.done;
-  await driven(service.clock, publish(service, 3, 3));
-  deepEqual(await begins(service), [3, live(1)]);
-  deepEqual(await says(stream, 1), [3]);
-  await stream.cancel();
-});
-
-Deno.test("Hub.catchUp() ends streams with the last events when a repair in progress read an older head", async () => {
-  const { hubs, here, there, stream } = await createDeafHub();
-  await using _ = hubs;
-  const held = holds("answer");
-  hubs.there.kv.script("get", held.fault);
-  const foreign = there.subscribe("p_a/sse", resumed(FOREIGN)).catch(() => null);
-  await held.met;
-  await publish(here, 3, 4);
-  await there.hub.stopPublishing(0);
-  const catchingUp = there.hub.catchUp(300);
-  await settled();
+Deno.test("Tail.repair() reads a head that is newer than the call, even during another repair", async () => {
+  await using test = await createTestTail();
+  const { tail, append } = test;
+  const { held, repair } = await test.beginRepair();
+  await append();
+  const another = tail.repair();
   held.release();
-  await catchingUp;
-  await there.hub.close();
-  deepEqual(await says(stream, 3), [3, 4]);
-  await (await foreign)?.cancel();
+  await repair;
+  equal(tail.events!.last, 1);
+  await another;
+  equal(tail.events!.last, 2);
+});
+
+Deno.test("Tail.clearBelow() reads the log when another epoch was cleared", async () => {
+  await using test = await createTestTail();
+  const { tail } = test;
+  const { epoch } = await replaceLog(test);
+  tail.clearBelow(epoch, 2);
+  await settledWhen(() => tail.events!.epoch === epoch);
+  deepEqual([tail.events!.epoch, tail.events!.first, tail.events!.last], [epoch, 2, 1]);
 });

@@ -2,8 +2,9 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import { chunk } from "../../lib/base/chunk.ts";
 import { RunnelError } from "../../lib/base/errors.ts";
 import { type Kv, KvConnection } from "../../lib/kv/kv_connection.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
-import { FaultyKv, hangs } from "../support/faulty_kv.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { FaultyKv, hang } from "../support/fakes/kv.ts";
+import { flush } from "../support/wait.ts";
 
 const TIMEOUT_MS = 3000;
 const late = { type: "log-unavailable" };
@@ -33,14 +34,14 @@ async function createTestConnection(replace: boolean) {
     get: (ms?: number) => connection.call((kv) => kv.get(["key"]), { ms }),
     /** Lets a call miss its deadline. */
     async missDeadline() {
-      stores.at(-1)!.script("get", hangs);
+      stores.at(-1)!.script("get", hang);
       const refused = rejects(connection.call((kv) => kv.get(["key"])), late);
       clock.advance(TIMEOUT_MS);
       await refused;
     },
     async [Symbol.asyncDispose]() {
       connection.close();
-      await settled();
+      await flush();
       for (const kv of stores) if (!kv.closed) kv.close();
     },
   };
@@ -86,11 +87,11 @@ for (
 ) {
   Deno.test(`KvConnection.call() waits for ${name}`, async () => {
     await using test = await createTestConnection(false);
-    test.stores[0]!.script("get", hangs);
+    test.stores[0]!.script("get", hang);
     let answered = false;
     const refused = rejects(test.get(ms), late).then(() => answered = true);
     test.clock.advance(deadline - 1);
-    await settled();
+    await flush();
     equal(answered, false);
     test.clock.advance(1);
     await refused;
@@ -147,20 +148,20 @@ Deno.test("KvConnection.getMany() has forty reads in flight at most, none after 
   await using test = await createTestConnection(false);
   const [kv] = test.stores;
   const keys = await fillStore(kv!, 500);
-  kv!.script("getMany", ...Array.from({ length: 40 }, () => hangs));
+  kv!.script("getMany", ...Array.from({ length: 40 }, () => hang));
   const refused = rejects(test.connection.getMany(keys, { ms: 10 }), late);
-  await settled();
+  await flush();
   equal(kv!.calls.getMany, 40);
   test.clock.advance(10);
   await refused;
-  await settled();
+  await flush();
   equal(kv!.calls.getMany, 40);
   equal(test.clock.liveTimers, 0);
 });
 
 Deno.test("KvConnection keeps a connection that missed a much shorter deadline", async () => {
   await using test = await createTestConnection(true);
-  test.stores[0]!.script("get", hangs);
+  test.stores[0]!.script("get", hang);
   const refused = rejects(test.get(10), late);
   test.clock.advance(10);
   await refused;
@@ -181,17 +182,17 @@ Deno.test("KvConnection closes a replaced connection after the deadlines of its 
   await test.missDeadline();
   await test.get();
   test.clock.advance(TIMEOUT_MS - 1);
-  await settled();
+  await flush();
   deepEqual(test.stores.map(({ closed }) => closed), [false, false]);
   test.clock.advance(1);
-  await settled();
+  await flush();
   deepEqual(test.stores.map(({ closed }) => closed), [true, false]);
   equal(test.clock.liveTimers, 0);
 });
 
 Deno.test("KvConnection replaces a connection once when many calls on it are late", async () => {
   await using test = await createTestConnection(true);
-  test.stores[0]!.script("get", hangs, hangs, hangs);
+  test.stores[0]!.script("get", hang, hang, hang);
   const refused = [1, 2, 3].map(() => rejects(test.get(), late));
   test.clock.advance(1000);
   const later = test.get();
@@ -206,7 +207,7 @@ Deno.test("KvConnection replaces a connection once when many calls on it are lat
 Deno.test("KvConnection lets a call on a replaced connection succeed", async () => {
   await using test = await createTestConnection(true);
   const answer = Promise.withResolvers<void>();
-  test.stores[0]!.script("get", hangs, async (carryOut) => {
+  test.stores[0]!.script("get", hang, async (carryOut) => {
     await answer.promise;
     return await carryOut();
   });
@@ -249,7 +250,7 @@ Deno.test("KvConnection drops a late opening, and closes the store if it opens a
   test.clock.advance(TIMEOUT_MS);
   const opened = new FaultyKv(await Deno.openKv(":memory:"));
   opening.resolve(opened);
-  await settled();
+  await flush();
   equal(opened.closed, true);
   equal(test.clock.liveTimers, 0);
 });
@@ -264,7 +265,7 @@ Deno.test("KvConnection ignores the error of an opening that it dropped", async 
   await refused;
   opening.reject(new Error("no such host"));
   // An unhandled rejection would fail this test.
-  await settled();
+  await flush();
   equal((await test.get()).value, null);
   equal(test.stores.length, 2);
 });
@@ -275,7 +276,7 @@ Deno.test("KvConnection.close() closes replaced connections and leaves no timer"
   await test.get();
   test.connection.close();
   test.connection.close();
-  await settled();
+  await flush();
   deepEqual(test.stores.map(({ closed }) => closed), [true, true]);
   equal(test.clock.liveTimers, 0);
 });
@@ -289,7 +290,7 @@ Deno.test("KvConnection opens nothing once it was closed", async () => {
 
 Deno.test("KvConnection replaces nothing once it was closed", async () => {
   await using test = await createTestConnection(true);
-  test.stores[0]!.script("get", hangs);
+  test.stores[0]!.script("get", hang);
   const refused = rejects(test.get());
   test.connection.close();
   test.clock.advance(TIMEOUT_MS);

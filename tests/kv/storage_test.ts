@@ -1,6 +1,6 @@
 import { ok, rejects, strictEqual as equal } from "node:assert/strict";
 import { prepareStorage } from "../../lib/kv/storage.ts";
-import { Program } from "../support/program.ts";
+import { Program } from "../support/programs/program.ts";
 
 /** Search path on which a shell finds the Deno that runs this test. */
 const PATH = `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`;
@@ -114,7 +114,7 @@ for (const name of outside) {
   Deno.test(`prepareStorage() names a command that works for ${name} outside the permissions`, async () => {
     await using folder = await makeFolder();
     const path = `${folder.path}/${name}`;
-    const { code, lines } = await Program.refuse({ RUNNEL_KV: path });
+    const { code, lines } = await Program.startExpectingFailure({ RUNNEL_KV: path });
     equal(code, 1);
     equal(lines.length, 1);
     const [, missing, command] =

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import { Backlog, requestBytes } from "../../lib/log/backlog.ts";
-import { textEvent } from "../support/test_log.ts";
+import { textEvent } from "../support/log.ts";
 
 Deno.test("requestBytes() counts each event, and a channel with three bytes a code unit", () => {
   const [one, other] = [textEvent("1234", "€"), textEvent("", "ab")];

@@ -7,25 +7,22 @@ import {
   throws as throwsError,
 } from "node:assert/strict";
 import type { Change } from "../../lib/log/commit.ts";
-import { denoKvStore, testWithDenokv } from "../support/denokv.ts";
-import { testEventLog } from "../support/event_log_contract.ts";
-import { settled } from "../support/fake_clock.ts";
-import { hangs, holds, type KvCall, passes, throws } from "../support/faulty_kv.ts";
+import { fail, hang, type KvCall, passThrough, pause } from "../support/fakes/kv.ts";
 import {
+  committedTexts,
   createTestLog,
   fileStore,
-  heardTexts,
   memoryStore,
   readTexts,
   type TestLog,
   textEvent,
   TIMEOUT_MS,
-  until,
-} from "../support/test_log.ts";
+} from "../support/log.ts";
+import { testEventLog } from "../support/log_contract.ts";
+import { flush, until } from "../support/wait.ts";
 
 testEventLog("memory", memoryStore);
 testEventLog("a file", fileStore);
-testEventLog("denokv", denoKvStore, testWithDenokv);
 
 Deno.test("EventLog on a new store has other epochs than the one before", async () => {
   await using one = await createTestLog();
@@ -45,7 +42,7 @@ const calls: [string, KvCall, (test: TestLog) => Promise<unknown>][] = [
 for (const [name, call, make] of calls) {
   Deno.test(`EventLog.${name}() rejects at its deadline`, async () => {
     await using test = await createTestLog();
-    test.kv.script(call, hangs);
+    test.kv.script(call, hang);
     const refused = rejects(make(test), { type: "log-unavailable" });
     test.clock.advance(TIMEOUT_MS);
     await refused;
@@ -55,7 +52,7 @@ for (const [name, call, make] of calls) {
   Deno.test(`EventLog.${name}() keeps the store's own error out of its message`, async () => {
     await using test = await createTestLog();
     const cause = new Error("secret");
-    test.kv.script(call, throws(() => cause));
+    test.kv.script(call, fail(() => cause));
     await rejects(make(test), {
       type: "log-unavailable",
       message: "Cannot reach the log. Try again",
@@ -66,7 +63,7 @@ for (const [name, call, make] of calls) {
 
 Deno.test("EventLog.ping() rejects at the deadline of its caller", async () => {
   await using test = await createTestLog();
-  test.kv.script("commit", hangs);
+  test.kv.script("commit", hang);
   const refused = rejects(test.log.ping(500), { type: "log-unavailable" });
   test.clock.advance(500);
   await refused;
@@ -76,13 +73,13 @@ Deno.test("EventLog.ping() rejects at the deadline of its caller", async () => {
 
 Deno.test("EventLog.append() refuses requests beyond the backlog, and does not store them", async () => {
   await using test = await createTestLog({ maxWaitingBytes: 10_000 });
-  const first = holds("call");
+  const first = pause("call");
   test.kv.script("commit", first.fault);
   const texts = Array.from({ length: 12 }, (_, i) => `${i}`.padEnd(1000, "."));
   const answers = Promise.allSettled(
     texts.map((text) => test.log.append("p_a", [textEvent(text)])),
   );
-  await first.met;
+  await first.reached;
   ok(test.log.pending.waitingBytes <= 10_000);
   first.release();
   const accepted = texts.filter((_, i) => i < 6);
@@ -96,9 +93,9 @@ Deno.test("EventLog.append() refuses requests beyond the backlog, and does not s
 
 Deno.test("EventLog.append() does not count a refused request as waiting", async () => {
   await using test = await createTestLog();
-  test.kv.script("get", throws());
+  test.kv.script("get", fail());
   await rejects(test.log.append("p_a", [textEvent("1")]), { type: "log-unavailable" });
-  test.kv.script("commit", hangs);
+  test.kv.script("commit", hang);
   const unknown = test.log.append("p_a", [textEvent("2")], "k");
   await until(() => test.kv.calls.commit === 1);
   ok(test.log.pending.waitingBytes > 0);
@@ -130,14 +127,14 @@ Deno.test("EventLog commits to 2,000 pipelines in turn without reading their hea
 
 Deno.test("EventLog does not evict a writer that has a commit in flight", async () => {
   await using test = await createTestLog();
-  const commit = holds("call");
+  const commit = pause("call");
   test.kv.script("commit", commit.fault);
   const first = test.log.append("p_a", [textEvent("1")]);
-  await commit.met;
+  await commit.reached;
   for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
   const commits = test.kv.calls.commit;
   const second = test.log.append("p_a", [textEvent("2")]);
-  await settled();
+  await flush();
   equal(test.kv.calls.commit, commits);
   commit.release();
   deepEqual((await Promise.all([first, second])).map(({ first }) => first), [1, 2]);
@@ -147,10 +144,10 @@ Deno.test("EventLog does not evict a writer that has a commit in flight", async 
 
 Deno.test("EventLog.close() waits for a commit in flight and refuses waiting requests", async () => {
   await using test = await createTestLog();
-  const first = holds("call");
+  const first = pause("call");
   test.kv.script("commit", first.fault);
   const answer = test.log.append("p_a", [textEvent("1")]);
-  await first.met;
+  await first.reached;
   const waiting = rejects(test.log.append("p_a", [textEvent("2")]), { type: "draining" });
   const closed = test.log.close();
   await waiting;
@@ -165,12 +162,12 @@ Deno.test("EventLog.close() waits for a commit in flight and refuses waiting req
 Deno.test("EventLog.close() waits for a deletion in flight before it closes the store", async () => {
   await using test = await createTestLog();
   await test.log.append("p_a", [textEvent("1")]);
-  const deletion = holds("call");
-  test.kv.script("commit", passes, deletion.fault);
+  const deletion = pause("call");
+  test.kv.script("commit", passThrough, deletion.fault);
   await test.log.clear("p_a");
-  await deletion.met;
+  await deletion.reached;
   const closed = test.log.close();
-  await settled();
+  await flush();
   equal(test.kv.closed, false);
   deletion.release();
   await closed;
@@ -221,13 +218,13 @@ Deno.test("EventLog.listen() refuses a second listener until the first is dispos
   const other = { onChange: (change: Change) => void received.push(change), onHeads() {} };
   throwsError(() => test.log.listen(other), /^Error: Cannot listen to the log: it has a listener/);
   await test.log.append("p_a", [textEvent("1")]);
-  deepEqual([heardTexts(test.heard), received.length], [["1"], 0]);
+  deepEqual([committedTexts(test.commits), received.length], [["1"], 0]);
   test.listening[Symbol.dispose]();
   test.log.listen(other);
   // Disposed again, it does not take away the listener that came after it.
   test.listening[Symbol.dispose]();
   await test.log.append("p_a", [textEvent("2")]);
-  deepEqual([heardTexts(test.heard), received.length], [["1"], 1]);
+  deepEqual([committedTexts(test.commits), received.length], [["1"], 1]);
 });
 
 Deno.test("EventLog.append() resolves without a listener, which is reported", async () => {

@@ -2,8 +2,8 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import type { Commit } from "../../lib/log/commit.ts";
 import { type AnnouncedHead, HeadAnnouncer } from "../../lib/log/head_announcer.ts";
 import { packSegments } from "../../lib/log/segment.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { textEvent } from "../support/test_log.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { textEvent } from "../support/log.ts";
 
 const epoch = "AAECAwQFBgc";
 

@@ -1,16 +1,16 @@
 import { deepStrictEqual as deepEqual, rejects } from "node:assert/strict";
 import { Semaphore } from "../../lib/base/semaphore.ts";
 import { readHistory } from "../../lib/log/history.ts";
-import { holds, passes } from "../support/faulty_kv.ts";
-import { appendTexts, createTestLog, textEvent } from "../support/test_log.ts";
+import { passThrough, pause } from "../support/fakes/kv.ts";
+import { appendTexts, createTestLog, textEvent } from "../support/log.ts";
 
 Deno.test("readHistory() returns as many events as requested, though more come meanwhile", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 5);
-  const held = holds("call");
-  test.kv.script("get", passes, held.fault);
+  const held = pause("call");
+  test.kv.script("get", passThrough, held.fault);
   const reading = readHistory(test.log, new Semaphore(1), "p_a", 3);
-  await held.met;
+  await held.reached;
   await test.log.append("p_a", [textEvent("6")]);
   held.release();
   deepEqual((await reading).events.map(({ sequence }) => sequence), [3, 4, 5]);
@@ -57,10 +57,10 @@ Deno.test("readHistory() reads no more histories at once than the semaphore perm
   await using test = await createTestLog();
   await appendTexts(test, 1);
   const semaphore = new Semaphore(1, 0);
-  const held = holds("call");
+  const held = pause("call");
   test.kv.script("get", held.fault);
   const first = readHistory(test.log, semaphore, "p_a", 1);
-  await held.met;
+  await held.reached;
   await rejects(readHistory(test.log, semaphore, "p_a", 1), { type: "overloaded" });
   held.release();
   deepEqual((await first).events.length, 1);

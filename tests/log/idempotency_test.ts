@@ -5,7 +5,7 @@ import {
 } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
-import { textEvent } from "../support/test_log.ts";
+import { textEvent } from "../support/log.ts";
 
 Deno.test("hashIdempotency() returns the SHA-256 of the key", async () => {
   const { key } = await hashIdempotency("order-4711", [textEvent("1")]);

@@ -1,20 +1,14 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
-import { settled } from "../support/fake_clock.ts";
-import { holds, passes, passesAfter } from "../support/faulty_kv.ts";
-import {
-  appendTexts,
-  createTestLog,
-  textEvent,
-  TIMEOUT_MS,
-  trimBelow,
-} from "../support/test_log.ts";
+import { passThrough, pause, runThenPassThrough } from "../support/fakes/kv.ts";
+import { appendTexts, createTestLog, textEvent, TIMEOUT_MS, trimBelow } from "../support/log.ts";
+import { flush } from "../support/wait.ts";
 
 Deno.test("LogReader.readAfter() ends a page at the gap of a trim between two reads", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 150);
   // The first 64 were read already; the next page of the list starts with 101.
-  const trims = passesAfter(() => trimBelow(test.kv.inner, "p_a", 101));
-  test.kv.script("next", ...Array(64).fill(passes), trims);
+  const trims = runThenPassThrough(() => trimBelow(test.kv.inner, "p_a", 101));
+  test.kv.script("next", ...Array(64).fill(passThrough), trims);
   const page = (await test.log.readAfter("p_a", 0, Infinity))!;
   deepEqual(
     page.events.map(({ sequence }) => sequence),
@@ -28,7 +22,7 @@ Deno.test("LogReader.readAfter() ends a page at the gap of a trim between two re
 Deno.test("LogReader.readAfter() reads the head again if a trim ran before the list", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 150);
-  test.kv.script("next", passesAfter(() => trimBelow(test.kv.inner, "p_a", 101)));
+  test.kv.script("next", runThenPassThrough(() => trimBelow(test.kv.inner, "p_a", 101)));
   const page = (await test.log.readAfter("p_a", 10, Infinity))!;
   deepEqual([page.after, page.missed, page.reason], [100, 90, "evicted"]);
   deepEqual([page.events[0]!.sequence, page.events.length], [101, 50]);
@@ -47,7 +41,7 @@ Deno.test("LogReader.readAfter() reports and skips a gap that no trim explains",
 Deno.test("LogReader.readAfter() returns events appended since it read the head", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 2);
-  test.kv.script("next", passesAfter(() => test.log.append("p_a", [textEvent("3")])));
+  test.kv.script("next", runThenPassThrough(() => test.log.append("p_a", [textEvent("3")])));
   const page = (await test.log.readAfter("p_a", 2, Infinity))!;
   deepEqual([page.sequence, page.after, page.events.length], [3, 2, 1]);
 });
@@ -64,15 +58,15 @@ Deno.test("LogReader.readAfter() returns at most 1,000 events, however small", a
 Deno.test("LogReader.readAfter() stops to read the list after its deadline", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 5);
-  const held = holds("call");
+  const held = pause("call");
   test.kv.script("next", held.fault);
   const refused = rejects(test.log.readAfter("p_a", 0, Infinity), { type: "log-unavailable" });
-  await held.met;
+  await held.reached;
   test.clock.advance(TIMEOUT_MS + 1);
   await refused;
   held.release();
   await held.done;
-  await settled();
+  await flush();
   equal(test.kv.calls.next, 1);
 });
 

@@ -11,39 +11,39 @@ import { RunnelError } from "../../lib/base/errors.ts";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { LogWriter } from "../../lib/log/log_writer.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
 import {
+  commitThenFail,
+  commitThenFailCheck,
+  commitThenHang,
+  databaseLocked,
+  fail,
+  failCheck,
   type Fault,
   FaultyKv,
-  hangs,
-  holds,
+  hang,
   type KvCall,
-  locked,
-  passes,
-  refuses,
-  standsAndHangs,
-  standsAndRefuses,
-  standsAndThrows,
-  throws,
-} from "../support/faulty_kv.ts";
+  passThrough,
+  pause,
+} from "../support/fakes/kv.ts";
 import {
+  advanceLogsUntil,
+  committedTexts,
   createTestLog,
-  drive,
-  heardTexts,
   memoryStore,
   readTexts,
   textEvent,
   TIMEOUT_MS,
-  until,
-} from "../support/test_log.ts";
+} from "../support/log.ts";
+import { flush, until } from "../support/wait.ts";
 import {
-  append,
-  atDeadline,
-  atRest,
+  appendText,
   createWrittenLog,
-  leaveUnknown,
-  unavailable,
-  unknown,
+  leaveOutcomeUnknown,
+  LOG_UNAVAILABLE,
+  OUTCOME_UNKNOWN,
+  rejectionAtDeadline,
+  waitForWriters,
 } from "../support/written_log.ts";
 
 /** Outcome of an append as text. */
@@ -105,10 +105,10 @@ async function createBusyWriter(
   };
   if (options.stored) await (await send(options.stored, "k"))();
   const requests = await Promise.all(texts.map((text) => send(text, "k")));
-  const commit = holds("call");
+  const commit = pause("call");
   kv.script("commit", commit.fault);
   const first = (await send(ahead))();
-  await commit.met;
+  await commit.reached;
   const answers = requests.map((request) => request());
   return {
     clock,
@@ -129,18 +129,18 @@ async function createBusyWriter(
 Deno.test("LogWriter refuses requests that wait for a commit of unknown outcome", async () => {
   for (const what of ["call", "answer"] as const) {
     await using test = await createWrittenLog();
-    const commit = holds(what);
+    const commit = pause(what);
     test.kv.script("commit", commit.fault);
-    const first = rejects(append(test, "1"), unknown);
-    await commit.met;
-    const waiting = ["2", "3", "4"].map((text) => rejects(append(test, text), unavailable));
+    const first = rejects(appendText(test, "1"), OUTCOME_UNKNOWN);
+    await commit.reached;
+    const waiting = ["2", "3", "4"].map((text) => rejects(appendText(test, text), LOG_UNAVAILABLE));
     test.clock.advance(TIMEOUT_MS);
     await Promise.all([first, ...waiting]);
     commit.release();
-    await test.drive(append(test, "5"));
+    await test.advanceUntil(appendText(test, "5"));
     const texts = await readTexts(test.log, "p_a");
     deepEqual(texts.filter((text) => text !== "1"), ["0", "5"]);
-    deepEqual(heardTexts(test.heard), texts);
+    deepEqual(committedTexts(test.commits), texts);
   }
 });
 
@@ -150,17 +150,17 @@ const unread: [string, KvCall, key?: string][] = [
   ["the keys", "getMany", "k"],
 ];
 for (const [name, call, key] of unread) {
-  for (const [faultName, fault] of [["throws", throws()], ["hangs", hangs]] as const) {
+  for (const [faultName, fault] of [["throws", fail()], ["hangs", hang]] as const) {
     const what = `reading ${name} ${key ? "with" : "without"} a key ${faultName}`;
     Deno.test(`LogWriter refuses an event and does not store it if ${what}`, async () => {
       await using test = await createTestLog();
       test.kv.script(call, fault);
-      const refused = rejects(append(test, "1", key), unavailable);
+      const refused = rejects(appendText(test, "1", key), LOG_UNAVAILABLE);
       await until(() => test.kv.calls[call] === 1);
       test.clock.advance(TIMEOUT_MS);
       await refused;
       deepEqual(await readTexts(test.log, "p_a"), []);
-      deepEqual((await append(test, "2", key)).replayed, false);
+      deepEqual((await appendText(test, "2", key)).replayed, false);
       deepEqual(await readTexts(test.log, "p_a"), ["2"]);
       equal(test.clock.liveTimers, 0);
     });
@@ -182,11 +182,11 @@ Deno.test("LogWriter answers all requests with one key alike if it refuses them"
 
 Deno.test("LogWriter answers all requests with one key alike if the outcome is unknown", async () => {
   await using test = await createBusyWriter("0", ["1", "1", "1"]);
-  const commit = holds("call");
+  const commit = pause("call");
   test.kv.script("commit", commit.fault);
   test.commit.release();
   equal(await test.first, "stored 1");
-  await commit.met;
+  await commit.reached;
   test.clock.advance(TIMEOUT_MS);
   deepEqual(await Promise.all(test.answers), Array(3).fill("outcome-unknown"));
   const again = await test.send("1", "k");
@@ -210,7 +210,7 @@ Deno.test("LogWriter accepts a key with other events if the first were refused",
 Deno.test("LogWriter keeps the order of its requests over several batches", async () => {
   await using test = await createTestLog();
   const texts = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(50_000, "."));
-  const receipts = await Promise.all(texts.map((text) => append(test, text)));
+  const receipts = await Promise.all(texts.map((text) => appendText(test, text)));
   deepEqual(receipts.map(({ first }) => first), texts.map((_, i) => i + 1));
   deepEqual(await readTexts(test.log, "p_a"), texts);
   equal(test.kv.commits, 1 + Math.ceil(39 / 12));
@@ -225,17 +225,17 @@ for (
 ) {
   Deno.test(`LogWriter answers a request that waited ${name}: ${last}`, async () => {
     await using test = await createWrittenLog();
-    const commits = [holds("call"), holds("call")];
+    const commits = [pause("call"), pause("call")];
     for (const { fault } of commits) test.kv.script("commit", fault);
-    const first = append(test, "1");
-    await commits[0]!.met;
+    const first = appendText(test, "1");
+    await commits[0]!.reached;
     // Twelve fit into one commit; the thirteenth has to wait for another.
     const texts = Array.from({ length: 13 }, (_, i) => `${i}`.padEnd(50_000, "."));
-    const answers = texts.map((text) => outcomeOf(append(test, text)));
-    await commits[0]!.met;
+    const answers = texts.map((text) => outcomeOf(appendText(test, text)));
+    await commits[0]!.reached;
     test.clock.advance(TIMEOUT_MS - 10);
     commits[0]!.release();
-    await commits[1]!.met;
+    await commits[1]!.reached;
     test.clock.advance(ms);
     commits[1]!.release();
     equal((await first).first, 2);
@@ -256,12 +256,12 @@ Deno.test("LogWriter commits a request that is larger than a commit of several m
 
 Deno.test("LogWriter commits at most 400 requests at once", async () => {
   await using test = await createWrittenLog();
-  const commit = holds("call");
+  const commit = pause("call");
   test.kv.script("commit", commit.fault);
-  const first = append(test, "first");
-  await commit.met;
+  const first = appendText(test, "first");
+  await commit.reached;
   const { commits } = test.kv;
-  const answers = Array.from({ length: 401 }, (_, i) => append(test, `${i}`));
+  const answers = Array.from({ length: 401 }, (_, i) => appendText(test, `${i}`));
   commit.release();
   await Promise.all([first, ...answers]);
   equal(test.kv.commits - commits, 1 + 2);
@@ -269,21 +269,21 @@ Deno.test("LogWriter commits at most 400 requests at once", async () => {
 
 Deno.test("LogWriter yields for at most 500 ms, however slow the store is", async () => {
   await using test = await createWriter({ shared: true });
-  const slow = holds("call");
-  test.kv.script("commit", ...Array(7).fill(passes), slow.fault);
+  const slow = pause("call");
+  test.kv.script("commit", ...Array(7).fill(passThrough), slow.fault);
   const answers = Promise.all(
     Array.from({ length: 9 }, (_, i) => test.writer.append([textEvent(`${i}`)], 640 * 1024)),
   );
-  await slow.met;
+  await slow.reached;
   test.clock.advance(1000);
   slow.release();
   await until(() => test.kv.commits >= 8);
-  await settled();
+  await flush();
   test.clock.advance(499);
-  await settled();
+  await flush();
   equal(test.kv.calls.commit, 8);
   test.clock.advance(1);
-  await settled();
+  await flush();
   equal(test.kv.calls.commit, 9);
   await answers;
 });
@@ -300,7 +300,7 @@ for (const shared of [true, false]) {
     );
     if (shared) {
       await until(() => test.kv.commits >= 8);
-      await settled();
+      await flush();
       equal(test.kv.calls.commit, 8);
       test.clock.advance(1);
     }
@@ -313,7 +313,7 @@ for (const shared of [true, false]) {
 
 Deno.test("LogWriter.close() ends the pause of an unknown outcome at once", async () => {
   await using test = await createWrittenLog();
-  await leaveUnknown(test, "1", "call");
+  await leaveOutcomeUnknown(test, "1", "call");
   equal(test.clock.liveTimers, 1);
   await test.log.close();
   equal(test.clock.liveTimers, 0);
@@ -330,11 +330,11 @@ Deno.test("LogWriter.close() refuses requests that wait for another with their k
 
 Deno.test("LogWriter.close() waits for the deadline of a commit in flight", async () => {
   await using test = await createWrittenLog();
-  test.kv.script("commit", hangs);
-  const answer = append(test, "1");
+  test.kv.script("commit", hang);
+  const answer = appendText(test, "1");
   await until(() => test.kv.calls.commit === 2);
   const closed = test.log.close();
-  await atDeadline(test, answer);
+  await rejectionAtDeadline(test, answer);
   await closed;
   equal(test.clock.liveTimers, 0);
 });
@@ -342,18 +342,18 @@ Deno.test("LogWriter.close() waits for the deadline of a commit in flight", asyn
 // Random faults
 
 const commitFaults: Record<string, () => Fault> = {
-  passes: () => passes,
-  hangs: () => hangs,
-  standsAndHangs: () => standsAndHangs,
-  refuses: () => refuses,
-  standsAndRefuses: () => standsAndRefuses,
-  locked: () => throws(locked),
-  standsAndThrows: () => standsAndThrows(),
+  passes: () => passThrough,
+  hangs: () => hang,
+  standsAndHangs: () => commitThenHang,
+  refuses: () => failCheck,
+  standsAndRefuses: () => commitThenFailCheck,
+  locked: () => fail(databaseLocked),
+  standsAndThrows: () => commitThenFail(),
 };
 const readFaults: Record<string, () => Fault> = {
-  passes: () => passes,
-  hangs: () => hangs,
-  throws: () => throws(),
+  passes: () => passThrough,
+  hangs: () => hang,
+  throws: () => fail(),
 };
 
 const anyFaults = (names: string[], maxLength: number) =>
@@ -387,7 +387,7 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
         const late: (() => void)[] = [];
         const faultOf = (name: string): Fault => {
           if (name !== "late") return (commitFaults[name] ?? readFaults[name])!();
-          const held = holds("call");
+          const held = pause("call");
           late.push(held.release);
           return held.fault;
         };
@@ -420,9 +420,9 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
             }
           }
         });
-        await drive([one, two], Promise.all(work));
+        await advanceLogsUntil([one, two], Promise.all(work));
         for (const release of late) release();
-        await drive(logs, Promise.all([atRest(one), atRest(two)]));
+        await advanceLogsUntil(logs, Promise.all([waitForWriters(one), waitForWriters(two)]));
 
         await using reader = await createTestLog(store);
         const page = await reader.log.readAfter("p_a", 0, Infinity);
@@ -451,7 +451,7 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
           });
         });
         equal(page?.sequence ?? 0, page?.events.length ?? 0);
-        const heard = [one, two].flatMap(({ heard }) => heardTexts(heard));
+        const heard = [one, two].flatMap(({ commits }) => committedTexts(commits));
         equal(new Set(heard).size, heard.length);
         deepEqual(one.log.pending.waitingBytes + two.log.pending.waitingBytes, 0);
       },

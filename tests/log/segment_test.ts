@@ -9,8 +9,8 @@ import {
   readSegmentHeader,
   unpackSegment,
 } from "../../lib/log/segment.ts";
-import { awkwardLine } from "../support/awkward.ts";
-import { utf8 } from "../support/text.ts";
+import { awkwardLine } from "../support/generators/awkward_text.ts";
+import { encodeUtf8 } from "../support/generators/text.ts";
 
 /** Maximum size of a value of Deno KV, in bytes. */
 const MAX_VALUE_BYTES = 65_536;
@@ -73,7 +73,7 @@ Deno.test("packSegments() returns as few segments as possible, none too large", 
       ok(segment.length <= MAX_SEGMENT_BYTES);
       if (index === 0) return;
       const { channel, payload } = unpackSegment(segment)[0]!;
-      const size = EVENT_HEADER_BYTES + utf8(channel).length + payload.length;
+      const size = EVENT_HEADER_BYTES + encodeUtf8(channel).length + payload.length;
       ok(segments[index - 1]!.length + size > MAX_SEGMENT_BYTES, "it would have fit before");
     });
   }));
@@ -114,7 +114,7 @@ Deno.test("MAX_SEGMENT_BYTES is a size that Deno KV takes", async () => {
 });
 
 Deno.test("unpackSegment() reads bytes inside a larger buffer", () => {
-  const [segment] = packSegments(STAMP, [{ channel: "c", payload: utf8("1") }]);
+  const [segment] = packSegments(STAMP, [{ channel: "c", payload: encodeUtf8("1") }]);
   const larger = new Uint8Array(segment!.length + 20);
   larger.set(segment!, 13);
   const inside = larger.subarray(13, 13 + segment!.length);
@@ -123,7 +123,7 @@ Deno.test("unpackSegment() reads bytes inside a larger buffer", () => {
 
 for (const version of [0, 2, 255]) {
   Deno.test(`unpackSegment() refuses a segment of version ${version}`, () => {
-    const [segment] = packSegments(STAMP, [{ channel: "c", payload: utf8("1") }]);
+    const [segment] = packSegments(STAMP, [{ channel: "c", payload: encodeUtf8("1") }]);
     segment![0] = version;
     const refusal = {
       name: "TypeError",

@@ -2,15 +2,10 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { segmentKey } from "../../lib/log/keys.ts";
 import { Sweeper } from "../../lib/log/sweeper.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { FaultyKv, holds, passes, throws } from "../support/faulty_kv.ts";
-import {
-  appendTexts,
-  createTestLog,
-  storedSegments,
-  textEvent,
-  until,
-} from "../support/test_log.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { fail, FaultyKv, passThrough, pause } from "../support/fakes/kv.ts";
+import { appendTexts, createTestLog, storedSegments, textEvent } from "../support/log.ts";
+import { until } from "../support/wait.ts";
 
 /** Creates a sweeper on a store with segments of one event each. */
 async function createTestSweeper(segments: number) {
@@ -43,10 +38,10 @@ Deno.test("Sweeper.add() never lowers the oldest event that stays", async () => 
 
 Deno.test("Sweeper.close() waits for the deletion in flight, and starts no other", async () => {
   using test = await createTestSweeper(450);
-  const held = holds("call");
+  const held = pause("call");
   test.kv.script("commit", held.fault);
   test.sweeper.add("p_a", 451);
-  await held.met;
+  await held.reached;
   const closed = test.sweeper.close();
   held.release();
   await closed;
@@ -55,13 +50,13 @@ Deno.test("Sweeper.close() waits for the deletion in flight, and starts no other
 
 Deno.test("Sweeper does not report a deletion that fails during close()", async () => {
   using test = await createTestSweeper(1);
-  const held = holds("call");
+  const held = pause("call");
   test.kv.script("commit", async (carryOut) => {
     await held.fault(carryOut);
     throw new Error("connection reset");
   });
   test.sweeper.add("p_a", 2);
-  await held.met;
+  await held.reached;
   const closed = test.sweeper.close();
   held.release();
   await closed;
@@ -71,11 +66,11 @@ Deno.test("Sweeper does not report a deletion that fails during close()", async 
 Deno.test("Sweeper deletes the segments of a clear during another sweep", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 3);
-  const sweep = holds("answer");
-  test.kv.script("commit", passes, sweep.fault);
+  const sweep = pause("answer");
+  test.kv.script("commit", passThrough, sweep.fault);
   await test.log.clear("p_a");
-  await sweep.met;
-  await test.drive(test.log.append("p_a", [textEvent("4")]));
+  await sweep.reached;
+  await test.advanceUntil(test.log.append("p_a", [textEvent("4")]));
   await test.log.clear("p_a");
   sweep.release();
   await until(() => test.log.pending.sweeps === 0);
@@ -85,7 +80,7 @@ Deno.test("Sweeper deletes the segments of a clear during another sweep", async 
 Deno.test("Sweeper deletes the segments that a failed sweep left", async () => {
   await using test = await createTestLog();
   await appendTexts(test, 3);
-  test.kv.script("next", throws());
+  test.kv.script("next", fail());
   await test.log.clear("p_a");
   await until(() => test.log.pending.sweeps === 0);
   await test.log.clear("p_a");

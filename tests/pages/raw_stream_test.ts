@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
-import { launchChromium, testInChromium } from "../support/chromium.ts";
-import { eventually } from "../support/eventually.ts";
-import { ServedService } from "../support/served_service.ts";
-import { watchedPage } from "../support/watched_page.ts";
+import { launchChromium, testInChromium } from "../support/browser/chromium.ts";
+import { openWatchedPage } from "../support/browser/watched_page.ts";
+import { ServedService } from "../support/servers/served_service.ts";
+import { eventually } from "../support/wait.ts";
 
 testInChromium(
   "A stream that is opened as a page shows each event as soon as it arrives",
@@ -10,7 +10,7 @@ testInChromium(
     await using service = await ServedService.start();
     await using stack = new AsyncDisposableStack();
     const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
-    const { page, complaints } = await watchedPage(browser);
+    const { page, complaints } = await openWatchedPage(browser);
     await service.publish("p_a", "events", { name: "Luke <b>Skywalker</b> ✓" });
     await page.goto(`${service.url}/pipelines/p_a/sse`, { waitUntil: "commit" });
     const shown = () => page.evaluate<string>("document.body?.innerText ?? ''");

@@ -6,7 +6,7 @@ import {
   validateChannel,
   validatePipelineId,
 } from "../../lib/protocol/event_rules.ts";
-import { nest } from "../support/nest.ts";
+import { nest } from "../support/generators/hostile_json.ts";
 
 Deno.test("validatePipelineId() counts p_ as part of the ID", () => {
   equal(validatePipelineId("p_aBcDeF"), null);

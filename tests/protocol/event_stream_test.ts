@@ -6,20 +6,20 @@ import {
   encodeRetry,
   type StreamEvent,
 } from "../../lib/protocol/event_stream.ts";
-import { awkwardLine, awkwardText } from "../support/awkward.ts";
-import { type Said, StreamReader } from "../support/stream_reader.ts";
-import { textOf, utf8 } from "../support/text.ts";
+import { type StreamItem, StreamReader } from "../support/clients/stream_reader.ts";
+import { awkwardLine, awkwardText } from "../support/generators/awkward_text.ts";
+import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
 
 /** A block: its bytes, and the records that a client must read from them. */
 interface Block {
   bytes: Uint8Array;
-  said: Said[];
+  said: StreamItem[];
 }
 
 const event: fc.Arbitrary<Block> = fc.record({
   id: awkwardLine,
   type: awkwardLine,
-  data: fc.oneof(awkwardText, awkwardText.map(utf8)),
+  data: fc.oneof(awkwardText, awkwardText.map(encodeUtf8)),
 }, { requiredKeys: [] }).map((event) => ({ bytes: encodeEvent(event), said: expected(event) }));
 
 const comment: fc.Arbitrary<Block> = fc.record({
@@ -33,9 +33,9 @@ const comment: fc.Arbitrary<Block> = fc.record({
 const retry: fc.Arbitrary<Block> = fc.maxSafeNat()
   .map((ms) => ({ bytes: encodeRetry(ms), said: [{ kind: "retry", ms }] }));
 
-function expected({ id, type, data }: StreamEvent): Said[] {
+function expected({ id, type, data }: StreamEvent): StreamItem[] {
   if (data === undefined) return [];
-  const text = typeof data === "string" ? data.toWellFormed() : textOf(data);
+  const text = typeof data === "string" ? data.toWellFormed() : decodeUtf8(data);
   return [{
     kind: "event",
     id: id?.toWellFormed(),
@@ -44,11 +44,11 @@ function expected({ id, type, data }: StreamEvent): Said[] {
   }];
 }
 
-async function read(parts: Uint8Array[]): Promise<Said[]> {
+async function read(parts: Uint8Array[]): Promise<StreamItem[]> {
   // Deno 2.9 drops U+FEFF at the beginning of any part, as if a stream began there.
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const reader = new StreamReader(ReadableStream.from(parts), decoder);
-  const said: Said[] = [];
+  const said: StreamItem[] = [];
   for (let next = await reader.next(); next; next = await reader.next()) said.push(next);
   return said;
 }
@@ -86,7 +86,7 @@ Deno.test("an event stream is decoded in order, wherever its bytes are cut", asy
 
 const written: [name: string, event: StreamEvent, text: string][] = [
   ["all fields", { id: "a-1", type: "t", data: "x" }, "id: a-1\nevent: t\ndata: x\n\n"],
-  ["bytes unchanged", { data: utf8('{"n":1.0}') }, 'data: {"n":1.0}\n\n'],
+  ["bytes unchanged", { data: encodeUtf8('{"n":1.0}') }, 'data: {"n":1.0}\n\n'],
   ["empty data as a data line", { data: "" }, "data: \n\n"],
   ["an ID without data", { id: "a-1" }, "id: a-1\n\n"],
   ["an empty ID, which resets", { id: "", data: "x" }, "id: \ndata: x\n\n"],
@@ -107,7 +107,7 @@ function line(...lines: string[]): string {
 }
 
 for (const [name, event, text] of written) {
-  Deno.test(`encodeEvent() writes ${name}`, () => equal(textOf(encodeEvent(event)), text));
+  Deno.test(`encodeEvent() writes ${name}`, () => equal(decodeUtf8(encodeEvent(event)), text));
 }
 
 for (const [name, bad] of [["CR", "\r"], ["LF", "\n"], ["CRLF", "\r\n"]]) {
@@ -131,9 +131,9 @@ Deno.test("encodeComment() rejects NUL in an ID, which clients would ignore", ()
 });
 
 Deno.test("encodeComment() writes a comment, and an ID beside it without data", () => {
-  equal(textOf(encodeComment("keepalive")), ":keepalive\n\n");
-  equal(textOf(encodeComment("a\0b")), ":a\0b\n\n");
-  equal(textOf(encodeComment("keepalive", "a-1")), ":keepalive\nid: a-1\n\n");
+  equal(decodeUtf8(encodeComment("keepalive")), ":keepalive\n\n");
+  equal(decodeUtf8(encodeComment("a\0b")), ":a\0b\n\n");
+  equal(decodeUtf8(encodeComment("keepalive", "a-1")), ":keepalive\nid: a-1\n\n");
 });
 
 for (const ms of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
@@ -143,6 +143,6 @@ for (const ms of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
 }
 
 Deno.test("encodeRetry() writes only digits", () => {
-  equal(textOf(encodeRetry(-0)), "retry: 0\n\n");
-  equal(textOf(encodeRetry(2 ** 53 - 1)), "retry: 9007199254740991\n\n");
+  equal(decodeUtf8(encodeRetry(-0)), "retry: 0\n\n");
+  equal(decodeUtf8(encodeRetry(2 ** 53 - 1)), "retry: 9007199254740991\n\n");
 });

@@ -12,17 +12,11 @@ import type { Log, LogListener } from "../../lib/log/event_log.ts";
 import type { AnnouncedHead } from "../../lib/log/head_announcer.ts";
 import { reachStores, serveStores } from "../../lib/service/remote_log.ts";
 import { createServiceOn, type Stores } from "../../lib/service/service.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { holds, passes } from "../support/faulty_kv.ts";
-import {
-  createTestLog,
-  readTexts,
-  type TestLog,
-  textEvent,
-  TIMEOUT_MS,
-  until,
-} from "../support/test_log.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { passThrough, pause } from "../support/fakes/kv.ts";
+import { createTestLog, readTexts, type TestLog, textEvent, TIMEOUT_MS } from "../support/log.ts";
+import { flush, until } from "../support/wait.ts";
 
 const MiB = 1024 * 1024;
 
@@ -225,7 +219,7 @@ Deno.test("Remote log.listen() refuses a second listener, and news without one a
   using _listening = there.remote.listen(listener);
   throws(() => there.remote.listen(listener), /Cannot listen to the log/);
   there.port.postMessage({ news: { heads: [] } });
-  await settled();
+  await flush();
   equal(there.reports.length, 1);
 });
 
@@ -259,11 +253,11 @@ Deno.test("Hub.publish() on a remote log reads nothing if the broadcast arrives"
   const { clock } = there;
   const { hub, stream } = await listenThere(there);
   await hub.publish("p_a", [textEvent("1")]);
-  there.listener.onChange(test.heard[0]!);
+  there.listener.onChange(test.commits[0]!);
   equal((await stream.event())!.data, "1");
   const reads = test.kv.calls.get;
   clock.advance(WORD_MS);
-  await settled();
+  await flush();
   equal(test.kv.calls.get, reads);
   await stream.cancel();
 });
@@ -305,17 +299,17 @@ Deno.test("serveStores() passes on announced heads, which bring an event written
   const { stream } = await listenThere(there);
   await test.log.append("p_a", [textEvent("1")]);
   await test.log.append("p_a", [textEvent("2")]);
-  const [head, list] = [holds("answer"), holds("answer")];
+  const [head, list] = [pause("answer"), pause("answer")];
   test.kv.script("get", head.fault);
-  test.kv.script("next", passes, passes, list.fault);
+  test.kv.script("next", passThrough, passThrough, list.fault);
   // The first broadcast was lost, so the log is read.
-  there.listener.onChange(test.heard[1]!);
-  await head.met;
+  there.listener.onChange(test.commits[1]!);
+  await head.reached;
   head.release();
-  await list.met;
+  await list.reached;
   await test.log.append("p_a", [textEvent("3")]);
   there.listener.onHeads([await announced(test)]);
-  await settled();
+  await flush();
   list.release();
   deepEqual((await stream.events(3)).map(({ data }) => data), ["1", "2", "3"]);
   await stream.cancel();
@@ -328,7 +322,7 @@ Deno.test("serveStores() passes on announced heads, which tell of a clear whose 
   const { hub, stream } = await listenThere(there);
   await test.log.clear("p_a");
   there.listener.onHeads([await announced(test)]);
-  await settled();
+  await flush();
   const fresh = new StreamReader(await hub.subscribe("p_a"));
   deepEqual((await fresh.until("runnel.live")).map(({ data }) => data), ['{"replayed":0}']);
   await stream.cancel();

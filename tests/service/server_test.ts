@@ -1,12 +1,11 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { serve, type Server } from "../../lib/service/server.ts";
-import { eventually } from "../support/eventually.ts";
-import { settled } from "../support/fake_clock.ts";
-import { FaultyKv, holds } from "../support/faulty_kv.ts";
-import { readRaw, sendRaw } from "../support/local_server.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { textEvent } from "../support/test_log.ts";
-import { createTestService, type TestService } from "../support/test_service.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { FaultyKv, pause } from "../support/fakes/kv.ts";
+import { textEvent } from "../support/log.ts";
+import { readRaw, sendRaw } from "../support/servers/local_server.ts";
+import { startService, type TestService } from "../support/service.ts";
+import { eventually, flush } from "../support/wait.ts";
 
 const LOCALHOST = { hostname: "127.0.0.1", port: 0 };
 
@@ -18,7 +17,7 @@ const LARGE = textEvent(JSON.stringify("x".repeat(60_000)));
 /** A service that is served, on a store that can be made to fail. */
 async function start() {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  const service = await createTestService({
+  const service = await startService({
     open: () => Promise.resolve(kv),
     settings: { RUNNEL_HISTORY: String(HISTORY) },
   });
@@ -44,10 +43,10 @@ function drain({ clock }: TestService, server: Server) {
   return {
     draining,
     async hasEndedAt(ms: number): Promise<boolean> {
-      await settled();
+      await flush();
       clock.advance(ms - now);
       now = ms;
-      await settled();
+      await flush();
       return hasEnded;
     },
   };
@@ -67,10 +66,10 @@ Deno.test("Server.drain() awaits a client that does not read until 4 s after its
 Deno.test("Server.drain() awaits connections no longer if publishes took a part of the time", async () => {
   const { kv, service, server } = await start();
   const connection = await stall(service, server);
-  const held = holds("answer");
+  const held = pause("answer");
   kv.script("commit", held.fault);
   const publishing = service.hub.publish("p_a", [textEvent("1")]);
-  await held.met;
+  await held.reached;
   const { draining, hasEndedAt } = drain(service, server);
   equal(await hasEndedAt(2400), false);
   held.release();
@@ -84,10 +83,10 @@ Deno.test("Server.drain() awaits connections no longer if publishes took a part 
 
 Deno.test("Server.drain() refuses publishes that are in flight 2.5 s after its call", async () => {
   const { kv, service, server } = await start();
-  const held = holds("answer");
+  const held = pause("answer");
   kv.script("commit", held.fault);
   const publishing = service.hub.publish("p_a", [textEvent("1")]);
-  await held.met;
+  await held.reached;
   let type: string | undefined;
   publishing.catch((error) => type = error.type);
   const { draining, hasEndedAt } = drain(service, server);

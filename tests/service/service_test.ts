@@ -6,12 +6,12 @@ import {
 } from "node:assert/strict";
 import { readConfig } from "../../lib/config/config.ts";
 import { createService } from "../../lib/service/service.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { createTestService, jsonPost } from "../support/test_service.ts";
-import { FaultyKv, hangs } from "../support/faulty_kv.ts";
-import { until } from "../support/test_log.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { FaultyKv, hang } from "../support/fakes/kv.ts";
+import { jsonPost, startService } from "../support/service.ts";
+import { flush, until } from "../support/wait.ts";
 
 Deno.test("createService() rejects with the error of opening the store", async () => {
   const failing = createService({
@@ -59,7 +59,7 @@ Deno.test("createService() replaces only the parts of the runtime that are given
 Deno.test("createService() passes the settings on to the parts", async () => {
   const clock = new FakeClock();
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({
+  await using service = await startService({
     clock,
     open: () => Promise.resolve(kv),
     settings: {
@@ -80,13 +80,13 @@ Deno.test("createService() passes the settings on to the parts", async () => {
   ]);
   const next = async () => {
     const said = stream.next();
-    await settled();
+    await flush();
     clock.advance(1500);
     return await said;
   };
   deepEqual(await next(), { kind: "comment", text: "keepalive" });
   equal(await next(), null);
-  kv.script("get", hangs);
+  kv.script("get", hang);
   const unheard = service.hub.history("p_a", 1);
   await until(() => clock.liveTimers === 1);
   clock.advance(200);

@@ -15,10 +15,10 @@
 import { strictEqual as equal } from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { parseEventId } from "../../lib/protocol/event.ts";
-import { DenoKv, denoKv } from "../support/denokv.ts";
-import { DataFolder, Program, startCommand } from "../support/program.ts";
-import { SeededRandom } from "../support/random.ts";
-import { openStream, type StreamReader } from "../support/stream_reader.ts";
+import { openStream, type StreamReader } from "../support/clients/stream_reader.ts";
+import { SeededRandom } from "../support/generators/random.ts";
+import { DataFolder, Program, startCommand } from "../support/programs/program.ts";
+import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 
 const PIPELINE = "p_bursts";
 const PUBLISHERS = 8;
@@ -68,7 +68,7 @@ async function startIsolates(entry?: string): Promise<Deployment> {
   const program = entry
     ? await Program.start({ ...settings, RUNNEL_ENTRY: entry }, [
       Deno.execPath(),
-      ...["run", "-A", "tests/support/isolates_program.ts"],
+      ...["run", "-A", "tests/support/isolates/isolates_program.ts"],
     ])
     : await Program.start(settings, startCommand());
   const programs = [stack.use(program)];
@@ -217,7 +217,7 @@ if (import.meta.main) {
       deployment: { type: "string", multiple: true, default: Object.keys(DEPLOYMENTS) },
     },
   });
-  if (!denoKv.isThere) {
+  if (!denoKv.isInstalled) {
     console.error(`Cannot run: it needs a KV server. Install it with: ${denoKv.install}`);
     Deno.exit(1);
   }

@@ -18,10 +18,15 @@
 
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { parseArgs } from "node:util";
-import { DenoKv, denoKv } from "../support/denokv.ts";
-import { Acceptances, LastingSubscriber, publish, type Service } from "../support/fault_load.ts";
-import { DataFolder, Program } from "../support/program.ts";
-import { SeededRandom } from "../support/random.ts";
+import {
+  Acceptances,
+  type LoadContext,
+  publishUntilOver,
+  ReconnectingSubscriber,
+} from "../support/clients/load.ts";
+import { SeededRandom } from "../support/generators/random.ts";
+import { DataFolder, Program } from "../support/programs/program.ts";
+import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 
 /** Isolates of each instance on the KV server. */
 const INSTANCES = [1, 1, 2];
@@ -190,7 +195,7 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
   await instances.start();
   const endsAt = Date.now() + minutes * 60_000;
   let isOver = false;
-  const service: Service = {
+  const service: LoadContext = {
     pick: (random) => instances.pick(random),
     isOver: () => isOver,
     pause,
@@ -199,7 +204,7 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
   const acceptances = new Acceptances();
   const subscribers = Array.from(
     { length: SUBSCRIBERS },
-    (_, index) => new LastingSubscriber(service, random(), index % 4 === 0),
+    (_, index) => new ReconnectingSubscriber(service, random(), index % 4 === 0),
   );
   const { log } = acceptances;
   const progress = setInterval(() => console.log(`${log.length} events`), PROGRESS_MS);
@@ -208,7 +213,7 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
     instances.suffer(() => Date.now() >= endsAt).finally(() => isOver = true),
     ...Array.from(
       { length: PUBLISHERS },
-      (_, index) => publish(String(index), service, random(), acceptances),
+      (_, index) => publishUntilOver(String(index), service, random(), acceptances),
     ),
     ...subscribers.map((subscriber) => subscriber.listen()),
   ]);
@@ -260,7 +265,7 @@ async function runProcesses(seed: number, minutes: number): Promise<void> {
 async function runIsolates(seed: number, minutes: number): Promise<void> {
   await using folder = new DataFolder();
   await folder.make("");
-  const program = [Deno.execPath(), "run", "-A", "tests/support/isolates_program.ts"];
+  const program = [Deno.execPath(), "run", "-A", "tests/support/isolates/isolates_program.ts"];
   const settings = {
     RUNNEL_KV: folder.kv,
     RUNNEL_ENTRY: `./chaotic_isolate.ts?seed=${seed}&fates=lost`,
@@ -281,7 +286,7 @@ if (import.meta.main) {
       minutes: { type: "string", default: "1" },
     },
   });
-  if (!denoKv.isThere) {
+  if (!denoKv.isInstalled) {
     console.error(`Cannot run: it needs a KV server. Install it with: ${denoKv.install}`);
     Deno.exit(1);
   }

@@ -12,13 +12,18 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
-import { type Attack, Attacks, type Target } from "../support/attacks.ts";
-import { HonestPeople, summary } from "../support/honest.ts";
-import type { ExpectedEvent } from "../support/json_text.ts";
-import { DataFolder, type Environment, Program } from "../support/program.ts";
-import { SeededRandom } from "../support/random.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { BOUND_MS, type Outcome, strike, wantsAnswer } from "../support/strike.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { percentiles, WellBehavedClients } from "../support/clients/well_behaved.ts";
+import { type Attack, Attacks, type Target } from "../support/generators/attacks.ts";
+import type { ExpectedEvent } from "../support/generators/json_text.ts";
+import { SeededRandom } from "../support/generators/random.ts";
+import {
+  ANSWER_BOUND_MS,
+  type AttackOutcome,
+  requiresAnswer,
+  sendAttack,
+} from "../support/generators/send_attack.ts";
+import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
 
 /** How many attack at the same time. */
 const LANES = 16;
@@ -46,7 +51,7 @@ interface Round {
   /** The events of answers with 202, by pipeline and ID: one of them each. */
   accepted: Map<string, { attack: Attack; events: ExpectedEvent[] }>;
   /** All that was done, with what came of it. */
-  strikes: { attack: Attack; outcome: Outcome }[];
+  strikes: { attack: Attack; outcome: AttackOutcome }[];
   /** Those that may have been stored without our being told. */
   unsure: ExpectedEvent[];
 }
@@ -116,15 +121,15 @@ class Lane {
     const lines = Object.entries(this.#credentials).map(([name, value]) => `${name}: ${value}\r\n`);
     const target: Target = { host, pipeline: round.pipeline, credentials: lines.join("") };
     const attack = this.#attacks.next(target);
-    const outcome = await strike(Number(port), attack);
+    const outcome = await sendAttack(Number(port), attack);
     round.strikes.push({ attack, outcome });
     this.#tally.add(attack.kind);
     this.#judge(attack, outcome, round);
   }
 
-  #judge(attack: Attack, { answers, isUnsure, isSilent }: Outcome, round: Round): void {
-    if (isSilent && wantsAnswer(attack)) {
-      throw new Defect(`Neither answered nor closed within ${BOUND_MS} ms`, attack);
+  #judge(attack: Attack, { answers, isUnsure, isSilent }: AttackOutcome, round: Round): void {
+    if (isSilent && requiresAnswer(attack)) {
+      throw new Defect(`Neither answered nor closed within ${ANSWER_BOUND_MS} ms`, attack);
     }
     let isKnown = !isUnsure;
     for (const { status, headers, body } of answers) {
@@ -222,7 +227,7 @@ async function fuzz(
     RUNNEL_RETENTION: "100000",
     ...settings,
   });
-  const honest = new HonestPeople(program.url, { headers: credentials });
+  const honest = new WellBehavedClients(program.url, { headers: credentials });
   const endsAt = performance.now() + seconds * 1000;
   const warmAt = performance.now() + Math.min(30, seconds / 2) * 1000;
   const tally = new Tally();
@@ -264,7 +269,10 @@ async function fuzz(
       {
         mode: name,
         tally,
-        honest: { publishMs: summary(honest.publishMs), deliveryMs: summary(honest.deliveryMs) },
+        honest: {
+          publishMs: percentiles(honest.publishMs),
+          deliveryMs: percentiles(honest.deliveryMs),
+        },
         memoryMiB: { warm: mib(baseline), most: mib(most), rested: mib(rested) },
       },
       null,
@@ -273,7 +281,7 @@ async function fuzz(
   );
   equal(program.complaints.join("\n"), "", "it says nothing on standard error");
   for (const times of [honest.publishMs, honest.deliveryMs]) {
-    ok(summary(times).max < PATIENCE_MS, "honest people are served all the time");
+    ok(percentiles(times).max < PATIENCE_MS, "honest people are served all the time");
   }
   ok(rested <= baseline + MEMORY_TOLERANCE, `its memory comes back: ${mib(rested)} MiB`);
   program.kill("SIGTERM");

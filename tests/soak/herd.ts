@@ -12,8 +12,8 @@
 
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { parseArgs } from "node:util";
-import { HonestPeople, summary } from "../support/honest.ts";
-import { DataFolder, Program } from "../support/program.ts";
+import { percentiles, WellBehavedClients } from "../support/clients/well_behaved.ts";
+import { DataFolder, Program } from "../support/programs/program.ts";
 
 /** The pipeline that the herd listens to. */
 const PIPELINE = "p_herd";
@@ -171,14 +171,14 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
   const port = Number(new URL(url).port);
   console.log(await machine());
 
-  const before = new HonestPeople(url);
+  const before = new WellBehavedClients(url);
   await pause(BEFORE_MS);
   await before.stop();
   const idle = await program.memory();
 
   let most = 0;
   let opened = 0;
-  const during = new HonestPeople(url);
+  const during = new WellBehavedClients(url);
   {
     using herd = new Herd(port);
     let endsAt = Infinity;
@@ -203,7 +203,7 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
   }
   await during.stop();
 
-  const after = new HonestPeople(url);
+  const after = new WellBehavedClients(url);
   const bound = idle + MEMORY_SHARED + opened * MEMORY_EACH;
   const restedBy = performance.now() + REST_MS;
   let rested = await program.memory();
@@ -215,12 +215,12 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
   const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
   console.log({
     memoryMiB: { idle: mib(idle), most: mib(most), rested: mib(rested), bound: mib(bound) },
-    publishMs: { before: summary(before.publishMs), during: summary(during.publishMs) },
-    deliveryMs: { before: summary(before.deliveryMs), during: summary(during.deliveryMs) },
+    publishMs: { before: percentiles(before.publishMs), during: percentiles(during.publishMs) },
+    deliveryMs: { before: percentiles(before.deliveryMs), during: percentiles(during.deliveryMs) },
   });
   equal(program.complaints.join("\n"), "", "it says nothing on standard error");
   for (const times of [during.publishMs, during.deliveryMs]) {
-    const { p99, max } = summary(times);
+    const { p99, max } = percentiles(times);
     ok(p99 < P99_MS && max < MAX_MS, "others are served all the time");
   }
   ok(most <= bound, `its memory stays bounded: ${mib(most)} MiB`);

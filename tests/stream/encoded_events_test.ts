@@ -9,7 +9,7 @@ import fc from "fast-check";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import type { AcceptedEvent } from "../../lib/protocol/event.ts";
 import { type Chunk, EncodedEvents, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
-import { textOf, utf8 } from "../support/text.ts";
+import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
 
 const EPOCH = "AAECAwQFBgc";
 const ALL = new ChannelFilter([]);
@@ -20,7 +20,7 @@ function events(first: number, channels: string[], size: number = 1): AcceptedEv
     sequence: first + index,
     time: 0,
     channel,
-    payload: utf8("1".repeat(size)),
+    payload: encodeUtf8("1".repeat(size)),
   }));
 }
 
@@ -32,7 +32,9 @@ function runOf(first: number, last: number, size: number = 1): EncodedEvents {
 }
 
 function sequencesIn({ bytes }: Chunk): number[] {
-  return [...textOf(bytes).matchAll(/^id: AAECAwQFBgc-(\d+)$/gm)].map(([, text]) => Number(text));
+  return [...decodeUtf8(bytes).matchAll(/^id: AAECAwQFBgc-(\d+)$/gm)].map(([, text]) =>
+    Number(text)
+  );
 }
 
 /** Size of each event, in bytes, if all are alike. */
@@ -47,9 +49,9 @@ function memoryOfOne(run: EncodedEvents): number {
 
 Deno.test("EncodedEvents.append() encodes events in the event-stream format", () => {
   const run = new EncodedEvents(EPOCH, 6);
-  run.append([{ sequence: 7, time: 0, channel: "orders", payload: utf8('{"n":1.0}') }]);
+  run.append([{ sequence: 7, time: 0, channel: "orders", payload: encodeUtf8('{"n":1.0}') }]);
   deepEqual(run.chunkAfter(6, 7, ALL), {
-    bytes: utf8('id: AAECAwQFBgc-7\nevent: orders\ndata: {"n":1.0}\n\n'),
+    bytes: encodeUtf8('id: AAECAwQFBgc-7\nevent: orders\ndata: {"n":1.0}\n\n'),
     count: 1,
     lastSequence: 7,
     cursor: 7,

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { KeepAliveWheel } from "../../lib/stream/keep_alive_wheel.ts";
 import type { Subscriber } from "../../lib/stream/subscriber.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
 
 const MS = 15_000;
 

@@ -2,8 +2,8 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import type { Page } from "../../lib/log/log_reader.ts";
 import { PageReader } from "../../lib/stream/page_reader.ts";
-import { settled } from "../support/fake_clock.ts";
-import { createTestLog, textEvent } from "../support/test_log.ts";
+import { createTestLog, textEvent } from "../support/log.ts";
+import { flush } from "../support/wait.ts";
 
 /** A log whose reads the test controls. */
 class HeldLog {
@@ -90,7 +90,7 @@ Deno.test("PageReader.read() reads four pages at once, and the others in turn", 
     Array.from({ length: 10 }, (_, sequence) => pages.read("p_a", sequence)),
   );
   for (let ended = 0; ended < 10; ended++) {
-    await settled();
+    await flush();
     deepEqual(
       log.asked,
       Array.from({ length: Math.min(10, ended + 4) }, (_, sequence) => `p_a ${sequence}`),
@@ -111,6 +111,6 @@ Deno.test("PageReader.read() lets no call overtake those that wait", async () =>
   log.reads[0]!.answer.resolve(null);
   await log.reads[0]!.answer.promise;
   pages.read("p_b", 0);
-  await settled();
+  await flush();
   deepEqual(log.asked.slice(4), ["p_a 4"]);
 });

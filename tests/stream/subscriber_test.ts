@@ -3,20 +3,26 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { Subscriber } from "../../lib/stream/subscriber.ts";
+import { type StreamItem, StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
-import { type FakeClock, settled } from "../support/fake_clock.ts";
-import { FaultyKv, type Held, holds, throws } from "../support/faulty_kv.ts";
-import { assertIdle } from "../support/idle.ts";
-import { type Said, type SaidEvent, StreamReader } from "../support/stream_reader.ts";
-import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
-import { driven } from "../support/driven.ts";
-import { until } from "../support/test_log.ts";
+import {
+  describeEvent,
+  gapMarker,
+  lastEventIdHeader,
+  liveMarker,
+  numbers,
+  readReplay,
+  UNKNOWN_ID,
+} from "../support/events.ts";
+import type { FakeClock } from "../support/fakes/clock.ts";
+import { fail, FaultyKv, pause, type PausedCall } from "../support/fakes/kv.ts";
+import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
+import { advanceUntil, flush, until } from "../support/wait.ts";
 
 const KEEP_ALIVE_MS = 15_000;
-const FOREIGN = "AAAAAAAAAAA-3";
 
 /** Publishes the numbers from one to another, in one request. */
-async function publish(
+async function publishBatch(
   { fetch }: TestService,
   first: number,
   last: number,
@@ -39,49 +45,31 @@ async function publishLarge(service: TestService, first: number, last: number): 
   const ids: string[] = [];
   for (let i = first; i <= last; i += 8) {
     const until = Math.min(last, i + 7);
-    ids.push(...await publish(service, i, until, undefined, (n) => `${n} ${"x".repeat(60_000)}`));
+    ids.push(
+      ...await publishBatch(service, i, until, undefined, (n) => `${n} ${"x".repeat(60_000)}`),
+    );
   }
   return ids;
 }
 
-function numbers(first: number, last: number): number[] {
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
-}
-
-function brief({ type, data }: SaidEvent): unknown {
-  return type.startsWith("runnel.") ? [type, JSON.parse(data)] : parseInt(JSON.parse(data));
-}
-
-/** The events that a subscriber gets up to the live marker, in brief. */
-async function begins(
-  service: TestService,
-  query: string,
-  headers: HeadersInit = {},
-): Promise<unknown[]> {
-  const stream = await service.subscribe(`p_a/sse${query}`, headers);
-  const events = await stream.until("runnel.live");
-  await stream.cancel();
-  return events.map(brief);
-}
-
 /** The next item of a waiting stream when some time passes. */
-async function saysAfter(stream: StreamReader, clock: FakeClock, ms: number): Promise<Said | null> {
+async function readAfter(
+  stream: StreamReader,
+  clock: FakeClock,
+  ms: number,
+): Promise<StreamItem | null> {
   const said = stream.next();
-  await settled();
+  await flush();
   clock.advance(ms);
   return await said;
 }
-
-const live = (replayed: number) => ["runnel.live", { replayed }];
-const gap = (missed: number | null, reason: string) => ["runnel.gap", { missed, reason }];
-const resumed = (id: string | undefined) => ({ "Last-Event-ID": id! });
 
 // ------------------------------------------------------------------ beginning
 
 for (const [random, ms] of [[0, 2000], [0.5, 3000], [0.9999, 4000]] as const) {
   Deno.test(`Subscriber sends a reconnection time of ${ms} ms first when random is ${random}`, async () => {
-    await using service = await createTestService({ random: () => random });
-    await publish(service, 1, 1);
+    await using service = await startService({ random: () => random });
+    await publishBatch(service, 1, 1);
     const stream = await service.subscribe("p_a/sse");
     deepEqual(await stream.next(), { kind: "retry", ms });
     await stream.event();
@@ -91,8 +79,8 @@ for (const [random, ms] of [[0, 2000], [0.5, 3000], [0.9999, 4000]] as const) {
 }
 
 Deno.test("Subscriber writes an event as id, event and data, each on one line", async () => {
-  await using service = await createTestService();
-  const [id] = await publish(service, 1, 1, () => "orders", () => ({ text: "a\nb\u2028" }));
+  await using service = await startService();
+  const [id] = await publishBatch(service, 1, 1, () => "orders", () => ({ text: "a\nb\u2028" }));
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
   equal(
@@ -107,10 +95,10 @@ for (
   const [published, first] of [[0, 1], [1, 1], [99, 1], [100, 1], [101, 2], [350, 251]] as const
 ) {
   Deno.test(`Subscriber gets exactly the newest 100 of ${published} at once when it is fresh`, async () => {
-    await using service = await createTestService();
-    if (published) await publish(service, 1, published);
+    await using service = await startService();
+    if (published) await publishBatch(service, 1, published);
     const history = numbers(first, published);
-    deepEqual(await begins(service, ""), [...history, live(history.length)]);
+    deepEqual(await readReplay(service, ""), [...history, liveMarker(history.length)]);
     await assertIdle(service);
   });
 }
@@ -119,21 +107,21 @@ for (
   const [query, first] of [["?history=0", 151], ["?history=7", 144], ["?history=100", 51]] as const
 ) {
   Deno.test(`Subscriber gets as much history as ${query} says when it is fresh`, async () => {
-    await using service = await createTestService();
-    await publish(service, 1, 150);
-    deepEqual(await begins(service, query), [...numbers(first, 150), live(151 - first)]);
+    await using service = await startService();
+    await publishBatch(service, 1, 150);
+    deepEqual(await readReplay(service, query), [...numbers(first, 150), liveMarker(151 - first)]);
   });
 }
 
 Deno.test("Subscriber gets the live marker with the newest ID, then what is published", async () => {
-  await using service = await createTestService();
-  const ids = await publish(service, 1, 3);
+  await using service = await startService();
+  const ids = await publishBatch(service, 1, 3);
   const stream = await service.subscribe("p_a/sse");
   const events = await stream.until("runnel.live");
   deepEqual(events.map(({ id }) => id), [...ids, ids[2]]);
   const next = stream.events(3);
-  ids.push(await service.publish("p_a", "events", 4), ...await publish(service, 5, 6));
-  deepEqual((await next).map(brief), [4, 5, 6]);
+  ids.push(await service.publish("p_a", "events", 4), ...await publishBatch(service, 5, 6));
+  deepEqual((await next).map(describeEvent), [4, 5, 6]);
   const more = stream.events(1);
   ids.push(await service.publish("p_a", "events", 7));
   deepEqual((await more).map(({ id }) => id), [ids[6]]);
@@ -141,7 +129,7 @@ Deno.test("Subscriber gets the live marker with the newest ID, then what is publ
 });
 
 Deno.test("Subscriber of one pipeline gets no event of another", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   await service.publish("p_b", "events", 1);
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
@@ -155,23 +143,32 @@ Deno.test("Subscriber of one pipeline gets no event of another", async () => {
 // ------------------------------------------------------------------- resuming
 
 Deno.test("Subscriber resumes after the ID in the header, in the query, in the header first", async () => {
-  await using service = await createTestService();
-  const ids = await publish(service, 1, 130);
+  await using service = await startService();
+  const ids = await publishBatch(service, 1, 130);
   const [second, tenth] = [ids[1]!, ids[9]!];
-  const afterSecond = [...numbers(3, 130), live(128)];
-  const afterTenth = [...numbers(11, 130), live(120)];
-  deepEqual(await begins(service, "", resumed(second)), afterSecond);
-  deepEqual(await begins(service, `?lastEventId=${second}`), afterSecond);
-  deepEqual(await begins(service, `?lastEventId=${second}`, resumed(tenth)), afterTenth);
-  deepEqual(await begins(service, `?lastEventId=${second}`, resumed("")), afterSecond);
-  deepEqual(await begins(service, "?lastEventId="), [...numbers(31, 130), live(100)]);
-  deepEqual(await begins(service, "", resumed("")), [...numbers(31, 130), live(100)]);
+  const afterSecond = [...numbers(3, 130), liveMarker(128)];
+  const afterTenth = [...numbers(11, 130), liveMarker(120)];
+  deepEqual(await readReplay(service, "", lastEventIdHeader(second)), afterSecond);
+  deepEqual(await readReplay(service, `?lastEventId=${second}`), afterSecond);
+  deepEqual(
+    await readReplay(service, `?lastEventId=${second}`, lastEventIdHeader(tenth)),
+    afterTenth,
+  );
+  deepEqual(
+    await readReplay(service, `?lastEventId=${second}`, lastEventIdHeader("")),
+    afterSecond,
+  );
+  deepEqual(await readReplay(service, "?lastEventId="), [...numbers(31, 130), liveMarker(100)]);
+  deepEqual(await readReplay(service, "", lastEventIdHeader("")), [
+    ...numbers(31, 130),
+    liveMarker(100),
+  ]);
 });
 
 Deno.test("Subscriber gets only the live marker when it resumes at the newest ID", async () => {
-  await using service = await createTestService();
-  const ids = await publish(service, 1, 3);
-  const stream = await service.subscribe("p_a/sse", resumed(ids[2]));
+  await using service = await startService();
+  const ids = await publishBatch(service, 1, 3);
+  const stream = await service.subscribe("p_a/sse", lastEventIdHeader(ids[2]));
   deepEqual(await stream.event(), {
     kind: "event",
     id: ids[2],
@@ -182,11 +179,14 @@ Deno.test("Subscriber gets only the live marker when it resumes at the newest ID
 });
 
 Deno.test("Subscriber gets history= only when its last event ID is not of this log", async () => {
-  await using service = await createTestService();
-  const ids = await publish(service, 1, 150);
-  deepEqual(await begins(service, "?history=2", resumed(ids[9])), [...numbers(11, 150), live(140)]);
-  const unknown = await begins(service, "?history=2", resumed("nonsense"));
-  deepEqual(unknown, [gap(null, "unknown"), 149, 150, live(2)]);
+  await using service = await startService();
+  const ids = await publishBatch(service, 1, 150);
+  deepEqual(await readReplay(service, "?history=2", lastEventIdHeader(ids[9])), [
+    ...numbers(11, 150),
+    liveMarker(140),
+  ]);
+  const unknown = await readReplay(service, "?history=2", lastEventIdHeader("nonsense"));
+  deepEqual(unknown, [gapMarker(null, "unknown"), 149, 150, liveMarker(2)]);
 });
 
 const UNKNOWN: [string, (newest: string) => string][] = [
@@ -194,19 +194,19 @@ const UNKNOWN: [string, (newest: string) => string][] = [
   ["a bare sequence", () => "3"],
   ["malformed with a good epoch", (newest) => newest.replace(/-\d+$/, "-03")],
   ["beyond all numbers", (newest) => newest.replace(/-\d+$/, "-9999999999999999")],
-  ["foreign", () => FOREIGN],
+  ["foreign", () => UNKNOWN_ID],
   ["ahead", (newest) => newest.replace(/-\d+$/, "-151")],
 ];
 
 for (const [what, makeId] of UNKNOWN) {
   Deno.test(`Subscriber gets a gap event and the history when its ID is ${what}`, async () => {
-    await using service = await createTestService();
-    const newest = (await publish(service, 1, 150)).at(-1)!;
-    const expected = [gap(null, "unknown"), ...numbers(51, 150), live(100)];
-    deepEqual(await begins(service, "", resumed(makeId(newest))), expected);
+    await using service = await startService();
+    const newest = (await publishBatch(service, 1, 150)).at(-1)!;
+    const expected = [gapMarker(null, "unknown"), ...numbers(51, 150), liveMarker(100)];
+    deepEqual(await readReplay(service, "", lastEventIdHeader(makeId(newest))), expected);
     const query = `?lastEventId=${encodeURIComponent(makeId(newest))}`;
-    deepEqual(await begins(service, query), expected);
-    const stream = await service.subscribe("p_a/sse?history=10", resumed(makeId(newest)));
+    deepEqual(await readReplay(service, query), expected);
+    const stream = await service.subscribe("p_a/sse?history=10", lastEventIdHeader(makeId(newest)));
     equal((await stream.event())!.id, newest.replace(/-150$/, "-140"), "the gap's position");
     await stream.cancel();
     await assertIdle(service);
@@ -215,7 +215,7 @@ for (const [what, makeId] of UNKNOWN) {
 
 /** A service that has evicted the oldest events of a pipeline, and the first event left. */
 async function createEvicted(): Promise<{ service: TestService; ids: string[]; oldest: number }> {
-  const service = await createTestService({
+  const service = await startService({
     settings: { RUNNEL_HISTORY: "10", RUNNEL_RETENTION: "40" },
   });
   const ids = await publishWithTime(service, 1, 200);
@@ -227,7 +227,7 @@ async function createEvicted(): Promise<{ service: TestService; ids: string[]; o
 async function publishWithTime(service: TestService, first: number, last: number) {
   const ids: string[] = [];
   for (let i = first; i <= last; i++) {
-    ids.push(...await publish(service, i, i, (n) => n % 2 ? "odd" : "even"));
+    ids.push(...await publishBatch(service, i, i, (n) => n % 2 ? "odd" : "even"));
     service.clock.advance(2000);
   }
   return ids;
@@ -237,61 +237,64 @@ Deno.test("Subscriber gets the number of missed events, then all others, after a
   const { service, ids, oldest } = await createEvicted();
   await using _ = service;
   for (const sequence of [1, 7, oldest - 2]) {
-    deepEqual(await begins(service, "", resumed(ids[sequence - 1])), [
-      gap(oldest - 1 - sequence, "evicted"),
+    deepEqual(await readReplay(service, "", lastEventIdHeader(ids[sequence - 1])), [
+      gapMarker(oldest - 1 - sequence, "evicted"),
       ...numbers(oldest, 200),
-      live(201 - oldest),
+      liveMarker(201 - oldest),
     ]);
   }
-  const untouched = await begins(service, "", resumed(ids[oldest - 2]));
-  deepEqual(untouched, [...numbers(oldest, 200), live(201 - oldest)]);
+  const untouched = await readReplay(service, "", lastEventIdHeader(ids[oldest - 2]));
+  deepEqual(untouched, [...numbers(oldest, 200), liveMarker(201 - oldest)]);
 });
 
 Deno.test("Subscriber with a filter gets the number of all missed events", async () => {
   const { service, ids, oldest } = await createEvicted();
   await using _ = service;
   const odd = numbers(oldest, 200).filter((n) => n % 2);
-  deepEqual(await begins(service, "?channel=odd", resumed(ids[6])), [
-    gap(oldest - 8, "evicted"),
+  deepEqual(await readReplay(service, "?channel=odd", lastEventIdHeader(ids[6])), [
+    gapMarker(oldest - 8, "evicted"),
     ...odd,
-    live(odd.length),
+    liveMarker(odd.length),
   ]);
 });
 
 Deno.test("Subscriber gets a gap event with the ID of its position", async () => {
   const { service, ids, oldest } = await createEvicted();
   await using _ = service;
-  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
+  const stream = await service.subscribe("p_a/sse", lastEventIdHeader(ids[0]));
   equal((await stream.event())!.id, ids[oldest - 2]);
   await stream.cancel();
 });
 
 Deno.test("Subscriber gets the number of missed events, then later ones, after a clear", async () => {
-  await using service = await createTestService();
-  const ids = await publish(service, 1, 20);
+  await using service = await startService();
+  const ids = await publishBatch(service, 1, 20);
   await service.hub.clear("p_a");
-  deepEqual(await begins(service, "", resumed(ids[4])), [gap(15, "cleared"), live(0)]);
-  deepEqual(await begins(service, "", resumed(ids[19])), [live(0)]);
-  await driven(service.clock, publish(service, 21, 23));
-  deepEqual(await begins(service, "", resumed(ids[4])), [
-    gap(15, "cleared"),
-    21,
-    22,
-    23,
-    live(3),
+  deepEqual(await readReplay(service, "", lastEventIdHeader(ids[4])), [
+    gapMarker(15, "cleared"),
+    liveMarker(0),
   ]);
-  deepEqual(await begins(service, ""), [21, 22, 23, live(3)]);
-  deepEqual(await begins(service, "", resumed(FOREIGN)), [
-    gap(null, "unknown"),
+  deepEqual(await readReplay(service, "", lastEventIdHeader(ids[19])), [liveMarker(0)]);
+  await advanceUntil(service.clock, publishBatch(service, 21, 23));
+  deepEqual(await readReplay(service, "", lastEventIdHeader(ids[4])), [
+    gapMarker(15, "cleared"),
     21,
     22,
     23,
-    live(3),
+    liveMarker(3),
+  ]);
+  deepEqual(await readReplay(service, ""), [21, 22, 23, liveMarker(3)]);
+  deepEqual(await readReplay(service, "", lastEventIdHeader(UNKNOWN_ID)), [
+    gapMarker(null, "unknown"),
+    21,
+    22,
+    23,
+    liveMarker(3),
   ]);
 });
 
 Deno.test("Subscriber that reads slowly gets a gap event when events are evicted meanwhile", async () => {
-  await using service = await createTestService({
+  await using service = await startService({
     settings: { RUNNEL_HISTORY: "1", RUNNEL_RETENTION: "1", RUNNEL_KEEPALIVE_MS: "600000" },
   });
   const stream = await service.subscribe("p_a/sse");
@@ -303,58 +306,61 @@ Deno.test("Subscriber that reads slowly gets a gap event when events are evicted
   const { oldest } = (await service.log.head("p_a"))!;
   ok(oldest > 1 && oldest < 46, `${oldest}`);
   const events = await stream.events(82 - oldest);
-  deepEqual(events.map(brief), [gap(oldest - 1, "evicted"), ...numbers(oldest, 80)]);
+  deepEqual(events.map(describeEvent), [gapMarker(oldest - 1, "evicted"), ...numbers(oldest, 80)]);
   await stream.cancel();
   await assertIdle(service);
 });
 
 Deno.test("Subscriber that reads slowly gets a gap event when events are cleared meanwhile", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
-  await publish(service, 1, 20);
+  await publishBatch(service, 1, 20);
   await service.hub.clear("p_a");
-  await driven(service.clock, publish(service, 21, 22));
-  deepEqual((await stream.events(3)).map(brief), [gap(20, "cleared"), 21, 22]);
+  await advanceUntil(service.clock, publishBatch(service, 21, 22));
+  deepEqual((await stream.events(3)).map(describeEvent), [gapMarker(20, "cleared"), 21, 22]);
   await stream.cancel();
 });
 
 // -------------------------------------------------------------------- filters
 
 Deno.test("Subscriber with a filter gets what matches of the history and of what follows", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const channel = (i: number) => ["a", "b", "c"][i % 3]!;
-  await publish(service, 1, 150, channel);
+  await publishBatch(service, 1, 150, channel);
   const stream = await service.subscribe("p_a/sse?channel=b&channel=c");
   const kept = numbers(51, 150).filter((i) => i % 3);
-  deepEqual((await stream.until("runnel.live")).map(brief), [...kept, live(kept.length)]);
+  deepEqual((await stream.until("runnel.live")).map(describeEvent), [
+    ...kept,
+    liveMarker(kept.length),
+  ]);
   const next = stream.events(4);
-  await publish(service, 151, 156, channel);
-  deepEqual((await next).map(brief), [151, 152, 154, 155]);
+  await publishBatch(service, 151, 156, channel);
+  deepEqual((await next).map(describeEvent), [151, 152, 154, 155]);
   await stream.cancel();
 });
 
 Deno.test("Subscriber gets its position with a keep-alive, once, when its cursor moved without an ID", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const stream = await service.subscribe("p_a/sse?channel=b");
   await stream.until("runnel.live");
-  const ids = await publish(service, 1, 5, () => "a");
+  const ids = await publishBatch(service, 1, 5, () => "a");
   const seam = stream.text.length;
-  for (let i = 0; i < 2; i++) await saysAfter(stream, service.clock, KEEP_ALIVE_MS);
+  for (let i = 0; i < 2; i++) await readAfter(stream, service.clock, KEEP_ALIVE_MS);
   equal(stream.text.slice(seam), `:keepalive\nid: ${ids[4]}\n\n:keepalive\n\n`);
   await stream.cancel();
-  await publish(service, 6, 6, () => "b");
-  deepEqual(await begins(service, "?channel=b", resumed(ids[4])), [6, live(1)]);
+  await publishBatch(service, 6, 6, () => "b");
+  deepEqual(await readReplay(service, "?channel=b", lastEventIdHeader(ids[4])), [6, liveMarker(1)]);
 });
 
 Deno.test("Subscriber gets its position at the end of its stream when its cursor moved without an ID", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const stream = await service.subscribe("p_a/sse?channel=b");
   await stream.until("runnel.live");
-  const ids = await publish(service, 1, 5, () => "a");
+  const ids = await publishBatch(service, 1, 5, () => "a");
   const seam = stream.text.length;
   const end = stream.next();
-  await settled();
+  await flush();
   await drain(service.hub);
   equal(await end, null);
   equal(stream.text.slice(seam), `id: ${ids[4]}\n\n`);
@@ -372,33 +378,41 @@ const FIRST_POSITIONS: [
   [
     "with a filter that matches nothing",
     "?channel=b",
-    (service) => publish(service, 1, 150, () => "a"),
+    (service) => publishBatch(service, 1, 150, () => "a"),
   ],
-  ["without history", "?history=0", (service) => publish(service, 1, 150)],
+  ["without history", "?history=0", (service) => publishBatch(service, 1, 150)],
   ["of a pipeline that was cleared", "", async (service) => {
-    await publish(service, 1, 150);
+    await publishBatch(service, 1, 150);
     await service.hub.clear("p_a");
   }],
-  ["with an unknown ID", "?history=0", (service) => publish(service, 1, 150), resumed(FOREIGN)],
+  [
+    "with an unknown ID",
+    "?history=0",
+    (service) => publishBatch(service, 1, 150),
+    lastEventIdHeader(UNKNOWN_ID),
+  ],
 ];
 
 for (const [what, query, prepare, headers = {}] of FIRST_POSITIONS) {
   Deno.test(`Subscriber ${what} has a position from the beginning, and resumes without a hole`, async () => {
-    await using service = await createTestService();
+    await using service = await startService();
     await prepare(service);
     const stream = await service.subscribe(`p_a/sse${query}`, headers);
     const { id } = (await stream.event())!;
     await stream.cancel();
     await assertIdle(service);
-    await driven(service.clock, publish(service, 1001, 1250, () => "b"));
-    deepEqual(await begins(service, query, resumed(id)), [...numbers(1001, 1250), live(250)]);
+    await advanceUntil(service.clock, publishBatch(service, 1001, 1250, () => "b"));
+    deepEqual(await readReplay(service, query, lastEventIdHeader(id)), [
+      ...numbers(1001, 1250),
+      liveMarker(250),
+    ]);
   });
 }
 
 // ---------------------------------------------------------------- keep-alives
 
 Deno.test("Subscriber gets a keep-alive every 15 seconds, whether events flow or not", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
   const comments: number[] = [];
@@ -413,9 +427,9 @@ Deno.test("Subscriber gets a keep-alive every 15 seconds, whether events flow or
   const reading = read();
   for (let second = 1; second <= 60; second++) {
     if (second > 30) await service.publish("p_a", "events", second);
-    await settled();
+    await flush();
     service.clock.advance(1000);
-    await settled();
+    await flush();
   }
   deepEqual(comments, [15_000, 30_000, 45_000, 60_000]);
   equal(service.clock.liveTimers, 1);
@@ -425,7 +439,7 @@ Deno.test("Subscriber gets a keep-alive every 15 seconds, whether events flow or
 });
 
 Deno.test("Subscriber that does not read gets no keep-alive, and is closed at the second one", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
   const seam = stream.text.length;
@@ -438,14 +452,14 @@ Deno.test("Subscriber that does not read gets no keep-alive, and is closed at th
 });
 
 Deno.test("Subscriber that never read is closed at the second keep-alive", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   await service.subscribe("p_a/sse");
   service.clock.advance(2 * KEEP_ALIVE_MS);
   await assertIdle(service);
 });
 
 Deno.test("Subscriber that reads now and then stays open", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
   for (let i = 1; i <= 5; i++) {
@@ -459,28 +473,28 @@ Deno.test("Subscriber that reads now and then stays open", async () => {
 
 for (const [random, seconds] of [[0, 240], [0.5, 300], [0.9999, 360]] as const) {
   Deno.test(`Subscriber's stream ends cleanly after ${seconds} s when random is ${random}`, async () => {
-    await using service = await createTestService({
+    await using service = await startService({
       random: () => random,
       settings: { RUNNEL_MAX_STREAM_AGE_MS: "300000" },
     });
     const stream = await service.subscribe("p_a/sse");
     await stream.until("runnel.live");
     for (let at = 15; at < seconds; at += 15) {
-      const said = await saysAfter(stream, service.clock, KEEP_ALIVE_MS);
+      const said = await readAfter(stream, service.clock, KEEP_ALIVE_MS);
       deepEqual(said, { kind: "comment", text: "keepalive" }, `${at}`);
     }
-    equal(await saysAfter(stream, service.clock, KEEP_ALIVE_MS), null);
+    equal(await readAfter(stream, service.clock, KEEP_ALIVE_MS), null);
     await assertIdle(service);
   });
 }
 
 Deno.test("Subscriber that does not read is closed when its stream has reached its maximum age", async () => {
-  await using service = await createTestService({
+  await using service = await startService({
     settings: { RUNNEL_MAX_STREAM_AGE_MS: "20000" },
   });
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
-  await publish(service, 1, 1);
+  await publishBatch(service, 1, 1);
   service.clock.advance(4 * KEEP_ALIVE_MS);
   await assertIdle(service);
 });
@@ -527,7 +541,7 @@ Deno.test("Subscriber takes no events while the connection does not pull", async
     if (i === 5) subscriber.tick(0);
     if (i === 1) { for (let chunk = 0; chunk < 3; chunk++) await reader.read(); }
   }
-  await settled();
+  await flush();
   deepEqual(asked, [0]);
   const { value } = await reader.read();
   deepEqual(asked, [0, 1]);
@@ -541,7 +555,7 @@ Deno.test("Subscriber sends each event once when the connection pulls several ti
   const reader = subscriber.body.getReader();
   for (let chunk = 0; chunk < 2; chunk++) await reader.read();
   const reads = Array.from({ length: 4 }, () => reader.read());
-  await settled();
+  await flush();
   for (let i = 1; i <= 2; i++) {
     tail.append(newEvents(i, i));
     subscriber.wake();
@@ -573,7 +587,7 @@ Deno.test("Subscriber closes once when its stream is cancelled before its last c
   const reader = subscriber.body.getReader();
   for (let chunk = 0; chunk < 2; chunk++) await reader.read();
   const abandoned = reader.read().catch(() => {});
-  await settled();
+  await flush();
   reader.releaseLock();
   tail.append(newEvents(1, 1));
   subscriber.wake();
@@ -607,7 +621,7 @@ Deno.test("Subscriber ignores a page that was requested before its log was repla
   });
   const stream = new StreamReader(subscriber.body);
   const told = stream.events(5);
-  await settled();
+  await flush();
   subscriber.wake();
   equal(reads, 1, "one read at a time");
   // As of a backup: the same epoch, with fewer events.
@@ -622,25 +636,31 @@ Deno.test("Subscriber ignores a page that was requested before its log was repla
     reason: "evicted",
     events,
   });
-  deepEqual((await told).map(brief), [gap(null, "unknown"), 18, 19, 20, live(3)]);
+  deepEqual((await told).map(describeEvent), [
+    gapMarker(null, "unknown"),
+    18,
+    19,
+    20,
+    liveMarker(3),
+  ]);
   await stream.cancel();
 });
 
 Deno.test("Subscriber sends events that arrive together as one chunk", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   const body = await service.hub.subscribe("p_a");
   const reader = body.getReader();
   await reader.read();
   await reader.read();
   const next = reader.read();
-  await publish(service, 1, 50);
+  await publishBatch(service, 1, 50);
   match(new TextDecoder().decode((await next).value), /data: 1\n[^]*data: 50\n\n$/);
   await reader.cancel();
 });
 
 Deno.test("Subscribers with the same cursor get the very same bytes", async () => {
-  await using service = await createTestService();
-  await publish(service, 1, 150, (i) => i % 2 ? "odd" : "even");
+  await using service = await startService();
+  await publishBatch(service, 1, 150, (i) => i % 2 ? "odd" : "even");
   for (const channels of [[], ["odd"]]) {
     const bodies = [];
     for (let i = 0; i < 3; i++) bodies.push(await service.hub.subscribe("p_a", { channels }));
@@ -651,7 +671,7 @@ Deno.test("Subscribers with the same cursor get the very same bytes", async () =
     ok(others.every((chunk) => chunk === replay), "replay");
     await read();
     const news = read();
-    await publish(service, 1, 2, () => "odd");
+    await publishBatch(service, 1, 2, () => "odd");
     const [chunk, ...more] = await news;
     ok(more.every((other) => other === chunk), "news");
     for (const reader of readers) await reader.cancel();
@@ -660,7 +680,7 @@ Deno.test("Subscribers with the same cursor get the very same bytes", async () =
 
 Deno.test("Subscriber behind the tail reads pages of the log, and gets all in bounded chunks", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({
+  await using service = await startService({
     open: () => Promise.resolve(kv),
     settings: { RUNNEL_HISTORY: "5", RUNNEL_KEEPALIVE_MS: "600000" },
   });
@@ -685,16 +705,16 @@ Deno.test("Subscriber behind the tail reads pages of the log, and gets all in bo
 
 Deno.test("Subscribers behind the tail share their reads of the log, few of them in flight", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({
+  await using service = await startService({
     open: () => Promise.resolve(kv),
     settings: { RUNNEL_HISTORY: "5" },
   });
-  const ids = await publish(service, 1, 150);
+  const ids = await publishBatch(service, 1, 150);
   const body = await service.hub.subscribe("p_a");
-  const held: Held[] = [];
+  const held: PausedCall[] = [];
   kv.fallback = (call) => {
     if (call !== "get") return (carryOut) => carryOut();
-    held.push(holds("call"));
+    held.push(pause("call"));
     return held.at(-1)!.fault;
   };
   const streams: StreamReader[] = [];
@@ -705,7 +725,7 @@ Deno.test("Subscribers behind the tail share their reads of the log, few of them
   }
   const reading = streams.map((stream) => stream.until("runnel.live"));
   for (let reads = 4; reads <= 10; reads++) {
-    await settled();
+    await flush();
     equal(held.length, reads);
     held[reads - 4]!.release();
     await until(() => held.length > reads || reads === 10);
@@ -713,7 +733,7 @@ Deno.test("Subscribers behind the tail share their reads of the log, few of them
   for (const { release } of held) release();
   for (const [index, events] of (await Promise.all(reading)).entries()) {
     const first = Math.floor(index / 3) + 2;
-    deepEqual(events.map(brief), [...numbers(first, 150), live(151 - first)]);
+    deepEqual(events.map(describeEvent), [...numbers(first, 150), liveMarker(151 - first)]);
   }
   equal(held.length, 10);
   for (const stream of streams) await stream.cancel();
@@ -723,31 +743,34 @@ Deno.test("Subscribers behind the tail share their reads of the log, few of them
 
 Deno.test("Subscriber is closed, and the reason reported, when the log cannot be read", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({
+  await using service = await startService({
     open: () => Promise.resolve(kv),
     settings: { RUNNEL_HISTORY: "5" },
   });
-  const ids = await publish(service, 1, 50);
-  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
-  kv.script("get", throws());
+  const ids = await publishBatch(service, 1, 50);
+  const stream = await service.subscribe("p_a/sse", lastEventIdHeader(ids[0]));
+  kv.script("get", fail());
   equal(await stream.event(), null);
   match(service.reports.join(), /Cannot read the log for a subscriber/);
   await assertIdle(service);
-  deepEqual(await begins(service, "", resumed(ids[0])), [...numbers(2, 50), live(49)]);
+  deepEqual(await readReplay(service, "", lastEventIdHeader(ids[0])), [
+    ...numbers(2, 50),
+    liveMarker(49),
+  ]);
 });
 
 Deno.test("Subscriber gets no page when it leaves while the log is read", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({
+  await using service = await startService({
     open: () => Promise.resolve(kv),
     settings: { RUNNEL_HISTORY: "5" },
   });
-  const ids = await publish(service, 1, 50);
-  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
-  const held = holds("answer");
+  const ids = await publishBatch(service, 1, 50);
+  const stream = await service.subscribe("p_a/sse", lastEventIdHeader(ids[0]));
+  const held = pause("answer");
   kv.script("get", held.fault);
   const end = stream.event();
-  await held.met;
+  await held.reached;
   await stream.cancel();
   held.release();
   equal(await end, null);
@@ -757,31 +780,31 @@ Deno.test("Subscriber gets no page when it leaves while the log is read", async 
 
 Deno.test("Subscriber loses nothing when a keep-alive is sent while the log is read", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  await using service = await createTestService({
+  await using service = await startService({
     open: () => Promise.resolve(kv),
     settings: { RUNNEL_HISTORY: "5", RUNNEL_KEEPALIVE_MS: "1500" },
   });
-  const ids = await publish(service, 1, 50);
-  const stream = await service.subscribe("p_a/sse", resumed(ids[0]));
-  const held = holds("answer");
+  const ids = await publishBatch(service, 1, 50);
+  const stream = await service.subscribe("p_a/sse", lastEventIdHeader(ids[0]));
+  const held = pause("answer");
   kv.script("get", held.fault);
   const events = stream.until("runnel.live");
-  await held.met;
+  await held.reached;
   service.clock.advance(1500);
-  await settled();
+  await flush();
   held.release();
-  deepEqual((await events).map(brief), [...numbers(2, 50), live(49)]);
+  deepEqual((await events).map(describeEvent), [...numbers(2, 50), liveMarker(49)]);
   match(stream.text, /^retry: 3000\n\n:keepalive\n\nid:/);
   await stream.cancel();
 });
 
 Deno.test("Subscriber is removed at once when it leaves", async () => {
-  await using service = await createTestService();
+  await using service = await startService();
   for (const reads of [0, 1, 2, 3]) {
     const stream = await service.subscribe("p_a/sse");
     for (let i = 0; i < Math.min(reads, 2); i++) await stream.next();
     const waiting = reads === 3 ? stream.next() : null;
-    await settled();
+    await flush();
     await stream.cancel();
     await assertIdle(service);
     equal(await waiting, null);

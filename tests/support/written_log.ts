@@ -6,18 +6,18 @@
  */
 
 import { ok, rejects, strictEqual as equal } from "node:assert/strict";
-import { settled } from "./fake_clock.ts";
-import { holds } from "./faulty_kv.ts";
-import { createTestLog, type TestLog, textEvent, TIMEOUT_MS, until } from "./test_log.ts";
+import { pause } from "./fakes/kv.ts";
+import { createTestLog, type TestLog, textEvent, TIMEOUT_MS } from "./log.ts";
+import { flush, until } from "./wait.ts";
 
 /** Nothing was stored. */
-export const unavailable = { type: "log-unavailable" };
+export const LOG_UNAVAILABLE = { type: "log-unavailable" };
 
 /** It may have been stored. */
-export const unknown = { type: "outcome-unknown" };
+export const OUTCOME_UNKNOWN = { type: "outcome-unknown" };
 
 /** Requests without and with a key. */
-export const keys = [["without a key", undefined], ["with a key", "k"]] as const;
+export const WITHOUT_AND_WITH_KEY = [["without a key", undefined], ["with a key", "k"]] as const;
 
 /** A log with one event, "0", whose writer knows the head. */
 export async function createWrittenLog(): Promise<TestLog> {
@@ -27,18 +27,21 @@ export async function createWrittenLog(): Promise<TestLog> {
 }
 
 /** Appends a text. */
-export function append({ log }: TestLog, text: string, key?: string) {
+export function appendText({ log }: TestLog, text: string, key?: string) {
   return log.append("p_a", [textEvent(text)], key);
 }
 
 /** Answers once the time that an append may take has passed, and not a millisecond before. */
-export async function atDeadline(test: TestLog, answer: Promise<unknown>): Promise<unknown> {
+export async function rejectionAtDeadline(
+  test: TestLog,
+  answer: Promise<unknown>,
+): Promise<unknown> {
   let error: unknown;
   const refused = answer.then(() => ok(false, "accepted"), (reason) => error = reason);
   await until(() => test.clock.liveTimers > 0 && test.kv.busy === 0);
-  await settled();
+  await flush();
   test.clock.advance(TIMEOUT_MS - 1);
-  await settled();
+  await flush();
   equal(error, undefined);
   test.clock.advance(1);
   await refused;
@@ -46,24 +49,24 @@ export async function atDeadline(test: TestLog, answer: Promise<unknown>): Promi
 }
 
 /** A commit that is held at the deadline, and is the last that the store was given. */
-export async function leaveUnknown(
+export async function leaveOutcomeUnknown(
   test: TestLog,
   text: string,
   what: "call" | "answer",
   key?: string,
 ) {
-  const commit = holds(what);
+  const commit = pause(what);
   test.kv.script("commit", commit.fault);
-  const answer = append(test, text, key);
+  const answer = appendText(test, text, key);
   // The deadline comes before anybody awaits the answer.
   answer.catch(() => {});
-  await commit.met;
+  await commit.reached;
   test.clock.advance(TIMEOUT_MS);
-  await rejects(answer, unknown);
+  await rejects(answer, OUTCOME_UNKNOWN);
   return commit;
 }
 
 /** Resolves once the writers are at rest, with nothing left to do. */
-export async function atRest(test: TestLog): Promise<void> {
-  do await settled(); while (test.kv.busy > 0 || test.clock.liveTimers > 0);
+export async function waitForWriters(test: TestLog): Promise<void> {
+  do await flush(); while (test.kv.busy > 0 || test.clock.liveTimers > 0);
 }

@@ -1,7 +1,8 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { HeadWatches } from "../../lib/sync/head_watches.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
-import { FakeWatchKv } from "../support/fake_watch_kv.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { FakeWatchKv } from "../support/fakes/watch_kv.ts";
+import { flush } from "../support/wait.ts";
 
 /** Watches of a fake store, and the heads that they passed on. */
 function createTestWatches({ random = 0, open }: { random?: number; open?: Promise<void> } = {}) {
@@ -23,14 +24,14 @@ function createTestWatches({ random = 0, open }: { random?: number; open?: Promi
     reports,
     /** The heads that were passed on since the last call. */
     async told() {
-      await settled();
+      await flush();
       return told.splice(0);
     },
     /** Lets the watches collect the added pipelines. */
     async collect() {
-      await settled();
+      await flush();
       clock.advance(10);
-      await settled();
+      await flush();
     },
     async [Symbol.asyncDispose]() {
       await watches.close();
@@ -110,7 +111,7 @@ Deno.test("HeadWatches.delete() leaves no watch when the connection is still bei
   await test.collect();
   test.watches.delete("p_a");
   resolve();
-  await settled();
+  await flush();
   equal(test.kv.opened, 0);
 });
 
@@ -124,7 +125,7 @@ Deno.test("HeadWatches.delete() passes nothing on any more, and ends an empty wa
   test.kv.set("p_a", 1);
   deepEqual(await test.told(), []);
   test.watches.delete("p_b");
-  await settled();
+  await flush();
   deepEqual(test.watches.stats, { pipelines: 0, watches: 0, connections: 0, lost: 0 });
   equal(test.kv.watches.size, 0);
 });
@@ -145,7 +146,7 @@ for (
     await test.told();
     test.kv.drop(end);
     test.kv.set("p_a", 1);
-    await settled();
+    await flush();
     equal(test.kv.watches.size, 0);
     deepEqual(test.reports, ["Cannot watch the log"]);
     test.clock.advance(749);
@@ -163,7 +164,7 @@ Deno.test("HeadWatches retry until the store can be watched", async () => {
   await test.collect();
   for (let i = 0; i < 3; i++) {
     test.clock.advance(500);
-    await settled();
+    await flush();
   }
   equal(test.reports.length, 4);
   test.kv.failure = null;
@@ -190,10 +191,10 @@ Deno.test("HeadWatches replace a watch after half an hour", async () => {
   await test.collect();
   await test.told();
   test.clock.advance(30 * 60 * 1000 - 1);
-  await settled();
+  await flush();
   equal(test.kv.opened, 1);
   test.clock.advance(1);
-  await settled();
+  await flush();
   equal(test.kv.opened, 2);
   deepEqual(await test.told(), []);
 });

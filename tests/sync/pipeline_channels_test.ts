@@ -9,7 +9,7 @@ import type { Change } from "../../lib/log/commit.ts";
 import { type ChannelConstructor, PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
 import { deadline, systemClock } from "../../lib/base/clock.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
-import { FakeChannels } from "../support/fake_channels.ts";
+import { FakeChannels } from "../support/fakes/broadcast.ts";
 
 const MESSAGE: Change = { pipeline: "p_a", epoch: "AAECAwQFBgc", oldest: 7 };
 const COMMIT: Change = {

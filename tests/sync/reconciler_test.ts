@@ -1,7 +1,8 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { type Head, newHead } from "../../lib/log/head.ts";
 import { Reconciler } from "../../lib/sync/reconciler.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { flush } from "../support/wait.ts";
 
 /** A reconciler of some pipelines, and what it read. */
 function createTestReconciler(
@@ -42,7 +43,7 @@ for (const seconds of [15, 60]) {
       for (let second = 0; second < seconds; second++) {
         const before = test.seen.length;
         test.clock.advance(1000);
-        await settled();
+        await flush();
         most = Math.max(most, test.seen.length - before);
       }
       ok(most <= Math.ceil(count / seconds) + 1, `${most} in a second`);
@@ -57,7 +58,7 @@ Deno.test("Reconciler has at most four reads in flight", async () => {
   const never = Promise.withResolvers<(Head | null)[]>();
   using test = createTestReconciler(6000, () => never.promise);
   for (let i = 0; i < 5; i++) test.clock.advance(1000);
-  await settled();
+  await flush();
   equal(test.reads.length, 4);
 });
 
@@ -68,14 +69,14 @@ Deno.test("Reconciler reports a failed read, and repeats it with the next step",
     () => isDown ? Promise.reject(new Error("down")) : Promise.resolve([null]),
   );
   test.clock.advance(1000);
-  await settled();
+  await flush();
   deepEqual(test.reports, ["Cannot compare pipelines with the log"]);
   isDown = false;
   test.clock.advance(1000);
-  await settled();
+  await flush();
   deepEqual(test.seen, ["p_0"]);
   test.clock.advance(1000);
-  await settled();
+  await flush();
   deepEqual(test.seen, ["p_0", "p_1"]);
 });
 
@@ -86,13 +87,13 @@ Deno.test("Reconciler goes on where it failed, at the same pace, after an outage
   });
   for (let second = 0; second < 200; second++) {
     test.clock.advance(1000);
-    await settled();
+    await flush();
   }
   isDown = false;
   for (let second = 0; second < 60; second++) {
     const before = test.seen.length;
     test.clock.advance(1000);
-    await settled();
+    await flush();
     ok(test.seen.length - before <= Math.ceil(2000 / 60) + 1);
   }
   deepEqual(test.seen, test.pipelines);
@@ -101,10 +102,10 @@ Deno.test("Reconciler goes on where it failed, at the same pace, after an outage
 Deno.test("Reconciler reads no head of a pipeline that is live for less than a period", async () => {
   using test = createTestReconciler(1);
   test.clock.advance(59_999);
-  await settled();
+  await flush();
   deepEqual(test.reads, []);
   test.clock.advance(1);
-  await settled();
+  await flush();
   deepEqual(test.reads, [["p_0"]]);
 });
 

@@ -4,9 +4,10 @@ import type { LogListener } from "../../lib/log/event_log.ts";
 import { newHead } from "../../lib/log/head.ts";
 import { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
 import { Sync, type SyncOptions } from "../../lib/sync/sync.ts";
-import { FakeChannels } from "../support/fake_channels.ts";
-import { FakeClock, settled } from "../support/fake_clock.ts";
-import { FakeWatchKv } from "../support/fake_watch_kv.ts";
+import { FakeChannels } from "../support/fakes/broadcast.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { FakeWatchKv } from "../support/fakes/watch_kv.ts";
+import { flush } from "../support/wait.ts";
 
 const EPOCH = "AAECAwQFBgc";
 const CLEAR: Change = { pipeline: "p_a", epoch: EPOCH, oldest: 7 };
@@ -96,17 +97,17 @@ Deno.test("Sync reconciles every 60 seconds beside other processes, and reopens 
   const watch = new FakeWatchKv();
   const { sync, clock, follow, told } = createTestSync({ watch });
   follow("p_a", true);
-  await settled();
+  await flush();
   clock.advance(10);
-  await settled();
+  await flush();
   deepEqual(told.splice(0), ["head none of p_a by watch"]);
   clock.advance(58_990);
-  await settled();
+  await flush();
   deepEqual(told, []);
   clock.advance(1000);
-  await settled();
+  await flush();
   clock.advance(0);
-  await settled();
+  await flush();
   deepEqual(told, ["head 0 of p_a by reconcile"]);
   equal(watch.opened, 2);
   await sync.close();
@@ -117,14 +118,14 @@ Deno.test("Sync keeps a watch while its pipeline is followed and not behind", as
   const watch = new FakeWatchKv();
   const { sync, clock, follow } = createTestSync({ watch });
   const following = follow();
-  await settled();
+  await flush();
   clock.advance(60_000);
-  await settled();
+  await flush();
   clock.advance(0);
-  await settled();
+  await flush();
   equal(watch.opened, 1);
   following[Symbol.dispose]();
-  await settled();
+  await flush();
   equal(watch.watches.size, 0);
   await sync.close();
 });
@@ -136,7 +137,7 @@ Deno.test("Sync reconciles every 15 seconds beside other isolates, while it foll
   equal(clock.liveTimers, 1);
   for (const _ of [1, 2]) {
     clock.advance(15_000);
-    await settled();
+    await flush();
     deepEqual(told.splice(0).sort(), [
       "head 0 of p_a by reconcile",
       "head 0 of p_b by reconcile",

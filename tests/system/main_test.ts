@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { eventually } from "../support/eventually.ts";
-import { readRaw, sendRaw } from "../support/local_server.ts";
-import { DataFolder, type Environment, Program } from "../support/program.ts";
-import { type SaidEvent, StreamReader } from "../support/stream_reader.ts";
+import { type ReceivedEvent, StreamReader } from "../support/clients/stream_reader.ts";
+import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
+import { readRaw, sendRaw } from "../support/servers/local_server.ts";
+import { eventually } from "../support/wait.ts";
 
 /** Time that a platform gives a process after its signal, in milliseconds. */
 const DRAIN_MS = 5000;
@@ -73,7 +73,7 @@ for (const { what, says, set } of refusals) {
   Deno.test(`main.ts refuses ${what} in one line that says what to do`, async () => {
     await using folder = new DataFolder();
     await using stack = new AsyncDisposableStack();
-    const { code, lines } = await Program.refuse(await set(folder, stack));
+    const { code, lines } = await Program.startExpectingFailure(await set(folder, stack));
     equal(lines.length, 1, lines.join("\n"));
     match(lines[0]!, says);
     equal(code, 1);
@@ -87,7 +87,7 @@ Deno.test({
   async fn() {
     await using folder = new DataFolder();
     await folder.forbid();
-    const { code, lines } = await Program.refuse({ RUNNEL_KV: folder.kv });
+    const { code, lines } = await Program.startExpectingFailure({ RUNNEL_KV: folder.kv });
     equal(lines.length, 1, lines.join("\n"));
     match(lines[0]!, /^Cannot start: RUNNEL_KV is \S+, which cannot be opened .*Name a file/);
     equal(code, 1);
@@ -98,7 +98,7 @@ Deno.test("main.ts starts by the command that it prints if a permission is missi
   const folder = await Deno.makeTempDir();
   try {
     const RUNNEL_KV = `${folder}/runnel.sqlite`;
-    const { lines } = await Program.refuse({ RUNNEL_KV });
+    const { lines } = await Program.startExpectingFailure({ RUNNEL_KV });
     const command = /start with: RUNNEL_KV=(\S+) deno (.*)$/.exec(lines[0]!)!;
     equal(command[1], RUNNEL_KV);
     await using program = await Program.start({ RUNNEL_KV }, [
@@ -181,7 +181,7 @@ async function readLog(program: Program, beginning: string): Promise<Map<string,
   return byId(events.slice(0, -1));
 }
 
-function byId(events: SaidEvent[]): Map<string, Payload> {
+function byId(events: ReceivedEvent[]): Map<string, Payload> {
   const sequences = events.map(({ id }) => Number(id!.split("-").at(-1)));
   deepEqual(sequences, Array.from(events, (_, index) => index + 1), "each once, without a hole");
   return new Map(events.map(({ id, data }) => [id!, JSON.parse(data)]));

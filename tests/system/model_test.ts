@@ -1,11 +1,11 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { parseEventId } from "../../lib/protocol/event.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { SeededRandom } from "../support/random.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { type Published, SubscriberRecord } from "../support/subscriber_record.ts";
-import { createTestService, jsonPost, type TestService } from "../support/test_service.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { type PublishedEvent, SubscriberRecord } from "../support/clients/subscriber_record.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { SeededRandom } from "../support/generators/random.ts";
+import { jsonPost, startService, type TestService } from "../support/service.ts";
 
 const PIPELINE = "p_model";
 const CHANNELS = ["orders", "names", "errors"];
@@ -19,7 +19,7 @@ class Model {
   readonly #random: SeededRandom;
   readonly #path: string;
   readonly #clock = new FakeClock();
-  readonly #log: Published[] = [];
+  readonly #log: PublishedEvent[] = [];
   readonly #readers = new Set<StreamReader>();
   #service!: TestService;
   #published = 0;
@@ -65,7 +65,7 @@ class Model {
   }
 
   async #start(): Promise<void> {
-    this.#service = await createTestService({
+    this.#service = await startService({
       clock: this.#clock,
       random: this.#random.next,
       open: () => Deno.openKv(this.#path),

@@ -1,16 +1,16 @@
 import { match, notStrictEqual as differ, ok, strictEqual as equal } from "node:assert/strict";
 import { parseEventId } from "../../lib/protocol/event.ts";
-import { DenoKv, denoKv } from "../support/denokv.ts";
-import { eventually } from "../support/eventually.ts";
-import { Follower } from "../support/follower.ts";
-import { type Need, testThatNeeds } from "../support/needs.ts";
-import { runtimes } from "../support/platforms.ts";
-import { DataFolder, type Environment, Program } from "../support/program.ts";
-import { post, Publisher } from "../support/publisher.ts";
-import { SmallDisk, smallDisk } from "../support/small_disk.ts";
-import { openStream } from "../support/stream_reader.ts";
-import type { Published } from "../support/subscriber_record.ts";
-import { TcpProxy } from "../support/tcp_proxy.ts";
+import { Follower } from "../support/clients/follower.ts";
+import { Publisher, publishPayload } from "../support/clients/publisher.ts";
+import { openStream } from "../support/clients/stream_reader.ts";
+import type { PublishedEvent } from "../support/clients/subscriber_record.ts";
+import { runtimes } from "../support/programs/platforms.ts";
+import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
+import { type Requirement, testWithRequirements } from "../support/programs/requirements.ts";
+import { DenoKv, denoKv } from "../support/stores/denokv.ts";
+import { SmallDisk, smallDisk } from "../support/stores/small_disk.ts";
+import { TcpProxy } from "../support/stores/tcp_proxy.ts";
+import { eventually } from "../support/wait.ts";
 
 const TIMEOUT_MS = 500;
 
@@ -26,7 +26,7 @@ const SETTINGS = {
   RUNNEL_RETRY_MS: "50",
 };
 
-const event = (data: string): Published => ({ channel: "events", data });
+const event = (data: string): PublishedEvent => ({ channel: "events", data });
 
 /** The position before the first event. */
 async function findBeginning(program: Program): Promise<string> {
@@ -41,7 +41,7 @@ async function readLog(
   program: Program,
   beginning: string,
   publishers: readonly Publisher[],
-): Promise<Published[]> {
+): Promise<PublishedEvent[]> {
   const accepted = publishers.flatMap(({ accepted }) => [...accepted]);
   const newest = Math.max(...accepted.map(([id]) => parseEventId(id)!.sequence));
   const stream = await openStream(program, "p_a", beginning);
@@ -79,30 +79,30 @@ interface Trouble extends AsyncDisposable {
   wasMet?(program: Program): unknown;
 }
 
-const outages: { name: string; needs: Need[]; create: () => Promise<Trouble> }[] = [
+const outages: { name: string; requirements: Requirement[]; create: () => Promise<Trouble> }[] = [
   {
     name: "a KV server that is stopped",
-    needs: [denoKv],
+    requirements: [denoKv],
     create: () => withDenoKv((kv) => kv.stop(), (kv) => kv.start()),
   },
   {
     name: "a KV server that freezes",
-    needs: [denoKv],
+    requirements: [denoKv],
     create: () => withDenoKv((kv) => kv.freeze(), (kv) => kv.thaw()),
   },
   {
     name: "a network that stops",
-    needs: [denoKv],
+    requirements: [denoKv],
     create: () => withProxy((proxy) => proxy.stop(), (proxy) => proxy.goOn()),
   },
   {
     name: "a network that loses the answer to every commit",
-    needs: [denoKv],
+    requirements: [denoKv],
     create: () => withProxy((proxy) => proxy.cutCommits(), (proxy) => proxy.cutCommits(0)),
   },
   {
     name: "a full disk",
-    needs: [smallDisk],
+    requirements: [smallDisk],
     async create() {
       const disk = await SmallDisk.create(8);
       return {
@@ -151,8 +151,8 @@ for (const [index, runtime] of runtimes.entries()) {
   for (const outage of outages) {
     // The network is the same to both.
     if (index > 0 && outage.name.startsWith("a network")) continue;
-    testThatNeeds(
-      [...outage.needs, ...runtime.needs],
+    testWithRequirements(
+      [...outage.requirements, ...runtime.requirements],
       `main.ts under ${runtime.name} outlives ${outage.name}`,
       async () => {
         await using trouble = await outage.create();
@@ -199,7 +199,7 @@ for (const [index, runtime] of runtimes.entries()) {
 
 // A commit whose answer is lost
 
-testThatNeeds(
+testWithRequirements(
   [denoKv],
   "main.ts stores once what was committed on a connection that broke before the answer",
   async () => {
@@ -210,11 +210,11 @@ testThatNeeds(
     const beginning = await findBeginning(program);
     await using follower = new Follower(program, () => 0);
     await follower.live();
-    const sent: Published[] = [];
+    const sent: PublishedEvent[] = [];
     for (const headers of [{}, { "Idempotency-Key": "a" }, {}, { "Idempotency-Key": "b" }]) {
       proxy.cutCommits(1);
       const payload = `cut ${sent.length}`;
-      const answer = await post(program, payload, headers);
+      const answer = await publishPayload(program, payload, headers);
       equal(answer.status, 202, answer.detail);
       sent.push(event(JSON.stringify(payload)));
     }
@@ -227,7 +227,7 @@ testThatNeeds(
   },
 );
 
-testThatNeeds(
+testWithRequirements(
   [denoKv],
   "main.ts answers a retry of what was committed as it would have answered at first",
   async () => {
@@ -238,10 +238,10 @@ testThatNeeds(
     const beginning = await findBeginning(program);
     await using follower = new Follower(program, () => 0);
     await follower.live();
-    const log: Published[] = [];
+    const log: PublishedEvent[] = [];
     for (const headers of [{ "Idempotency-Key": "a" }, {}]) {
       proxy.cutCommits();
-      const { status, detail, retryAfter } = await post(program, log.length, headers);
+      const { status, detail, retryAfter } = await publishPayload(program, log.length, headers);
       equal(status, 503);
       match(detail, /may have been stored/);
       match(retryAfter ?? "", /^\d+$/);
@@ -250,10 +250,10 @@ testThatNeeds(
     }
     ok(proxy.cuts > 1);
     await eventually("the log is settled", async () => {
-      return (await post(program, 2, { "Idempotency-Key": "b" })).status === 202;
+      return (await publishPayload(program, 2, { "Idempotency-Key": "b" })).status === 202;
     });
     log.push(event("2"));
-    const retried = await post(program, 0, { "Idempotency-Key": "a" });
+    const retried = await publishPayload(program, 0, { "Idempotency-Key": "a" });
     equal(retried.status, 202);
     equal(retried.replayed, true);
     const stream = await openStream(program, "p_a", beginning);
@@ -266,32 +266,36 @@ testThatNeeds(
 
 // Others
 
-testThatNeeds([denoKv], "two programs that publish hard to one pipeline are one", async () => {
-  await using kv = await DenoKv.start();
-  await using here = await Program.start(kv.settings);
-  await using there = await Program.start(kv.settings);
-  const programs = [here, there];
-  const beginning = await findBeginning(here);
-  const publishers = programs.flatMap((program, index) =>
-    Array.from({ length: 16 }, (_, i) => new Publisher(program, `${index}-${i}`, false))
-  );
-  const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
-  await using follower = new Follower(here, accepted);
-  await using other = new Follower(there, accepted);
-  for (const each of [follower, other]) await each.live();
-  await eventually("they publish", () => accepted() > 3000);
-  await Promise.all(publishers.map((publisher) => publisher.stop()));
-  equal(publishers.flatMap((publisher) => publisher.refused).length, 0);
-  const log = await readLog(there, beginning, publishers);
-  equal(log.length, accepted());
-  for (const each of [follower, other]) equal((await each.verify(log)).missed, 0);
-});
+testWithRequirements(
+  [denoKv],
+  "two programs that publish hard to one pipeline are one",
+  async () => {
+    await using kv = await DenoKv.start();
+    await using here = await Program.start(kv.settings);
+    await using there = await Program.start(kv.settings);
+    const programs = [here, there];
+    const beginning = await findBeginning(here);
+    const publishers = programs.flatMap((program, index) =>
+      Array.from({ length: 16 }, (_, i) => new Publisher(program, `${index}-${i}`, false))
+    );
+    const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
+    await using follower = new Follower(here, accepted);
+    await using other = new Follower(there, accepted);
+    for (const each of [follower, other]) await each.live();
+    await eventually("they publish", () => accepted() > 3000);
+    await Promise.all(publishers.map((publisher) => publisher.stop()));
+    equal(publishers.flatMap((publisher) => publisher.refused).length, 0);
+    const log = await readLog(there, beginning, publishers);
+    equal(log.length, accepted());
+    for (const each of [follower, other]) equal((await each.verify(log)).missed, 0);
+  },
+);
 
 Deno.test("main.ts tells a subscriber that stalled for longer than the retention what it missed", async () => {
   await using folder = new DataFolder();
   const settings = { ...SETTINGS, RUNNEL_KV: folder.kv, RUNNEL_RETENTION: "100" };
   await using program = await Program.start(settings);
-  const log: Published[] = [];
+  const log: PublishedEvent[] = [];
   await using stalled = new Follower(program, () => log.length);
   await using reading = new Follower(program, () => log.length);
   for (const follower of [stalled, reading]) await follower.live();

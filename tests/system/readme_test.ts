@@ -13,17 +13,17 @@ import {
 } from "../../lib/protocol/event_rules.ts";
 import denoJson from "../../deno.json" with { type: "json" };
 import manifest from "../../lib/workflow.deno.json" with { type: "json" };
-import { launchChromium, systemChromium, testInChromium } from "../support/chromium.ts";
-import { answers, denoKvFolder, testWithDenokv } from "../support/denokv.ts";
-import { eventually, PATIENCE_MS } from "../support/eventually.ts";
-import { testThatNeeds } from "../support/needs.ts";
-import { Nginx, systemNginx } from "../support/nginx.ts";
-import { DataFolder, Program } from "../support/program.ts";
+import { launchChromium, systemChromium, testInChromium } from "../support/browser/chromium.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { SECRET, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { Nginx, systemNginx } from "../support/programs/nginx.ts";
+import { DataFolder, Program } from "../support/programs/program.ts";
+import { testWithRequirements } from "../support/programs/requirements.ts";
+import { TempFolder } from "../support/programs/temp_folder.ts";
+import { createProject, node, run } from "../support/programs/workflow_package.ts";
 import { findReadme, readmes, writeDeno } from "../support/readme.ts";
-import { StreamReader } from "../support/stream_reader.ts";
-import { TempFolder } from "../support/temp_folder.ts";
-import { SECRET, TOKEN_SETTINGS } from "../support/tokens.ts";
-import { createProject, node, run } from "../support/workflow_package.ts";
+import { answers, denoKvFolder, testWithDenokv } from "../support/stores/denokv.ts";
+import { eventually, PATIENCE_MS } from "../support/wait.ts";
 
 const README = findReadme("README.md");
 const ACCESS_README = findReadme("lib/access/README.md");
@@ -123,7 +123,7 @@ for (const readme of readmes) {
   const needs = usesNode ? [node] : [];
   const hasSession = commands.length + files.length > 0;
   if (hasSession) {
-    testThatNeeds(needs, `${path} shows what its commands print`, async () => {
+    testWithRequirements(needs, `${path} shows what its commands print`, async () => {
       await using data = new DataFolder();
       await using program = await Program.start({ RUNNEL_KV: data.kv });
       await using folder = usesNode ? await createProject() : new TempFolder();
@@ -146,7 +146,7 @@ for (const readme of readmes) {
     !files.some((file) => file.text === text) && text.includes('from "@runnel/workflow"')
   );
   if (scripts.length > 0) {
-    testThatNeeds([node], `${path} has scripts that send events`, async () => {
+    testWithRequirements([node], `${path} has scripts that send events`, async () => {
       await using data = new DataFolder();
       await using program = await Program.start({ RUNNEL_KV: data.kv });
       await using project = await createProject();
@@ -216,7 +216,7 @@ function nginxSample(url: string): string {
   return settings!.replace(/proxy_pass \S+;/, `proxy_pass ${url};`);
 }
 
-testThatNeeds(
+testWithRequirements(
   [systemChromium, systemNginx],
   "The documented nginx passes every event on at once, and keeps a quiet stream open",
   async () => {

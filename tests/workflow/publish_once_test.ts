@@ -6,7 +6,7 @@ import {
   publishOnce,
 } from "../../lib/workflow/publish_once.ts";
 import { toRequests } from "../../lib/workflow/publish_request.ts";
-import { readRaw, serveLocally } from "../support/local_server.ts";
+import { readRaw, serveLocally } from "../support/servers/local_server.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
 const INGEST = new URL("http://localhost:8000/ingest");

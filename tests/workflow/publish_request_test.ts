@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "../../lib/protocol/event_rules.ts";
 import type { SerializedEvent } from "../../lib/workflow/serialized_event.ts";
 import { toRequests } from "../../lib/workflow/publish_request.ts";
-import { awkwardLine, awkwardText } from "../support/awkward.ts";
-import { utf8 } from "../support/text.ts";
+import { awkwardLine, awkwardText } from "../support/generators/awkward_text.ts";
+import { encodeUtf8 } from "../support/generators/text.ts";
 
 function numbered(count: number): SerializedEvent[] {
   return Array.from({ length: count }, (_, index) => ({ channel: "c", payload: String(index) }));
@@ -27,14 +27,16 @@ for (const [count, sizes] of [[MAX_EVENTS, [1000]], [MAX_EVENTS + 1, [1000, 1]]]
 
 /** Events whose request body has exactly `size` bytes. */
 function sized(size: number, character: string): SerializedEvent[] {
-  const payload = JSON.stringify(character.repeat(MAX_PAYLOAD_BYTES / 2 / utf8(character).length));
+  const payload = JSON.stringify(
+    character.repeat(MAX_PAYLOAD_BYTES / 2 / encodeUtf8(character).length),
+  );
   const event = { channel: "c", payload };
   const events = [event];
   const sizeOf = (events: SerializedEvent[]) => {
     const values = events.map(({ channel, payload }) =>
       `{"pipeline":"p_a","channel":"${channel}","payload":${payload}}`
     );
-    return utf8(`[${values}]`).length;
+    return encodeUtf8(`[${values}]`).length;
   };
   while (sizeOf([...events, event]) < size) events.push(event);
   const last = { channel: "c", payload: '""' };
@@ -46,7 +48,7 @@ for (const character of ["a", "€", "😀"]) {
   Deno.test(`toRequests() fills a body with ${character} up to the last byte`, () => {
     const [request, ...others] = toRequests("p_a", sized(MAX_BODY_BYTES, character));
     equal(others.length, 0);
-    equal(utf8(request!.body).length, MAX_BODY_BYTES);
+    equal(encodeUtf8(request!.body).length, MAX_BODY_BYTES);
   });
 
   Deno.test(`toRequests() makes two requests for a byte more of ${character}`, () => {
@@ -67,7 +69,7 @@ Deno.test("toRequests() keeps each event, in as few requests as the limits allow
       const requests = toRequests("p_a", events);
       deepEqual(requests.flatMap(({ events }) => events), events);
       requests.forEach(({ events, body }, index) => {
-        ok(utf8(body).length <= MAX_BODY_BYTES);
+        ok(encodeUtf8(body).length <= MAX_BODY_BYTES);
         deepEqual(
           JSON.parse(body),
           events.map(({ channel, payload }) => ({
@@ -80,7 +82,7 @@ Deno.test("toRequests() keeps each event, in as few requests as the limits allow
         if (!next) return;
         const first = toRequests("p_a", next.events.slice(0, 1))[0]!;
         // The brackets of the one become the comma of the other.
-        ok(utf8(body).length + utf8(first.body).length - 1 > MAX_BODY_BYTES);
+        ok(encodeUtf8(body).length + encodeUtf8(first.body).length - 1 > MAX_BODY_BYTES);
       });
     }),
     { numRuns: 30 },

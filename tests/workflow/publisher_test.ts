@@ -8,7 +8,7 @@ import {
 } from "node:assert/strict";
 import { DeliveryError } from "../../lib/workflow/delivery_error.ts";
 import { type DeliveryOptions, publish } from "../../lib/workflow/publisher.ts";
-import { type Answer, FakeIngest } from "../support/fake_ingest.ts";
+import { FakeIngest, type FakeResponse } from "../support/fakes/ingest.ts";
 
 const HERE = { pipeline: "p_a" };
 
@@ -65,7 +65,7 @@ Deno.test("publish() makes a request only after the answer to the one before", a
   });
 });
 
-const transient: [what: string, answer: Answer][] = [
+const transient: [what: string, answer: FakeResponse][] = [
   ["a network error", new TypeError("connection refused")],
   ["429", 429],
   ["502", 502],

@@ -9,7 +9,7 @@ import {
 import { type Actions, type Component, defineComponent } from "../../lib/workflow/component.ts";
 import { DeliveryError } from "../../lib/workflow/delivery_error.ts";
 import { runWorkflow, StepError, type Workflow } from "../../lib/workflow/run_workflow.ts";
-import { FakeIngest } from "../support/fake_ingest.ts";
+import { FakeIngest } from "../support/fakes/ingest.ts";
 
 type Run = Component["run"];
 

@@ -5,7 +5,7 @@ import {
   MAX_PAYLOAD_DEPTH,
 } from "../../lib/protocol/event_rules.ts";
 import { serializeEvent } from "../../lib/workflow/serialized_event.ts";
-import { nest } from "../support/nest.ts";
+import { nest } from "../support/generators/hostile_json.ts";
 
 /** Serializes a value that TypeScript would refuse. */
 const serialize = (event?: unknown) => serializeEvent(event as never);

@@ -1,10 +1,10 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
-import { launchChromium, systemChromium, testInChromium } from "../../support/chromium.ts";
-import { testThatNeeds } from "../../support/needs.ts";
-import { Nginx, systemNginx } from "../../support/nginx.ts";
-import { ServedService } from "../../support/served_service.ts";
-import { accessibilityViolations, watchedPage } from "../../support/watched_page.ts";
+import { launchChromium, systemChromium, testInChromium } from "../../support/browser/chromium.ts";
+import { accessibilityViolations, openWatchedPage } from "../../support/browser/watched_page.ts";
+import { Nginx, systemNginx } from "../../support/programs/nginx.ts";
+import { testWithRequirements } from "../../support/programs/requirements.ts";
+import { ServedService } from "../../support/servers/served_service.ts";
 
 /** A quick test: each probe takes two seconds. */
 const QUICK = "/diagnose?every=200";
@@ -45,7 +45,7 @@ testInChromium(
     await using stack = new AsyncDisposableStack();
     const { service, browser } = await open(stack);
     await Promise.all((["light", "dark"] as const).map(async (colorScheme) => {
-      const { page, complaints } = await watchedPage(browser, {
+      const { page, complaints } = await openWatchedPage(browser, {
         colorScheme,
         viewport: { width: 360, height: 740 },
       });
@@ -150,7 +150,7 @@ const cases: Case[] = [
 /** Number of pages that are open at the same time. */
 const AT_ONCE = 4;
 
-testThatNeeds(
+testWithRequirements(
   [systemChromium, systemNginx],
   "/diagnose explains the effect of nginx's settings, and opens the advice",
   async () => {
@@ -168,7 +168,7 @@ testThatNeeds(
       await using stack = new AsyncDisposableStack();
       let nginx = stack.use(await Nginx.start(server(`proxy_pass ${service.url};`)));
       if (front) nginx = stack.use(await Nginx.start(front(`proxy_pass ${nginx.url};`)));
-      const { page, complaints } = await watchedPage(browser);
+      const { page, complaints } = await openWatchedPage(browser);
       await page.goto(nginx.url + path);
       const found = await verdict(page);
       if (typeof title === "string") equal(found.title, title, `${what}: ${found.text}`);
@@ -187,7 +187,7 @@ testThatNeeds(
 testInChromium("/diagnose explains an answer of another type, and can be run again", async () => {
   await using stack = new AsyncDisposableStack();
   const { service, browser } = await open(stack);
-  const { page } = await watchedPage(browser);
+  const { page } = await openWatchedPage(browser);
   let isLogin = true;
   await page.route(
     "**/pipelines/diagnose/sse?*",

@@ -5,7 +5,7 @@
  */
 
 import { strictEqual as equal } from "node:assert/strict";
-import type { TempFolder } from "../../support/temp_folder.ts";
+import type { TempFolder } from "../../support/programs/temp_folder.ts";
 
 const EXAMPLES = new URL("../../../lib/pages/examples/", import.meta.url);
 

@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { launchChromium, testInChromium } from "../../support/chromium.ts";
-import { ServedService } from "../../support/served_service.ts";
-import { TempFolder } from "../../support/temp_folder.ts";
-import { watchedPage } from "../../support/watched_page.ts";
+import { launchChromium, testInChromium } from "../../support/browser/chromium.ts";
+import { openWatchedPage } from "../../support/browser/watched_page.ts";
+import { TempFolder } from "../../support/programs/temp_folder.ts";
+import { ServedService } from "../../support/servers/served_service.ts";
 import { copyExample, readExample } from "./example_files.ts";
 
 Deno.test("index.html is the page of the README", async () => {
@@ -16,7 +16,7 @@ testInChromium("index.html receives events when it is opened from disk", async (
   await using folder = new TempFolder();
   await using stack = new AsyncDisposableStack();
   const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
-  const { page, complaints } = await watchedPage(browser);
+  const { page, complaints } = await openWatchedPage(browser);
   const logged = page.waitForEvent("console");
   await page.goto(`file://${await copyExample(folder, "index.html", service.url)}`);
   await service.publish("p_aBcDeF", "events", { name: "Luke Skywalker" });

@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { launchChromium, testInChromium } from "../../support/chromium.ts";
-import { eventually } from "../../support/eventually.ts";
-import { ServedService } from "../../support/served_service.ts";
-import { TempFolder } from "../../support/temp_folder.ts";
-import { accessibilityViolations, watchedPage } from "../../support/watched_page.ts";
+import { launchChromium, testInChromium } from "../../support/browser/chromium.ts";
+import { accessibilityViolations, openWatchedPage } from "../../support/browser/watched_page.ts";
+import { TempFolder } from "../../support/programs/temp_folder.ts";
+import { ServedService } from "../../support/servers/served_service.ts";
+import { eventually } from "../../support/wait.ts";
 import { ADDRESS, copyExample, readExample } from "./example_files.ts";
 
 testInChromium("progress.html shows progress events, and finishes", async () => {
@@ -11,7 +11,7 @@ testInChromium("progress.html shows progress events, and finishes", async () => 
   await using folder = new TempFolder();
   await using stack = new AsyncDisposableStack();
   const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
-  const { page, complaints } = await watchedPage(browser);
+  const { page, complaints } = await openWatchedPage(browser);
   const publish = (done: number) => service.publish("p_job", "progress", { done, total: 4 });
   const shows = async (expected: unknown[]) => {
     const read = "[bar.position, numbers.textContent, state.textContent]";

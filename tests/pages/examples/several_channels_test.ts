@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import { launchChromium, testInChromium } from "../../support/chromium.ts";
-import { eventually } from "../../support/eventually.ts";
-import { ServedService } from "../../support/served_service.ts";
-import { TempFolder } from "../../support/temp_folder.ts";
-import { accessibilityViolations, watchedPage } from "../../support/watched_page.ts";
+import { launchChromium, testInChromium } from "../../support/browser/chromium.ts";
+import { accessibilityViolations, openWatchedPage } from "../../support/browser/watched_page.ts";
+import { TempFolder } from "../../support/programs/temp_folder.ts";
+import { ServedService } from "../../support/servers/served_service.ts";
+import { eventually } from "../../support/wait.ts";
 import { copyExample } from "./example_files.ts";
 
 testInChromium(
@@ -13,7 +13,7 @@ testInChromium(
     await using folder = new TempFolder();
     await using stack = new AsyncDisposableStack();
     const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
-    const { page, complaints } = await watchedPage(browser);
+    const { page, complaints } = await openWatchedPage(browser);
     for (const channel of ["orders", "payments", "other"]) {
       await service.publish("p_demo", channel, 1);
     }

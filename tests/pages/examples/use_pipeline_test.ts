@@ -1,12 +1,12 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import "react";
 import "react-dom/client";
-import { launchChromium, testInChromium } from "../../support/chromium.ts";
-import { bundleCommonJs } from "../../support/common_js.ts";
-import { eventually } from "../../support/eventually.ts";
-import { serveLocally } from "../../support/local_server.ts";
-import { ServedService } from "../../support/served_service.ts";
-import { watchedPage } from "../../support/watched_page.ts";
+import { launchChromium, testInChromium } from "../../support/browser/chromium.ts";
+import { bundleCommonJs } from "../../support/browser/common_js.ts";
+import { openWatchedPage } from "../../support/browser/watched_page.ts";
+import { serveLocally } from "../../support/servers/local_server.ts";
+import { ServedService } from "../../support/servers/served_service.ts";
+import { eventually } from "../../support/wait.ts";
 import { readExample } from "./example_files.ts";
 
 /** A page with a component that uses the hook. */
@@ -57,7 +57,7 @@ testInChromium("usePipeline() follows a pipeline in React", async () => {
   });
   await using stack = new AsyncDisposableStack();
   const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
-  const { page, complaints } = await watchedPage(browser);
+  const { page, complaints } = await openWatchedPage(browser);
   const url = (pipeline: string) => `${service.url}/pipelines/${pipeline}/sse`;
   const show = (url: string | null) => page.evaluate(`show(${JSON.stringify(url)})`);
   const shows = async (state: string, ...items: string[]) => {

@@ -1,13 +1,13 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { eventually } from "../../support/eventually.ts";
-import { type Need, testThatNeeds } from "../../support/needs.ts";
-import { ServedService } from "../../support/served_service.ts";
-import { TempFolder } from "../../support/temp_folder.ts";
-import { TOKEN_SETTINGS } from "../../support/tokens.ts";
+import { TOKEN_SETTINGS } from "../../support/clients/tokens.ts";
+import { type Requirement, testWithRequirements } from "../../support/programs/requirements.ts";
+import { TempFolder } from "../../support/programs/temp_folder.ts";
+import { ServedService } from "../../support/servers/served_service.ts";
+import { eventually } from "../../support/wait.ts";
 import { copyExample } from "./example_files.ts";
 
-const node: Need = {
-  isThere: await answers("node") && await answers("npm"),
+const node: Requirement = {
+  isInstalled: await answers("node") && await answers("npm"),
   install: "apt-get install -y nodejs npm",
 };
 
@@ -113,102 +113,118 @@ class Worker implements AsyncDisposable {
   }
 }
 
-testThatNeeds([node], "worker.mjs counts each event once, although it is killed", async () => {
-  await using service = await ServedService.start();
-  await using project = await createProject(service);
-  {
+testWithRequirements(
+  [node],
+  "worker.mjs counts each event once, although it is killed",
+  async () => {
+    await using service = await ServedService.start();
+    await using project = await createProject(service);
+    {
+      await using worker = new Worker(project);
+      await worker.live();
+      await worker.kill();
+    }
+    // More than a stream without a last event ID would begin with.
+    const before = 150;
+    for (let n = 0; n < before; n++) await service.publish("p_demo", "orders", n);
+
+    const kills = 5;
+    const between = 60;
+    const channels = ["payments", "shipments", "refunds"];
+    const publishing = (async () => {
+      for (let n = 0; n < kills * between * 3 / 2; n++) {
+        await service.publish("p_demo", channels[n % 3]!, n);
+        // About as fast as the worker starts again.
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    })();
+    for (let kill = 1; kill <= kills; kill++) {
+      await using worker = new Worker(project);
+      const enough = before + (kill - 1) * between + kill * 17 % between;
+      await eventually("the worker counts", async () => total(await readState(project)) >= enough);
+      await worker.kill();
+    }
+    await publishing;
+
     await using worker = new Worker(project);
     await worker.live();
-    await worker.kill();
-  }
-  // More than a stream without a last event ID would begin with.
-  const before = 150;
-  for (let n = 0; n < before; n++) await service.publish("p_demo", "orders", n);
-
-  const kills = 5;
-  const between = 60;
-  const channels = ["payments", "shipments", "refunds"];
-  const publishing = (async () => {
-    for (let n = 0; n < kills * between * 3 / 2; n++) {
-      await service.publish("p_demo", channels[n % 3]!, n);
-      // About as fast as the worker starts again.
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-  })();
-  for (let kill = 1; kill <= kills; kill++) {
-    await using worker = new Worker(project);
-    const enough = before + (kill - 1) * between + kill * 17 % between;
-    await eventually("the worker counts", async () => total(await readState(project)) >= enough);
-    await worker.kill();
-  }
-  await publishing;
-
-  await using worker = new Worker(project);
-  await worker.live();
-  await service.publish("p_demo", "orders", "last");
-  await eventually("the last event is counted", () => worker.stdout.includes('orders: "last"'));
-  const each = kills * between / 2;
-  deepEqual(await readState(project).then(({ counts, missed }) => ({ counts, missed })), {
-    counts: { orders: before + 1, payments: each, shipments: each },
-    missed: 0,
-  });
-  equal(worker.stderr, "");
-});
+    await service.publish("p_demo", "orders", "last");
+    await eventually("the last event is counted", () => worker.stdout.includes('orders: "last"'));
+    const each = kills * between / 2;
+    deepEqual(await readState(project).then(({ counts, missed }) => ({ counts, missed })), {
+      counts: { orders: before + 1, payments: each, shipments: each },
+      missed: 0,
+    });
+    equal(worker.stderr, "");
+  },
+);
 
 // The two versions that npm installs, by the version of Node.
 for (const dependency of ["eventsource@4", "eventsource@5"]) {
-  testThatNeeds([node], `worker.mjs resumes after a restart, with ${dependency}`, async () => {
-    await using service = await ServedService.start({ RUNNEL_RETRY_MS: "10" });
-    await using project = await createProject(service, dependency);
-    await using worker = new Worker(project);
-    await worker.live();
-    await service.cut(async () => {
-      await service.publish("p_demo", "orders", 1);
-      // Long enough for attempts that fail.
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    });
-    await eventually("the event is counted", () => worker.stdout.includes("orders: 1"));
-    deepEqual((await readState(project)).counts, { orders: 1 });
-  });
+  testWithRequirements(
+    [node],
+    `worker.mjs resumes after a restart, with ${dependency}`,
+    async () => {
+      await using service = await ServedService.start({ RUNNEL_RETRY_MS: "10" });
+      await using project = await createProject(service, dependency);
+      await using worker = new Worker(project);
+      await worker.live();
+      await service.cut(async () => {
+        await service.publish("p_demo", "orders", 1);
+        // Long enough for attempts that fail.
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      });
+      await eventually("the event is counted", () => worker.stdout.includes("orders: 1"));
+      deepEqual((await readState(project)).counts, { orders: 1 });
+    },
+  );
 }
 
-testThatNeeds([node], "worker.mjs reports events that are no longer in the log", async () => {
-  await using service = await ServedService.start();
-  await using project = await createProject(service);
-  {
-    await using worker = new Worker(project);
-    await worker.live();
-  }
-  for (let n = 0; n < 3; n++) await service.publish("p_demo", "orders", n);
-  const cleared = await fetch(`${service.url}/pipelines/p_demo/events`, { method: "DELETE" });
-  equal(cleared.status, 204);
-  await service.publish("p_demo", "orders", 3);
-  {
-    await using worker = new Worker(project);
-    await worker.live();
-    await worker.kill();
-    equal(worker.stderr, "Missed 3: cleared.\n");
-  }
-  const { counts, missed } = await readState(project);
-  deepEqual({ counts, missed }, { counts: { orders: 1 }, missed: 3 });
+testWithRequirements(
+  [node],
+  "worker.mjs reports events that are no longer in the log",
+  async () => {
+    await using service = await ServedService.start();
+    await using project = await createProject(service);
+    {
+      await using worker = new Worker(project);
+      await worker.live();
+    }
+    for (let n = 0; n < 3; n++) await service.publish("p_demo", "orders", n);
+    const cleared = await fetch(`${service.url}/pipelines/p_demo/events`, { method: "DELETE" });
+    equal(cleared.status, 204);
+    await service.publish("p_demo", "orders", 3);
+    {
+      await using worker = new Worker(project);
+      await worker.live();
+      await worker.kill();
+      equal(worker.stderr, "Missed 3: cleared.\n");
+    }
+    const { counts, missed } = await readState(project);
+    deepEqual({ counts, missed }, { counts: { orders: 1 }, missed: 3 });
 
-  // Another store has none of these events, and an epoch of its own.
-  await using other = await ServedService.start();
-  await other.publish("p_demo", "payments", 1);
-  await copyExample(project, "worker.mjs", other.url);
-  for (const expected of ["The last event ID is unknown.\n", ""]) {
-    await using worker = new Worker(project);
-    await worker.live();
-    await worker.kill();
-    equal(worker.stderr, expected);
-  }
-  deepEqual((await readState(project)).counts, { orders: 1, payments: 1 });
-});
+    // Another store has none of these events, and an epoch of its own.
+    await using other = await ServedService.start();
+    await other.publish("p_demo", "payments", 1);
+    await copyExample(project, "worker.mjs", other.url);
+    for (const expected of ["The last event ID is unknown.\n", ""]) {
+      await using worker = new Worker(project);
+      await worker.live();
+      await worker.kill();
+      equal(worker.stderr, expected);
+    }
+    deepEqual((await readState(project)).counts, { orders: 1, payments: 1 });
+  },
+);
 
-testThatNeeds([node], "worker.mjs ends with exit code 1 when the stream is refused", async () => {
-  await using service = await ServedService.start(TOKEN_SETTINGS);
-  await using project = await createProject(service);
-  await using worker = new Worker(project);
-  equal(await worker.exit(), 1);
-  match(worker.stderr, /^The stream was refused: 401 /);
-});
+testWithRequirements(
+  [node],
+  "worker.mjs ends with exit code 1 when the stream is refused",
+  async () => {
+    await using service = await ServedService.start(TOKEN_SETTINGS);
+    await using project = await createProject(service);
+    await using worker = new Worker(project);
+    equal(await worker.exit(), 1);
+    match(worker.stderr, /^The stream was refused: 401 /);
+  },
+);

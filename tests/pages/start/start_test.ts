@@ -1,14 +1,14 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
-import { testInChromium } from "../../support/chromium.ts";
-import { eventually } from "../../support/eventually.ts";
-import { startLocalService } from "../../support/local_service.ts";
-import { Tab } from "../../support/tab.ts";
-import { runTask } from "../../support/task.ts";
-import { TempFolder } from "../../support/temp_folder.ts";
+import { BrowserPage } from "../../support/browser/browser_page.ts";
+import { testInChromium } from "../../support/browser/chromium.ts";
+import { runTask } from "../../support/programs/task.ts";
+import { TempFolder } from "../../support/programs/temp_folder.ts";
+import { startLocalService } from "../../support/servers/local_service.ts";
+import { eventually } from "../../support/wait.ts";
 
 testInChromium("The start page shows a first event, and links the live page", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   await tab.page.goto(service.url);
   const pipeline = await tab.text("#pipeline");
   match(pipeline, /^p_\w{10}$/);
@@ -24,12 +24,12 @@ testInChromium("The start page shows a first event, and links the live page", as
   await tab.page.goto(service.url);
   await tab.page.click("text=Make a new ID");
   match((await tab.text("#snippets")).replaceAll(await tab.text("#pipeline"), ""), /^[^_]*$/);
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });
 
 testInChromium("The start page's snippets work as copied", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   await using folder = new TempFolder();
   await tab.page.goto(service.url);
   const copied = async (name: string): Promise<string> => {
@@ -59,7 +59,7 @@ testInChromium("The start page's snippets work as copied", async () => {
   const printed = new TextDecoder().decode((await watch.output()).stdout);
   equal(printed.match(/Luke Skywalker/g)?.length, 2);
   equal((await tab.texts(".arrivals .row")).length, 2);
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });
 
 testInChromium(
@@ -67,13 +67,16 @@ testInChromium(
   async () => {
     await using service = await startLocalService();
     for (const colorScheme of ["light", "dark"] as const) {
-      await using tab = await Tab.open({ colorScheme, viewport: { width: 360, height: 740 } });
+      await using tab = await BrowserPage.open({
+        colorScheme,
+        viewport: { width: 360, height: 740 },
+      });
       await tab.page.goto(service.url);
       await tab.page.click("#send");
       await tab.page.waitForSelector(".arrivals .row");
-      deepEqual(await tab.barriers(), []);
+      deepEqual(await tab.accessibilityViolations(), []);
       equal(await tab.page.evaluate("document.documentElement.scrollWidth"), 360);
-      deepEqual(tab.troubles, []);
+      deepEqual(tab.errors, []);
     }
   },
 );

@@ -1,13 +1,13 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { testInChromium } from "../../support/chromium.ts";
-import { eventually } from "../../support/eventually.ts";
-import { startLocalService } from "../../support/local_service.ts";
-import { Tab } from "../../support/tab.ts";
+import { BrowserPage } from "../../support/browser/browser_page.ts";
+import { testInChromium } from "../../support/browser/chromium.ts";
+import { startLocalService } from "../../support/servers/local_service.ts";
+import { eventually } from "../../support/wait.ts";
 import { openViewer, Pipeline, waitUntilLive } from "./viewer_page.ts";
 
 testInChromium("The viewer announces new events in one sentence every few seconds", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   await tab.page.clock.install();
   const pipeline = new Pipeline(service.url);
   await tab.page.goto(pipeline.page);
@@ -30,7 +30,7 @@ testInChromium("The viewer announces new events in one sentence every few second
   // An interval may have ended between two of the events.
   ok(announced.length <= 2, announced.join());
   equal(announced.reduce((sum, words) => sum + parseInt(words), 0), 12);
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });
 
 testInChromium("The viewer is accessible, in light, dark, wide and narrow", async () => {
@@ -44,7 +44,7 @@ testInChromium("The viewer is accessible, in light, dark, wide and narrow", asyn
   const gap = 'event: runnel.gap\ndata: {"missed":7,"reason":"evicted"}\n\n';
   const event = 'id: a-9\nevent: orders\ndata: {"n":1}\n\n';
   const body = `retry: 30000\n\n${gap}event: runnel.live\ndata: {"replayed":0}\n\n${event}`;
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   await tab.page.route(
     "**/sse",
     (route) => route.fulfill({ contentType: "text/event-stream", body }),
@@ -56,16 +56,16 @@ testInChromium("The viewer is accessible, in light, dark, wide and narrow", asyn
       await tab.page.goto(pipeline.page);
       await tab.page.waitForSelector('#state[data-state="waiting"]');
       await tab.page.click("#pause");
-      deepEqual(await tab.barriers(), []);
+      deepEqual(await tab.accessibilityViolations(), []);
       equal(await tab.page.evaluate("document.documentElement.scrollWidth"), width);
     }
-    deepEqual(tab.troubles, []);
+    deepEqual(tab.errors, []);
   }
 });
 
 testInChromium("The viewer works by keyboard alone, and shows the focus", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const pipeline = new Pipeline(service.url);
   const [id] = await pipeline.publish({});
   await openViewer(tab, pipeline);

@@ -5,8 +5,8 @@
  */
 
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { eventually } from "../../support/eventually.ts";
-import type { Tab } from "../../support/tab.ts";
+import type { BrowserPage } from "../../support/browser/browser_page.ts";
+import { eventually } from "../../support/wait.ts";
 
 /** Message of a browser about a response with an error, and about a service that is stopped. */
 export const FAILED_REQUEST = /^Failed to load resource/;
@@ -52,18 +52,18 @@ export class Pipeline {
 }
 
 /** Opens the viewer of a pipeline, and waits until its stream is live. */
-export async function openViewer(tab: Tab, pipeline: Pipeline): Promise<void> {
+export async function openViewer(tab: BrowserPage, pipeline: Pipeline): Promise<void> {
   await tab.page.goto(pipeline.page);
   await waitUntilLive(tab);
 }
 
 /** Waits until the viewer's stream is live. */
-export async function waitUntilLive(tab: Tab): Promise<void> {
+export async function waitUntilLive(tab: BrowserPage): Promise<void> {
   await tab.page.waitForSelector('#state[data-state="live"]');
 }
 
 /** Reads the rows from the top: the IDs of events, and the texts of notices. */
-export async function readRows(tab: Tab): Promise<string[]> {
+export async function readRows(tab: BrowserPage): Promise<string[]> {
   return await tab.page.evaluate<string[]>(
     `[...document.querySelectorAll("#rows > li")].map((row) =>
       row.dataset.id ?? row.querySelector("span").textContent)`,
@@ -71,7 +71,7 @@ export async function readRows(tab: Tab): Promise<string[]> {
 }
 
 /** Waits for rows, and asserts that they are these. */
-export async function expectRows(tab: Tab, expected: string[]): Promise<void> {
+export async function expectRows(tab: BrowserPage, expected: string[]): Promise<void> {
   let rows: string[] = [];
   await eventually("the rows are as expected", async () => {
     rows = await readRows(tab);
@@ -81,7 +81,11 @@ export async function expectRows(tab: Tab, expected: string[]): Promise<void> {
 }
 
 /** Waits for the text of an element, and asserts it. */
-export async function expectText(tab: Tab, selector: string, expected: string): Promise<void> {
+export async function expectText(
+  tab: BrowserPage,
+  selector: string,
+  expected: string,
+): Promise<void> {
   let text = "";
   await eventually(`the text of ${selector} is "${expected}"`, async () => {
     text = await tab.text(selector);

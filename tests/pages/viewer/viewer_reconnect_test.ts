@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { testInChromium } from "../../support/chromium.ts";
-import { eventually } from "../../support/eventually.ts";
-import { DataFolder, Program } from "../../support/program.ts";
-import { Tab } from "../../support/tab.ts";
+import { BrowserPage } from "../../support/browser/browser_page.ts";
+import { testInChromium } from "../../support/browser/chromium.ts";
+import { DataFolder, Program } from "../../support/programs/program.ts";
+import { eventually } from "../../support/wait.ts";
 import {
   expectRows,
   FAILED_REQUEST,
@@ -15,7 +15,7 @@ import {
 testInChromium("The viewer reconnects after a restart and misses nothing", async () => {
   await using folder = new DataFolder();
   const settings = { RUNNEL_KV: folder.kv, RUNNEL_RETRY_MS: "100" };
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const first = await Program.start(settings);
   const pipeline = new Pipeline(first.url);
   const ids = await pipeline.publish({}, {});
@@ -37,12 +37,12 @@ testInChromium("The viewer reconnects after a restart and misses nothing", async
   deepEqual(seen, ids.toReversed());
   equal((await tab.texts("dd"))[0], "1");
   ok((await readRows(tab)).some((row) => row.startsWith("Reconnected.")));
-  deepEqual(tab.troubles.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
+  deepEqual(tab.errors.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
 });
 
 testInChromium("The viewer shows gaps", async () => {
   await using service = await Program.start({ RUNNEL_KV: ":memory:" });
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const pipeline = new Pipeline(service.url);
   const [a] = await pipeline.publish({});
   // The history is cleared before the stream that resumes after it is opened.
@@ -78,5 +78,5 @@ testInChromium("The viewer shows gaps", async () => {
     "7 events are missing here: the log keeps only the newest.",
     b!,
   ]);
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });

@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { testInChromium } from "../../support/chromium.ts";
-import { eventually } from "../../support/eventually.ts";
-import { startLocalService } from "../../support/local_service.ts";
-import { Tab } from "../../support/tab.ts";
+import { BrowserPage } from "../../support/browser/browser_page.ts";
+import { testInChromium } from "../../support/browser/chromium.ts";
+import { startLocalService } from "../../support/servers/local_service.ts";
+import { eventually } from "../../support/wait.ts";
 import {
   expectRows,
   expectText,
@@ -16,7 +16,7 @@ testInChromium(
   "The viewer shows history, then live events, without a hole or a duplicate",
   async () => {
     await using service = await startLocalService();
-    await using tab = await Tab.open();
+    await using tab = await BrowserPage.open();
     const pipeline = new Pipeline(service.url);
     const [a, b] = await pipeline.publish({ payload: { n: [1, 2] } }, { channel: "payments" });
     // Events between the two answers are in neither, unless the stream resumes after the history.
@@ -47,13 +47,13 @@ testInChromium(
     deepEqual(await tab.texts("dd"), ["0", "just now", live!]);
     equal(await tab.text("#state"), "Live");
     equal(await tab.page.title(), "p_a · Runnel");
-    deepEqual(tab.troubles, []);
+    deepEqual(tab.errors, []);
   },
 );
 
 testInChromium("The viewer filters by channels and by text", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const pipeline = new Pipeline(service.url);
   const [a, b, c] = await pipeline.publish(
     { channel: "orders", payload: "Luke" },
@@ -76,12 +76,12 @@ testInChromium("The viewer filters by channels and by text", async () => {
   await expectText(tab, "#count", "4 of 5 events match.");
   await tab.page.fill("#text", "nobody");
   await expectText(tab, "#empty", "No event matches the filter.");
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });
 
 testInChromium("The viewer keeps events during a pause, and clears", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const pipeline = new Pipeline(service.url);
   const notice = "Live from here.";
   await openViewer(tab, pipeline);
@@ -102,12 +102,12 @@ testInChromium("The viewer keeps events during a pause, and clears", async () =>
   await expectRows(tab, [c!, b!]);
   await tab.page.click("#clear");
   await expectRows(tab, []);
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });
 
 testInChromium("The viewer copies an event, and downloads the events that match", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const pipeline = new Pipeline(service.url);
   const long = { lines: Array.from({ length: 40 }, (_, n) => `${n} ${"x".repeat(20)}`) };
   const [a, b] = await pipeline.publish({ payload: long }, { channel: "payments" });
@@ -153,12 +153,12 @@ testInChromium("The viewer copies an event, and downloads the events that match"
   const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
   deepEqual(lines.map(({ id, channel }) => [id, channel]), [[b, "payments"], [c, "events"]]);
   ok(text.endsWith(`"payload":[${exact}]}\n`));
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });
 
 testInChromium("The viewer sends a test event, and explains why one was not sent", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const pipeline = new Pipeline(service.url);
   await openViewer(tab, pipeline);
   await tab.page.fill("#send-payload", "{");
@@ -181,12 +181,12 @@ testInChromium("The viewer sends a test event, and explains why one was not sent
   const [id] = await readRows(tab);
   await expectText(tab, "#sent", `Sent as ${id}.`);
   equal(await tab.text(".row pre"), '{ "a": 1.0 }');
-  deepEqual(tab.troubles.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
+  deepEqual(tab.errors.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
 });
 
 testInChromium("The viewer stays responsive in a burst of 5,000 events in a second", async () => {
   await using service = await startLocalService();
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   const pipeline = new Pipeline(service.url);
   await openViewer(tab, pipeline);
   await tab.page.evaluate(`
@@ -225,5 +225,5 @@ testInChromium("The viewer stays responsive in a burst of 5,000 events in a seco
     );
   });
   ok(await tab.page.locator(".chart rect").count() >= 8);
-  deepEqual(tab.troubles, []);
+  deepEqual(tab.errors, []);
 });

@@ -1,10 +1,10 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { testInChromium } from "../../support/chromium.ts";
-import { eventually } from "../../support/eventually.ts";
-import { startLocalService } from "../../support/local_service.ts";
-import { DataFolder, Program } from "../../support/program.ts";
-import { Tab } from "../../support/tab.ts";
-import { bearing, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../../support/tokens.ts";
+import { BrowserPage } from "../../support/browser/browser_page.ts";
+import { testInChromium } from "../../support/browser/chromium.ts";
+import { bearerHeader, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../../support/clients/tokens.ts";
+import { DataFolder, Program } from "../../support/programs/program.ts";
+import { startLocalService } from "../../support/servers/local_service.ts";
+import { eventually } from "../../support/wait.ts";
 import { expectRows, expectText, FAILED_REQUEST, readRows, waitUntilLive } from "./viewer_page.ts";
 
 /** A service whose streams require a token, as far as its pages can notice. */
@@ -33,13 +33,13 @@ testInChromium(
   "The viewer asks for a token, keeps it in memory, and requests tickets",
   async () => {
     await using guarded = await startGuardedService("secret");
-    await using tab = await Tab.open();
+    await using tab = await BrowserPage.open();
     const { service, tickets } = guarded;
     const a = await service.publish("p_a", "orders", 1);
     await tab.page.goto(guarded.page);
     await expectText(tab, "#token-why", "This service asks for a token.");
     equal(await tab.text("#state"), "Waiting for a token");
-    deepEqual(await tab.barriers(), []);
+    deepEqual(await tab.accessibilityViolations(), []);
     await tab.page.keyboard.type("wrong");
     await tab.page.keyboard.press("Enter");
     await expectText(tab, "#token-why", "Expected a valid token");
@@ -71,13 +71,13 @@ testInChromium(
     ok(!kept.includes("secret"), kept);
     await tab.page.reload();
     await expectText(tab, "#token-why", "This service asks for a token.");
-    deepEqual(tab.troubles.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
+    deepEqual(tab.errors.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
   },
 );
 
 testInChromium("The viewer asks for a token when only publishing requires one", async () => {
   await using guarded = await startGuardedService("secret", true);
-  await using tab = await Tab.open();
+  await using tab = await BrowserPage.open();
   await tab.page.goto(guarded.page);
   await waitUntilLive(tab);
   await tab.page.click("#send");
@@ -98,7 +98,7 @@ testInChromium(
     await using folder = new DataFolder();
     const settings = { ...TOKEN_SETTINGS, RUNNEL_KV: folder.kv, RUNNEL_RETRY_MS: "100" };
     const first = await Program.start(settings);
-    await using tab = await Tab.open();
+    await using tab = await BrowserPage.open();
     const streams: string[] = [];
     tab.page.on("request", (request) => {
       if (request.url().includes("/sse")) streams.push(new URL(request.url()).search);
@@ -113,7 +113,7 @@ testInChromium(
     await waitUntilLive(tab);
     const answer = await fetch(`${first.url}/ingest/p_a/orders`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", ...bearing(PUBLISH_TOKEN) },
+      headers: { "Content-Type": "application/json", ...bearerHeader(PUBLISH_TOKEN) },
       body: "1",
     });
     const [{ id }] = (await answer.json()).events;

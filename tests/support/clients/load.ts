@@ -1,0 +1,237 @@
+/**
+ * Publishers and subscribers that go on whatever happens to the instances they
+ * use, and remember all that they were told.
+ *
+ * @module
+ */
+
+import { ok, strictEqual as equal } from "node:assert/strict";
+import { parseEventId } from "../../../lib/protocol/event.ts";
+import type { SeededRandom } from "../generators/random.ts";
+import { StreamReader } from "./stream_reader.ts";
+import { type PublishedEvent, SubscriberRecord } from "./subscriber_record.ts";
+
+const PIPELINE = "p_faults";
+const CHANNELS = ["orders", "names"];
+const HISTORY = 100;
+
+/** How long a publisher or a subscriber waits before it tries again, in milliseconds. */
+const RETRY_MS = 200;
+
+/** What publishers and subscribers have in common. */
+export interface LoadContext {
+  /** The address of an instance that runs, as a load balancer picks one. */
+  pick: (random: SeededRandom) => string;
+  /** Whether it is time to stop. */
+  isOver: () => boolean;
+  /** Waits, in milliseconds. */
+  pause: (ms: number) => Promise<void>;
+  /** Waits while there is silence between two bursts of all publishers. */
+  bursts: () => Promise<void>;
+}
+
+/** What one connection was told live, and when. */
+interface LiveConnection {
+  /** When its stream had reached the live events, in milliseconds; infinite before. */
+  since: number;
+  /** The sequence that it had reached then. */
+  after: number;
+  /** When it was left. */
+  until: number;
+  /** Times of arrival, by sequence. */
+  arrivals: Map<number, number>;
+}
+
+/** Events that were accepted, of all publishers. */
+export class Acceptances {
+  /** The events in their order; the one of sequence 1 first. */
+  readonly log: PublishedEvent[] = [];
+  /** Times of the 202 of each, in the same order, in milliseconds. */
+  readonly times: number[] = [];
+  /** How many publishes were refused or broke off, and were repeated. */
+  retries = 0;
+
+  /** Adds an event that was accepted at a time. */
+  add(id: string, event: PublishedEvent, time: number): void {
+    const { sequence } = parseEventId(id)!;
+    ok(this.log[sequence - 1] === undefined, `event ${sequence} was accepted twice`);
+    this.log[sequence - 1] = event;
+    this.times[sequence - 1] = time;
+  }
+
+  /** Checks that each event that was stored is one that was accepted. */
+  verify(): void {
+    // Nobody gives up, so an event without a publisher is one that was stored twice.
+    for (let i = 0; i < this.log.length; i++) ok(this.log[i], `event ${i + 1} is nobody's`);
+  }
+}
+
+/** Publishes requests of a few events, each with its key until it is accepted. */
+export async function publishUntilOver(
+  name: string,
+  { pick, isOver, pause, bursts }: LoadContext,
+  random: SeededRandom,
+  acceptances: Acceptances,
+): Promise<void> {
+  for (let request = 0; !isOver(); request++) {
+    const events = Array.from({ length: random.integer(1, 5) }, (_, index) => ({
+      pipeline: PIPELINE,
+      channel: random.pick(CHANNELS),
+      payload: { publisher: name, request, index },
+    }));
+    let accepted;
+    while (!(accepted = await publishOnce(pick(random), events, `${name}.${request}`))) {
+      acceptances.retries++;
+      await pause(RETRY_MS);
+    }
+    const { ids, time } = accepted;
+    events.forEach(({ channel, payload }, index) =>
+      acceptances.add(ids[index]!, { channel, data: JSON.stringify(payload) }, time)
+    );
+    await pause(random.integer(0, 20));
+    await bursts();
+  }
+}
+
+async function publishOnce(
+  url: string,
+  events: unknown,
+  key: string,
+): Promise<{ ids: string[]; time: number } | null> {
+  try {
+    const response = await fetch(`${url}/ingest`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+      body: JSON.stringify(events),
+    });
+    const time = performance.now();
+    const body = await response.json();
+    if (response.status === 202) {
+      return { ids: body.events.map(({ id }: { id: string }) => id), time };
+    }
+    equal(response.status, 503, JSON.stringify(body));
+    ok(response.headers.has("Retry-After"));
+  } catch (error) {
+    // Killed in the middle: fetch fails, or what came is no whole answer.
+    if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error;
+  }
+  return null;
+}
+
+/** A subscriber that comes back as an EventSource does, and now and then leaves by itself. */
+export class ReconnectingSubscriber {
+  readonly #service: LoadContext;
+  readonly #random: SeededRandom;
+  readonly #record: SubscriberRecord;
+  /** How many connections it had. */
+  connections = 0;
+  readonly #live: LiveConnection[] = [];
+
+  /** @param isPicky Whether it wants one channel alone. */
+  constructor(service: LoadContext, random: SeededRandom, isPicky: boolean) {
+    this.#service = service;
+    this.#random = random;
+    this.#record = new SubscriberRecord(isPicky ? [CHANNELS[0]!] : [], HISTORY);
+  }
+
+  /** Listens until it is time to stop. */
+  async listen(): Promise<void> {
+    while (!this.#service.isOver()) {
+      await this.#connect(this.#random.integer(500, 10_000), () => false);
+      await this.#service.pause(this.#random.integer(0, RETRY_MS));
+    }
+  }
+
+  /** Reads what is there, and checks all that it was told. */
+  async verify(log: readonly PublishedEvent[]): Promise<{ delivered: number; missed: number }> {
+    let isThere = false;
+    while (!isThere) {
+      await this.#connect(RETRY_MS * 10, (type) => isThere ||= type === "runnel.live");
+    }
+    return this.#record.verify(log, false);
+  }
+
+  /** Reads a stream until it ends, breaks, is enough, or has taken long enough. */
+  async #connect(ms: number, isEnough: (type: string) => boolean): Promise<void> {
+    const { channels, lastEventId } = this.#record;
+    const query = channels.map((channel) => `channel=${channel}`).join("&");
+    const url = `${this.#service.pick(this.#random)}/pipelines/${PIPELINE}/sse?${query}`;
+    let timer;
+    try {
+      const headers = { Accept: "text/event-stream", "Last-Event-ID": lastEventId };
+      const response = await fetch(url, { headers });
+      equal(response.status, 200, "an EventSource never comes back from an error");
+      const reader = new StreamReader(response);
+      // Not by the signal of fetch, which may not reach a body that is being read.
+      timer = setTimeout(() => reader.cancel(), ms);
+      await this.#read(reader, isEnough);
+      await reader.cancel();
+    } catch (error) {
+      // Nobody is there, or it was killed.
+      if (!(error instanceof TypeError)) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #read(reader: StreamReader, isEnough: (type: string) => boolean): Promise<void> {
+    const live: LiveConnection = { since: Infinity, after: 0, until: 0, arrivals: new Map() };
+    this.#live.push(live);
+    try {
+      await this.#readEvents(reader, live, isEnough);
+    } finally {
+      live.until = performance.now();
+    }
+  }
+
+  async #readEvents(
+    reader: StreamReader,
+    live: LiveConnection,
+    isEnough: (type: string) => boolean,
+  ): Promise<void> {
+    let isOpen = false;
+    for (let event; (event = await reader.event());) {
+      // A stream that only says to come back is no connection to be judged. An
+      // instance may be a moment behind: where news begin says nothing here.
+      if (!isOpen) {
+        this.#record.open(0);
+        this.connections++;
+      }
+      isOpen = true;
+      this.#record.take(event);
+      const { sequence } = parseEventId(event.id!)!;
+      const now = performance.now();
+      if (event.type === "runnel.live") Object.assign(live, { since: now, after: sequence });
+      else if (live.since < Infinity) live.arrivals.set(sequence, now);
+      if (isEnough(event.type)) break;
+    }
+  }
+
+  /**
+   * Times from the 202 of events to their arrival on streams that were live by
+   * then, in milliseconds; infinite for an event that never arrived on a stream
+   * which stayed open for long enough.
+   *
+   * @param maxMs How long an event may take, in milliseconds.
+   * @param isQuiet Whether nothing disturbed an event between two times.
+   */
+  lateness(
+    { log, times }: Acceptances,
+    maxMs: number,
+    isQuiet: (from: number, to: number) => boolean,
+  ): number[] {
+    const { channels } = this.#record;
+    const all: number[] = [];
+    for (const { since, after, until, arrivals } of this.#live) {
+      for (let sequence = after + 1; sequence <= log.length; sequence++) {
+        const accepted = times[sequence - 1]!;
+        const isWanted = channels.length === 0 || channels.includes(log[sequence - 1]!.channel);
+        if (accepted < since || accepted > until || !isWanted) continue;
+        const arrived = arrivals.get(sequence) ?? Infinity;
+        if (arrived === Infinity && until < accepted + maxMs) continue;
+        if (isQuiet(accepted, Math.min(arrived, until))) all.push(arrived - accepted);
+      }
+    }
+    return all;
+  }
+}

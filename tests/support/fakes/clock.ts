@@ -1,0 +1,66 @@
+/**
+ * A clock that stands still until a test moves it.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../../lib/base/clock.ts";
+
+interface Timer {
+  at: number;
+  run: () => void;
+  every: number | null;
+}
+
+/** A clock for tests. */
+export class FakeClock implements Clock {
+  #now: number;
+  readonly #timers = new Set<Timer>();
+
+  /** @param now Where it begins, in milliseconds since the Unix epoch. */
+  constructor(now: number = Date.UTC(2026, 0, 1)) {
+    this.#now = now;
+  }
+
+  /** How many timers wait. */
+  get liveTimers(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, run: () => void): Disposable {
+    return this.#add({ at: this.#now + ms, run, every: null });
+  }
+
+  every(ms: number, run: () => void): Disposable {
+    return this.#add({ at: this.#now + ms, run, every: ms });
+  }
+
+  #add(timer: Timer): Disposable {
+    this.#timers.add(timer);
+    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
+  }
+
+  /** Moves the clock on, running what falls due, in order. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    while (true) {
+      const due = [...this.#timers].filter((timer) => timer.at <= end)
+        .sort((a, b) => a.at - b.at)[0];
+      if (!due) break;
+      this.#now = Math.max(this.#now, due.at);
+      if (due.every === null) this.#timers.delete(due);
+      else due.at += due.every;
+      due.run();
+    }
+    this.#now = end;
+  }
+
+  /** Sets the clock without running anything, as a machine's clock may be set. */
+  set(now: number): void {
+    this.#now = now;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Sends an attack, and reads the answer.
+ *
+ * @module
+ */
+
+import type { Attack } from "./attacks.ts";
+import { type HttpResponse, readHttpResponses } from "./http_responses.ts";
+
+/** How long a connection may stay silent before the service is at fault, in milliseconds. */
+export const ANSWER_BOUND_MS = 10_000;
+
+/** How long something is waited for that is not owed, in milliseconds. */
+const SILENT_MS = 300;
+
+/** How long after an answer another may come. */
+const QUIET_MS = 5000;
+
+/** How long a stream is listened to. */
+const STREAM_MS = 30;
+
+/** Outcome of an attack. */
+export interface AttackOutcome {
+  answers: HttpResponse[];
+  /** Whether answers may have been lost: the connection was cut, by whichever side. */
+  isUnsure: boolean;
+  /** Whether nothing came, and the connection stayed open. */
+  isSilent: boolean;
+}
+
+/** Sends an attack to a port and reads what is answered. */
+export async function sendAttack(port: number, attack: Attack): Promise<AttackOutcome> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) connection.close();
+    isOpen = false;
+  };
+  const sending = send(connection, attack).catch(() => {});
+  if (attack.isCut) {
+    await sending;
+    close();
+    return { answers: [], isUnsure: true, isSilent: false };
+  }
+  const buffer = new Uint8Array(64 * 1024);
+  let bytes = new Uint8Array();
+  let read: { answers: HttpResponse[]; rest: number } = { answers: [], rest: 0 };
+  let isUnsure = false;
+  const boundMs = requiresAnswer(attack) ? ANSWER_BOUND_MS : SILENT_MS;
+  let timer = setTimeout(close, boundMs);
+  try {
+    while (isOpen) {
+      const length = await connection.read(buffer);
+      if (length === null) break;
+      const more = new Uint8Array(bytes.length + length);
+      more.set(bytes);
+      more.set(buffer.subarray(0, length), bytes.length);
+      bytes = more;
+      read = readHttpResponses(bytes, attack.isHead);
+      const isWhole = read.rest === 0 && read.answers.length > 0;
+      if (isWhole && attack.kind !== "framing") break;
+      const isStream = read.answers.at(-1)?.headers.get("Content-Type") === "text/event-stream";
+      clearTimeout(timer);
+      timer = setTimeout(close, isStream ? STREAM_MS : isWhole ? QUIET_MS : boundMs);
+    }
+  } catch {
+    // Bytes that were on their way are gone with a connection that is reset.
+    isUnsure = isOpen;
+  } finally {
+    clearTimeout(timer);
+  }
+  const isSilent = !isOpen && bytes.length === 0;
+  close();
+  await sending;
+  return { answers: read.answers, isUnsure, isSilent };
+}
+
+async function send(connection: Deno.TcpConn, { parts, pauseMs }: Attack): Promise<void> {
+  for (const part of parts) {
+    for (let at = 0; at < part.length;) at += await connection.write(part.subarray(at));
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/** Whether an attack is so far a request that it must be answered, or its connection closed. */
+export function requiresAnswer({ parts, isCut }: Attack): boolean {
+  if (isCut) return false;
+  const text = parts.map((part) => new TextDecoder().decode(part)).join("").trimStart();
+  // Deno waits for what follows the beginning of an HTTP/2 connection, as for slow headers.
+  return /\S[^]*\r?\n\r?\n/.test(text) && !text.startsWith("PRI");
+}

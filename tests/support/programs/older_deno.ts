@@ -1,0 +1,31 @@
+/**
+ * The version of Deno that Deno Deploy documents, to start the program with:
+ * it has neither `FsFile.tryLock` nor a `BroadcastChannel`.
+ *
+ * @module
+ */
+
+import type { Requirement } from "./requirements.ts";
+
+const PACKAGE = "deno@2.5.0";
+
+/** The path of its executable; empty where npx has not got it. */
+export const OLDER_DENO: string = await find();
+
+/** What a test that starts it needs. */
+export const olderDeno: Requirement = {
+  isInstalled: OLDER_DENO !== "",
+  install: `npx -y ${PACKAGE} --version`,
+};
+
+/** Asks it where it is: npx itself would keep signals from it. */
+async function find(): Promise<string> {
+  const args = ["--offline", "--no", PACKAGE, "eval", "console.log(Deno.execPath())"];
+  try {
+    const { success, stdout } = await new Deno.Command("npx", { args, stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : "";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * What the program runs on: the runtimes and the stores that it is tried with.
+ *
+ * @module
+ */
+
+import { DenoKv, denoKv } from "../stores/denokv.ts";
+import { OLDER_DENO, olderDeno } from "./older_deno.ts";
+import { DataFolder, type Environment, startCommand } from "./program.ts";
+import type { Requirement } from "./requirements.ts";
+
+/** The runtimes, each with the command that starts the program there. */
+export const runtimes: { name: string; requirements: Requirement[]; command: string[] }[] = [
+  { name: "this Deno", requirements: [], command: startCommand() },
+  { name: "Deno 2.5", requirements: [olderDeno], command: startCommand(OLDER_DENO) },
+];
+
+/** A store for one test. */
+export interface Store extends AsyncDisposable {
+  /** What the program needs to use it. */
+  settings: Environment;
+}
+
+/** The stores. */
+export const stores: { name: string; requirements: Requirement[]; create: () => Promise<Store> }[] =
+  [
+    {
+      name: "a file",
+      requirements: [],
+      create() {
+        const folder = new DataFolder();
+        return Promise.resolve({
+          settings: { RUNNEL_KV: folder.kv },
+          [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+        });
+      },
+    },
+    { name: "denokv", requirements: [denoKv], create: () => DenoKv.start() },
+  ];

@@ -1,0 +1,176 @@
+/**
+ * The real program in a process of its own, started as its users start it.
+ *
+ * @module
+ */
+
+import denoJson from "../../../deno.json" with { type: "json" };
+import { eventually } from "../wait.ts";
+
+/** Where users start it. */
+const ROOT = new URL("../../../", import.meta.url);
+
+/** What `deno task start` runs, without the task runner, which is signalled in its own way. */
+export function startCommand(deno: string = Deno.execPath()): string[] {
+  return denoJson.tasks.start.split(" ").with(0, deno);
+}
+
+/** What Deno says by itself, at its first start or at each. */
+const SAID_BY_DENO = /^(Warning Permissions in the config file|Download |Initialize )/;
+
+/** The settings of a test, as environment variables. */
+export type Environment = Record<string, string>;
+
+/** A program that runs. */
+export class Program implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #collected: Promise<unknown>;
+  readonly #status: Promise<Deno.CommandStatus>;
+  #stdout = "";
+  #stderr = "";
+  #ended = false;
+
+  private constructor(settings: Environment, [executable, ...args]: readonly string[]) {
+    this.#child = new Deno.Command(executable!, {
+      args,
+      cwd: ROOT,
+      env: { ...inherited(), NO_COLOR: "1", PORT: "0", ...settings },
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#collected = Promise.all([
+      collect(this.#child.stdout, (text) => this.#stdout += text),
+      collect(this.#child.stderr, (text) => this.#stderr += text),
+    ]);
+    this.#status = this.#child.status.finally(() => this.#ended = true);
+  }
+
+  /** Starts it and waits until it listens. */
+  static async start(
+    settings: Environment,
+    command: readonly string[] = startCommand(),
+  ): Promise<Program> {
+    const program = new Program(settings, command);
+    try {
+      await eventually("the program listens", () => program.#ended || program.url !== "");
+      if (program.url === "") throw new Error(`It ended: ${program.#stdout}${program.#stderr}`);
+      return program;
+    } catch (error) {
+      await program[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Runs it to its end and returns its exit code and the lines of its own on standard error. */
+  static async startExpectingFailure(
+    settings: Environment,
+  ): Promise<{ code: number; lines: string[] }> {
+    await using program = new Program(settings, startCommand());
+    const code = await program.exit();
+    await program.#collected;
+    const lines = program.errors.trimEnd().split("\n");
+    return { code, lines: lines.filter((line) => !SAID_BY_DENO.test(line)) };
+  }
+
+  /** Its address, as it says itself. */
+  get url(): string {
+    return /listens on (http:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
+  }
+
+  /** What it said on standard output so far. */
+  get output(): string {
+    return this.#stdout;
+  }
+
+  /** The memory that it has, in bytes. */
+  async memory(): Promise<number> {
+    const status = await Deno.readTextFile(`/proc/${this.#child.pid}/status`);
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024;
+  }
+
+  /** What it said on standard error so far, but for what Deno says by itself. */
+  get complaints(): string[] {
+    return this.#stderr.split("\n").filter((line) => line !== "" && !SAID_BY_DENO.test(line));
+  }
+
+  /** What it said on standard error so far. */
+  get errors(): string {
+    return this.#stderr;
+  }
+
+  /** Waits for its end and returns its exit code. */
+  async exit(): Promise<number> {
+    await eventually("the program ends", () => this.#ended);
+    return (await this.#status).code;
+  }
+
+  /** Sends it a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Types into its terminal. */
+  async type(keys: string): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(keys));
+  }
+
+  /** Ends it, if it has not ended by itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#ended) this.kill("SIGKILL");
+    await this.#status;
+    await this.#collected;
+    // What was not read by then breaks the pipe.
+    await this.#input.close().catch(() => {});
+  }
+}
+
+/** A folder that the program may use, for one test. */
+export class DataFolder implements AsyncDisposable {
+  /** Its path, as the program sees it. */
+  readonly path: string = `.data/test-${crypto.randomUUID()}`;
+
+  /** A file for the log. */
+  get kv(): string {
+    return `${this.path}/runnel.sqlite`;
+  }
+
+  /** Makes a file or, without content, a folder. */
+  async make(name: string, content?: string): Promise<string> {
+    const url = new URL(`${this.path}/${name}`, ROOT);
+    await Deno.mkdir(content === undefined ? url : new URL(".", url), { recursive: true });
+    if (content !== undefined) await Deno.writeTextFile(url, content);
+    return `${this.path}/${name}`;
+  }
+
+  /** Makes it one that only root may write to. */
+  async forbid(): Promise<void> {
+    await Deno.chmod(new URL(await this.make("."), ROOT), 0o500);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await Deno.remove(new URL(this.path, ROOT), { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/** The environment of this process, without what would set the program up otherwise. */
+function inherited(): Environment {
+  const environment = Object.entries(Deno.env.toObject());
+  return Object.fromEntries(
+    environment.filter(([name]) => !/^(PORT|HOST|RUNNEL_.*|DENO_DEPLOY.*)$/.test(name)),
+  );
+}
+
+async function collect(
+  stream: ReadableStream<Uint8Array>,
+  add: (text: string) => void,
+): Promise<void> {
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) add(text);
+}

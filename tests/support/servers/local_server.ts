@@ -1,0 +1,77 @@
+/**
+ * A service on a real port of this machine.
+ *
+ * @module
+ */
+
+import { PATIENCE_MS } from "../wait.ts";
+
+/** A server that a test disposes of. */
+export interface LocalServer extends AsyncDisposable {
+  port: number;
+  url: string;
+  /** How many requests are being answered, up to the answer's headers. */
+  readonly handling: number;
+}
+
+/** Serves until disposed; then connections are cut, as by a crash. */
+export function serveLocally(
+  fetch: (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>,
+  port: number = 0,
+): LocalServer {
+  const controller = new AbortController();
+  let handling = 0;
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port, signal: controller.signal, onListen: () => {} },
+    async (request, info) => {
+      handling++;
+      try {
+        return await fetch(request, info);
+      } finally {
+        handling--;
+      }
+    },
+  );
+  return {
+    port: server.addr.port,
+    url: `http://127.0.0.1:${server.addr.port}`,
+    get handling() {
+      return handling;
+    },
+    async [Symbol.asyncDispose]() {
+      controller.abort();
+      await server.finished;
+    },
+  };
+}
+
+/** Sends bytes as they are over a connection, and reads nothing by itself. */
+export async function sendRaw(port: number, text: string): Promise<Deno.TcpConn> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const writer = connection.writable.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  writer.releaseLock();
+  return connection;
+}
+
+/** All that arrives on a connection until the other side ends it, or it is enough. */
+export async function readRaw(
+  connection: Deno.TcpConn,
+  enough: (text: string) => boolean = () => false,
+): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(64 * 1024);
+  let text = "";
+  // A read can be given up in no other way.
+  const timer = setTimeout(() => connection.close(), PATIENCE_MS);
+  try {
+    while (!enough(text)) {
+      const length = await connection.read(buffer);
+      if (length === null) break;
+      text += decoder.decode(buffer.subarray(0, length), { stream: true });
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  return text;
+}

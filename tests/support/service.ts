@@ -1,0 +1,120 @@
+/**
+ * A service in this process, on a real log in memory, with its time in the
+ * test's hands.
+ *
+ * @module
+ */
+
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { readConfig, type Settings } from "../../lib/config/config.ts";
+import type { Kv } from "../../lib/kv/kv_connection.ts";
+import type { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
+import { describeCause } from "../../lib/base/report.ts";
+import { createService, type Service, type ServiceOptions } from "../../lib/service/service.ts";
+import { StreamReader } from "./clients/stream_reader.ts";
+import { drain } from "./drain.ts";
+import { FakeClock } from "./fakes/clock.ts";
+import { FaultyKv } from "./fakes/kv.ts";
+import { flush } from "./wait.ts";
+
+/** How a test wants its service. */
+export interface StartServiceOptions {
+  settings?: Settings;
+  /** Opens the store: one in memory by default. */
+  open?: () => Promise<Kv>;
+  watch?: ServiceOptions["watch"];
+  channels?: PipelineChannels | null;
+  clock?: FakeClock;
+  random?: () => number;
+}
+
+/** A service that a test disposes of. */
+export interface TestService extends Service, AsyncDisposable {
+  clock: FakeClock;
+  /** What the operator was told. */
+  reports: string[];
+  /** Publishes one event with a JSON payload and returns its ID. */
+  publish: (pipeline: string, channel: string, payload: unknown) => Promise<string>;
+  /** Opens an event stream. */
+  subscribe: (pathAndQuery: string, headers?: HeadersInit) => Promise<StreamReader>;
+}
+
+/** Makes a service for a test. */
+export async function startService({
+  settings = {},
+  open = () => Deno.openKv(":memory:"),
+  watch = null,
+  channels = null,
+  clock = new FakeClock(),
+  random = () => 0.5,
+}: StartServiceOptions = {}): Promise<TestService> {
+  const reports: string[] = [];
+  const service = await createService({
+    config: readConfig(settings),
+    open,
+    watch,
+    remote: watch !== null,
+    channels,
+    runtime: {
+      clock,
+      random,
+      report: (message, cause) => reports.push(`${message}: ${describeCause(cause)}`),
+    },
+  });
+  return {
+    ...service,
+    clock,
+    reports,
+    async publish(pipeline, channel, payload) {
+      const response = await service.fetch(jsonPost("/ingest", { pipeline, channel, payload }));
+      if (response.status !== 202) throw new Error(await response.text());
+      return (await response.json()).events[0].id;
+    },
+    async subscribe(pathAndQuery, headers = {}) {
+      const url = `http://localhost/pipelines/${pathAndQuery}`;
+      const response = await service.fetch(new Request(url, { headers }));
+      if (response.status !== 200) throw new Error(await response.text());
+      return new StreamReader(response);
+    },
+    async [Symbol.asyncDispose]() {
+      await drain(service.hub);
+      await service.log.close();
+    },
+  };
+}
+
+/** A POST of JSON. */
+export function jsonPost(path: string, body: unknown, headers: HeadersInit = {}): Request {
+  return new Request(`http://localhost${path}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...Object.fromEntries(new Headers(headers)) },
+    body: JSON.stringify(body),
+  });
+}
+
+/** A hub on a store that can be made to fail. */
+export async function createHub(settings: Record<string, string> = {}) {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  const service = await startService({ settings, open: () => Promise.resolve(kv) });
+  return { service, hub: service.hub, kv };
+}
+
+/** How often it is looked again whether calls under way are over. */
+const MAX_TURNS = 100;
+
+/** Asserts that nobody and nothing is registered: no stream, no publish, no timer. */
+export async function assertIdle({ hub, log, probes, clock }: TestService): Promise<void> {
+  await flush();
+  // A call to the store that is under way has its deadline; what is left behind stays.
+  for (let turns = 0; turns < MAX_TURNS && clock.liveTimers > 0; turns++) await flush();
+  deepEqual(hub.stats, {
+    pipelines: 0,
+    subscribers: 0,
+    places: 0,
+    publishing: 0,
+    tailBytes: 0,
+  });
+  equal(probes.size, 0);
+  deepEqual(log.pending, { waitingBytes: 0, sweeps: 0 });
+  equal(clock.liveTimers, 0);
+}

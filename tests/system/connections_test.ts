@@ -1,0 +1,246 @@
+import { match, ok, strictEqual as equal } from "node:assert/strict";
+import type { Settings } from "../../lib/config/config.ts";
+import { StreamReader } from "../support/clients/stream_reader.ts";
+import { Attacks } from "../support/generators/attacks.ts";
+import { SeededRandom } from "../support/generators/random.ts";
+import { sendAttack } from "../support/generators/send_attack.ts";
+import {
+  type LocalServer,
+  readRaw,
+  sendRaw,
+  serveLocally,
+} from "../support/servers/local_server.ts";
+import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
+import { eventually } from "../support/wait.ts";
+
+const KEEP_ALIVE_MS = 1500;
+const MiB = 1024 * 1024;
+
+interface Parts extends AsyncDisposable {
+  service: TestService;
+  server: LocalServer;
+}
+
+async function start(more: Settings = {}): Promise<Parts> {
+  const stack = new AsyncDisposableStack();
+  const settings = { RUNNEL_KEEPALIVE_MS: String(KEEP_ALIVE_MS), RUNNEL_HISTORY: "400", ...more };
+  const service = stack.use(await startService({ settings }));
+  const server = stack.use(serveLocally(service.fetch));
+  return { service, server, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Publishes `count` events of 60 KB in requests of 8. */
+async function publishMuch(service: TestService, pipeline: string, count: number): Promise<void> {
+  const payload = "x".repeat(60_000);
+  for (let sent = 0; sent < count; sent += 8) {
+    const events = Array(8).fill({ pipeline, channel: "events", payload });
+    equal((await service.fetch(jsonPost("/ingest", events))).status, 202);
+  }
+}
+
+function get(path: string, headers = ""): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
+}
+
+// A client leaves
+
+const departures: {
+  when: string;
+  stay: (service: TestService, connection: Deno.TcpConn) => Promise<unknown>;
+}[] = [
+  {
+    when: "whose stream is idle",
+    stay: (_, connection) => readRaw(connection, (text) => text.includes("runnel.live")),
+  },
+  {
+    when: "that gets events",
+    stay: async (service, connection) => {
+      await readRaw(connection, (text) => text.includes("runnel.live"));
+      await service.publish("p_a", "events", 1);
+      await readRaw(connection, (text) => text.includes("data: 1"));
+    },
+  },
+  {
+    when: "that has read only a part of its replay",
+    stay: (_, connection) => readRaw(connection, (text) => text.includes("id: ")),
+  },
+];
+
+for (const { when, stay } of departures) {
+  Deno.test(`a server frees the subscriber of a client ${when} as soon as it leaves`, async () => {
+    await using parts = await start();
+    const { service, server } = parts;
+    if (when.includes("replay")) await publishMuch(service, "p_a", 200);
+    const connection = await sendRaw(server.port, get("/pipelines/p_a/sse"));
+    await stay(service, connection);
+    equal(service.hub.stats.subscribers, 1);
+    connection.close();
+    // The clock stands still: no keep-alive finds out.
+    await eventually("the subscriber is gone", () => service.hub.stats.subscribers === 0);
+    await assertIdle(service);
+  });
+}
+
+// A client does not read
+
+Deno.test("a stalled reader keeps its place until its connection is over", async () => {
+  await using parts = await start({ RUNNEL_MAX_SUBSCRIBERS: "1" });
+  const { service, server } = parts;
+  await publishMuch(service, "p_a", 160);
+  const stalled = await sendRaw(server.port, get("/pipelines/p_a/sse"));
+  await eventually("it stalls", () => service.hub.stats.subscribers === 1 && server.handling === 0);
+  await eventually("its stream is closed", () => {
+    service.clock.advance(KEEP_ALIVE_MS);
+    return service.hub.stats.subscribers === 0;
+  });
+  equal(service.hub.stats.places, 1);
+  const refused = await fetch(`${server.url}/pipelines/p_a/sse`);
+  equal(refused.status, 503);
+  await refused.body?.cancel();
+  stalled.close();
+  await eventually("its place is free", () => service.hub.stats.places === 0);
+});
+
+Deno.test("a stalled reader is closed with little queued for it, while others are served", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const stalled = await sendRaw(server.port, get("/pipelines/p_a/sse"));
+  const healthy = new StreamReader(await fetch(`${server.url}/pipelines/p_a/sse`));
+  await eventually("both are in", () => service.hub.stats.subscribers === 2);
+  await healthy.until("runnel.live");
+  let published = 0;
+  while (published < 40 * MiB) {
+    await publishMuch(service, "p_a", 8);
+    // At this reader's pace: who falls behind what the log retains misses events.
+    for (const { type, data } of await healthy.events(8)) {
+      equal(type, "events");
+      published += data.length;
+    }
+  }
+  ok(service.hub.stats.tailBytes < 26 * MiB);
+
+  let keepAlives = 0;
+  await eventually("the stalled reader is closed", () => {
+    if (service.hub.stats.subscribers === 1) return true;
+    service.clock.advance(KEEP_ALIVE_MS);
+    keepAlives++;
+    return false;
+  });
+  ok(keepAlives >= 2);
+  await service.publish("p_a", "events", "still here");
+  equal((await healthy.event())!.data, '"still here"');
+  await healthy.cancel();
+
+  // What it reads now is all that had been queued for it, in the kernel too.
+  const queued = await readRaw(stalled, (text) => text.endsWith("\r\n0\r\n\r\n"));
+  stalled.close();
+  ok(queued.length < published / 2, `${queued.length} bytes were queued`);
+  match(queued, /\r\n0\r\n\r\n$/);
+  await eventually("both are gone", () => service.hub.stats.subscribers === 0);
+});
+
+// Bodies
+
+/** A request line and headers with the beginning of a body that is good JSON already. */
+function beginPost(header: string, body: string): string {
+  return `POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n` +
+    `${header}\r\n\r\n${body}`;
+}
+
+const EVENT = '{"pipeline":"p_a","channel":"events","payload":1}\n';
+const CHUNK = `${EVENT.length.toString(16)}\r\n${EVENT}\r\n`;
+
+for (
+  const [how, request] of [
+    ["of an announced length", beginPost("Content-Length: 1000", EVENT)],
+    ["in chunks", beginPost("Transfer-Encoding: chunked", CHUNK)],
+  ] as const
+) {
+  Deno.test(`a server stores nothing of an upload ${how} that breaks off`, async () => {
+    await using parts = await start();
+    const { service, server } = parts;
+    const connection = await sendRaw(server.port, request);
+    await eventually("the request is there", () => server.handling === 1);
+    connection.close();
+    await eventually("the request is over", () => server.handling === 0);
+    equal(await service.log.head("p_a"), null);
+    await assertIdle(service);
+  });
+}
+
+Deno.test("a server refuses a body over the limit with 413, its length announced or not", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const body = new Uint8Array(600 * 1024).fill(32);
+  const bodies = { announced: body, chunked: new Blob([body]).stream() };
+  for (const [how, body] of Object.entries(bodies)) {
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch(`${server.url}/ingest`, { method: "POST", headers, body });
+    equal(response.status, 413, how);
+    equal((await response.json()).type, "urn:runnel:problem:too-large");
+  }
+  equal(await service.log.head("p_a"), null);
+});
+
+for (
+  const [how, request] of [
+    ["as soon as it is announced", beginPost(`Content-Length: ${2 ** 30}`, "")],
+    [
+      "without a length as soon as it is there",
+      beginPost("Transfer-Encoding: chunked", `80001\r\n${" ".repeat(512 * 1024 + 1)}\r\n`),
+    ],
+  ] as const
+) {
+  Deno.test(`a server refuses a body over the limit ${how}`, async () => {
+    await using parts = await start();
+    const connection = await sendRaw(parts.server.port, request);
+    match(await readRaw(connection, (text) => text.includes("\r\n\r\n")), /^HTTP\/1.1 413 /);
+    connection.close();
+  });
+}
+
+// Headers
+
+Deno.test("a server answers HEAD on a stream without a subscriber", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const response = await fetch(`${server.url}/pipelines/p_a/sse`, { method: "HEAD" });
+  equal(response.status, 200);
+  equal(response.headers.get("Content-Type"), "text/event-stream");
+  equal(await response.text(), "");
+  await assertIdle(service);
+});
+
+Deno.test("a server neither compresses a stream nor holds it back", async () => {
+  await using parts = await start();
+  const { service, server } = parts;
+  const connection = await sendRaw(
+    server.port,
+    get("/pipelines/p_a/sse", "Accept-Encoding: gzip, br\r\n"),
+  );
+  const head = await readRaw(connection, (text) => text.includes("runnel.live"));
+  match(head, /^HTTP\/1.1 200 /);
+  ok(!/^content-encoding:/im.test(head));
+  // Too little to fill any buffer, and nothing follows.
+  await service.publish("p_a", "events", "small");
+  await readRaw(connection, (text) => text.includes('data: "small"\n\n'));
+  connection.close();
+  await eventually("the subscriber is gone", () => service.hub.stats.subscribers === 0);
+});
+
+// Strangers
+
+Deno.test("a server holds on to nothing of what strangers sent", async () => {
+  await using parts = await start({ RUNNEL_BODY_TIMEOUT_MS: "2000" });
+  const { service, server } = parts;
+  const timer = setInterval(() => service.clock.advance(100), 20);
+  using _ = { [Symbol.dispose]: () => clearInterval(timer) };
+  const target = { host: "localhost", pipeline: "p_a", credentials: "" };
+  await Promise.all(Array.from({ length: 10 }, async (_, seed) => {
+    const attacks = new Attacks(new SeededRandom(seed));
+    for (let i = 0; i < 30; i++) await sendAttack(server.port, attacks.next(target));
+  }));
+  await eventually("all are gone", () => service.hub.stats.places === 0 && server.handling === 0);
+  await assertIdle(service);
+  equal(service.reports.join("\n"), "");
+});
