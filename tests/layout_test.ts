@@ -115,3 +115,18 @@ for (const room of Object.keys(ROOMS).filter((room) => !WITHOUT_DOOR.includes(ro
     match(code, /^\s*(export (type )?\{[^}]*\} from "[^"]+";\s*)+$/);
   });
 }
+
+/** Anything that a test in `deno task test:unit` does without. */
+const OTHER_PROGRAM =
+  /support\/(browser|isolates|programs|stores)\/|\bDeno\.Command\(|\bnew Worker\(/;
+
+Deno.test("deno task test:unit runs the tests of the rooms, which start no other program", () => {
+  const { tasks } = JSON.parse(read("deno.json"));
+  const ignored = / --ignore=(\S+) tests$/.exec(tasks["test:unit"])![1]!.split(",");
+  const paths = listModules("tests/").filter((path) =>
+    path.endsWith("_test.ts") && path !== "tests/layout_test.ts" &&
+    !ignored.some((folder) => path.startsWith(`${folder}/`))
+  );
+  ok(paths.length > 0);
+  deepEqual(paths.filter((path) => OTHER_PROGRAM.test(read(path))), []);
+});
