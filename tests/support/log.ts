@@ -118,9 +118,8 @@ export interface SharedStore extends AsyncDisposable {
   open: () => Promise<Kv>;
 }
 
-/** A store in memory, which ends when it is disposed of. */
-export async function memoryStore(): Promise<SharedStore> {
-  const kv = await Deno.openKv(":memory:");
+/** Lets several logs use a store at once. Only the shared store closes it. */
+export function shareStore(kv: Deno.Kv): SharedStore {
   const shared: Kv = {
     get: kv.get.bind(kv),
     getMany: kv.getMany.bind(kv),
@@ -132,6 +131,11 @@ export async function memoryStore(): Promise<SharedStore> {
     open: () => Promise.resolve(shared),
     [Symbol.asyncDispose]: () => Promise.resolve(kv.close()),
   };
+}
+
+/** A store in memory, which ends when it is disposed of. */
+export async function memoryStore(): Promise<SharedStore> {
+  return shareStore(await Deno.openKv(":memory:"));
 }
 
 /** A store in a file, which each log opens anew. */

@@ -6,6 +6,7 @@
  */
 
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import type { Clock } from "../../lib/base/clock.ts";
 import { readConfig, type Settings } from "../../lib/config/config.ts";
 import type { Kv } from "../../lib/kv/kv_connection.ts";
 import type { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
@@ -17,21 +18,24 @@ import { FakeClock } from "./fakes/clock.ts";
 import { FaultyKv } from "./fakes/kv.ts";
 import { flush } from "./wait.ts";
 
-/** How a test wants its service. */
+/** Options for {@linkcode startService}. */
 export interface StartServiceOptions {
   settings?: Settings;
-  /** Opens the store: one in memory by default. */
+  /** Opens the store. The default is a store in memory. */
   open?: () => Promise<Kv>;
   watch?: ServiceOptions["watch"];
   channels?: PipelineChannels | null;
-  clock?: FakeClock;
+  /** Clock of the service. The default is a fake clock. */
+  clock?: Clock;
   random?: () => number;
 }
 
 /** A service that a test disposes of. */
-export interface TestService extends Service, AsyncDisposable {
-  clock: FakeClock;
-  /** What the operator was told. */
+export interface TestService<C extends Clock = FakeClock> extends Service, AsyncDisposable {
+  clock: C;
+  /** The store, which a test can make fail. */
+  readonly kv: FaultyKv;
+  /** Reports to the operator. */
   reports: string[];
   /** Publishes one event with a JSON payload and returns its ID. */
   publish: (pipeline: string, channel: string, payload: unknown) => Promise<string>;
@@ -39,7 +43,11 @@ export interface TestService extends Service, AsyncDisposable {
   subscribe: (pathAndQuery: string, headers?: HeadersInit) => Promise<StreamReader>;
 }
 
-/** Makes a service for a test. */
+/** Starts a service for a test. */
+export function startService<C extends Clock>(
+  options: StartServiceOptions & { clock: C },
+): Promise<TestService<C>>;
+export function startService(options?: StartServiceOptions): Promise<TestService>;
 export async function startService({
   settings = {},
   open = () => Deno.openKv(":memory:"),
@@ -47,11 +55,16 @@ export async function startService({
   channels = null,
   clock = new FakeClock(),
   random = () => 0.5,
-}: StartServiceOptions = {}): Promise<TestService> {
+}: StartServiceOptions = {}): Promise<TestService<Clock>> {
   const reports: string[] = [];
+  let kv: FaultyKv;
   const service = await createService({
     config: readConfig(settings),
-    open,
+    async open() {
+      const store = await open();
+      kv = store instanceof FaultyKv ? store : new FaultyKv(store);
+      return kv;
+    },
     watch,
     remote: watch !== null,
     channels,
@@ -64,6 +77,9 @@ export async function startService({
   return {
     ...service,
     clock,
+    get kv() {
+      return kv;
+    },
     reports,
     async publish(pipeline, channel, payload) {
       const response = await service.fetch(jsonPost("/ingest", { pipeline, channel, payload }));
@@ -92,20 +108,19 @@ export function jsonPost(path: string, body: unknown, headers: HeadersInit = {})
   });
 }
 
-/** A hub on a store that can be made to fail. */
-export async function createHub(settings: Record<string, string> = {}) {
-  const kv = new FaultyKv(await Deno.openKv(":memory:"));
-  const service = await startService({ settings, open: () => Promise.resolve(kv) });
-  return { service, hub: service.hub, kv };
+/** Starts a service, for tests that use its hub past the routes. */
+export async function createHub(settings: Settings = {}) {
+  const service = await startService({ settings });
+  return { service, hub: service.hub, kv: service.kv };
 }
 
-/** How often it is looked again whether calls under way are over. */
+/** Maximum number of looks until calls in flight have ended. */
 const MAX_TURNS = 100;
 
-/** Asserts that nobody and nothing is registered: no stream, no publish, no timer. */
+/** Asserts that a service holds nothing: no stream, no publish, no timer. */
 export async function assertIdle({ hub, log, probes, clock }: TestService): Promise<void> {
   await flush();
-  // A call to the store that is under way has its deadline; what is left behind stays.
+  // A call to the store that is in flight has a deadline timer, which ends with the call.
   for (let turns = 0; turns < MAX_TURNS && clock.liveTimers > 0; turns++) await flush();
   deepEqual(hub.stats, {
     pipelines: 0,

@@ -36,14 +36,18 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await flush();
 }
 
-/** Awaits work, and advances the clock by a millisecond whenever everything waits. */
-export async function advanceUntil<T>(clock: FakeClock, work: Promise<T>): Promise<T> {
+/** Awaits work, and advances the clock by a step whenever everything waits. */
+export async function advanceUntil<T>(
+  clock: FakeClock,
+  work: Promise<T>,
+  stepMs: number = 1,
+): Promise<T> {
   let done = false;
   const end = () => void (done = true);
   work.then(end, end);
   while (!done) {
     await flush();
-    if (!done) clock.advance(1);
+    if (!done) clock.advance(stepMs);
   }
   return await work;
 }

@@ -4,29 +4,17 @@ import { StreamReader } from "../support/clients/stream_reader.ts";
 import { Attacks } from "../support/generators/attacks.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { sendAttack } from "../support/generators/send_attack.ts";
-import {
-  type LocalServer,
-  readRaw,
-  sendRaw,
-  serveLocally,
-} from "../support/servers/local_server.ts";
-import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
+import { readRaw, sendRaw } from "../support/servers/local_server.ts";
+import { type ServedTestService, serveService } from "../support/servers/serve_service.ts";
+import { assertIdle, jsonPost, type TestService } from "../support/service.ts";
 import { eventually } from "../support/wait.ts";
 
 const KEEP_ALIVE_MS = 1500;
 const MiB = 1024 * 1024;
 
-interface Parts extends AsyncDisposable {
-  service: TestService;
-  server: LocalServer;
-}
-
-async function start(more: Settings = {}): Promise<Parts> {
-  const stack = new AsyncDisposableStack();
+function start(more: Settings = {}): Promise<ServedTestService> {
   const settings = { RUNNEL_KEEPALIVE_MS: String(KEEP_ALIVE_MS), RUNNEL_HISTORY: "400", ...more };
-  const service = stack.use(await startService({ settings }));
-  const server = stack.use(serveLocally(service.fetch));
-  return { service, server, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return serveService({ settings });
 }
 
 /** Publishes `count` events of 60 KB in requests of 8. */
@@ -68,10 +56,9 @@ const departures: {
 
 for (const { when, stay } of departures) {
   Deno.test(`a server frees the subscriber of a client ${when} as soon as it leaves`, async () => {
-    await using parts = await start();
-    const { service, server } = parts;
+    await using service = await start();
     if (when.includes("replay")) await publishMuch(service, "p_a", 200);
-    const connection = await sendRaw(server.port, get("/pipelines/p_a/sse"));
+    const connection = await sendRaw(service.port, get("/pipelines/p_a/sse"));
     await stay(service, connection);
     equal(service.hub.stats.subscribers, 1);
     connection.close();
@@ -84,17 +71,19 @@ for (const { when, stay } of departures) {
 // A client does not read
 
 Deno.test("a stalled reader keeps its place until its connection is over", async () => {
-  await using parts = await start({ RUNNEL_MAX_SUBSCRIBERS: "1" });
-  const { service, server } = parts;
+  await using service = await start({ RUNNEL_MAX_SUBSCRIBERS: "1" });
   await publishMuch(service, "p_a", 160);
-  const stalled = await sendRaw(server.port, get("/pipelines/p_a/sse"));
-  await eventually("it stalls", () => service.hub.stats.subscribers === 1 && server.handling === 0);
+  const stalled = await sendRaw(service.port, get("/pipelines/p_a/sse"));
+  await eventually(
+    "it stalls",
+    () => service.hub.stats.subscribers === 1 && service.handling === 0,
+  );
   await eventually("its stream is closed", () => {
     service.clock.advance(KEEP_ALIVE_MS);
     return service.hub.stats.subscribers === 0;
   });
   equal(service.hub.stats.places, 1);
-  const refused = await fetch(`${server.url}/pipelines/p_a/sse`);
+  const refused = await fetch(`${service.url}/pipelines/p_a/sse`);
   equal(refused.status, 503);
   await refused.body?.cancel();
   stalled.close();
@@ -102,10 +91,9 @@ Deno.test("a stalled reader keeps its place until its connection is over", async
 });
 
 Deno.test("a stalled reader is closed with little queued for it, while others are served", async () => {
-  await using parts = await start();
-  const { service, server } = parts;
-  const stalled = await sendRaw(server.port, get("/pipelines/p_a/sse"));
-  const healthy = new StreamReader(await fetch(`${server.url}/pipelines/p_a/sse`));
+  await using service = await start();
+  const stalled = await sendRaw(service.port, get("/pipelines/p_a/sse"));
+  const healthy = new StreamReader(await fetch(`${service.url}/pipelines/p_a/sse`));
   await eventually("both are in", () => service.hub.stats.subscribers === 2);
   await healthy.until("runnel.live");
   let published = 0;
@@ -157,25 +145,23 @@ for (
   ] as const
 ) {
   Deno.test(`a server stores nothing of an upload ${how} that breaks off`, async () => {
-    await using parts = await start();
-    const { service, server } = parts;
-    const connection = await sendRaw(server.port, request);
-    await eventually("the request is there", () => server.handling === 1);
+    await using service = await start();
+    const connection = await sendRaw(service.port, request);
+    await eventually("the request is there", () => service.handling === 1);
     connection.close();
-    await eventually("the request is over", () => server.handling === 0);
+    await eventually("the request is over", () => service.handling === 0);
     equal(await service.log.head("p_a"), null);
     await assertIdle(service);
   });
 }
 
 Deno.test("a server refuses a body over the limit with 413, its length announced or not", async () => {
-  await using parts = await start();
-  const { service, server } = parts;
+  await using service = await start();
   const body = new Uint8Array(600 * 1024).fill(32);
   const bodies = { announced: body, chunked: new Blob([body]).stream() };
   for (const [how, body] of Object.entries(bodies)) {
     const headers = { "Content-Type": "application/json" };
-    const response = await fetch(`${server.url}/ingest`, { method: "POST", headers, body });
+    const response = await fetch(`${service.url}/ingest`, { method: "POST", headers, body });
     equal(response.status, 413, how);
     equal((await response.json()).type, "urn:runnel:problem:too-large");
   }
@@ -192,8 +178,8 @@ for (
   ] as const
 ) {
   Deno.test(`a server refuses a body over the limit ${how}`, async () => {
-    await using parts = await start();
-    const connection = await sendRaw(parts.server.port, request);
+    await using service = await start();
+    const connection = await sendRaw(service.port, request);
     match(await readRaw(connection, (text) => text.includes("\r\n\r\n")), /^HTTP\/1.1 413 /);
     connection.close();
   });
@@ -202,9 +188,8 @@ for (
 // Headers
 
 Deno.test("a server answers HEAD on a stream without a subscriber", async () => {
-  await using parts = await start();
-  const { service, server } = parts;
-  const response = await fetch(`${server.url}/pipelines/p_a/sse`, { method: "HEAD" });
+  await using service = await start();
+  const response = await fetch(`${service.url}/pipelines/p_a/sse`, { method: "HEAD" });
   equal(response.status, 200);
   equal(response.headers.get("Content-Type"), "text/event-stream");
   equal(await response.text(), "");
@@ -212,10 +197,9 @@ Deno.test("a server answers HEAD on a stream without a subscriber", async () => 
 });
 
 Deno.test("a server neither compresses a stream nor holds it back", async () => {
-  await using parts = await start();
-  const { service, server } = parts;
+  await using service = await start();
   const connection = await sendRaw(
-    server.port,
+    service.port,
     get("/pipelines/p_a/sse", "Accept-Encoding: gzip, br\r\n"),
   );
   const head = await readRaw(connection, (text) => text.includes("runnel.live"));
@@ -231,16 +215,15 @@ Deno.test("a server neither compresses a stream nor holds it back", async () => 
 // Strangers
 
 Deno.test("a server holds on to nothing of what strangers sent", async () => {
-  await using parts = await start({ RUNNEL_BODY_TIMEOUT_MS: "2000" });
-  const { service, server } = parts;
+  await using service = await start({ RUNNEL_BODY_TIMEOUT_MS: "2000" });
   const timer = setInterval(() => service.clock.advance(100), 20);
   using _ = { [Symbol.dispose]: () => clearInterval(timer) };
   const target = { host: "localhost", pipeline: "p_a", credentials: "" };
   await Promise.all(Array.from({ length: 10 }, async (_, seed) => {
     const attacks = new Attacks(new SeededRandom(seed));
-    for (let i = 0; i < 30; i++) await sendAttack(server.port, attacks.next(target));
+    for (let i = 0; i < 30; i++) await sendAttack(service.port, attacks.next(target));
   }));
-  await eventually("all are gone", () => service.hub.stats.places === 0 && server.handling === 0);
+  await eventually("all are gone", () => service.hub.stats.places === 0 && service.handling === 0);
   await assertIdle(service);
   equal(service.reports.join("\n"), "");
 });

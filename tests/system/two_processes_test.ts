@@ -1,55 +1,30 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import type { Kv, WatchKv } from "../../lib/kv/kv_connection.ts";
+import type { WatchKv } from "../../lib/kv/kv_connection.ts";
 import type { StreamReader } from "../support/clients/stream_reader.ts";
-import { FakeClock } from "../support/fakes/clock.ts";
-import { FaultyKv, pause } from "../support/fakes/kv.ts";
-import { startService, type TestService } from "../support/service.ts";
-import { flush } from "../support/wait.ts";
+import { pause } from "../support/fakes/kv.ts";
+import { shareStore } from "../support/log.ts";
+import type { TestService } from "../support/service.ts";
+import { startTwoInstances } from "../support/two_instances.ts";
+import { advanceUntil, flush } from "../support/wait.ts";
 
 /** A watch that tells nothing, as one whose connection froze. */
 const deaf: WatchKv = { watch: () => new ReadableStream(), close: () => {} };
 
-/** Two services that share a store as two processes do: nothing but the store between them. */
-async function createTwoProcesses(watch: (store: Deno.Kv) => WatchKv) {
+/** Starts two services as two processes: nothing but a store connects them. */
+async function startTwoProcesses(watch: (store: Deno.Kv) => WatchKv) {
   const store = await Deno.openKv(":memory:");
-  const clock = new FakeClock();
-  const kv: Kv = {
-    get: store.get.bind(store),
-    getMany: store.getMany.bind(store),
-    list: store.list.bind(store),
-    atomic: store.atomic.bind(store),
-    close() {},
-  };
-  const faulty = new FaultyKv(kv);
-  const start = (kv: Kv) =>
-    startService({
-      clock,
-      open: () => Promise.resolve(kv),
-      watch: () => Promise.resolve(watch(store)),
-    });
-  const [here, there] = [await start(faulty), await start(kv)];
-  /** Moves the clock on until something has happened. */
-  const driven = async <T>(work: Promise<T>): Promise<T> => {
-    let done = false;
-    work.finally(() => done = true);
-    while (!done) {
-      clock.advance(10);
-      await flush();
-    }
-    return await work;
-  };
+  const { clock, here, there, [Symbol.asyncDispose]: dispose } = await startTwoInstances({
+    watch: () => Promise.resolve(watch(store)),
+    openStore: () => Promise.resolve(shareStore(store)),
+  });
   return {
     clock,
-    /** The way of the first to the store, which can be made to fail. */
-    kv: faulty,
-    here,
-    there,
-    driven,
-    async [Symbol.asyncDispose]() {
-      await here[Symbol.asyncDispose]();
-      await there[Symbol.asyncDispose]();
-      store.close();
-    },
+    /** The store as the first sees it, which can be made to fail. */
+    kv: here.kv,
+    here: here.service,
+    there: there.service,
+    advanceUntil: <T>(work: Promise<T>) => advanceUntil(clock, work, 10),
+    [Symbol.asyncDispose]: dispose,
   };
 }
 
@@ -61,17 +36,17 @@ async function openLiveStream(service: TestService): Promise<StreamReader> {
   return stream;
 }
 
-async function numbers(stream: StreamReader, count: number): Promise<number[]> {
+async function readNumbers(stream: StreamReader, count: number): Promise<number[]> {
   return (await stream.events(count)).map(({ data }) => Number(data));
 }
 
 Deno.test("a process delivers what others publish as the store tells it", async () => {
-  await using both = await createTwoProcesses(byWatch);
-  const { here, there, driven } = both;
+  await using both = await startTwoProcesses(byWatch);
+  const { here, there, advanceUntil } = both;
   const stream = await openLiveStream(there);
   for (const n of [1, 2, 3]) {
-    await driven(here.publish("p_a", "events", n));
-    deepEqual(await driven(numbers(stream, 1)), [n]);
+    await advanceUntil(here.publish("p_a", "events", n));
+    deepEqual(await advanceUntil(readNumbers(stream, 1)), [n]);
   }
   ok(there.hub.repairs.watch > 0);
   deepEqual([there.hub.repairs.gap, there.hub.repairs.reconcile], [0, 0]);
@@ -79,21 +54,21 @@ Deno.test("a process delivers what others publish as the store tells it", async 
 });
 
 Deno.test("a process delivers its own commits once, though the store tells of them, too", async () => {
-  await using both = await createTwoProcesses(byWatch);
-  const { here, driven } = both;
+  await using both = await startTwoProcesses(byWatch);
+  const { here, advanceUntil } = both;
   const stream = await openLiveStream(here);
-  await Promise.all([1, 2, 3, 4].map((n) => driven(here.publish("p_a", "events", n))));
-  deepEqual((await driven(numbers(stream, 4))).sort(), [1, 2, 3, 4]);
-  await driven(here.publish("p_a", "events", 5));
-  deepEqual(await driven(numbers(stream, 1)), [5]);
+  await Promise.all([1, 2, 3, 4].map((n) => advanceUntil(here.publish("p_a", "events", n))));
+  deepEqual((await advanceUntil(readNumbers(stream, 4))).sort(), [1, 2, 3, 4]);
+  await advanceUntil(here.publish("p_a", "events", 5));
+  deepEqual(await advanceUntil(readNumbers(stream, 1)), [5]);
   await flush();
   deepEqual(here.hub.repairs, { gap: 0, announcement: 0, watch: 0, reconcile: 0 });
   await stream.cancel();
 });
 
 Deno.test("a process waits for its own commit rather than read what the store tells of it", async () => {
-  await using both = await createTwoProcesses(byWatch);
-  const { kv, here, driven } = both;
+  await using both = await startTwoProcesses(byWatch);
+  const { kv, here, advanceUntil } = both;
   const stream = await openLiveStream(here);
   // The watch begins, and tells what is there.
   both.clock.advance(10);
@@ -104,22 +79,24 @@ Deno.test("a process waits for its own commit rather than read what the store te
   await commit.done;
   for (let i = 0; i < 5; i++) await flush();
   commit.release();
-  await driven(publish);
-  deepEqual(await driven(numbers(stream, 1)), [1]);
+  await advanceUntil(publish);
+  deepEqual(await advanceUntil(readNumbers(stream, 1)), [1]);
   deepEqual(here.hub.repairs, { gap: 0, announcement: 0, watch: 0, reconcile: 0 });
   await stream.cancel();
 });
 
 Deno.test("two processes deliver what both publish, in one order", async () => {
-  await using both = await createTwoProcesses(byWatch);
-  const { here, there, driven } = both;
+  await using both = await startTwoProcesses(byWatch);
+  const { here, there, advanceUntil } = both;
   const streams = [await openLiveStream(here), await openLiveStream(there)];
   const publishes = Array.from(
     { length: 60 },
     (_, n) => (n % 2 ? here : there).publish("p_a", "events", n),
   );
-  await driven(Promise.all(publishes));
-  const [first, second] = await driven(Promise.all(streams.map((each) => numbers(each, 60))));
+  await advanceUntil(Promise.all(publishes));
+  const [first, second] = await advanceUntil(
+    Promise.all(streams.map((each) => readNumbers(each, 60))),
+  );
   deepEqual(first, second);
   equal(new Set(first).size, 60);
   for (const stream of streams) await stream.cancel();
@@ -134,16 +111,16 @@ Deno.test("a process whose watch is deaf delivers within a minute, and opens ano
     },
     close: () => {},
   };
-  await using both = await createTwoProcesses(() => counted);
-  const { clock, here, there, driven } = both;
+  await using both = await startTwoProcesses(() => counted);
+  const { clock, here, there, advanceUntil } = both;
   const stream = await openLiveStream(there);
   const news = stream.event();
-  await driven(here.publish("p_a", "events", 1));
+  await advanceUntil(here.publish("p_a", "events", 1));
   for (let second = 0; second < 60; second++) {
     clock.advance(1000);
     await flush();
   }
-  equal((await driven(news))!.data, "1");
+  equal((await advanceUntil(news))!.data, "1");
   deepEqual(there.hub.repairs, { gap: 0, announcement: 0, watch: 0, reconcile: 1 });
   deepEqual([...there.hub.behind], [["p_a", 1]]);
   clock.advance(10);
@@ -153,10 +130,10 @@ Deno.test("a process whose watch is deaf delivers within a minute, and opens ano
 });
 
 Deno.test("a process with a deaf watch knows an ID of another process, and repeats nothing", async () => {
-  await using both = await createTwoProcesses(() => deaf);
-  const { here, there, driven } = both;
+  await using both = await startTwoProcesses(() => deaf);
+  const { here, there, advanceUntil } = both;
   const other = await openLiveStream(there);
-  const id = await driven(here.publish("p_a", "events", 1));
+  const id = await advanceUntil(here.publish("p_a", "events", 1));
   const stream = await there.subscribe("p_a/sse", { "Last-Event-ID": id });
   deepEqual((await stream.until("runnel.live")).map(({ type }) => type), ["runnel.live"]);
   await stream.cancel();
@@ -164,13 +141,13 @@ Deno.test("a process with a deaf watch knows an ID of another process, and repea
 });
 
 Deno.test("a clear in one process is learned by the others", async () => {
-  await using both = await createTwoProcesses(byWatch);
-  const { here, there, driven } = both;
+  await using both = await startTwoProcesses(byWatch);
+  const { here, there, advanceUntil } = both;
   const stream = await openLiveStream(there);
-  await driven(here.publish("p_a", "events", 1));
-  deepEqual(await driven(numbers(stream, 1)), [1]);
+  await advanceUntil(here.publish("p_a", "events", 1));
+  deepEqual(await advanceUntil(readNumbers(stream, 1)), [1]);
   await here.hub.clear("p_a");
-  await driven(flush().then(flush));
+  await advanceUntil(flush().then(flush));
   const fresh = await there.subscribe("p_a/sse");
   deepEqual((await fresh.until("runnel.live")).map(({ data }) => data), ['{"replayed":0}']);
   await stream.cancel();

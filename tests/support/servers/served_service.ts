@@ -1,64 +1,50 @@
 /**
- * A service of this process on a real port and in real time, for clients that
- * cannot be handed a clock.
+ * {@linkcode serveService} in real time, under the name that the tests of the
+ * pages use.
  *
  * @module
  */
 
-import { readConfig, type Settings } from "../../../lib/config/config.ts";
-import { createService, type Service } from "../../../lib/service/service.ts";
-import { drain } from "../drain.ts";
-import { jsonPost } from "../service.ts";
-import { type LocalServer, serveLocally } from "./local_server.ts";
+import { type Clock, systemClock } from "../../../lib/base/clock.ts";
+import type { Settings } from "../../../lib/config/config.ts";
+import { type ServedTestService, serveService } from "./serve_service.ts";
 
 /** A service that a test disposes of. */
 export class ServedService implements AsyncDisposable {
-  readonly #service: Service;
-  #server: LocalServer;
+  readonly #service: ServedTestService<Clock>;
 
-  private constructor(service: Service) {
+  private constructor(service: ServedTestService<Clock>) {
     this.#service = service;
-    this.#server = serveLocally(service.fetch);
   }
 
   /** Starts it on a log in memory. */
   static async start(settings: Settings = {}): Promise<ServedService> {
     return new ServedService(
-      await createService({
-        config: readConfig(settings),
-        open: () => Deno.openKv(":memory:"),
-      }),
+      await serveService({ settings, clock: systemClock, random: Math.random }),
     );
   }
 
   /** Its address. */
   get url(): string {
-    return this.#server.url;
+    return this.#service.url;
   }
 
-  /** What is held in it. */
-  get stats(): Service["hub"]["stats"] & { probes: number } {
+  /** Sizes of what it holds. */
+  get stats(): ServedTestService["hub"]["stats"] & { probes: number } {
     return { ...this.#service.hub.stats, probes: this.#service.probes.size };
   }
 
   /** Publishes one event with a JSON payload and returns its ID. */
-  async publish(pipeline: string, channel: string, payload: unknown): Promise<string> {
-    const response = await this.#service.fetch(jsonPost("/ingest", { pipeline, channel, payload }));
-    if (response.status !== 202) throw new Error(await response.text());
-    return (await response.json()).events[0].id;
+  publish(pipeline: string, channel: string, payload: unknown): Promise<string> {
+    return this.#service.publish(pipeline, channel, payload);
   }
 
-  /** Cuts all connections, and serves again at the same address after something happened. */
-  async cut(meanwhile: () => Promise<unknown>): Promise<void> {
-    const { port } = this.#server;
-    await this.#server[Symbol.asyncDispose]();
-    await meanwhile();
-    this.#server = serveLocally(this.#service.fetch, port);
+  /** Cuts all connections, and serves again at the same address after `meanwhile`. */
+  cut(meanwhile: () => Promise<unknown>): Promise<void> {
+    return this.#service.cut(meanwhile);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await drain(this.#service.hub);
-    await this.#server[Symbol.asyncDispose]();
-    await this.#service.log.close();
+    await this.#service[Symbol.asyncDispose]();
   }
 }
