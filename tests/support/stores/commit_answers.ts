@@ -1,6 +1,6 @@
 /**
- * Tells when the answer to a commit begins on a connection to the KV server, by
- * its bytes alone: they are frames of HTTP/2.
+ * A detector of responses to commits on a connection to the KV server. It reads
+ * only the bytes, which are HTTP/2 frames.
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc9113#section-4.1}
  * @module
@@ -9,27 +9,27 @@
 /** The path of a commit, `/v2/atomic_write`, in the Huffman code of HPACK. */
 const COMMIT_PATH = [0x63, 0xb8, 0x98, 0x1a, 0x4f, 0x49, 0x89, 0x17, 0x8b, 0x0c, 0x92, 0xff];
 
-/** What a client says before its first frame. */
+/** Connection preface, which a client sends before its first frame. */
 const PREFACE_BYTES = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".length;
 
 const FRAME_HEADER_BYTES = 9;
 const HEADERS = 1;
 
-/** Looks at both sides of one connection. */
+/** Inspects both directions of one connection. */
 export class CommitAnswers {
-  /** The streams of the commits that are not answered yet. */
+  /** HTTP/2 streams of the commits without a response yet. */
   readonly #streams = new Set<number>();
   readonly #up = new Frames(PREFACE_BYTES);
   readonly #down = new Frames(0);
 
-  /** Looks at what the client sends. */
+  /** Inspects bytes from the client. */
   sent(bytes: Uint8Array): void {
     for (const { type, stream, payload } of this.#up.take(bytes)) {
       if (type === HEADERS && isCommit(payload)) this.#streams.add(stream);
     }
   }
 
-  /** Looks at what the server sends. Whether a commit's answer begins in it. */
+  /** Inspects bytes from the server. Returns whether the response to a commit begins in them. */
   received(bytes: Uint8Array): boolean {
     let begins = false;
     for (const { type, stream } of this.#down.take(bytes)) {
@@ -45,7 +45,7 @@ interface Frame {
   payload: Uint8Array;
 }
 
-/** Takes bytes as they come, and makes frames of them. */
+/** Parses frames from bytes as they arrive. */
 class Frames {
   #skip: number;
   #rest = new Uint8Array();

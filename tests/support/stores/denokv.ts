@@ -1,5 +1,5 @@
 /**
- * The self-hosted KV server, for tests of a log that is reached over a network.
+ * The self-hosted KV server, for tests of a log behind a network.
  *
  * @module
  */
@@ -9,21 +9,21 @@ import type { Environment } from "../programs/program.ts";
 import { type Requirement, testWithRequirements } from "../programs/requirements.ts";
 import { eventually } from "../wait.ts";
 
-/** Ports that the system gives to nobody by itself, so that a server finds its own again. */
+/** Ports outside the ephemeral range, so that a restarted server finds its own port free. */
 const PORTS = { from: 20_000, to: 30_000 };
 
 /**
  * The token of all servers of this process. `Deno.openKv` reads it from the
- * environment, which test files that run at once have in common.
+ * environment, which test files that run in parallel share.
  */
 const TOKEN = `runnel-test-${Deno.pid}`;
 
 const executable = await find();
 
-/** Where it is, as a line of the shell would find it. */
+/** Folder of the executable, as a shell finds it; empty if there is none. */
 export const denoKvFolder: string = executable?.replace(/\/[^/]*$/, "") ?? "";
 
-/** What a test that uses it needs. */
+/** Requirements of a test that uses the server. */
 export const denoKv: Requirement = {
   isInstalled: executable !== undefined,
   install: "cargo install denokv --locked",
@@ -52,17 +52,17 @@ export class DenoKv implements AsyncDisposable {
     }
   }
 
-  /** Its address. */
+  /** Address of the server. */
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** What a program needs to use it. */
+  /** Environment variables with which a program uses the server. */
   get settings(): Environment {
     return { RUNNEL_KV: this.url, DENO_KV_ACCESS_TOKEN: TOKEN };
   }
 
-  /** Starts it on what it has stored, and waits until it answers. */
+  /** Starts the server on its stored data, and waits until it responds. */
   async start(): Promise<void> {
     const address = `127.0.0.1:${this.#port}`;
     const child = new Deno.Command(executable!, {
@@ -80,37 +80,37 @@ export class DenoKv implements AsyncDisposable {
     });
   }
 
-  /** Stops it as a crash does. */
+  /** Kills the server, as a crash does. */
   async stop(): Promise<void> {
     this.#child?.kill("SIGKILL");
     await this.#child?.status;
     this.#child = null;
   }
 
-  /** Freezes it: connections stay, and nothing answers. */
+  /** Freezes the server: connections stay open, and nothing responds. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
   }
 
-  /** Lets it go on. */
+  /** Resumes the server. */
   thaw(): void {
     this.#child?.kill("SIGCONT");
   }
 
-  /** Opens a connection to it. */
+  /** Opens a connection to the server. */
   open(): Promise<Deno.Kv> {
     Deno.env.set("DENO_KV_ACCESS_TOKEN", TOKEN);
     return Deno.openKv(this.url);
   }
 
-  /** Stops it, and deletes what it has stored. */
+  /** Stops the server, and deletes its data. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await Deno.remove(this.#folder, { recursive: true });
   }
 }
 
-/** A store on a server of its own, to which each log has a connection of its own. */
+/** A store on its own server, to which each log opens its own connection. */
 export async function denoKvStore(): Promise<SharedStore> {
   const server = await DenoKv.start();
   return {
@@ -119,7 +119,7 @@ export async function denoKvStore(): Promise<SharedStore> {
   };
 }
 
-/** Registers a test that is ignored, with the line that helps, where there is no `denokv`. */
+/** Registers a test. If `denokv` is missing, it is ignored, with the line that installs it. */
 export function testWithDenokv(name: string, fn: () => Promise<void>): void {
   testWithRequirements([denoKv], name, fn);
 }
@@ -148,7 +148,7 @@ function findPort(): number {
   }
 }
 
-/** Whether a server answers at an address. */
+/** Whether a server responds at an address. */
 export async function answers(url: string): Promise<boolean> {
   try {
     await (await fetch(url)).body?.cancel();

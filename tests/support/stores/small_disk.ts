@@ -9,7 +9,7 @@ import type { Requirement } from "../programs/requirements.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 
-/** What a test that uses it needs. */
+/** Requirements of a test that uses a small disk. */
 export const smallDisk: Requirement = {
   isInstalled: await canMount(),
   install: "start the tests as root of a machine, or in a container with --privileged",
@@ -23,7 +23,7 @@ export class SmallDisk implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** Makes one that holds some MiB. */
+  /** Creates a disk of a size in MiB. */
   static async create(size: number): Promise<SmallDisk> {
     const folder = new DataFolder();
     await folder.make(".");
@@ -44,7 +44,7 @@ export class SmallDisk implements AsyncDisposable {
     return new URL(this.#folder.path, ROOT).pathname;
   }
 
-  /** Leaves no room on it. */
+  /** Fills the disk. */
   async fill(): Promise<void> {
     using ballast = await Deno.open(`${this.#path}/ballast`, { create: true, append: true });
     const page = new Uint8Array(4096);
@@ -55,7 +55,7 @@ export class SmallDisk implements AsyncDisposable {
     }
   }
 
-  /** Makes room again. */
+  /** Frees the space again. */
   async free(): Promise<void> {
     await Deno.remove(`${this.#path}/ballast`);
   }

@@ -1,5 +1,5 @@
 /**
- * What stands for the network between a program and the KV server.
+ * A TCP proxy that simulates the network between a program and the KV server.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { CommitAnswers } from "./commit_answers.ts";
 
 const HOSTNAME = "127.0.0.1";
 
-/** A TCP proxy that a test can stop, or have cut connections at the worst moment. */
+/** A TCP proxy that a test can pause, or make cut connections at the worst moment. */
 export class TcpProxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: HOSTNAME, port: 0 });
   readonly #port: number;
@@ -17,36 +17,36 @@ export class TcpProxy implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   /** Pending while nothing is forwarded. */
   #gate = Promise.withResolvers<void>();
-  /** How many answers to commits are still to be cut off. */
+  /** Number of responses to commits that are still to be cut off. */
   #toCut = 0;
-  /** How many bytes went through, to the server and back. */
+  /** Number of bytes forwarded, in both directions. */
   readonly forwarded = { up: 0, down: 0 };
-  /** How many connections it cut. */
+  /** Number of connections that it cut. */
   cuts = 0;
 
-  /** @param url What it is a way to: a server on this machine. */
+  /** @param url Address of the server, on this machine. */
   constructor(url: string) {
     this.#port = Number(new URL(url).port);
     this.#gate.resolve();
     this.#accepting = this.#accept();
   }
 
-  /** Its address, to use instead of the server's. */
+  /** Address of the proxy, to use instead of the server's. */
   get url(): string {
     return `http://${HOSTNAME}:${this.#listener.addr.port}`;
   }
 
-  /** Forwards nothing any more. Connections stay open, and new ones are taken. */
+  /** Stops forwarding. Connections stay open, and new ones are accepted. */
   stop(): void {
     this.#gate = Promise.withResolvers();
   }
 
-  /** Forwards what it held, and goes on. */
+  /** Forwards the held bytes, and continues. */
   goOn(): void {
     this.#gate.resolve();
   }
 
-  /** Cuts the connection wherever a commit was made and its answer is on the way. */
+  /** Cuts each connection on which a commit was made and its response is in flight. */
   cutCommits(times: number = Infinity): void {
     this.#toCut = times;
   }
@@ -67,7 +67,7 @@ export class TcpProxy implements AsyncDisposable {
     await this.#gate.promise;
     const server = await Deno.connect({ hostname: HOSTNAME, port: this.#port }).catch(() => null);
     if (!server) return;
-    // It may have been closed meanwhile.
+    // The connection may have been closed meanwhile.
     if (ends.disposed) return server.close();
     ends.use(server);
     const answers = new CommitAnswers();
@@ -83,7 +83,7 @@ export class TcpProxy implements AsyncDisposable {
     await Promise.all([up, down]);
   }
 
-  /** Forwards one way until that ends, however it does. */
+  /** Forwards one direction until it ends or fails. */
   async #forward(
     from: Deno.TcpConn,
     to: Deno.TcpConn,
