@@ -1,5 +1,5 @@
 /**
- * A real nginx in front of a server, for tests of what is between a service
+ * A real nginx in front of a server, for tests with a proxy between a service
  * and its clients.
  *
  * @module
@@ -11,15 +11,15 @@ import { TempFolder } from "./temp_folder.ts";
 
 const NGINX = "/usr/sbin/nginx";
 
-/** What a test that starts it needs. */
+/** Requirements of a test that starts nginx. */
 export const systemNginx: Requirement = {
   isInstalled: await Deno.stat(NGINX).then(() => true, () => false),
   install: "apt-get install -y nginx-light",
 };
 
-/** An nginx that runs until it is disposed of. */
+/** An nginx that runs until disposed. */
 export class Nginx implements AsyncDisposable {
-  /** Its address. */
+  /** Address of nginx. */
   readonly url: string;
   readonly #child: Deno.ChildProcess;
   readonly #folder: TempFolder;
@@ -35,7 +35,7 @@ export class Nginx implements AsyncDisposable {
     }).spawn();
   }
 
-  /** Starts it with directives for its server, and waits until it listens. */
+  /** Starts nginx with directives for its server, and waits until it listens. */
   static async start(server: string): Promise<Nginx> {
     const folder = new TempFolder();
     const port = freePort();
@@ -76,10 +76,10 @@ export class Nginx implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      // Its worker goes with it, which it would not on SIGKILL.
+      // The worker ends with nginx, which it would not on SIGKILL.
       this.#child.kill("SIGTERM");
     } catch (error) {
-      // It has ended by itself.
+      // nginx has exited by itself.
       if (!(error instanceof TypeError)) throw error;
     }
     await this.#child.status;

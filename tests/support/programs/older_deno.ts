@@ -9,16 +9,16 @@ import type { Requirement } from "./requirements.ts";
 
 const PACKAGE = "deno@2.5.0";
 
-/** The path of its executable; empty where npx has not got it. */
+/** Path of the executable; empty if npx does not have it. */
 export const OLDER_DENO: string = await find();
 
-/** What a test that starts it needs. */
+/** Requirements of a test that starts the older Deno. */
 export const olderDeno: Requirement = {
   isInstalled: OLDER_DENO !== "",
   install: `npx -y ${PACKAGE} --version`,
 };
 
-/** Asks it where it is: npx itself would keep signals from it. */
+/** Finds the executable, to start it directly: npx would not forward signals to it. */
 async function find(): Promise<string> {
   const args = ["--offline", "--no", PACKAGE, "eval", "console.log(Deno.execPath())"];
   try {

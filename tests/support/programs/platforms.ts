@@ -1,5 +1,5 @@
 /**
- * What the program runs on: the runtimes and the stores that it is tried with.
+ * Platforms of the program: the runtimes and the stores that it is tested on.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { OLDER_DENO, olderDeno } from "./older_deno.ts";
 import { DataFolder, type Environment, startCommand } from "./program.ts";
 import type { Requirement } from "./requirements.ts";
 
-/** The runtimes, each with the command that starts the program there. */
+/** Runtimes, each with the command that starts the program. */
 export const runtimes: { name: string; requirements: Requirement[]; command: string[] }[] = [
   { name: "this Deno", requirements: [], command: startCommand() },
   { name: "Deno 2.5", requirements: [olderDeno], command: startCommand(OLDER_DENO) },
@@ -17,11 +17,11 @@ export const runtimes: { name: string; requirements: Requirement[]; command: str
 
 /** A store for one test. */
 export interface Store extends AsyncDisposable {
-  /** What the program needs to use it. */
+  /** Environment variables with which the program uses the store. */
   settings: Environment;
 }
 
-/** The stores. */
+/** Stores, by name. */
 export const stores: { name: string; requirements: Requirement[]; create: () => Promise<Store> }[] =
   [
     {

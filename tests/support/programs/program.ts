@@ -1,5 +1,5 @@
 /**
- * The real program in a process of its own, started as its users start it.
+ * The real program in its own process, started as users start it.
  *
  * @module
  */
@@ -7,21 +7,21 @@
 import denoJson from "../../../deno.json" with { type: "json" };
 import { eventually } from "../wait.ts";
 
-/** Where users start it. */
+/** Working folder of users who start the program. */
 const ROOT = new URL("../../../", import.meta.url);
 
-/** What `deno task start` runs, without the task runner, which is signalled in its own way. */
+/** Command of `deno task start`, without the task runner, which handles signals in its own way. */
 export function startCommand(deno: string = Deno.execPath()): string[] {
   return denoJson.tasks.start.split(" ").with(0, deno);
 }
 
-/** What Deno says by itself, at its first start or at each. */
+/** Lines that Deno itself prints, at its first start or at each. */
 const SAID_BY_DENO = /^(Warning Permissions in the config file|Download |Initialize )/;
 
-/** The settings of a test, as environment variables. */
+/** Settings of a test, as environment variables. */
 export type Environment = Record<string, string>;
 
-/** A program that runs. */
+/** A running program. */
 export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
@@ -49,7 +49,7 @@ export class Program implements AsyncDisposable {
     this.#status = this.#child.status.finally(() => this.#ended = true);
   }
 
-  /** Starts it and waits until it listens. */
+  /** Starts a program and waits until it listens. */
   static async start(
     settings: Environment,
     command: readonly string[] = startCommand(),
@@ -65,7 +65,7 @@ export class Program implements AsyncDisposable {
     }
   }
 
-  /** Runs it to its end and returns its exit code and the lines of its own on standard error. */
+  /** Runs a program to its end, and returns its exit code and its own lines on standard error. */
   static async startExpectingFailure(
     settings: Environment,
   ): Promise<{ code: number; lines: string[] }> {
@@ -76,69 +76,69 @@ export class Program implements AsyncDisposable {
     return { code, lines: lines.filter((line) => !SAID_BY_DENO.test(line)) };
   }
 
-  /** Its address, as it says itself. */
+  /** Address of the program, as it prints it. */
   get url(): string {
     return /listens on (http:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
   }
 
-  /** What it said on standard output so far. */
+  /** Standard output so far. */
   get output(): string {
     return this.#stdout;
   }
 
-  /** The memory that it has, in bytes. */
+  /** Memory in use, in bytes. */
   async memory(): Promise<number> {
     const status = await Deno.readTextFile(`/proc/${this.#child.pid}/status`);
     return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024;
   }
 
-  /** What it said on standard error so far, but for what Deno says by itself. */
+  /** Standard error so far, without the lines of Deno itself. */
   get complaints(): string[] {
     return this.#stderr.split("\n").filter((line) => line !== "" && !SAID_BY_DENO.test(line));
   }
 
-  /** What it said on standard error so far. */
+  /** Standard error so far. */
   get errors(): string {
     return this.#stderr;
   }
 
-  /** Waits for its end and returns its exit code. */
+  /** Waits until the program exits, and returns its exit code. */
   async exit(): Promise<number> {
     await eventually("the program ends", () => this.#ended);
     return (await this.#status).code;
   }
 
-  /** Sends it a signal. */
+  /** Sends a signal to the program. */
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);
   }
 
-  /** Types into its terminal. */
+  /** Types into the terminal of the program. */
   async type(keys: string): Promise<void> {
     await this.#input.write(new TextEncoder().encode(keys));
   }
 
-  /** Ends it, if it has not ended by itself. */
+  /** Ends the program, if it has not exited by itself. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#ended) this.kill("SIGKILL");
     await this.#status;
     await this.#collected;
-    // What was not read by then breaks the pipe.
+    // Output that was not read by then breaks the pipe.
     await this.#input.close().catch(() => {});
   }
 }
 
 /** A folder that the program may use, for one test. */
 export class DataFolder implements AsyncDisposable {
-  /** Its path, as the program sees it. */
+  /** Path of the folder, as the program sees it. */
   readonly path: string = `.data/test-${crypto.randomUUID()}`;
 
-  /** A file for the log. */
+  /** Path of a file for the log. */
   get kv(): string {
     return `${this.path}/runnel.sqlite`;
   }
 
-  /** Makes a file or, without content, a folder. */
+  /** Creates a file or, without content, a folder. */
   async make(name: string, content?: string): Promise<string> {
     const url = new URL(`${this.path}/${name}`, ROOT);
     await Deno.mkdir(content === undefined ? url : new URL(".", url), { recursive: true });
@@ -146,7 +146,7 @@ export class DataFolder implements AsyncDisposable {
     return `${this.path}/${name}`;
   }
 
-  /** Makes it one that only root may write to. */
+  /** Restricts writing to root. */
   async forbid(): Promise<void> {
     await Deno.chmod(new URL(await this.make("."), ROOT), 0o500);
   }
@@ -160,7 +160,7 @@ export class DataFolder implements AsyncDisposable {
   }
 }
 
-/** The environment of this process, without what would set the program up otherwise. */
+/** Environment of this process, without the variables that configure the program. */
 function inherited(): Environment {
   const environment = Object.entries(Deno.env.toObject());
   return Object.fromEntries(

@@ -1,5 +1,5 @@
 /**
- * Tests that need more than Deno, ignored where it is missing.
+ * Tests that require programs beside Deno, and are ignored if one is missing.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /** A program that a test requires. */
 export interface Requirement {
   isInstalled: boolean;
-  /** The line that installs it. */
+  /** Command that installs the program. */
   install: string;
 }
 

@@ -6,7 +6,7 @@
 
 /** Folder for one test. */
 export class TempFolder implements AsyncDisposable {
-  /** Its path. */
+  /** Path of the folder. */
   readonly path: string = Deno.makeTempDirSync();
 
   /** Writes a file, and returns its path. */
