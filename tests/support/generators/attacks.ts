@@ -1,6 +1,6 @@
 /**
- * What a stranger may send over a connection: requests of all shapes, and what
- * is none.
+ * Bytes that an attacker may send over a connection: requests of all shapes, and
+ * invalid ones.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import { type ExpectedEvent, expectedEvents, expectedPayload } from "./json_text
 import type { SeededRandom } from "./random.ts";
 import { encodeUtf8 } from "./text.ts";
 
-/** Bytes for a connection, and what may come of them. */
+/** Bytes for a connection, and the outcomes that are allowed. */
 export interface Attack {
   kind: string;
-  /** What is sent, one after the other. */
+  /** Parts to send, in order. */
   parts: Uint8Array[];
-  /** The time between two parts, in milliseconds. */
+  /** Pause between two parts, in milliseconds. */
   pauseMs: number;
-  /** Whether the other end is left before it can answer. */
+  /** Whether the client disconnects before the service can respond. */
   isCut: boolean;
   isHead: boolean;
-  /** The events that it may store. */
+  /** Events that the attack may store. */
   events: ExpectedEvent[];
-  /** Whether an answer of 202 is for all of them, in their order, else for some. */
+  /** Whether a 202 is for all of the events, in their order; otherwise for some of them. */
   isExact: boolean;
 }
 
-/** How the service is attacked. */
+/** Target of the attacks. */
 export interface Target {
   host: string;
   pipeline: string;
-  /** Lines of headers that let in. */
+  /** Header lines with valid credentials. */
   credentials: string;
 }
 
@@ -65,7 +65,7 @@ const AWKWARD_VALUES = [
   "runnel_token=x; runnel_token=y",
 ];
 
-/** What ends a header early, or should. */
+/** Texts that end a header early, or should. */
 const BREAKS = ["\r\nX-Injected: 1", "\nX-Injected: 1", "\rX-Injected: 1", "\0", "\x7f", "\x01"];
 
 const NAMES = [
@@ -170,7 +170,7 @@ const TYPES = [
   "",
 ];
 
-/** Makes attacks from choices of chance. */
+/** Generates attacks from random choices. */
 export class Attacks {
   readonly #random: SeededRandom;
   readonly #json: HostileJson;
@@ -181,7 +181,7 @@ export class Attacks {
     this.#json = new HostileJson(random);
   }
 
-  /** The next one. */
+  /** Returns the next attack. */
   next(target: Target): Attack {
     const kind = this.#random.integer(0, 99);
     if (kind < 40) return this.#body(target);
@@ -206,7 +206,7 @@ export class Attacks {
     };
   }
 
-  /** A whole request with a body that may be anything. */
+  /** Complete request with an arbitrary body. */
   #body(target: Target): Attack {
     const random = this.#random;
     const isRaw = random.chance(0.3);
@@ -265,7 +265,7 @@ export class Attacks {
     return this.#attack("body in chunks", concat(...chunks, encodeUtf8("0\r\n\r\n")), more);
   }
 
-  /** A whole request without a body, or with one for a ticket. */
+  /** Complete request without a body, or with the body of a ticket request. */
   #reading(target: Target): Attack {
     const random = this.#random;
     const id = () => encodeURIComponent(random.pick(AWKWARD_VALUES).replace("\ud800", ""));
@@ -299,7 +299,7 @@ export class Attacks {
       ])
       : `/${Array.from({ length: random.integer(1, 6) }, () => random.pick(PIECES)).join("/")}`;
     const method = random.pick(["GET", "GET", "GET", "HEAD", "OPTIONS", random.pick(METHODS)]);
-    // What clears the pipeline would leave nothing to compare.
+    // A request that clears the pipeline would leave nothing to compare.
     if (method === "DELETE" && path.includes(target.pipeline)) return this.#reading(target);
     const isTicket = path.endsWith("/tickets");
     const body = isTicket
@@ -329,7 +329,7 @@ export class Attacks {
     return this.#attack("reading", text, { isHead: method === "HEAD" && !isTicket });
   }
 
-  /** Requests whose ends can be seen in more than one way. */
+  /** Requests with ambiguous ends (request smuggling). */
   #framing(target: Target): Attack {
     const random = this.#random;
     const events: ExpectedEvent[] = [];
@@ -445,7 +445,7 @@ export class Attacks {
     return this.#attack("framing", text + LAST, { events });
   }
 
-  /** What is no request. */
+  /** Bytes that are not a request. */
   #malformed(target: Target): Attack {
     const random = this.#random;
     const noise = (length: number) => Uint8Array.from({ length }, () => random.integer(0, 255));
@@ -488,7 +488,7 @@ export class Attacks {
     return this.#attack("malformed", text);
   }
 
-  /** A request that is right but for some bytes. */
+  /** Valid request with some bytes changed. */
   #mutated(target: Target): Attack {
     const random = this.#random;
     const payload = JSON.stringify(`mutated ${random.integer(0, 1e9)} ${this.#marks++}`);
@@ -499,14 +499,14 @@ export class Attacks {
       `POST ${path} HTTP/1.1\r\nHost: ${target.host}\r\n${target.credentials}` +
         `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`,
     );
-    // The pipeline stays, so that what is stored is found.
+    // The pipeline stays, so that the stored events are found.
     const bytes = concat(this.#json.mutate(head), encodeUtf8(body));
     return this.#attack("mutated", bytes, {
       events: [{ channel: "*", payload: new TextDecoder().decode(bytes) }],
     });
   }
 
-  /** A good request whose sender goes away. */
+  /** Valid request whose client disconnects. */
   #cut(target: Target): Attack {
     const random = this.#random;
     const { parts, events } = this.#body(target);
@@ -514,7 +514,7 @@ export class Attacks {
     return this.#attack("cut", parts[0]!.subarray(0, at), { isCut: true, events });
   }
 
-  /** A body in bytes that take their time. */
+  /** Body sent slowly, byte by byte. */
   #slow(target: Target): Attack {
     const random = this.#random;
     const { parts: [bytes], events } = this.#body(target);

@@ -1,12 +1,12 @@
 /**
- * Texts that break what was only tried with plain ones.
+ * Texts that break code which was only tested with plain ones.
  *
  * @module
  */
 
 import fc from "fast-check";
 
-/** Any text, made of what formats trip over far more often than chance would. */
+/** Random text, in which characters that break formats are far more frequent than by chance. */
 export const awkwardText: fc.Arbitrary<string> = textOfParts([
   ..."\r\n\0 :\t\x85\u2028\u2029\ufeffé€",
   "\r\n",
@@ -18,7 +18,7 @@ export const awkwardText: fc.Arbitrary<string> = textOfParts([
   "\n\n",
 ]);
 
-/** The same without line breaks and NUL: what an ID, a type or a comment may be. */
+/** Like the other, without line breaks and NUL: valid for an ID, a type or a comment. */
 export const awkwardLine: fc.Arbitrary<string> = awkwardText
   .map((text) => text.replace(/[\r\n\0]/g, ""));
 

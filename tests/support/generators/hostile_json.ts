@@ -1,5 +1,5 @@
 /**
- * JSON as nobody would write it, and what is none.
+ * Unusual JSON, and invalid JSON.
  *
  * @module
  */
@@ -49,7 +49,7 @@ const CHANNELS = [
   "x".repeat(128),
 ];
 
-/** Channels that must be refused. */
+/** Channels that must be rejected. */
 const BAD_CHANNELS = [
   "",
   "error",
@@ -62,7 +62,7 @@ const BAD_CHANNELS = [
   "x".repeat(129),
 ];
 
-/** Makes bodies from choices of chance. */
+/** Generates bodies from random choices. */
 export class HostileJson {
   readonly #random: SeededRandom;
 
@@ -70,7 +70,7 @@ export class HostileJson {
     this.#random = random;
   }
 
-  /** Any JSON value. */
+  /** Random JSON value. */
   value(depth: number = 4): string {
     const random = this.#random;
     const kind = random.integer(0, depth > 0 ? 6 : 3);
@@ -84,7 +84,7 @@ export class HostileJson {
     return `{${this.#space()}${members.join(",")}}`;
   }
 
-  /** A value that costs more than it looks. */
+  /** Value that costs more than its size suggests. */
   bomb(): string {
     const random = this.#random;
     const levels = random.pick([511, 512, 513, 5000, 100_000]);
@@ -109,13 +109,13 @@ export class HostileJson {
     ])();
   }
 
-  /** A channel as JSON, good more often than not. */
+  /** Channel as JSON, valid more often than not. */
   channel(): string {
     const random = this.#random;
     return JSON.stringify(random.pick(random.chance(0.85) ? CHANNELS : BAD_CHANNELS));
   }
 
-  /** The text of one event. */
+  /** JSON text of one event. */
   event(pipeline: string, payload: string = this.value()): string {
     const random = this.#random;
     const members = [
@@ -130,7 +130,7 @@ export class HostileJson {
     return `{${random.shuffled(members).join(`,${this.#space()}`)}}`;
   }
 
-  /** A body for `POST /ingest`. */
+  /** Body for `POST /ingest`. */
   body(pipeline: string, isNdjson: boolean): string {
     const random = this.#random;
     const events = Array.from(
@@ -147,7 +147,7 @@ export class HostileJson {
     return events.length === 1 && random.chance(0.7) ? events[0]! : `[${events.join(",")}]`;
   }
 
-  /** The same with something wrong. */
+  /** Body for `POST /ingest` with a mistake. */
   mutate(bytes: Uint8Array): Uint8Array {
     const random = this.#random;
     let list = [...bytes.subarray(0, 20_000)];
@@ -180,7 +180,7 @@ export class HostileJson {
   }
 }
 
-/** Arrays inside each other. */
+/** Nested arrays. */
 export function nest(levels: number): unknown[] {
   let value: unknown[] = [];
   for (let level = 1; level < levels; level++) value = [value];

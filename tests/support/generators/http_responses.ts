@@ -1,22 +1,22 @@
 /**
- * Reads the answers of a connection as they came, byte by byte.
+ * A parser of the HTTP responses on a connection, byte by byte.
  *
  * @module
  */
 
-/** An answer. */
+/** HTTP response. */
 export interface HttpResponse {
   status: number;
   headers: Headers;
   body: string;
 }
 
-/** The answers that are whole, and whether the bytes break off inside another. */
+/** Returns the complete responses, and the number of bytes of an incomplete one after them. */
 export function readHttpResponses(
   bytes: Uint8Array,
   isHead: boolean = false,
 ): { answers: HttpResponse[]; rest: number } {
-  // One character a byte: lengths are of bytes.
+  // One character per byte: lengths are in bytes.
   const text = latin1(bytes);
   const answers: HttpResponse[] = [];
   let at = 0;
@@ -39,7 +39,7 @@ export function readHttpResponses(
   return { answers, rest: text.length - at };
 }
 
-/** Where a body ends; `null` where its end has not come: that of a stream never does. */
+/** Returns the end of a body, or `null` if it has not arrived; that of a stream never does. */
 function bodyAt(text: string, start: number, status: number, headers: Headers) {
   if (status === 204 || status === 304 || status < 200) return { text: "", end: start };
   const length = headers.get("Content-Length");

@@ -1,34 +1,34 @@
 /**
- * What a JSON text should be after the service took it: written down anew, with
- * a parser of its own, to compare with what `JSON.parse` and `JSON.stringify`
- * made of it.
+ * A model of the JSON texts that the service should store: an independent parser
+ * and serializer, to compare with the result of `JSON.parse` and
+ * `JSON.stringify`.
  *
  * @module
  */
 
-/** From how many levels on a value is not looked at any more. */
+/** Depth from which on a value is no longer inspected. */
 const MAX_LEVELS = 1000;
 
-/** A value with its text. */
+/** Value with its text. */
 interface Parsed {
   text: string;
-  /** The members of an object: a key that is there twice keeps its place and gets the new value. */
+  /** Members of an object: a duplicate key keeps its place and gets the new value. */
   members?: Map<string, Parsed>;
   items?: Parsed[];
 }
 
-/** An event as `POST /ingest` should understand it. */
+/** Event as `POST /ingest` should parse it. */
 export interface ExpectedEvent {
   channel: string;
   payload: string;
 }
 
-/** What the service should store of a payload, or `null` if it is no JSON. */
+/** Returns the text that the service should store for a payload, or `null` if it is invalid JSON. */
 export function expectedPayload(text: string): string | null {
   return attempt(() => parse(text).text);
 }
 
-/** What the service should store of a body, if it is valid; `null` if it is none at all. */
+/** Returns the events that the service should store for a valid body; `null` for invalid JSON. */
 export function expectedEvents(text: string, isNdjson: boolean): ExpectedEvent[] | null {
   return attempt(() => {
     const values = isNdjson
@@ -95,7 +95,7 @@ function parse(text: string): Parsed {
     }
   }
 
-  /** What is too deep is refused, or stands for a key that comes again: its text is not needed. */
+  /** A value that is too deep is rejected, or belongs to a duplicate key: its text is not needed. */
   function passOver(): Parsed {
     let inside = 0;
     do {
@@ -142,7 +142,7 @@ function parse(text: string): Parsed {
   }
 }
 
-/** Whether JavaScript moves a key to an object's front. */
+/** Whether JavaScript moves a key to the front of an object. */
 function isIndex(key: string): boolean {
   return /^(0|[1-9]\d{0,9})$/.test(key) && Number(key) < 2 ** 32 - 1;
 }

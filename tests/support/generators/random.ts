@@ -1,5 +1,5 @@
 /**
- * Randomness that can be had again.
+ * Reproducible randomness.
  *
  * @module
  */
@@ -8,12 +8,12 @@
 export class SeededRandom {
   #state: number;
 
-  /** @param seed Any whole number. */
+  /** @param seed Any integer. */
   constructor(seed: number) {
     this.#state = seed | 0;
   }
 
-  /** A number from 0 up to 1 (mulberry32). */
+  /** Returns a number from 0, inclusive, to 1, exclusive (mulberry32). */
   next = (): number => {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -21,22 +21,22 @@ export class SeededRandom {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
 
-  /** A whole number from `min` to `max`, both included. */
+  /** Returns an integer from `min` to `max`, both inclusive. */
   integer(min: number, max: number): number {
     return min + Math.floor(this.next() * (max - min + 1));
   }
 
-  /** Whether something of this probability happens. */
+  /** Returns `true` with a probability. */
   chance(probability: number): boolean {
     return this.next() < probability;
   }
 
-  /** One of several. */
+  /** Returns one of several values. */
   pick<T>(items: readonly T[]): T {
     return items[this.integer(0, items.length - 1)]!;
   }
 
-  /** All of them, in an order of chance. */
+  /** Returns all values, in random order. */
   shuffled<T>(items: readonly T[]): T[] {
     const rest = [...items];
     return items.map(() => rest.splice(this.integer(0, rest.length - 1), 1)[0]!);

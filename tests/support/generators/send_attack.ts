@@ -1,5 +1,5 @@
 /**
- * Sends an attack, and reads the answer.
+ * A client that sends an attack and reads the response.
  *
  * @module
  */
@@ -7,28 +7,28 @@
 import type { Attack } from "./attacks.ts";
 import { type HttpResponse, readHttpResponses } from "./http_responses.ts";
 
-/** How long a connection may stay silent before the service is at fault, in milliseconds. */
+/** Maximum silence of a connection before the service is at fault, in milliseconds. */
 export const ANSWER_BOUND_MS = 10_000;
 
-/** How long something is waited for that is not owed, in milliseconds. */
+/** Wait for a response that is not required, in milliseconds. */
 const SILENT_MS = 300;
 
-/** How long after an answer another may come. */
+/** Wait for another response after one, in milliseconds. */
 const QUIET_MS = 5000;
 
-/** How long a stream is listened to. */
+/** Time for which a stream is read, in milliseconds. */
 const STREAM_MS = 30;
 
 /** Outcome of an attack. */
 export interface AttackOutcome {
   answers: HttpResponse[];
-  /** Whether answers may have been lost: the connection was cut, by whichever side. */
+  /** Whether responses may have been lost: one of the sides cut the connection. */
   isUnsure: boolean;
-  /** Whether nothing came, and the connection stayed open. */
+  /** Whether nothing arrived, and the connection stayed open. */
   isSilent: boolean;
 }
 
-/** Sends an attack to a port and reads what is answered. */
+/** Sends an attack to a port and reads the responses. */
 export async function sendAttack(port: number, attack: Attack): Promise<AttackOutcome> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   let isOpen = true;
@@ -64,7 +64,7 @@ export async function sendAttack(port: number, attack: Attack): Promise<AttackOu
       timer = setTimeout(close, isStream ? STREAM_MS : isWhole ? QUIET_MS : boundMs);
     }
   } catch {
-    // Bytes that were on their way are gone with a connection that is reset.
+    // A reset of the connection loses the bytes in flight.
     isUnsure = isOpen;
   } finally {
     clearTimeout(timer);
@@ -82,10 +82,10 @@ async function send(connection: Deno.TcpConn, { parts, pauseMs }: Attack): Promi
   }
 }
 
-/** Whether an attack is so far a request that it must be answered, or its connection closed. */
+/** Whether an attack resembles a request enough to require a response or a closed connection. */
 export function requiresAnswer({ parts, isCut }: Attack): boolean {
   if (isCut) return false;
   const text = parts.map((part) => new TextDecoder().decode(part)).join("").trimStart();
-  // Deno waits for what follows the beginning of an HTTP/2 connection, as for slow headers.
+  // Deno waits for the bytes after the preface of an HTTP/2 connection, as for slow headers.
   return /\S[^]*\r?\n\r?\n/.test(text) && !text.startsWith("PRI");
 }

@@ -1,5 +1,5 @@
 /**
- * Between text and its bytes, nothing left out.
+ * Lossless conversions between text and its bytes.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A text's bytes. */
+/** Encodes text. */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
-/** The text that bytes are, a byte order mark included. */
+/** Decodes bytes, including a byte order mark. */
 export function decodeUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
