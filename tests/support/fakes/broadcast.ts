@@ -1,5 +1,5 @@
 /**
- * Broadcast channels whose messages a test loses, delays, doubles or changes.
+ * Broadcast channels whose messages a test loses, delays, duplicates or changes.
  *
  * @module
  */
@@ -9,22 +9,22 @@ import type { ChannelConstructor } from "../../../lib/sync/pipeline_channels.ts"
 
 type Channel = InstanceType<ChannelConstructor>;
 
-/** What happens to a message: `deliver` hands it, or another one, to everybody else. */
+/** Fate of a message: `deliver` delivers it, or another one, to all other channels. */
 export type Route = (message: Change, deliver: (message: Change) => void) => void;
 
-/** Delivers at once. */
+/** Delivers a message immediately. */
 export const deliver: Route = (message, deliver) => deliver(message);
 
-/** Everything between the isolates of a make-believe process. */
+/** The broadcast channels of a simulated process with several isolates. */
 export class FakeChannels {
-  /** What happens to messages. */
+  /** Fate of each message from now on. */
   route: Route = deliver;
-  /** How many messages were posted. */
+  /** Number of messages that were posted. */
   posts = 0;
-  /** What `close` does beside closing. */
+  /** Called by `close`, beside closing. */
   onClose: () => void = () => {};
   readonly #channels = new Map<Channel, string>();
-  /** What stands in for `BroadcastChannel`. */
+  /** Replacement for `BroadcastChannel`. */
   readonly Channel: ChannelConstructor;
 
   constructor() {
@@ -47,7 +47,7 @@ export class FakeChannels {
     };
   }
 
-  /** The names of the channels that are open, each as often as it is. */
+  /** Names of the open channels, once for each open channel. */
   get open(): string[] {
     return [...this.#channels.values()];
   }

@@ -17,12 +17,12 @@ export class FakeClock implements Clock {
   #now: number;
   readonly #timers = new Set<Timer>();
 
-  /** @param now Where it begins, in milliseconds since the Unix epoch. */
+  /** @param now Start time, in milliseconds since the Unix epoch. */
   constructor(now: number = Date.UTC(2026, 0, 1)) {
     this.#now = now;
   }
 
-  /** How many timers wait. */
+  /** Number of pending timers. */
   get liveTimers(): number {
     return this.#timers.size;
   }
@@ -44,7 +44,7 @@ export class FakeClock implements Clock {
     return { [Symbol.dispose]: () => this.#timers.delete(timer) };
   }
 
-  /** Moves the clock on, running what falls due, in order. */
+  /** Advances the clock, and runs the timers that become due, in order. */
   advance(ms: number): void {
     const end = this.#now + ms;
     while (true) {
@@ -59,7 +59,7 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
-  /** Sets the clock without running anything, as a machine's clock may be set. */
+  /** Sets the clock without running timers, as the clock of a machine may be set. */
   set(now: number): void {
     this.#now = now;
   }

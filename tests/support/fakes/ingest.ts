@@ -7,7 +7,7 @@
 
 import type { DeliveryOptions } from "../../../lib/workflow/mod.ts";
 
-/** Answer to an attempt: a status, a response, or a network error. */
+/** Result of an attempt: a status, a response, or a network error. */
 export type FakeResponse = number | (() => Response) | Error;
 
 /** Request as it arrived. */
@@ -21,12 +21,12 @@ export interface ReceivedRequest {
   events: { pipeline: string; channel: string; payload: unknown }[];
 }
 
-/** Gives the answers of its constructor one after the other, then accepts all requests. */
+/** Responds with the answers of its constructor in order, then accepts all requests. */
 export class FakeIngest {
   readonly #answers: FakeResponse[];
   readonly #start = Date.UTC(2026, 0, 1);
   #sequence = 0;
-  /** The time, in milliseconds. */
+  /** Current time, in milliseconds. */
   now = this.#start;
   readonly requests: ReceivedRequest[] = [];
   /** Pauses between attempts, in milliseconds. */

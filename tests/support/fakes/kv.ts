@@ -6,25 +6,25 @@
 
 import type { Kv } from "../../../lib/kv/kv_connection.ts";
 
-/** A call that a test can make go wrong; `next` is one step of a list. */
+/** A call that a test can make fail; `next` is one step of a list. */
 export type KvCall = "get" | "getMany" | "next" | "commit";
 
-/** Fault of a call: may carry out the call, answer in its place, or both. */
+/** Fault of a call: may carry out the call, replace its result, or both. */
 export type Fault = (carryOut: () => Promise<unknown>) => Promise<unknown>;
 
 /** Carries the call out. */
 export const passThrough: Fault = (carryOut) => carryOut();
 
-/** Neither carries the call out nor answers it. */
+/** Neither carries the call out nor settles it. */
 export const hang: Fault = () => new Promise(() => {});
 
-/** Carries the call out and never answers. */
+/** Carries the call out and never settles. */
 export const commitThenHang: Fault = async (carryOut) => {
   await carryOut();
   return await new Promise(() => {});
 };
 
-/** Reports that a check failed, and carries nothing out. */
+/** Reports that a check failed, and writes nothing. */
 export const failCheck: Fault = () => Promise.resolve({ ok: false });
 
 /** Commits, and reports that a check failed, as for a client that sent the commit twice. */
@@ -36,7 +36,7 @@ export const commitThenFailCheck: Fault = async (carryOut) => {
 /** The error of a file that another isolate is writing. */
 export const databaseLocked = (): TypeError => new TypeError("database is locked");
 
-/** Fails and carries nothing out. */
+/** Fails, and writes nothing. */
 export function fail(error: () => Error = () => new Error("connection reset")): Fault {
   return () => Promise.reject(error());
 }
@@ -49,7 +49,7 @@ export function commitThenFail(error: () => Error = () => new Error("connection 
   };
 }
 
-/** Runs something, then carries the call out. */
+/** Runs a function, then carries the call out. */
 export function runThenPassThrough(run: () => Promise<unknown>): Fault {
   return async (carryOut) => {
     await run();
@@ -68,7 +68,7 @@ export interface PausedCall {
   done: Promise<unknown>;
 }
 
-/** Pauses a call before it is carried out, or its answer. */
+/** Pauses a call before it is carried out, or before it returns. */
 export function pause(what: "call" | "answer"): PausedCall {
   const [met, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const done = Promise.withResolvers<unknown>();
@@ -82,23 +82,23 @@ export function pause(what: "call" | "answer"): PausedCall {
   return { fault, reached: met.promise, release: released.resolve, done: done.promise };
 }
 
-/** An entry that a commit set. */
+/** Entry that a commit set. */
 export interface WrittenEntry {
   key: Deno.KvKey;
   expireIn: number | undefined;
 }
 
-/** A store between a test and a real one. Without a script it is the real one. */
+/** A store that wraps a real one. Without a script it behaves as the real one. */
 export class FaultyKv implements Kv {
-  /** The store underneath. */
+  /** The wrapped store. */
   readonly inner: Kv;
-  /** How often each call was made. */
+  /** Number of calls of each kind. */
   readonly calls: Record<KvCall, number> = { get: 0, getMany: 0, next: 0, commit: 0 };
-  /** What was set in commits, whether they were carried out or not. */
+  /** Entries of all commits, whether they were carried out or not. */
   readonly written: WrittenEntry[] = [];
-  /** How many commits the store underneath has made. */
+  /** Number of commits that the wrapped store has made. */
   commits = 0;
-  /** How many calls the store underneath is at. */
+  /** Number of calls in flight to the wrapped store. */
   busy = 0;
   /** Whether it was closed. */
   closed = false;
@@ -106,7 +106,7 @@ export class FaultyKv implements Kv {
   fallback: (call: KvCall) => Fault = () => passThrough;
   readonly #scripts: Record<KvCall, Fault[]> = { get: [], getMany: [], next: [], commit: [] };
 
-  /** @param inner The store underneath; it is closed with this one. */
+  /** @param inner The wrapped store; it is closed with this one. */
   constructor(inner: Kv) {
     this.inner = inner;
   }

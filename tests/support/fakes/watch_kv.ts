@@ -1,5 +1,5 @@
 /**
- * A store to watch, whose changes are in the test's hands.
+ * A store to watch, whose changes the test controls.
  *
  * @module
  */
@@ -12,15 +12,15 @@ interface OpenWatch {
   controller: ReadableStreamDefaultController<Deno.KvEntryMaybe<unknown>[]>;
 }
 
-/** Stores heads by their sequence, and tells those who watch. */
+/** Stores heads by their sequence, and notifies watches. */
 export class FakeWatchKv {
   readonly #sequences = new Map<string, number>();
   readonly watches = new Set<OpenWatch>();
-  /** Connections that are open, by how many watches each has. */
+  /** Open connections, each with its number of watches. */
   readonly connections = new Set<Set<OpenWatch>>();
-  /** How often a watch was opened. */
+  /** Number of watches that were opened. */
   opened = 0;
-  /** What opening a watch meets instead. */
+  /** Error that opening a watch throws, if set. */
   failure: Error | null = null;
 
   /** Opens a connection. */
@@ -63,16 +63,16 @@ export class FakeWatchKv {
     });
   }
 
-  /** Writes a head. Those who watch are told, unless they are not to be. */
-  set(pipeline: string, sequence: number, isTold = true): void {
+  /** Writes a head, and notifies its watches by default. */
+  set(pipeline: string, sequence: number, isNotified = true): void {
     this.#sequences.set(pipeline, sequence);
-    if (!isTold) return;
+    if (!isNotified) return;
     for (const { keys, controller } of this.watches) {
       if (keys.some((key) => key[1] === pipeline)) controller.enqueue(this.#entries(keys));
     }
   }
 
-  /** Ends all watches, as a server that goes away. */
+  /** Ends all watches, as a server that shuts down. */
   drop(end: (controller: OpenWatch["controller"]) => void): void {
     for (const watch of this.watches) {
       this.watches.delete(watch);
