@@ -1,6 +1,6 @@
 /**
- * An isolate that ends by itself, in the way that its address names, when one
- * of its kind is told to by a broadcast.
+ * An isolate that ends by itself, in the way that its address names, when a
+ * broadcast selects it.
  *
  * @module
  */

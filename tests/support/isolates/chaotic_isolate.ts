@@ -1,5 +1,5 @@
 /**
- * An isolate whose broadcast channels lose, delay, double and reorder half of
+ * An isolate whose broadcast channels lose, delay, duplicate and reorder half of
  * the messages that they receive, at random from `seed` in its address; with
  * `fates=lost` there, they only lose them. When a channel closes, its counts are
  * written to standard error.
@@ -10,7 +10,7 @@
 import "../../../lib/service/isolate.ts";
 import { SeededRandom } from "../generators/random.ts";
 
-/** How long a message may be delayed, in milliseconds. */
+/** Maximum delay of a message, in milliseconds. */
 const MAX_DELAY_MS = 100;
 
 const { searchParams } = new URL(import.meta.url);
@@ -23,19 +23,19 @@ class ChaoticChannel {
   onmessage: ((event: MessageEvent) => void) | null = null;
   readonly #channel: BroadcastChannel;
   readonly #fates = { untouched: 0, lost: 0, delayed: 0, doubled: 0, reordered: 0 };
-  /** What is to come after the next message. */
+  /** Messages that follow the next one, to reorder them. */
   readonly #held: MessageEvent[] = [];
 
   constructor(name: string) {
     this.#channel = new RealChannel(name);
-    this.#channel.onmessage = (event) => this.#hear(event);
+    this.#channel.onmessage = (event) => this.#receive(event);
   }
 
   postMessage(message: unknown): void {
     this.#channel.postMessage(message);
   }
 
-  #hear(event: MessageEvent): void {
+  #receive(event: MessageEvent): void {
     const fate = random.chance(0.5) ? random.pick(FATES) : "untouched";
     this.#fates[fate]++;
     const deliver = () => this.onmessage?.(event);

@@ -1,5 +1,5 @@
 /**
- * The program with isolates that run a test's own module: the one that
+ * The program with isolates that run a module of a test: the one that
  * `RUNNEL_ENTRY` names, beside this file.
  *
  * @module
