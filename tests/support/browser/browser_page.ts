@@ -8,7 +8,7 @@ import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { launchChromium, systemChromium } from "./chromium.ts";
 
-// Starting one takes longer than most tests do, so those of a file share it.
+// Starting a browser takes longer than most tests, so the tests of a file share it.
 let browser: Browser | null = null;
 Deno.test.beforeAll(async () => {
   if (systemChromium.isInstalled) browser = await launchChromium();
@@ -22,7 +22,7 @@ export class BrowserPage implements AsyncDisposable {
    * other hosts.
    */
   readonly errors: string[] = [];
-  /** The page of Playwright. */
+  /** Page of Playwright. */
   readonly page: Page;
 
   private constructor(page: Page) {
@@ -38,29 +38,29 @@ export class BrowserPage implements AsyncDisposable {
     });
   }
 
-  /** Opens an empty one. */
+  /** Opens an empty page. */
   static async open(options: BrowserContextOptions = {}): Promise<BrowserPage> {
     const context = await browser!.newContext(options);
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     return new BrowserPage(await context.newPage());
   }
 
-  /** The text of an element, on one line. */
+  /** Returns the text of an element, on one line. */
   async text(selector: string): Promise<string> {
     return oneLine(await this.page.locator(selector).innerText());
   }
 
-  /** The texts of all elements that match. */
+  /** Returns the texts of all elements that match. */
   async texts(selector: string): Promise<string[]> {
     return (await this.page.locator(selector).allInnerTexts()).map(oneLine);
   }
 
-  /** The text in the clipboard. */
+  /** Returns the text in the clipboard. */
   async clipboard(): Promise<string> {
     return await this.page.evaluate<string>("navigator.clipboard.readText()");
   }
 
-  /** Violations of the accessibility rules of axe. */
+  /** Returns violations of the accessibility rules of axe. */
   async accessibilityViolations(): Promise<string[]> {
     await this.page.evaluate(axe.source);
     return await this.page.evaluate<string[]>(

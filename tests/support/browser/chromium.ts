@@ -9,13 +9,13 @@ import { type Requirement, testWithRequirements } from "../programs/requirements
 
 const CHROMIUM = "/usr/bin/chromium";
 
-/** What a test that starts it needs. */
+/** Requirements of a test that starts Chromium. */
 export const systemChromium: Requirement = {
   isInstalled: await Deno.stat(CHROMIUM).then(() => true, () => false),
   install: "apt-get install -y chromium",
 };
 
-/** Starts the browser. */
+/** Starts Chromium. */
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
@@ -32,7 +32,7 @@ export function launchChromium(): Promise<Browser> {
   });
 }
 
-/** Registers a test that is ignored, with the line that helps, where there is no Chromium. */
+/** Registers a test. If Chromium is missing, it is ignored, with the line that installs it. */
 export function testInChromium(name: string, fn: () => Promise<void>): void {
   testWithRequirements([systemChromium], name, fn);
 }

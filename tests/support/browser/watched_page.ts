@@ -1,5 +1,5 @@
 /**
- * A page in a browser, with all that goes wrong in it.
+ * A page in a browser that records errors and warnings.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 
-/** A page, and what its console and its policy complained of. */
+/** A page, with the errors and warnings of its console and its policy. */
 export interface WatchedPage {
   page: Page;
   complaints: string[];
 }
 
-/** Opens an empty page. Violations of its Content-Security-Policy are complaints of the console. */
+/** Opens an empty page. The console reports violations of its Content-Security-Policy. */
 export async function openWatchedPage(
   browser: Browser,
   options: BrowserContextOptions = {},
@@ -27,7 +27,7 @@ export async function openWatchedPage(
   return { page, complaints };
 }
 
-/** What axe finds wrong with a page as it is now. */
+/** Returns violations of the accessibility rules of axe, in the current state of a page. */
 export async function accessibilityViolations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate<
