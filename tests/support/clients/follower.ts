@@ -1,5 +1,5 @@
 /**
- * A subscriber that stays with a pipeline as an `EventSource` does.
+ * A subscriber that reconnects to a pipeline as an `EventSource` does.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { eventually } from "../wait.ts";
 import { openStream, type StreamReader } from "./stream_reader.ts";
 import { type PublishedEvent, SubscriberRecord } from "./subscriber_record.ts";
 
-/** The default history of a program. */
+/** Default history of a program. */
 const HISTORY = 100;
 
-/** Follows a pipeline from its beginning, or from when it came, over all its connections. */
+/** Follows a pipeline over all its connections, from its beginning or from the first connection. */
 export class Follower implements AsyncDisposable {
-  /** How often it connected. */
+  /** Number of connections that it opened. */
   connections = 0;
   readonly #record = new SubscriberRecord([], HISTORY);
   readonly #newest: () => number;
@@ -23,22 +23,22 @@ export class Follower implements AsyncDisposable {
   #isLive = false;
   #retryMs = 0;
   #stopped = false;
-  /** Pending while it reads nothing. */
+  /** Pending while reading is paused. */
   #reading = Promise.withResolvers<void>();
 
   /**
-   * @param program Where it connects.
-   * @param newest The sequence of the newest event that was accepted, as far as is known.
+   * @param program The program to connect to.
+   * @param newest Returns the sequence of the newest event known to be accepted.
    */
   constructor(program: { url: string }, newest: () => number) {
     this.#newest = newest;
     this.#reading.resolve();
     this.#ended = this.#run(program);
-    // What went wrong is told when it is stopped.
+    // An error is thrown by the method that stops it.
     this.#ended.catch(() => {});
   }
 
-  /** The sequence of the last event ID that it was told. */
+  /** Sequence of the last event ID that it received. */
   get sequence(): number {
     return parseEventId(this.#record.lastEventId)?.sequence ?? -1;
   }
@@ -50,7 +50,7 @@ export class Follower implements AsyncDisposable {
       try {
         await this.#connect(url);
       } catch (error) {
-        // The connection broke, or there was none.
+        // The connection broke, or could not be opened.
         if (!(error instanceof TypeError)) throw error;
       }
       if (this.#stopped) return;
@@ -72,22 +72,22 @@ export class Follower implements AsyncDisposable {
     await reader.cancel();
   }
 
-  /** Resolves once it has been live. */
+  /** Resolves once a connection has been live. */
   async live(): Promise<void> {
     await eventually("a subscriber is live", () => this.#isLive);
   }
 
-  /** Reads nothing any more. */
+  /** Pauses reading. */
   stall(): void {
     this.#reading = Promise.withResolvers();
   }
 
-  /** Reads on. */
+  /** Resumes reading. */
   goOn(): void {
     this.#reading.resolve();
   }
 
-  /** Waits until it was told of the whole log, leaves, and checks all that it was told. */
+  /** Waits until it has received the whole log, disconnects, and checks all received events. */
   async verify(log: readonly PublishedEvent[]): Promise<{ delivered: number; missed: number }> {
     await eventually("a subscriber is told of everything", () => this.sequence >= log.length);
     await this[Symbol.asyncDispose]();

@@ -18,7 +18,7 @@ export const STREAM_HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
-/** The methods that each route allows. */
+/** Methods that each route allows. */
 export const ROUTES = [
   { path: "/ingest", allow: "POST" },
   { path: "/ingest/p_a/events", allow: "POST" },
@@ -32,17 +32,17 @@ export const ROUTES = [
   { path: "/openapi.json", allow: "GET, HEAD" },
 ];
 
-/** A request to this machine. */
+/** Creates a request to this machine. */
 export function request(path: string, init: RequestInit = {}): Request {
   return new Request(`http://localhost${path}`, init);
 }
 
-/** A POST of a body as it is. */
+/** Creates a POST request with an unchanged body. */
 export function post(path: string, body: BodyInit | null, headers: HeadersInit = {}): Request {
   return request(path, { method: "POST", body, headers });
 }
 
-/** Asserts the values of headers; `null` for a header that must be absent. */
+/** Asserts the values of headers; `null` means that a header must be absent. */
 export function assertHeaders(
   { headers }: Response,
   expected: Record<string, string | null>,
@@ -69,7 +69,7 @@ export async function assertProblem(
   return body.detail;
 }
 
-/** A service whose store can be made to fail, and counts what is stored. */
+/** Starts a service on a store that can be made to fail, and that counts calls. */
 export async function createFaultyService(
   settings: Record<string, string> = {},
 ): Promise<{ service: TestService; kv: FaultyKv }> {

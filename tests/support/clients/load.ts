@@ -1,6 +1,6 @@
 /**
- * Publishers and subscribers that go on whatever happens to the instances they
- * use, and remember all that they were told.
+ * Publishers and subscribers that continue through all failures of their
+ * instances, and record all that they receive.
  *
  * @module
  */
@@ -15,43 +15,43 @@ const PIPELINE = "p_faults";
 const CHANNELS = ["orders", "names"];
 const HISTORY = 100;
 
-/** How long a publisher or a subscriber waits before it tries again, in milliseconds. */
+/** Pause of a publisher or a subscriber before it retries, in milliseconds. */
 const RETRY_MS = 200;
 
-/** What publishers and subscribers have in common. */
+/** Options that publishers and subscribers share. */
 export interface LoadContext {
-  /** The address of an instance that runs, as a load balancer picks one. */
+  /** Picks the address of a running instance, as a load balancer does. */
   pick: (random: SeededRandom) => string;
   /** Whether it is time to stop. */
   isOver: () => boolean;
-  /** Waits, in milliseconds. */
+  /** Waits for a time in milliseconds. */
   pause: (ms: number) => Promise<void>;
-  /** Waits while there is silence between two bursts of all publishers. */
+  /** Waits during the pause between two bursts of all publishers. */
   bursts: () => Promise<void>;
 }
 
-/** What one connection was told live, and when. */
+/** Live events of one connection, with their times. */
 interface LiveConnection {
-  /** When its stream had reached the live events, in milliseconds; infinite before. */
+  /** Time at which its stream became live, in milliseconds; infinite before. */
   since: number;
-  /** The sequence that it had reached then. */
+  /** Sequence that it had reached at that time. */
   after: number;
-  /** When it was left. */
+  /** Time at which it ended. */
   until: number;
-  /** Times of arrival, by sequence. */
+  /** Arrival times, by sequence. */
   arrivals: Map<number, number>;
 }
 
-/** Events that were accepted, of all publishers. */
+/** Accepted events of all publishers. */
 export class Acceptances {
-  /** The events in their order; the one of sequence 1 first. */
+  /** Events in order, beginning with sequence 1. */
   readonly log: PublishedEvent[] = [];
-  /** Times of the 202 of each, in the same order, in milliseconds. */
+  /** Time of the 202 of each event, in the same order, in milliseconds. */
   readonly times: number[] = [];
-  /** How many publishes were refused or broke off, and were repeated. */
+  /** Number of publishes that were rejected or interrupted, and were repeated. */
   retries = 0;
 
-  /** Adds an event that was accepted at a time. */
+  /** Adds an event and the time at which it was accepted. */
   add(id: string, event: PublishedEvent, time: number): void {
     const { sequence } = parseEventId(id)!;
     ok(this.log[sequence - 1] === undefined, `event ${sequence} was accepted twice`);
@@ -59,14 +59,14 @@ export class Acceptances {
     this.times[sequence - 1] = time;
   }
 
-  /** Checks that each event that was stored is one that was accepted. */
+  /** Checks that each stored event was accepted. */
   verify(): void {
-    // Nobody gives up, so an event without a publisher is one that was stored twice.
+    // Publishers retry without a limit, so an event without a publisher was stored twice.
     for (let i = 0; i < this.log.length; i++) ok(this.log[i], `event ${i + 1} is nobody's`);
   }
 }
 
-/** Publishes requests of a few events, each with its key until it is accepted. */
+/** Publishes requests of a few events, and repeats each with its key until it is accepted. */
 export async function publishUntilOver(
   name: string,
   { pick, isOver, pause, bursts }: LoadContext,
@@ -112,29 +112,29 @@ async function publishOnce(
     equal(response.status, 503, JSON.stringify(body));
     ok(response.headers.has("Retry-After"));
   } catch (error) {
-    // Killed in the middle: fetch fails, or what came is no whole answer.
+    // The instance was killed meanwhile: fetch fails, or the response is incomplete.
     if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error;
   }
   return null;
 }
 
-/** A subscriber that comes back as an EventSource does, and now and then leaves by itself. */
+/** A subscriber that reconnects as an EventSource does, and sometimes disconnects by itself. */
 export class ReconnectingSubscriber {
   readonly #service: LoadContext;
   readonly #random: SeededRandom;
   readonly #record: SubscriberRecord;
-  /** How many connections it had. */
+  /** Number of connections that it opened. */
   connections = 0;
   readonly #live: LiveConnection[] = [];
 
-  /** @param isPicky Whether it wants one channel alone. */
+  /** @param isPicky Whether it subscribes to one channel only. */
   constructor(service: LoadContext, random: SeededRandom, isPicky: boolean) {
     this.#service = service;
     this.#random = random;
     this.#record = new SubscriberRecord(isPicky ? [CHANNELS[0]!] : [], HISTORY);
   }
 
-  /** Listens until it is time to stop. */
+  /** Subscribes until it is time to stop. */
   async listen(): Promise<void> {
     while (!this.#service.isOver()) {
       await this.#connect(this.#random.integer(500, 10_000), () => false);
@@ -142,7 +142,7 @@ export class ReconnectingSubscriber {
     }
   }
 
-  /** Reads what is there, and checks all that it was told. */
+  /** Reads the remaining events, and checks all received events. */
   async verify(log: readonly PublishedEvent[]): Promise<{ delivered: number; missed: number }> {
     let isThere = false;
     while (!isThere) {
@@ -151,7 +151,7 @@ export class ReconnectingSubscriber {
     return this.#record.verify(log, false);
   }
 
-  /** Reads a stream until it ends, breaks, is enough, or has taken long enough. */
+  /** Reads a stream until it ends or breaks, an event suffices, or the time is over. */
   async #connect(ms: number, isEnough: (type: string) => boolean): Promise<void> {
     const { channels, lastEventId } = this.#record;
     const query = channels.map((channel) => `channel=${channel}`).join("&");
@@ -162,12 +162,12 @@ export class ReconnectingSubscriber {
       const response = await fetch(url, { headers });
       equal(response.status, 200, "an EventSource never comes back from an error");
       const reader = new StreamReader(response);
-      // Not by the signal of fetch, which may not reach a body that is being read.
+      // The signal of fetch may not reach a body that is being read.
       timer = setTimeout(() => reader.cancel(), ms);
       await this.#read(reader, isEnough);
       await reader.cancel();
     } catch (error) {
-      // Nobody is there, or it was killed.
+      // No instance is listening, or it was killed.
       if (!(error instanceof TypeError)) throw error;
     } finally {
       clearTimeout(timer);
@@ -191,8 +191,8 @@ export class ReconnectingSubscriber {
   ): Promise<void> {
     let isOpen = false;
     for (let event; (event = await reader.event());) {
-      // A stream that only says to come back is no connection to be judged. An
-      // instance may be a moment behind: where news begin says nothing here.
+      // A stream with only a reconnection time is not checked. An instance may be
+      // slightly behind, so the position at which live events begin is not checked.
       if (!isOpen) {
         this.#record.open(0);
         this.connections++;
@@ -208,11 +208,11 @@ export class ReconnectingSubscriber {
   }
 
   /**
-   * Times from the 202 of events to their arrival on streams that were live by
-   * then, in milliseconds; infinite for an event that never arrived on a stream
-   * which stayed open for long enough.
+   * Returns the times from the 202 of events to their arrival on streams that were
+   * live by then, in milliseconds; infinite for an event that never arrived on a
+   * stream which stayed open for long enough.
    *
-   * @param maxMs How long an event may take, in milliseconds.
+   * @param maxMs Maximum time of an event, in milliseconds.
    * @param isQuiet Whether nothing disturbed an event between two times.
    */
   lateness(

@@ -1,17 +1,17 @@
 /**
- * A publisher that waits for its answers.
+ * A publisher that waits for its responses.
  *
  * @module
  */
 
-/** What a program answered to one publish. */
+/** Response of a program to one publish. */
 export interface PublishResult {
   status: number;
   retryAfter: string | null;
   replayed: boolean;
-  /** The ID of the event, if it was accepted. */
+  /** ID of the event, if it was accepted. */
   id: string;
-  /** What a refusal says. */
+  /** Detail of the problem, if it was rejected. */
   detail: string;
 }
 
@@ -36,20 +36,20 @@ export async function publishPayload(
   };
 }
 
-/** Publishes one event after the other until it is stopped, and notes the answers. */
+/** Publishes one event after another until it is stopped, and records the responses. */
 export class Publisher {
-  /** The payloads that were accepted, by their events' IDs. */
+  /** Accepted payloads, by the IDs of their events. */
   readonly accepted = new Map<string, string>();
   readonly refused: string[] = [];
-  /** The answers to what was refused, and how long they took. */
+  /** Responses to rejected events, with their durations. */
   readonly refusals: (PublishResult & { ms: number })[] = [];
   readonly #ended: Promise<void>;
   #stopped = false;
 
-  /** @param retries Whether it sends what was refused again, with its key. */
+  /** @param retries Whether it repeats a rejected publish, with its key. */
   constructor(program: { url: string }, name: string, retries: boolean) {
     this.#ended = this.#run(program, name, retries);
-    // Where the test fails first, the program is gone.
+    // If the test fails first, the program has ended.
     this.#ended.catch(() => {});
   }
 
@@ -69,7 +69,7 @@ export class Publisher {
     }
   }
 
-  /** Waits for its last answer, after which it publishes no more. */
+  /** Stops publishing, and waits for the last response. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#ended;

@@ -1,5 +1,5 @@
 /**
- * Reads an event stream with a parser that others wrote.
+ * A reader of event streams with a third-party parser.
  *
  * @module
  */
@@ -7,21 +7,21 @@
 import { strictEqual as equal } from "node:assert/strict";
 import { createParser } from "eventsource-parser";
 
-/** What a stream said. */
+/** Item of an event stream. */
 export type StreamItem =
   | { kind: "event"; id: string | undefined; type: string; data: string }
   | { kind: "comment"; text: string }
   | { kind: "retry"; ms: number };
 
-/** An event as a client dispatches it. */
+/** Event as a client dispatches it. */
 export type ReceivedEvent = Extract<StreamItem, { kind: "event" }>;
 
-/** Reads what a stream says, one after the other. */
+/** Reads the items of a stream, one after another. */
 export class StreamReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #said: StreamItem[] = [];
   readonly #decoder: TextDecoder;
-  /** All that was read, as text. */
+  /** Text of the stream so far. */
   text = "";
   readonly #parser = createParser({
     onEvent: ({ id, event, data }) =>
@@ -31,15 +31,15 @@ export class StreamReader {
   });
 
   /**
-   * @param source A body, or the answer that has it.
-   * @param decoder Makes text of its bytes.
+   * @param source A body, or the response that has it.
+   * @param decoder Decodes its bytes to text.
    */
   constructor(source: ReadableStream<Uint8Array> | Response, decoder = new TextDecoder()) {
     this.#decoder = decoder;
     this.#reader = (source instanceof Response ? source.body! : source).getReader();
   }
 
-  /** The next thing said, or `null` at the stream's end. */
+  /** Returns the next item, or `null` at the end of the stream. */
   async next(): Promise<StreamItem | null> {
     while (this.#said.length === 0) {
       const { done, value } = await this.#reader.read();
@@ -51,7 +51,7 @@ export class StreamReader {
     return this.#said.shift()!;
   }
 
-  /** The next event, passing over comments and the reconnection time; `null` at the end. */
+  /** Returns the next event, skipping comments and the reconnection time, or `null` at the end. */
   async event(): Promise<ReceivedEvent | null> {
     while (true) {
       const said = await this.next();
@@ -59,7 +59,7 @@ export class StreamReader {
     }
   }
 
-  /** The next `count` events. */
+  /** Returns the next `count` events. */
   async events(count: number): Promise<ReceivedEvent[]> {
     const events: ReceivedEvent[] = [];
     while (events.length < count) {
@@ -70,7 +70,7 @@ export class StreamReader {
     return events;
   }
 
-  /** All events up to and including the first of a type. */
+  /** Returns all events up to and including the first of a type. */
   async until(type: string): Promise<ReceivedEvent[]> {
     const events: ReceivedEvent[] = [];
     while (true) {
@@ -81,7 +81,7 @@ export class StreamReader {
     }
   }
 
-  /** Leaves, as a client that goes away. */
+  /** Cancels the stream, as a client that disconnects. */
   async cancel(): Promise<void> {
     await this.#reader.cancel();
   }
@@ -90,8 +90,8 @@ export class StreamReader {
 /**
  * Opens a stream of a service as an EventSource does.
  *
- * @param service Where.
- * @param pipeline Whose events.
+ * @param service The service.
+ * @param pipeline ID of the pipeline.
  * @param lastEventId The last event ID, if there is one.
  */
 export async function openStream(

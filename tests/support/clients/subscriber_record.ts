@@ -1,7 +1,7 @@
 /**
- * What one subscriber was told over all its connections, and whether that is
- * what it was promised: every event once, in order, or a gap with the right
- * number.
+ * A record of the events that one subscriber received over all its connections,
+ * with a check of the guarantee: every event once, in order, or a gap with the
+ * right number.
  *
  * @module
  */
@@ -10,50 +10,50 @@ import { fail, ok, strictEqual as equal } from "node:assert/strict";
 import { parseEventId } from "../../../lib/protocol/event.ts";
 import type { ReceivedEvent } from "./stream_reader.ts";
 
-/** An event as its publisher knows it. */
+/** Event as its publisher sent it. */
 export interface PublishedEvent {
   channel: string;
   data: string;
 }
 
 interface Connection {
-  /** The last event ID that it was opened with. */
+  /** Whether it was opened with a last event ID. */
   resumed: boolean;
-  /** The newest sequence that was accepted before it was opened. */
+  /** Newest sequence that was accepted before it was opened. */
   newest: number;
   events: ReceivedEvent[];
 }
 
 /** The record of one subscriber. */
 export class SubscriberRecord {
-  /** The channels that it asks for; all if there are none. */
+  /** Channels that it requests; all if empty. */
   readonly channels: readonly string[];
   readonly #history: number;
   readonly #connections: Connection[] = [];
-  /** The last event ID, as an EventSource would send it. */
+  /** Last event ID, as an EventSource would send it. */
   lastEventId = "";
 
-  /** @param channels The channels it asks for; all if there are none. */
+  /** @param channels Channels that it requests; all if empty. */
   constructor(channels: readonly string[], history: number) {
     this.channels = channels;
     this.#history = history;
   }
 
-  /** A connection is opened. */
+  /** Records that a connection is opened. */
   open(newest: number): void {
     this.#connections.push({ resumed: this.lastEventId !== "", newest, events: [] });
   }
 
-  /** The open connection was told of an event. */
+  /** Records an event of the open connection. */
   take(event: ReceivedEvent): void {
     this.#connections.at(-1)!.events.push(event);
     if (event.id !== undefined) this.lastEventId = event.id;
   }
 
   /**
-   * Checks everything that the subscriber was told.
+   * Checks all events that the subscriber received.
    *
-   * @param log All events that were accepted; the one of sequence 1 first.
+   * @param log All accepted events, beginning with sequence 1.
    * @param cleared Whether the history was ever cleared.
    */
   verify(log: readonly PublishedEvent[], cleared: boolean): { delivered: number; missed: number } {
@@ -97,7 +97,7 @@ export class SubscriberRecord {
     return this.channels.length === 0 || this.channels.includes(channel);
   }
 
-  /** Nothing that the subscriber wants lies after one sequence and up to another. */
+  /** Asserts that no event for the subscriber lies after one sequence and up to another. */
   #nothingBetween(log: readonly PublishedEvent[], after: number, upTo: number): void {
     ok(after <= upTo, `position ${upTo} comes after ${after}`);
     const lost = log.slice(after, upTo).findIndex((event) => this.#wanted(event));

@@ -1,5 +1,5 @@
 /**
- * Clients that use a service as intended, and must not notice attacks on it.
+ * Clients that use a service as intended, and must not be affected by attacks.
  *
  * @module
  */
@@ -11,9 +11,9 @@ const PIPELINE = "p_honest";
 
 /** A publisher and subscribers, until they are stopped. */
 export class WellBehavedClients {
-  /** How long an answer to a publish took, in milliseconds. */
+  /** Durations of publishes until their responses, in milliseconds. */
   readonly publishMs: number[] = [];
-  /** How long an event took to a subscriber, from before it was published. */
+  /** Durations from before a publish to the arrival of its event, in milliseconds. */
   readonly deliveryMs: number[] = [];
   readonly #url: string;
   readonly #headers: Record<string, string>;
@@ -37,11 +37,11 @@ export class WellBehavedClients {
     this.#headers = headers;
     this.#everyMs = everyMs;
     this.#ended = this.#run(subscribers);
-    // What went wrong is told when they are stopped.
+    // An error is thrown by the method that stops them.
     this.#ended.catch(() => {});
   }
 
-  /** Stops them, after the last event came. */
+  /** Stops the clients after the last event has arrived. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#ended;
@@ -89,7 +89,7 @@ export class WellBehavedClients {
   }
 }
 
-/** Median, 99th percentile and maximum of durations, in whole milliseconds. */
+/** Returns median, 99th percentile and maximum of durations, in whole milliseconds. */
 export function percentiles(times: readonly number[]): { p50: number; p99: number; max: number } {
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number) => Math.round(sorted[Math.ceil(sorted.length * share) - 1] ?? NaN);
