@@ -10,11 +10,11 @@ import { PATIENCE_MS } from "../wait.ts";
 export interface LocalServer extends AsyncDisposable {
   port: number;
   url: string;
-  /** How many requests are being answered, up to the answer's headers. */
+  /** Number of requests in flight, up to the headers of their responses. */
   readonly handling: number;
 }
 
-/** Serves until disposed; then connections are cut, as by a crash. */
+/** Serves until disposed; then cuts all connections, as a crash does. */
 export function serveLocally(
   fetch: (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>,
   port: number = 0,
@@ -45,7 +45,7 @@ export function serveLocally(
   };
 }
 
-/** Sends bytes as they are over a connection, and reads nothing by itself. */
+/** Opens a connection and sends a text unchanged. It does not read. */
 export async function sendRaw(port: number, text: string): Promise<Deno.TcpConn> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const writer = connection.writable.getWriter();
@@ -54,7 +54,7 @@ export async function sendRaw(port: number, text: string): Promise<Deno.TcpConn>
   return connection;
 }
 
-/** All that arrives on a connection until the other side ends it, or it is enough. */
+/** Reads from a connection until the other side closes it, or the text is enough. */
 export async function readRaw(
   connection: Deno.TcpConn,
   enough: (text: string) => boolean = () => false,
@@ -62,7 +62,7 @@ export async function readRaw(
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(64 * 1024);
   let text = "";
-  // A read can be given up in no other way.
+  // Closing the connection is the only way to cancel a read.
   const timer = setTimeout(() => connection.close(), PATIENCE_MS);
   try {
     while (!enough(text)) {

@@ -17,19 +17,19 @@ export class ServedService implements AsyncDisposable {
     this.#service = service;
   }
 
-  /** Starts it on a log in memory. */
+  /** Starts a service on a log in memory. */
   static async start(settings: Settings = {}): Promise<ServedService> {
     return new ServedService(
       await serveService({ settings, clock: systemClock, random: Math.random }),
     );
   }
 
-  /** Its address. */
+  /** Address of the service. */
   get url(): string {
     return this.#service.url;
   }
 
-  /** Sizes of what it holds. */
+  /** Statistics of the hub, and number of probes. */
   get stats(): ServedTestService["hub"]["stats"] & { probes: number } {
     return { ...this.#service.hub.stats, probes: this.#service.probes.size };
   }
