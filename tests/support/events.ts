@@ -10,7 +10,7 @@ import { type ReceivedEvent, StreamReader } from "./clients/stream_reader.ts";
 import { textEvent } from "./log.ts";
 import type { TestService } from "./service.ts";
 
-/** Publishes the numbers from one to another, each in a request of its own. */
+/** Publishes the numbers from one to another, each in its own request. */
 export async function publishNumbers(
   service: TestService,
   first: number,
@@ -22,7 +22,7 @@ export async function publishNumbers(
 }
 
 /**
- * Returns the payload of an event, or type and data of a control event. Of a
+ * Returns the payload of an event, or type and data of a control event. For a
  * payload that is a number and filler, it returns the number.
  */
 export function describeEvent({ type, data }: ReceivedEvent): unknown {
@@ -34,19 +34,19 @@ export function describeEvent({ type, data }: ReceivedEvent): unknown {
 /** ID that no log has minted. */
 export const UNKNOWN_ID = "AAAAAAAAAAA-3";
 
-/** The control event that ends a replay of so many events. */
+/** Returns the control event that ends a replay of a number of events. */
 export const liveMarker = (replayed: number) => ["runnel.live", { replayed }];
 
-/** The control event for events that were missed. */
+/** Returns the control event for missed events. */
 export const gapMarker = (
   missed: number | null,
   reason: string,
 ) => ["runnel.gap", { missed, reason }];
 
-/** The gap after a position that the log does not know. */
+/** Gap after a position that is unknown to the log. */
 export const UNKNOWN_GAP = gapMarker(null, "unknown");
 
-/** The header of a subscriber that reconnects. */
+/** Returns the header of a subscriber that reconnects. */
 export const lastEventIdHeader = (id: string | undefined) => ({ "Last-Event-ID": id! });
 
 /** Subscribes, and returns the events up to the live marker. */
@@ -66,17 +66,17 @@ export async function readEvents(stream: StreamReader, count: number): Promise<u
   return (await stream.events(count)).map(describeEvent);
 }
 
-/** The numbers from one to another. */
+/** Returns the numbers from one to another. */
 export function numbers(first: number, last: number): number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
 }
 
-/** An event whose payload is a value. */
+/** Creates an event whose payload is a value. */
 export function jsonEvent(payload: unknown): NewEvent {
   return textEvent(JSON.stringify(payload));
 }
 
-/** Subscribes past the routes. */
+/** Subscribes directly, without the routes. */
 export async function subscribeToHub(
   { hub }: TestService,
   pipeline = "p_a",

@@ -1,6 +1,6 @@
 /**
- * A durable log on a store that a test can make fail, with its time in the
- * test's hands.
+ * A durable log on a store that a test can make fail, with a clock that the
+ * test controls.
  *
  * @module
  */
@@ -17,15 +17,15 @@ import { unpackSegment } from "../../lib/log/segment.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { FaultyKv } from "./fakes/kv.ts";
 
-/** How long a call to a test's log may take, in milliseconds. */
+/** Timeout of a call to the log of a test, in milliseconds. */
 export const TIMEOUT_MS = 3000;
 
-/** By how much the clock is moved on at a time, in milliseconds: more than any jitter. */
+/** Step by which the clock is advanced, in milliseconds: more than any jitter. */
 const STEP_MS = 60;
 
-/** How a test wants its log. */
+/** Options for {@linkcode createTestLog}. */
 export interface TestLogOptions {
-  /** Opens the store: one in memory by default. */
+  /** Opens the store. The default is a store in memory. */
   open?: () => Promise<Kv>;
   clock?: FakeClock;
   retention?: Partial<Retention>;
@@ -34,24 +34,24 @@ export interface TestLogOptions {
   random?: () => number;
 }
 
-/** A log with what a test wants to know of it. Disposing it closes it. */
+/** A log with the parts that a test inspects. Disposing it closes it. */
 export interface TestLog extends AsyncDisposable {
   log: EventLog;
-  /** The tickets in the same store. */
+  /** Tickets in the same store. */
   tickets: KvTicketStore;
   kv: FaultyKv;
   clock: FakeClock;
-  /** The commits that the listener received. */
+  /** Commits that the listener received. */
   commits: Commit[];
-  /** The listener, in whose place a test can set another once it is disposed. */
+  /** The listener. A test can dispose it, and set another. */
   listening: Disposable;
-  /** What the operator was told. */
+  /** Reports to the operator. */
   reports: string[];
-  /** As {@linkcode advanceLogsUntil}. */
+  /** Like {@linkcode advanceLogsUntil}, for this log. */
   advanceUntil: <T>(work: Promise<T>) => Promise<T>;
 }
 
-/** Makes a log for a test. */
+/** Creates a log for a test. */
 export async function createTestLog({
   open = () => Deno.openKv(":memory:"),
   clock = new FakeClock(),
@@ -97,7 +97,7 @@ export async function createTestLog({
   };
 }
 
-/** Awaits work on logs, moving their clocks on whenever nothing else is waited for. */
+/** Awaits work on logs, and advances their clocks whenever no call to a store is in flight. */
 export async function advanceLogsUntil<T>(
   logs: readonly Pick<TestLog, "kv" | "clock">[],
   work: Promise<T>,
@@ -113,12 +113,12 @@ export async function advanceLogsUntil<T>(
   return await work;
 }
 
-/** A store that several logs use one after the other or at once. */
+/** A store that several logs use in turn or in parallel. */
 export interface SharedStore extends AsyncDisposable {
   open: () => Promise<Kv>;
 }
 
-/** Lets several logs use a store at once. Only the shared store closes it. */
+/** Shares a store between several logs. Only the shared store closes it. */
 export function shareStore(kv: Deno.Kv): SharedStore {
   const shared: Kv = {
     get: kv.get.bind(kv),
@@ -133,12 +133,12 @@ export function shareStore(kv: Deno.Kv): SharedStore {
   };
 }
 
-/** A store in memory, which ends when it is disposed of. */
+/** Creates a store in memory, which is lost when disposed. */
 export async function memoryStore(): Promise<SharedStore> {
   return shareStore(await Deno.openKv(":memory:"));
 }
 
-/** A store in a file, which each log opens anew. */
+/** Creates a store in a file, to which each log opens its own connection. */
 export async function fileStore(): Promise<SharedStore> {
   const folder = await Deno.makeTempDir();
   return {
@@ -147,17 +147,17 @@ export async function fileStore(): Promise<SharedStore> {
   };
 }
 
-/** An event whose payload is a text. */
+/** Creates an event whose payload is a text. */
 export function textEvent(text: string, channel = "events"): NewEvent {
   return { channel, payload: new TextEncoder().encode(text) };
 }
 
-/** The text of an event's payload. */
+/** Returns the payload of an event as text. */
 export function payloadText({ payload }: NewEvent): string {
   return new TextDecoder().decode(payload);
 }
 
-/** All texts that are retained, in order; throws where sequences do not follow each other. */
+/** Returns all retained texts, in order; throws if the sequences are not contiguous. */
 export async function readTexts(log: EventLog, pipeline: string): Promise<string[]> {
   const texts: string[] = [];
   let last: number | undefined;
@@ -174,20 +174,20 @@ export async function readTexts(log: EventLog, pipeline: string): Promise<string
   }
 }
 
-/** The texts of the commits that were told to whoever listens. */
-export function committedTexts(heard: readonly Commit[]): string[] {
-  return heard.flatMap(({ segments }) => segments.flatMap((bytes) => unpackSegment(bytes)))
+/** Returns the texts of the commits that a listener received. */
+export function committedTexts(commits: readonly Commit[]): string[] {
+  return commits.flatMap(({ segments }) => segments.flatMap((bytes) => unpackSegment(bytes)))
     .map(payloadText);
 }
 
-/** The sequences under which the store keeps segments of a pipeline. */
+/** Returns the sequences in the keys of a pipeline's segments. */
 export async function storedSegments(kv: Kv, pipeline: string): Promise<number[]> {
   const found: number[] = [];
   for await (const { key } of kv.list({ prefix: ["log", pipeline] })) found.push(Number(key[2]));
   return found;
 }
 
-/** Trims a pipeline behind its log's back, as another isolate may at any moment. */
+/** Trims a pipeline without its log, as another isolate may at any time. */
 export async function trimBelow(kv: Kv, pipeline: string, oldest: number): Promise<void> {
   const { value } = await kv.get<Record<string, unknown>>(headKey(pipeline));
   const operation = kv.atomic().set(headKey(pipeline), { ...value, oldest });
@@ -197,7 +197,7 @@ export async function trimBelow(kv: Kv, pipeline: string, oldest: number): Promi
   await operation.commit();
 }
 
-/** Appends texts from "1" on, each in a segment of its own. */
+/** Appends texts from "1" on, each in its own segment. */
 export async function appendTexts({ log }: TestLog, count: number): Promise<void> {
   for (let i = 1; i <= count; i++) await log.append("p_a", [textEvent(`${i}`)]);
 }

@@ -32,7 +32,7 @@ const HOUR_MS = 60 * 60 * 1000;
 /** Logs of one test on one store, on one clock. */
 interface Logs extends AsyncDisposable {
   clock: FakeClock;
-  /** Opens a log. On a file it has a connection of its own. */
+  /** Opens a log. On a file it has its own connection. */
   open: (options?: TestLogOptions) => Promise<TestLog>;
   /** Closes a log and opens the store again. */
   reopen: (log: TestLog, options?: TestLogOptions) => Promise<TestLog>;

@@ -13,17 +13,17 @@ const ROOT = new URL("../../", import.meta.url);
 export interface Sample {
   language: string;
   text: string;
-  /** The name in the comment of its first line, if it is a file: `// hello.js`. */
+  /** File name in the comment of its first line, if it has one: `// hello.js`. */
   file: string | undefined;
 }
 
 /** A README.md file. */
 export class Readme {
-  /** Its path in the repository. */
+  /** Path in the repository. */
   readonly path: string;
   readonly url: URL;
   readonly text: string;
-  /** All of its samples, in order. */
+  /** All samples, in order. */
   readonly all: readonly Sample[];
 
   constructor(path: string) {
@@ -39,26 +39,26 @@ export class Readme {
     );
   }
 
-  /** The samples of a language. */
+  /** Returns the samples of a language. */
   samples(language: string): string[] {
     return this.all.filter((sample) => sample.language === language).map(({ text }) => text);
   }
 
-  /** The only sample of a language that contains a text. */
+  /** Returns the only sample of a language that contains a text. */
   sample(language: string, text: string): string {
     const found = this.samples(language).filter((sample) => sample.includes(text));
     equal(found.length, 1, text);
     return found[0]!;
   }
 
-  /** The rows of the table under a heading, as their cells. */
+  /** Returns the rows of the table under a heading, each as its cells. */
   rows(heading: string): string[][] {
     const [section] = this.text.split(`\n## ${heading}\n`)[1]!.split("\n## ");
     const lines = section!.split("\n").filter((line) => line.startsWith("|")).slice(2);
     return lines.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
   }
 
-  /** The anchors of its headings, as GitHub makes them. */
+  /** Returns the anchors of its headings, as GitHub generates them. */
   get anchors(): string[] {
     const headings = this.text.replaceAll(/^```.*?^```/gms, "").matchAll(/^#+ (.*)$/gm);
     return [...headings].map(([, heading]) =>
@@ -66,7 +66,7 @@ export class Readme {
     );
   }
 
-  /** The targets of its links and pictures that are not URLs, with their anchors. */
+  /** Returns the targets of its links and pictures that are not URLs, with their anchors. */
   get links(): string[] {
     const targets = this.text.matchAll(/\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$/gm);
     return [...targets].map(([, inline, reference]) => (inline ?? reference)!)
@@ -77,7 +77,7 @@ export class Readme {
 /** All README.md files of the repository, outside of dependencies and hidden folders. */
 export const readmes: Readme[] = listReadmes("").sort().map((path) => new Readme(path));
 
-/** The README.md file of a path. */
+/** Returns the README.md file at a path. */
 export function findReadme(path: string): Readme {
   const readme = readmes.find((readme) => readme.path === path);
   if (!readme) throw new Error(`Cannot find ${path}. Found: ${readmes.map(({ path }) => path)}`);

@@ -1,6 +1,6 @@
 /**
- * A service in this process, on a real log in memory, with its time in the
- * test's hands.
+ * A service in this process, on a real log in memory, with a clock that the
+ * test controls.
  *
  * @module
  */
@@ -99,7 +99,7 @@ export async function startService({
   };
 }
 
-/** A POST of JSON. */
+/** Creates a POST request with a JSON body. */
 export function jsonPost(path: string, body: unknown, headers: HeadersInit = {}): Request {
   return new Request(`http://localhost${path}`, {
     method: "POST",
@@ -108,13 +108,13 @@ export function jsonPost(path: string, body: unknown, headers: HeadersInit = {})
   });
 }
 
-/** Starts a service, for tests that use its hub past the routes. */
+/** Starts a service, for tests that use its hub directly, without the routes. */
 export async function createHub(settings: Settings = {}) {
   const service = await startService({ settings });
   return { service, hub: service.hub, kv: service.kv };
 }
 
-/** Maximum number of looks until calls in flight have ended. */
+/** Maximum number of checks until calls in flight have ended. */
 const MAX_TURNS = 100;
 
 /** Asserts that a service holds nothing: no stream, no publish, no timer. */

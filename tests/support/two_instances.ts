@@ -11,15 +11,15 @@ import { FaultyKv } from "./fakes/kv.ts";
 import { memoryStore, type SharedStore } from "./log.ts";
 import { startService, type StartServiceOptions, type TestService } from "./service.ts";
 
-/** One of the two. */
+/** One of the two services. */
 export interface Instance {
   service: TestService;
-  /** Its own way to the store, which can be made to fail. */
+  /** Its own connection to the store, which can be made to fail. */
   kv: FaultyKv;
   channels: PipelineChannels | null;
 }
 
-/** Both, on one clock. */
+/** Both services, on one clock. */
 export interface TwoInstances extends AsyncDisposable {
   clock: FakeClock;
   here: Instance;
@@ -28,9 +28,9 @@ export interface TwoInstances extends AsyncDisposable {
 
 /** Options for {@linkcode startTwoInstances}. */
 export interface TwoInstancesOptions extends Pick<StartServiceOptions, "settings" | "watch"> {
-  /** Broadcasts commits between the two. Without it, neither is told of the other's. */
+  /** Broadcasts commits between the two. Without it, neither receives those of the other. */
   Channel?: ChannelConstructor | null;
-  /** Opens the store: one in memory by default. */
+  /** Opens the store. The default is a store in memory. */
   openStore?: () => Promise<SharedStore>;
 }
 

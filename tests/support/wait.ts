@@ -8,10 +8,10 @@
 
 import type { FakeClock } from "./fakes/clock.ts";
 
-/** How long a condition may take, in milliseconds: far more than it does on a busy machine. */
+/** Timeout of a condition, in milliseconds: far more than it takes on a busy machine. */
 export const PATIENCE_MS = 15_000;
 
-/** How often a condition is looked at, in milliseconds. */
+/** Interval between checks of a condition, in milliseconds. */
 const PAUSE_MS = 5;
 
 /** Resolves when `condition` is true; rejects, with the name `what`, if it stays false. */
@@ -26,7 +26,7 @@ export async function eventually(
   }
 }
 
-/** Runs everything that is ready, including asynchronous work of the runtime. */
+/** Runs all work that is ready, including asynchronous work of the runtime. */
 export async function flush(): Promise<void> {
   for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -1,6 +1,5 @@
 /**
- * A pipeline's log that was written to, and the ways in which a test appends to
- * it.
+ * A log with events, and the ways in which a test appends to it.
  *
  * @module
  */
@@ -10,16 +9,16 @@ import { pause } from "./fakes/kv.ts";
 import { createTestLog, type TestLog, textEvent, TIMEOUT_MS } from "./log.ts";
 import { flush, until } from "./wait.ts";
 
-/** Nothing was stored. */
+/** Error of an append that stored nothing. */
 export const LOG_UNAVAILABLE = { type: "log-unavailable" };
 
-/** It may have been stored. */
+/** Error of an append that may have been stored. */
 export const OUTCOME_UNKNOWN = { type: "outcome-unknown" };
 
 /** Requests without and with a key. */
 export const WITHOUT_AND_WITH_KEY = [["without a key", undefined], ["with a key", "k"]] as const;
 
-/** A log with one event, "0", whose writer knows the head. */
+/** Creates a log with one event, "0", whose writer has the head cached. */
 export async function createWrittenLog(): Promise<TestLog> {
   const test = await createTestLog();
   await test.log.append("p_a", [textEvent("0")]);
@@ -31,7 +30,7 @@ export function appendText({ log }: TestLog, text: string, key?: string) {
   return log.append("p_a", [textEvent(text)], key);
 }
 
-/** Answers once the time that an append may take has passed, and not a millisecond before. */
+/** Asserts that an append rejects exactly at its deadline, and returns the error. */
 export async function rejectionAtDeadline(
   test: TestLog,
   answer: Promise<unknown>,
@@ -48,7 +47,7 @@ export async function rejectionAtDeadline(
   return error;
 }
 
-/** A commit that is held at the deadline, and is the last that the store was given. */
+/** Appends with a commit that is held past the deadline, and returns that commit. */
 export async function leaveOutcomeUnknown(
   test: TestLog,
   text: string,
@@ -58,7 +57,7 @@ export async function leaveOutcomeUnknown(
   const commit = pause(what);
   test.kv.script("commit", commit.fault);
   const answer = appendText(test, text, key);
-  // The deadline comes before anybody awaits the answer.
+  // The deadline passes before the answer is awaited.
   answer.catch(() => {});
   await commit.reached;
   test.clock.advance(TIMEOUT_MS);
@@ -66,7 +65,7 @@ export async function leaveOutcomeUnknown(
   return commit;
 }
 
-/** Resolves once the writers are at rest, with nothing left to do. */
+/** Resolves once the writers are idle. */
 export async function waitForWriters(test: TestLog): Promise<void> {
   do await flush(); while (test.kv.busy > 0 || test.clock.liveTimers > 0);
 }
