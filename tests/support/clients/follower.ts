@@ -34,7 +34,7 @@ export class Follower implements AsyncDisposable {
     this.#newest = newest;
     this.#reading.resolve();
     this.#ended = this.#run(program);
-    // An error is thrown by the method that stops it.
+    // The check at the end awaits it again, and throws the error.
     this.#ended.catch(() => {});
   }
 
@@ -62,10 +62,10 @@ export class Follower implements AsyncDisposable {
   async #connect(url: string): Promise<void> {
     const reader = await openStream({ url }, "p_a", this.#record.lastEventId);
     this.#reader = reader;
-    for (let said; (said = await reader.next());) {
-      if (said.kind === "retry") this.#retryMs = said.ms;
-      else if (said.kind === "event") this.#record.take(said);
-      if (said.kind === "event" && said.type === "runnel.live") this.#isLive = true;
+    for (let item; (item = await reader.next());) {
+      if (item.kind === "retry") this.#retryMs = item.ms;
+      else if (item.kind === "event") this.#record.take(item);
+      if (item.kind === "event" && item.type === "runnel.live") this.#isLive = true;
       await this.#reading.promise;
       if (this.#stopped) break;
     }
@@ -89,7 +89,7 @@ export class Follower implements AsyncDisposable {
 
   /** Waits until it has received the whole log, disconnects, and checks all received events. */
   async verify(log: readonly PublishedEvent[]): Promise<{ delivered: number; missed: number }> {
-    await eventually("a subscriber is told of everything", () => this.sequence >= log.length);
+    await eventually("a subscriber has received everything", () => this.sequence >= log.length);
     await this[Symbol.asyncDispose]();
     await this.#ended;
     return this.#record.verify(log, false);

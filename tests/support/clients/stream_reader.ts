@@ -19,15 +19,15 @@ export type ReceivedEvent = Extract<StreamItem, { kind: "event" }>;
 /** Reads the items of a stream, one after another. */
 export class StreamReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #said: StreamItem[] = [];
+  readonly #items: StreamItem[] = [];
   readonly #decoder: TextDecoder;
   /** Text of the stream so far. */
   text = "";
   readonly #parser = createParser({
     onEvent: ({ id, event, data }) =>
-      this.#said.push({ kind: "event", id, type: event ?? "message", data }),
-    onComment: (text) => this.#said.push({ kind: "comment", text }),
-    onRetry: (ms) => this.#said.push({ kind: "retry", ms }),
+      this.#items.push({ kind: "event", id, type: event ?? "message", data }),
+    onComment: (text) => this.#items.push({ kind: "comment", text }),
+    onRetry: (ms) => this.#items.push({ kind: "retry", ms }),
   });
 
   /**
@@ -41,21 +41,21 @@ export class StreamReader {
 
   /** Returns the next item, or `null` at the end of the stream. */
   async next(): Promise<StreamItem | null> {
-    while (this.#said.length === 0) {
+    while (this.#items.length === 0) {
       const { done, value } = await this.#reader.read();
       if (done) return null;
       const text = this.#decoder.decode(value, { stream: true });
       this.text += text;
       this.#parser.feed(text);
     }
-    return this.#said.shift()!;
+    return this.#items.shift()!;
   }
 
   /** Returns the next event, skipping comments and the reconnection time, or `null` at the end. */
   async event(): Promise<ReceivedEvent | null> {
     while (true) {
-      const said = await this.next();
-      if (said === null || said.kind === "event") return said;
+      const item = await this.next();
+      if (item === null || item.kind === "event") return item;
     }
   }
 

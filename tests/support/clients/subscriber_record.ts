@@ -63,7 +63,7 @@ export class SubscriberRecord {
     for (const { resumed, newest, events } of this.#connections) {
       let live = false;
       let first: number | null = null;
-      equal(resumed, position !== null, "a connection resumes where there is a position");
+      equal(resumed, position !== null, "a connection resumes if there is a position");
       for (const event of events) {
         const { sequence } = parseEventId(event.id!)!;
         const data = JSON.parse(event.data);
@@ -80,7 +80,7 @@ export class SubscriberRecord {
           const published = log[sequence - 1] ?? fail(`event ${sequence} was never accepted`);
           equal(event.type, published.channel);
           equal(event.data, published.data);
-          if (position === null) ok(!live, "a fresh subscriber is told the seam first");
+          if (position === null) ok(!live, "a new subscriber receives the live marker first");
           else this.#nothingBetween(log, position, sequence - 1);
           first ??= sequence;
           delivered++;

@@ -23,7 +23,7 @@ export interface ExpectedEvent {
   payload: string;
 }
 
-/** Returns the text that the service should store for a payload, or `null` if it is invalid JSON. */
+/** Returns the text that the service should store for a payload; `null` for invalid JSON. */
 export function expectedPayload(text: string): string | null {
   return attempt(() => parse(text).text);
 }
@@ -95,7 +95,7 @@ function parse(text: string): Parsed {
     }
   }
 
-  /** A value that is too deep is rejected, or belongs to a duplicate key: its text is not needed. */
+  /** Skips a value that is too deep: it is rejected or replaced, so its text is not needed. */
   function passOver(): Parsed {
     let inside = 0;
     do {
