@@ -16,7 +16,7 @@ import {
 } from "../support/events.ts";
 import { FakeChannels } from "../support/fakes/broadcast.ts";
 import { type FaultyKv, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
-import { assertIdle, createHub, type TestService } from "../support/service.ts";
+import { assertIdle, startService, type TestService } from "../support/service.ts";
 import { startTwoInstances } from "../support/two_instances.ts";
 import { flush } from "../support/wait.ts";
 
@@ -30,7 +30,8 @@ async function rest(stream: StreamReader): Promise<unknown[]> {
 // ---------------------------------------------------------------- subscribers
 
 Deno.test("Hub.subscribe() accepts up to the maximum of subscribers, pending ones included", async () => {
-  const { service, hub, kv } = await createHub({ RUNNEL_MAX_SUBSCRIBERS: "2" });
+  const service = await startService({ settings: { RUNNEL_MAX_SUBSCRIBERS: "2" } });
+  const { hub, kv } = service;
   await using _ = service;
   const held = pause("call");
   kv.script("get", held.fault);
@@ -48,7 +49,8 @@ Deno.test("Hub.subscribe() accepts up to the maximum of subscribers, pending one
 });
 
 Deno.test("Hub.subscribe() frees the place of a subscriber when the log does not answer", async () => {
-  const { service, hub, kv } = await createHub({ RUNNEL_MAX_SUBSCRIBERS: "1" });
+  const service = await startService({ settings: { RUNNEL_MAX_SUBSCRIBERS: "1" } });
+  const { hub, kv } = service;
   await using _ = service;
   kv.script("get", () => Promise.reject(new Error("connection reset")));
   await rejects(hub.subscribe("p_a"), TYPE("log-unavailable"));
@@ -57,7 +59,7 @@ Deno.test("Hub.subscribe() frees the place of a subscriber when the log does not
 });
 
 Deno.test("Hub keeps all its streams alive with one timer", async () => {
-  const { service } = await createHub();
+  const service = await startService();
   await using _ = service;
   const streams: StreamReader[] = [];
   for (let i = 0; i < 20; i++) streams.push(await subscribeToHub(service, `p_${i % 5}`));
@@ -88,7 +90,8 @@ async function publishHeld({ hub, kv }: { hub: TestService["hub"]; kv: FaultyKv 
 }
 
 Deno.test("Hub.ready() pings the log once for all concurrent calls", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   const before = kv.calls.commit;
   await Promise.all(Array.from({ length: 20 }, () => hub.ready(1000)));
@@ -98,7 +101,8 @@ Deno.test("Hub.ready() pings the log once for all concurrent calls", async () =>
 });
 
 Deno.test("Hub.stopPublishing() refuses new work, and is not ready while the process answers", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   await drain(hub, 2500);
   const calls = { ...kv.calls };
@@ -114,7 +118,8 @@ Deno.test("Hub.stopPublishing() refuses new work, and is not ready while the pro
 });
 
 Deno.test("Hub.stopPublishing() waits for publishes, then Hub.close() ends streams with their last events", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   const [waiting, slow] = [await subscribeToHub(service), await subscribeToHub(service)];
   await waiting.until("runnel.live");
@@ -137,7 +142,8 @@ Deno.test("Hub.stopPublishing() waits for publishes, then Hub.close() ends strea
 });
 
 Deno.test("Hub.stopPublishing() tells publishers at its deadline that the outcome is unknown", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   const stream = await subscribeToHub(service);
   const { held, publishing } = await publishHeld({ hub, kv });
@@ -160,7 +166,8 @@ Deno.test("Hub.stopPublishing() tells publishers at its deadline that the outcom
 });
 
 Deno.test("Hub.stopPublishing() ends probes at once, before publishes in flight", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   const held = pause("answer");
   kv.script("commit", held.fault);
@@ -175,7 +182,8 @@ Deno.test("Hub.stopPublishing() ends probes at once, before publishes in flight"
 });
 
 Deno.test("Hub.close() does not wait for a stream whose client does not read", async () => {
-  const { service, hub } = await createHub();
+  const service = await startService();
+  const { hub } = service;
   await using _ = service;
   const stream = await subscribeToHub(service);
   await hub.publish("p_a", [jsonEvent(1)]);
@@ -186,7 +194,8 @@ Deno.test("Hub.close() does not wait for a stream whose client does not read", a
 });
 
 Deno.test("Hub.catchUp() does not wait long for the last events of others when the log hangs", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   const stream = await subscribeToHub(service);
   const held = pause("call");
@@ -206,7 +215,8 @@ Deno.test("Hub.catchUp() does not wait long for the last events of others when t
 });
 
 Deno.test("Hub.close() ends a pending stream, too", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   await hub.publish("p_a", [jsonEvent(1)]);
   const held = pause("answer");
@@ -220,7 +230,8 @@ Deno.test("Hub.close() ends a pending stream, too", async () => {
 });
 
 Deno.test("Hub.subscribe() replays no more than the history, whatever is asked for", async () => {
-  const { service, hub } = await createHub({ RUNNEL_HISTORY: "3" });
+  const service = await startService({ settings: { RUNNEL_HISTORY: "3" } });
+  const { hub } = service;
   await using _ = service;
   await hub.publish("p_a", numbers(1, 9).map(jsonEvent));
   const stream = new StreamReader(await hub.subscribe("p_a", { history: 5 }));
@@ -229,7 +240,8 @@ Deno.test("Hub.subscribe() replays no more than the history, whatever is asked f
 });
 
 Deno.test("Hub.subscribe() calls onClose when the stream cannot start", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   kv.script("get", () => Promise.reject(new Error("connection reset")));
   let closes = 0;
@@ -238,7 +250,8 @@ Deno.test("Hub.subscribe() calls onClose when the stream cannot start", async ()
 });
 
 Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one that ended", async () => {
-  const { service, hub } = await createHub();
+  const service = await startService();
+  const { hub } = service;
   await using _ = service;
   const endsAt = service.clock.now() + 5000;
   const streams = [1, 2].map(async () => new StreamReader(await hub.subscribe("p_a", { endsAt })));
@@ -257,7 +270,8 @@ Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one
 });
 
 Deno.test("Hub.subscribe() ends a stream whose signal was aborted while it was pending", async () => {
-  const { service, hub, kv } = await createHub();
+  const service = await startService();
+  const { hub, kv } = service;
   await using _ = service;
   await hub.publish("p_a", [jsonEvent(1)]);
   const held = pause("answer");
@@ -347,7 +361,8 @@ Deno.test("Hub.subscribe() misses no broadcast between its last read of the log 
 });
 
 Deno.test("Hub.assertCapacity() accepts a live pipeline, and no other, when there are enough", async () => {
-  const { service, hub } = await createHub({ RUNNEL_MAX_PIPELINES: "1" });
+  const service = await startService({ settings: { RUNNEL_MAX_PIPELINES: "1" } });
+  const { hub } = service;
   await using _ = service;
   const stream = await subscribeToHub(service);
   hub.assertCapacity("p_a", null);

@@ -13,7 +13,7 @@ import {
 } from "../support/events.ts";
 import { deliver, FakeChannels, type Route } from "../support/fakes/broadcast.ts";
 import { fileStore, memoryStore } from "../support/log.ts";
-import { assertIdle, createHub } from "../support/service.ts";
+import { assertIdle, startService } from "../support/service.ts";
 import { startTwoInstances } from "../support/two_instances.ts";
 import { advanceUntil } from "../support/wait.ts";
 
@@ -24,7 +24,8 @@ function soon<T>(work: Promise<T>): Promise<T> {
 }
 
 Deno.test("PipelineRegistry keeps a pipeline in memory while it has subscribers", async () => {
-  const { service, hub } = await createHub();
+  const service = await startService();
+  const { hub } = service;
   await using _ = service;
   await hub.publish("p_b", [jsonEvent(1)]);
   equal(hub.stats.pipelines, 0);
@@ -40,7 +41,8 @@ Deno.test("PipelineRegistry keeps a pipeline in memory while it has subscribers"
 });
 
 Deno.test("PipelineRegistry keeps all tails within their limit, and subscribers get everything", async () => {
-  const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
+  const service = await startService({ settings: { RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) } });
+  const { hub } = service;
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c"];
   const streams: StreamReader[] = [];
@@ -63,7 +65,8 @@ Deno.test("PipelineRegistry keeps all tails within their limit, and subscribers 
 });
 
 Deno.test("PipelineRegistry shrinks no tail while all together are within their limit", async () => {
-  const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
+  const service = await startService({ settings: { RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) } });
+  const { hub } = service;
   await using _ = service;
   const streams: StreamReader[] = [];
   for (let i = 0; i < 10; i++) streams.push(await subscribeToHub(service, `p_${i}`));
@@ -90,7 +93,8 @@ Deno.test("PipelineRegistry counts repairs of pipelines that are no longer live"
 });
 
 Deno.test("PipelineRegistry counts events that tails read from the log, too", async () => {
-  const { service, hub } = await createHub({ RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) });
+  const service = await startService({ settings: { RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024) } });
+  const { hub } = service;
   await using _ = service;
   const pipelines = ["p_a", "p_b", "p_c", "p_d"];
   for (const pipeline of pipelines) {

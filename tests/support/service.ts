@@ -108,12 +108,6 @@ export function jsonPost(path: string, body: unknown, headers: HeadersInit = {})
   });
 }
 
-/** Starts a service, for tests that use its hub directly, without the routes. */
-export async function createHub(settings: Settings = {}) {
-  const service = await startService({ settings });
-  return { service, hub: service.hub, kv: service.kv };
-}
-
 /** Maximum number of checks until calls in flight have ended. */
 const MAX_TURNS = 100;
 
