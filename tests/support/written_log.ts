@@ -47,7 +47,7 @@ export async function rejectionAtDeadline(
   return error;
 }
 
-/** Appends with a commit that is held past the deadline, and returns that commit. */
+/** Holds the commit of an append past its deadline, as the last commit that the store received. */
 export async function leaveOutcomeUnknown(
   test: TestLog,
   text: string,

@@ -514,7 +514,7 @@ export class Attacks {
     return this.#attack("cut", parts[0]!.subarray(0, at), { isCut: true, events });
   }
 
-  /** Body sent slowly, byte by byte. */
+  /** Valid request whose end is sent slowly, byte by byte. */
   #slow(target: Target): Attack {
     const random = this.#random;
     const { parts: [bytes], events } = this.#body(target);

@@ -16,7 +16,7 @@ export function startCommand(deno: string = Deno.execPath()): string[] {
 }
 
 /** Lines that Deno itself prints, at its first start or at each. */
-const SAID_BY_DENO = /^(Warning Permissions in the config file|Download |Initialize )/;
+const DENO_OUTPUT = /^(Warning Permissions in the config file|Download |Initialize )/;
 
 /** Settings of a test, as environment variables. */
 export type Environment = Record<string, string>;
@@ -73,7 +73,7 @@ export class Program implements AsyncDisposable {
     const code = await program.exit();
     await program.#collected;
     const lines = program.errors.trimEnd().split("\n");
-    return { code, lines: lines.filter((line) => !SAID_BY_DENO.test(line)) };
+    return { code, lines: lines.filter((line) => !DENO_OUTPUT.test(line)) };
   }
 
   /** Address of the program, as it prints it. */
@@ -94,7 +94,7 @@ export class Program implements AsyncDisposable {
 
   /** Standard error so far, without the lines of Deno itself. */
   get complaints(): string[] {
-    return this.#stderr.split("\n").filter((line) => line !== "" && !SAID_BY_DENO.test(line));
+    return this.#stderr.split("\n").filter((line) => line !== "" && !DENO_OUTPUT.test(line));
   }
 
   /** Standard error so far. */
