@@ -1,5 +1,5 @@
 /**
- * The one error class that this service throws on purpose.
+ * The error class of this service, and the types of its errors.
  *
  * @module
  */
@@ -48,16 +48,15 @@ export type RunnelErrorType =
   | "storage-unusable";
 
 /**
- * An error with a meaning for the caller or the client. Its message says what
- * happened, what was expected and what to do; strangers see it, so it contains
- * nothing internal. The underlying error, if any, is the `cause`, which is
+ * An error with a meaning for the caller or the client. Its message states what
+ * happened, what was expected and what to do. Any client may see it, so it
+ * contains nothing internal. The underlying error, if any, is the `cause`, which is
  * reported to the operator and never sent.
  */
 export class RunnelError extends Error {
   /** Type of the error. */
   readonly type: RunnelErrorType;
 
-  /** Creates an error with a message that says what to do. */
   constructor(type: RunnelErrorType, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "RunnelError";

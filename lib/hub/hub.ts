@@ -112,7 +112,7 @@ export class Hub {
   }
 
   /**
-   * InFlightPublishes the events of one request, all or none.
+   * Publishes the events of one request, all or none.
    *
    * @param pipeline The pipeline's ID.
    * @param events The events, in order.

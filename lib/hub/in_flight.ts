@@ -1,5 +1,5 @@
 /**
- * The publishes under way in an isolate that may have to end before they do.
+ * The publishes in flight in an isolate, for a drain to wait for.
  *
  * @module
  */
@@ -7,22 +7,20 @@
 import { type Clock, RunnelError } from "../base/mod.ts";
 import type { Receipt } from "../log/mod.ts";
 
-/** The publishes in flight. */
+/** Publishes whose answer is still to come. */
 export class InFlightPublishes {
-  /** What ends the waiting of each. */
+  /** Rejects the promise of each publish in flight. */
   readonly #refusals = new Set<(error: RunnelError) => void>();
   #onIdle = () => {};
 
-  /** How many are under way. */
+  /** Number of publishes in flight. */
   get size(): number {
     return this.#refusals.size;
   }
 
   /**
-   * Counts a publish as under way until it is over.
-   *
-   * @param publish What the log answers to it.
-   * @returns The same answer, unless {@linkcode InFlightPublishes.end} comes before it.
+   * Counts a publish as in flight until it settles. The result settles like it,
+   * unless {@linkcode InFlightPublishes.end} rejects it first.
    *
    * @example
    * ```ts
@@ -47,11 +45,10 @@ export class InFlightPublishes {
   }
 
   /**
-   * Waits for publishes under way, and refuses those that take longer: what
-   * becomes of them is not known.
+   * Waits for the publishes in flight, and rejects those that take longer with
+   * `outcome-unknown`: their events may still be stored.
    *
-   * @param clock Whose time it is.
-   * @param ms How long to wait, in milliseconds.
+   * @param ms Longest wait, in milliseconds.
    */
   async end(clock: Clock, ms: number): Promise<void> {
     if (this.#refusals.size === 0) return;

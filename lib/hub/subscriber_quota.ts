@@ -16,12 +16,12 @@ export interface SubscriberLimits {
   maxAddressSubscribers: number;
 }
 
-/** The one owner of what is counted in total. */
+/** Key of the total, which has only one owner. */
 const ALL = "";
 
 /**
- * Quota for the subscribers of an isolate: those that are here or on their way,
- * and connections that outlive their streams.
+ * Quota for the subscribers of an isolate: open streams, streams that are being
+ * opened, and connections that outlive their streams.
  */
 export class SubscriberQuota {
   readonly #total: Quota;

@@ -177,7 +177,7 @@ export class Tail implements Disposable {
   /**
    * Compares the tail with a head of its log, and repairs it if it is behind.
    *
-   * @param head The head as it was read; `null` if there is none.
+   * @param head The head as it was read; `null` if the log has none.
    * @param cause Signal by which the head was learned.
    * @returns Whether a repair was necessary.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.

@@ -54,7 +54,7 @@ export class HeadStore {
   }
 
   /**
-   * Returns the head of a pipeline, and creates it if there is none: for a
+   * Returns the head of a pipeline, and creates it if it is missing: for a
    * pipeline that is about to have a subscriber. So the very first subscriber has
    * an epoch, and with it a position from which it can resume. A head without
    * events expires three days after the last call that renewed it.
@@ -75,7 +75,7 @@ export class HeadStore {
   /**
    * Clears a pipeline: none of its events so far is retained.
    *
-   * @returns The head after the clear, or `null` if there is none.
+   * @returns The head after the clear, or `null` if the pipeline has no head.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async clear(pipeline: string): Promise<Head | null> {

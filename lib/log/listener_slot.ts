@@ -1,6 +1,6 @@
 /**
  * The place of a log for its listener: a second one must not silently replace
- * the first, and nothing may vanish because there is none.
+ * the first, and nothing may vanish because the listener is missing.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export class ListenerSlot<Listener> {
   /**
    * The listener.
    *
-   * @throws {Error} If there is none.
+   * @throws {Error} If the log has no listener.
    */
   get listener(): Listener {
     if (!this.#listener) throw new Error("the log has no listener");

@@ -34,7 +34,7 @@ export interface Chunk {
   bytes: Uint8Array;
   /** Number of events in `bytes`. */
   count: number;
-  /** Sequence of the last event in `bytes`; 0 if there is none. */
+  /** Sequence of the last event in `bytes`; 0 without events. */
   lastSequence: number;
   /** Sequence of the last event that was considered. */
   cursor: number;
@@ -68,12 +68,12 @@ export class EncodedEvents {
     this.#last = after;
   }
 
-  /** Sequence of the newest event, or of the one before the first while there is none. */
+  /** Sequence of the newest event, or of the one before the first while the buffer is empty. */
   get last(): number {
     return this.#last;
   }
 
-  /** Sequence of the oldest event; one more than `last` while there is none. */
+  /** Sequence of the oldest event; one more than `last` while the buffer is empty. */
   get first(): number {
     return this.#last + 1 - this.#events.length;
   }

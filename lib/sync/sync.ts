@@ -44,7 +44,7 @@ export interface Follower {
    */
   onChange(change: Change): void;
   /**
-   * Called with heads that were observed; `null` if there is none.
+   * Called with heads that were observed; `null` if the log has none.
    *
    * @returns Whether the pipeline was behind that head. Never rejects.
    */
