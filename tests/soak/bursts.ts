@@ -1,13 +1,13 @@
 /**
  * Bursts of events with silence after them: measures how late the last events
- * of a burst arrive, which no later event can bring to light.
+ * of a burst arrive, whose loss no later event reveals.
  *
  * Eight publishers alternate between the processes of a service; subscribers at
  * each process or isolate note when each event arrives after its 202. The
  * program fails if an event takes longer than a second.
  *
- * Run it with `deno task test:bursts --seed 7 --bursts 1000`, for some of the
- * deployments with `--deployment "2 processes"`.
+ * Run it with `deno task test:bursts --seed 7 --bursts 1000`, or for some of the
+ * deployments only, such as `--deployment "2 processes"`.
  *
  * @module
  */
@@ -23,19 +23,19 @@ import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 const PIPELINE = "p_bursts";
 const PUBLISHERS = 8;
 
-/** Events of a burst, one a request. */
+/** Number of events of a burst, each in its own request. */
 const EVENTS = 200;
 
-/** Longest time that an event may take from its 202 to a subscriber, in milliseconds. */
+/** Maximum latency of an event from its 202 to a subscriber, in milliseconds. */
 const MAX_LATENESS_MS = 1000;
 
 /** Time after which an event that has not arrived counts as missing, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
-/** Longest pause of a publisher between two requests of a burst, in milliseconds. */
+/** Maximum pause of a publisher between two requests of a burst, in milliseconds. */
 const MAX_GAP_MS = 20;
 
-/** Longest pause between two bursts, in milliseconds. */
+/** Maximum pause between two bursts, in milliseconds. */
 const MAX_PAUSE_MS = 300;
 
 /** A service under test. */
@@ -45,7 +45,7 @@ interface Deployment extends AsyncDisposable {
   subscribers: number;
 }
 
-/** Some processes on one KV server. */
+/** A service of several processes on one KV server. */
 async function startProcesses(count: number): Promise<Deployment> {
   await using stack = new AsyncDisposableStack();
   const kv = stack.use(await DenoKv.start());
@@ -59,7 +59,7 @@ async function startProcesses(count: number): Promise<Deployment> {
   };
 }
 
-/** Three isolates on a file. */
+/** A service of three isolates on a file. */
 async function startIsolates(entry?: string): Promise<Deployment> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(new DataFolder());
@@ -78,7 +78,7 @@ async function startIsolates(entry?: string): Promise<Deployment> {
 
 /** A subscriber that notes when each event arrives. */
 class Listener {
-  /** Times of arrival, by sequence. */
+  /** Arrival times, by sequence. */
   readonly arrivals = new Map<number, number>();
   readonly #reader: StreamReader;
   #onArrival: () => void = () => {};
@@ -101,7 +101,7 @@ class Listener {
     }
   }
 
-  /** Waits until all of some events are there, or the time is up. */
+  /** Waits until all given events have arrived, or until the time is up. */
   async wait(sequences: readonly number[], until: number): Promise<void> {
     while (!sequences.every((sequence) => this.arrivals.has(sequence))) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -118,7 +118,7 @@ class Listener {
   }
 }
 
-/** Publishes one event and returns its sequence and when it was answered for. */
+/** Publishes one event and returns its sequence and the time of its answer. */
 async function publish(url: string, payload: number): Promise<{ sequence: number; at: number }> {
   const response = await fetch(`${url}/ingest`, {
     method: "POST",
@@ -131,7 +131,7 @@ async function publish(url: string, payload: number): Promise<{ sequence: number
   return { sequence: parseEventId(events[0].id)!.sequence, at };
 }
 
-/** Lateness of the last event to arrive in each burst, in milliseconds; infinite if it is missing. */
+/** Latency of the last event to arrive in each burst, in milliseconds; infinite if it is missing. */
 async function measure(
   { programs, subscribers }: Deployment,
   bursts: number,
@@ -147,7 +147,7 @@ async function measure(
       const answers = [];
       for (let i = 0; i < EVENTS / PUBLISHERS; i++) {
         const { url } = programs[(publisher + i) % programs.length]!;
-        // Commits that come one by one are read one by one: there news overlaps.
+        // Commits that arrive one by one are read one by one; in a burst they overlap.
         await pause(random.integer(0, MAX_GAP_MS));
         answers.push(await publish(url, burst));
       }
@@ -163,7 +163,7 @@ async function measure(
         ),
       ),
     );
-    // The next event brings what is missing, so that each burst is judged alone.
+    // The next event reveals missing ones, so that each burst is judged alone.
     if (latest.at(-1) === Infinity) {
       const { sequence } = await publish(programs[0]!.url, burst);
       const again = performance.now() + PATIENCE_MS;
@@ -176,7 +176,7 @@ async function measure(
   return latest;
 }
 
-/** The services under test, by name, with how each is started from a seed. */
+/** Functions that start the services under test from a seed, by name. */
 const DEPLOYMENTS: Record<string, (seed: number) => Promise<Deployment>> = {
   "2 processes": () => startProcesses(2),
   "3 processes": () => startProcesses(3),

@@ -6,9 +6,9 @@
  *
  * Publishers send in bursts with silence between them, and between faults there
  * are quiet times, in which every event must arrive within a second of its 202:
- * also the last one of a burst, which no later event brings to light.
+ * also the last one of a burst, whose loss no later event reveals.
  *
- * Half of the time is for three instances on one KV server, half for three
+ * Half of the time goes to three instances on one KV server, half to three
  * isolates on a file that lose half of all broadcasts. Run it with
  * `deno task test:faults --seed 7 --minutes 10`. The same seed makes the same
  * choices.
@@ -28,57 +28,57 @@ import { SeededRandom } from "../support/generators/random.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 
-/** Isolates of each instance on the KV server. */
+/** Number of isolates of each instance on the KV server. */
 const INSTANCES = [1, 1, 2];
 const PUBLISHERS = 8;
 const SUBSCRIBERS = 8;
 
-/** Longest time that an event may take in quiet times, in milliseconds. */
+/** Maximum latency of an event in quiet times, in milliseconds. */
 const MAX_LATENESS_MS = 1000;
 
-/** Time after a fault until it is quiet again, in milliseconds. */
+/** Recovery time after a fault before quiet time begins, in milliseconds. */
 const RECOVERY_MS = 5000;
 
-/** Shortest and longest quiet time, in milliseconds. */
+/** Minimum and maximum quiet time, in milliseconds. */
 const QUIET_MS = [4000, 8000] as const;
 
-/** Shortest and longest burst of all publishers, in milliseconds. */
+/** Minimum and maximum length of a burst of all publishers, in milliseconds. */
 const BURST_MS = [100, 2000] as const;
 
-/** Silence after a burst, in milliseconds: longer than an event may take. */
+/** Silence after a burst, in milliseconds: longer than the maximum latency. */
 const SILENCE_MS = MAX_LATENESS_MS + 300;
 
-/** Faults after which there is a quiet time. */
+/** Number of faults after which a quiet time follows. */
 const FAULTS_IN_A_ROW = 2;
 
-/** How often it says how far it is, in milliseconds. */
+/** Interval between progress lines, in milliseconds. */
 const PROGRESS_MS = 10_000;
 
-/** Something that goes wrong. */
+/** Fault that is injected. */
 type Fault = "kill" | "rolling restart" | "stopped store" | "frozen store";
 
 /** A service under test. */
 interface Deployment {
-  /** Starts one of its instances. */
+  /** Starts one instance. */
   start: (index: number) => Promise<Program>;
   /** Number of instances. */
   instances: number;
-  /** The faults of a round: each in its turn, and the rounds differ. */
+  /** Faults of a round: each occurs once, and the order differs between rounds. */
   faults: readonly Fault[];
-  /** Its KV server, if it has one. */
+  /** KV server, if the service has one. */
   kv?: DenoKv;
 }
 
-/** The instances of a service, and what befalls them. */
+/** The instances of a service, and the faults that are injected into them. */
 class Instances implements AsyncDisposable {
   readonly #deployment: Deployment;
   readonly #random: SeededRandom;
   readonly #programs: (Program | null)[];
-  /** Addresses of the instances, also while they are down. */
+  /** Addresses of the instances, including those that are down. */
   readonly #urls: string[] = [];
-  /** Beginnings and ends of faults, in milliseconds. */
+  /** Start and end times of faults, in milliseconds. */
   readonly #disturbances: { from: number; to: number }[] = [];
-  /** How often each fault was there. */
+  /** Number of injected faults, by kind. */
   readonly faults: Record<string, number> = {};
 
   constructor(deployment: Deployment, random: SeededRandom) {
@@ -97,13 +97,13 @@ class Instances implements AsyncDisposable {
     this.#urls[index] = program.url;
   }
 
-  /** The address of an instance: of one that runs, if there is one. */
+  /** Returns the address of an instance, a running one if possible. */
   pick(random: SeededRandom): string {
     const running = this.#urls.filter((_, index) => this.#programs[index]);
     return random.pick(running.length > 0 ? running : this.#urls);
   }
 
-  /** Whether there was no fault between two times, nor for long enough before them. */
+  /** Whether no fault was active between two times, or shortly before them. */
   isQuiet(from: number, to: number): boolean {
     return this.#disturbances.every((fault) => fault.from > to || fault.to < from - RECOVERY_MS);
   }
@@ -189,7 +189,7 @@ class Bursts {
 }
 
 async function run(deployment: Deployment, seed: number, minutes: number): Promise<void> {
-  // Each has its own choices, in whatever order they come to make them.
+  // Each has its own random numbers, so that their order of execution changes no choice.
   const random = () => new SeededRandom(seed++);
   await using instances = new Instances(deployment, random());
   await instances.start();
@@ -209,7 +209,7 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
   const { log } = acceptances;
   const progress = setInterval(() => console.log(`${log.length} events`), PROGRESS_MS);
   await Promise.all([
-    // It ends with a quiet time, and the load goes on for as long.
+    // The last quiet time ends the run, and the load continues until then.
     instances.suffer(() => Date.now() >= endsAt).finally(() => isOver = true),
     ...Array.from(
       { length: PUBLISHERS },
@@ -223,7 +223,7 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
   let delivered = 0;
   for (const subscriber of subscribers) {
     const sums = await subscriber.verify(log);
-    equal(sums.missed, 0, "nobody was away for long enough to miss anything");
+    equal(sums.missed, 0, "no subscriber was away for long enough to miss an event");
     delivered += sums.delivered;
   }
   const isQuiet = instances.isQuiet.bind(instances);

@@ -1,7 +1,7 @@
 /**
- * Strangers at the door: malformed HTTP, bodies of all kinds and requests that
- * are nearly right, at the real program, while honest people use it. In the end
- * the log is compared with what was answered.
+ * Fuzz test of the HTTP interface: sends malformed HTTP, bodies of all kinds and
+ * nearly valid requests to the real program, while well-behaved clients use it. In
+ * the end the log is compared with the answers.
  *
  * Run it with `deno task test:fuzz --seed 7 --seconds 60`. The same seed makes
  * the same choices.
@@ -25,38 +25,38 @@ import {
 } from "../support/generators/send_attack.ts";
 import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
 
-/** How many attack at the same time. */
+/** Number of concurrent attackers. */
 const LANES = 16;
 
-/** How many attacks there are before the log is looked at: a log keeps 32 MiB. */
+/** Number of attacks before the log is compared: a log retains only 32 MiB. */
 const ROUND = 60;
 
-/** The most that an honest person may wait, in milliseconds. */
-const PATIENCE_MS = 8000;
+/** Maximum latency for well-behaved clients, in milliseconds. */
+const MAX_LATENCY_MS = 8000;
 
-/** How much more memory it may have in the end than after its first round, in bytes. */
+/** Maximum growth of memory from the first round to the end, in bytes. */
 const MEMORY_TOLERANCE = 192 * 1024 * 1024;
 
-/** How long it may take to get there, in milliseconds. */
+/** Time limit for memory to fall within the tolerance, in milliseconds. */
 const REST_MS = 20_000;
 
 const SECRET = "a secret of thirty-two characters";
 
-/** What no answer may tell of: where the code is, and where in it something went wrong. */
+/** Internal details that no answer may reveal: paths of the code, and stack traces. */
 const INTERNAL = /\.ts\b|file:\/\/|node_modules|\bat \S+ \(|\/home\/|\/tmp\/|SQLITE|TypeError/;
 
-/** What a round found out. */
+/** Attacks of a round and their results. */
 interface Round {
   pipeline: string;
-  /** The events of answers with 202, by pipeline and ID: one of them each. */
+  /** Events of requests answered 202, by pipeline and ID; each was stored once. */
   accepted: Map<string, { attack: Attack; events: ExpectedEvent[] }>;
-  /** All that was done, with what came of it. */
+  /** All attacks, with their outcomes. */
   strikes: { attack: Attack; outcome: AttackOutcome }[];
-  /** Those that may have been stored without our being told. */
+  /** Events that may have been stored although no answer confirmed it. */
   unsure: ExpectedEvent[];
 }
 
-/** How many there were of each. */
+/** Counts of occurrences, by name. */
 class Tally {
   readonly #counts = new Map<string, number>();
 
@@ -69,7 +69,7 @@ class Tally {
   }
 }
 
-/** Fails with what it takes to see it again. */
+/** A failure, with the bytes and answers that reproduce it. */
 class Defect extends Error {
   constructor(what: string, attack: Attack, answers: unknown = []) {
     const bytes = attack.parts.flatMap((part) => [...part.subarray(0, 2000)]).slice(0, 2000);
@@ -137,7 +137,9 @@ class Lane {
       if (status >= 500 && status !== 503) throw new Defect(`A ${status}`, attack, answers);
       if (status === 503) isKnown = false;
       if (headers.has("X-Injected")) throw new Defect("A header of ours", attack, answers);
-      if (INTERNAL.test(body)) throw new Defect("An answer that says too much", attack, answers);
+      if (INTERNAL.test(body)) {
+        throw new Defect("An answer that reveals internal details", attack, answers);
+      }
       if (status === 202) this.#accept(attack, body, round);
     }
     if (!isKnown) round.unsure.push(...attack.events);
@@ -155,7 +157,7 @@ class Lane {
     }
   }
 
-  /** Reads the log from its beginning and compares it with what was answered. */
+  /** Reads the log from its beginning and compares it with the answers. */
   async #compare({ pipeline, accepted, strikes, unsure }: Round, first: string): Promise<void> {
     const last = await this.#publish(pipeline);
     const answer = await fetch(`${this.#url}/pipelines/${pipeline}/sse`, {
@@ -178,7 +180,7 @@ class Lane {
           const { attack, outcome } = strikes.find(({ attack }) =>
             attack.events.some((one) => isSame(one, event.type, event.data))
           )!;
-          throw new Defect(`Stored, but nobody was told so: ${stored}`, attack, outcome);
+          throw new Defect(`Stored, but no answer confirmed it: ${stored}`, attack, outcome);
         }
         throw new Defect(`Stored ${stored}, expected ${wanted}`, known.attack);
       }
@@ -202,8 +204,8 @@ class Lane {
 }
 
 /**
- * Whether an event is the one. A request that was changed may name any channel,
- * and where its body begins and ends may be elsewhere.
+ * Whether a stored event is the expected one. A mutated request may name any
+ * channel, and its body may begin and end elsewhere.
  */
 function isSame({ channel, payload }: ExpectedEvent, type: string, data: string): boolean {
   if (channel !== "*") return channel === type && payload === data;
@@ -227,7 +229,7 @@ async function fuzz(
     RUNNEL_RETENTION: "100000",
     ...settings,
   });
-  const honest = new WellBehavedClients(program.url, { headers: credentials });
+  const wellBehaved = new WellBehavedClients(program.url, { headers: credentials });
   const endsAt = performance.now() + seconds * 1000;
   const warmAt = performance.now() + Math.min(30, seconds / 2) * 1000;
   const tally = new Tally();
@@ -251,7 +253,7 @@ async function fuzz(
         ),
     );
     await Promise.all(lanes.map((lane) => lane.run(() => performance.now() >= endsAt)));
-    await honest.stop();
+    await wellBehaved.stop();
   } catch (error) {
     throw new Error(`The program said: ${program.errors}`, { cause: error });
   } finally {
@@ -269,9 +271,9 @@ async function fuzz(
       {
         mode: name,
         tally,
-        honest: {
-          publishMs: percentiles(honest.publishMs),
-          deliveryMs: percentiles(honest.deliveryMs),
+        wellBehaved: {
+          publishMs: percentiles(wellBehaved.publishMs),
+          deliveryMs: percentiles(wellBehaved.deliveryMs),
         },
         memoryMiB: { warm: mib(baseline), most: mib(most), rested: mib(rested) },
       },
@@ -279,11 +281,14 @@ async function fuzz(
       2,
     ),
   );
-  equal(program.complaints.join("\n"), "", "it says nothing on standard error");
-  for (const times of [honest.publishMs, honest.deliveryMs]) {
-    ok(percentiles(times).max < PATIENCE_MS, "honest people are served all the time");
+  equal(program.complaints.join("\n"), "", "the program writes nothing to standard error");
+  for (const times of [wellBehaved.publishMs, wellBehaved.deliveryMs]) {
+    ok(percentiles(times).max < MAX_LATENCY_MS, "well-behaved clients are served all the time");
   }
-  ok(rested <= baseline + MEMORY_TOLERANCE, `its memory comes back: ${mib(rested)} MiB`);
+  ok(
+    rested <= baseline + MEMORY_TOLERANCE,
+    `memory falls within the tolerance: ${mib(rested)} MiB`,
+  );
   program.kill("SIGTERM");
   equal(await program.exit(), 0);
 }

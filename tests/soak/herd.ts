@@ -1,11 +1,11 @@
 /**
- * A herd that does not move: thousands of subscribers that never read and
- * hundreds of publishers that send a byte a second, at the real program, while a
- * pipeline is published to heavily. Others must stay served.
+ * Load of stalled clients: thousands of subscribers that never read and hundreds
+ * of publishers that send a byte per second, at the real program, while much is
+ * published to their pipeline. Other clients must stay served.
  *
  * Run it with `deno task test:herd --streams 9000 --uploads 300 --seconds 30`.
- * Where the machine has no room for as many, it says so and goes on with what
- * there are.
+ * If the machine cannot hold that many, the program reports it and continues with
+ * fewer.
  *
  * @module
  */
@@ -15,41 +15,41 @@ import { parseArgs } from "node:util";
 import { percentiles, WellBehavedClients } from "../support/clients/well_behaved.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 
-/** The pipeline that the herd listens to. */
+/** Pipeline that the herd subscribes to. */
 const PIPELINE = "p_herd";
 
-/** How many connections are opened at a time, and after which pause, in milliseconds. */
+/** Number of connections that are opened at a time, and the pause after them, in milliseconds. */
 const BATCH = 100;
 const BATCH_MS = 100;
 
-/** How long others are watched before the herd comes, in milliseconds. */
+/** Time for which other clients are measured before the herd connects, in milliseconds. */
 const BEFORE_MS = 5000;
 
-/** The most that nearly all others may wait, and the most that any may, in milliseconds. */
+/** Maximum latency of other clients, at the 99th percentile and in all, in milliseconds. */
 const P99_MS = 1000;
 const MAX_MS = 5000;
 
-/** The most memory that each of the herd may cost, in bytes: a chunk on its way out and a bit. */
+/** Maximum memory for each client of the herd, in bytes: a chunk in flight and a bit. */
 const MEMORY_EACH = 320 * 1024;
 
-/** The most that all of them share, and that may be left after they are gone, in bytes. */
+/** Maximum memory that all share, and that may remain after they disconnect, in bytes. */
 const MEMORY_SHARED = 768 * 1024 * 1024;
 
 /**
- * How much of the kernel's TCP memory the herd may fill: beyond all of it, the
- * connections of everybody on the machine stand still, whatever a service does.
+ * Share of the kernel's TCP memory that the herd may fill. If it is exhausted, all
+ * connections on the machine stall, whatever a service does.
  */
 const TCP_SHARE = 0.75;
 
-/** How long the herd may take to be forgotten, in milliseconds. */
+/** Time limit for the service to free the herd, in milliseconds. */
 const REST_MS = 60_000;
 
 const encoder = new TextEncoder();
 
-/** Connections that are open, and what is sent over them. */
+/** The open connections of stalled clients. */
 class Herd implements Disposable {
   readonly connections: Deno.Conn[] = [];
-  /** Why there are no more of them. */
+  /** Reason why no more connections are opened; empty while they are. */
   reason = "";
   readonly #port: number;
   readonly #uploads: Deno.Conn[] = [];
@@ -58,20 +58,20 @@ class Herd implements Disposable {
     this.#port = port;
   }
 
-  /** Opens streams that nobody reads. */
+  /** Opens streams and never reads them. */
   async listen(count: number): Promise<void> {
     const head = `GET /pipelines/${PIPELINE}/sse HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     await this.#open(count, head);
   }
 
-  /** Begins uploads that take their time. */
+  /** Begins uploads that never end. */
   async upload(count: number): Promise<void> {
     const head = "POST /ingest HTTP/1.1\r\nHost: localhost\r\n" +
       "Content-Type: application/json\r\nContent-Length: 500000\r\n\r\n";
     this.#uploads.push(...await this.#open(count, head));
   }
 
-  /** Sends a byte of each upload, and begins those anew that were ended. */
+  /** Sends a byte of each upload, and restarts uploads that the service ended. */
   async trickle(): Promise<void> {
     const ended: Deno.Conn[] = [];
     await Promise.all(this.#uploads.map(async (connection) => {
@@ -108,7 +108,7 @@ class Herd implements Disposable {
         if (result.status === "fulfilled") opened.push(result.value);
         else this.reason = String(result.reason);
       }
-      // What is published in the meantime fills them.
+      // Events that are published during the pause fill the connections.
       await pause(BATCH_MS);
     }
     this.connections.push(...opened);
@@ -121,7 +121,7 @@ class Herd implements Disposable {
   }
 }
 
-/** Publishes 60 KB events as fast as they are taken. */
+/** Publishes 60 KB events as fast as they are accepted. */
 async function publishMuch(url: string, isOver: () => boolean): Promise<number> {
   const payload = JSON.stringify("x".repeat(60_000));
   let events = 0;
@@ -139,13 +139,13 @@ async function publishMuch(url: string, isOver: () => boolean): Promise<number> 
   return events;
 }
 
-/** How much of the kernel's memory for TCP is in use, as a part of 1. */
+/** Returns the share of the kernel's TCP memory that is in use, from 0 to 1. */
 async function tcpShare(): Promise<number> {
   const { tcpMemPages, inUse } = await machine();
   return Number(/mem (\d+)/.exec(inUse!)![1]) / Number(tcpMemPages!.split(" ")[2]);
 }
 
-/** What the machine allows, and has in use. */
+/** Reads the limits of the machine, and its use of TCP. */
 async function machine(): Promise<Record<string, string>> {
   const read = async (path: string) => (await Deno.readTextFile(path)).trim().replace(/\s+/g, " ");
   const limits = await Deno.readTextFile("/proc/self/limits");
@@ -218,7 +218,7 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
     publishMs: { before: percentiles(before.publishMs), during: percentiles(during.publishMs) },
     deliveryMs: { before: percentiles(before.deliveryMs), during: percentiles(during.deliveryMs) },
   });
-  equal(program.complaints.join("\n"), "", "it says nothing on standard error");
+  equal(program.complaints.join("\n"), "", "the program writes nothing to standard error");
   for (const times of [during.publishMs, during.deliveryMs]) {
     const { p99, max } = percentiles(times);
     ok(p99 < P99_MS && max < MAX_MS, "others are served all the time");
