@@ -11,7 +11,7 @@ function createProbes() {
   return { clock, drain, probes: new ProxyProbes({ clock }, drain.signal) };
 }
 
-/** What a probe says next. */
+/** Reads the next event of a probe. */
 async function line(stream: StreamReader): Promise<{ type: string; data: unknown } | null> {
   const event = await stream.event();
   return event && { type: event.type, data: JSON.parse(event.data) };
@@ -31,7 +31,7 @@ Deno.test("ProxyProbes.open() sends a line at once and one after each time, and 
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("ProxyProbes.open() says when a line was really sent, on a machine that is late", async () => {
+Deno.test("ProxyProbes.open() sends the real time of each line when the machine is late", async () => {
   const { clock, probes } = createProbes();
   const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
   await stream.event();

@@ -19,8 +19,8 @@ const COMMIT: Change = {
   segments: [new Uint8Array([1, 2])],
 };
 
-function unexpected(trouble: string): void {
-  throw new Error(trouble);
+function unexpected(message: string): void {
+  throw new Error(message);
 }
 
 function soon<T>(work: Promise<T>): Promise<T> {
@@ -150,7 +150,7 @@ Deno.test("PipelineChannels.subscribe() passes nothing on after it was disposed,
   equal(open[1]!.onmessage, null);
 });
 
-Deno.test("PipelineChannels closes each channel once, whoever is disposed first", () => {
+Deno.test("PipelineChannels closes each channel once, in any order of disposal", () => {
   const network = new FakeChannels();
   let closes = 0;
   network.onClose = () => closes++;

@@ -5,18 +5,18 @@ import { type LocalServer, serveLocally } from "../support/servers/local_server.
 import { startService, type TestService } from "../support/service.ts";
 import { eventually } from "../support/wait.ts";
 
-// The service that they read from
+// Service
 
 const PIPELINE = "p_wOCOJD8";
 const MAX_AGE_MS = 1000;
 const KEEP_ALIVE_MS = 1500;
 
-/** A service on a file and a port that both outlive it. */
+/** A service that can restart on the same file and port. */
 class RestartableService implements AsyncDisposable {
   readonly #folder: string;
   #service!: TestService;
   #server!: LocalServer;
-  /** How many streams were asked for by readers that came back. */
+  /** Number of streams that clients requested with a last event ID. */
   resumed = 0;
 
   private constructor(folder: string) {
@@ -52,12 +52,12 @@ class RestartableService implements AsyncDisposable {
     return `${this.#server.url}/pipelines/${PIPELINE}/sse`;
   }
 
-  /** Publishes each payload as an event of its own. */
+  /** Publishes each payload as a separate event. */
   async publish(channel: string, ...payloads: unknown[]): Promise<void> {
     for (const payload of payloads) await this.#service.publish(PIPELINE, channel, payload);
   }
 
-  /** Cuts all connections, and comes back after something happened. */
+  /** Cuts all connections, runs a callback, and listens again. */
   async restart(meanwhile: () => Promise<void>): Promise<void> {
     const { port } = this.#server;
     await this.#server[Symbol.asyncDispose]();
@@ -67,7 +67,7 @@ class RestartableService implements AsyncDisposable {
     this.#listen(port);
   }
 
-  /** Lets all streams end for their age, while something happens. */
+  /** Ends all streams by their maximum age while a callback runs. */
   async age(meanwhile: () => Promise<void>): Promise<void> {
     this.#service.clock.advance(KEEP_ALIVE_MS);
     await meanwhile();
@@ -80,25 +80,25 @@ class RestartableService implements AsyncDisposable {
   }
 }
 
-// The readers
+// Clients
 
-/** An event as a listener gets it. */
+/** Event that a listener receives. */
 interface Received {
   type: string;
   data: string;
   lastEventId: string;
 }
 
-/** A reader that others wrote, listening. */
+/** A connected client of third parties. */
 interface Reader extends AsyncDisposable {
   received: Received[];
 }
 
-/** Listens with an `EventSource` of this process. */
+/** Connects with an `EventSource` of this process. */
 function listen(source: EventSource | NpmEventSource, types: readonly string[]): Reader {
   const received: Received[] = [];
   for (const type of types) {
-    // Both classes have this method, but with overloads that are not one type's.
+    // Both classes have this method, but their overloads have no common type.
     (source as EventTarget).addEventListener(type, (event) => {
       const { data, lastEventId } = event as MessageEvent<string>;
       received.push({ type: event.type, data, lastEventId });
@@ -113,7 +113,7 @@ function listen(source: EventSource | NpmEventSource, types: readonly string[]):
   };
 }
 
-/** Opens HTML as a page from a file; what it hands to `receive()` is received. */
+/** Opens HTML as a page from a file, which passes events to `receive()`. */
 async function openFile(html: string, before = ""): Promise<Reader> {
   const stack = new AsyncDisposableStack();
   try {
@@ -142,7 +142,7 @@ function openInChromium(url: string, types: readonly string[]): Promise<Reader> 
   </script>`);
 }
 
-/** The page of the documentation that users follow, as it stands there. */
+/** Page of the documentation, verbatim. */
 const SEED_PAGE = `<!DOCTYPE html>
 <html>
 <head>
@@ -163,7 +163,7 @@ console.log("New event from cron test event stream: ", e);
 </html>
 `;
 
-/** Opens that page and takes what it writes to the console. */
+/** Opens the documented page, and receives its console output. */
 function openSeedPage(url: string): Promise<Reader> {
   const html = SEED_PAGE.replace(`http://sdk.m.pipedream.net/pipelines/${PIPELINE}/sse`, url);
   ok(html.includes(url));
@@ -192,17 +192,17 @@ const readers: {
   { name: "the documented page in Chromium", inBrowser: true, open: openSeedPage },
 ];
 
-/** Registers a test that needs a reader. */
+/** Registers a test, which may need a browser. */
 function test(name: string, inBrowser: boolean, fn: () => Promise<void>): void {
   if (inBrowser) testInChromium(name, fn);
   else Deno.test(name, fn);
 }
 
-// What they read
+// Streams
 
 for (const { name, inBrowser, open } of readers) {
   for (const interruption of ["restart", "age"] as const) {
-    test(`${name} loses and doubles nothing across ${interruption}`, inBrowser, async () => {
+    test(`${name} loses and repeats no event across ${interruption}`, inBrowser, async () => {
       await using station = await RestartableService.open();
       await station.publish("events", 1, 2, 3);
       await using reader = await open(station.url, ["events"]);
@@ -223,7 +223,7 @@ for (const { name, inBrowser, open } of readers) {
     });
   }
 
-  test(`${name} gets the newest 100 events and then news`, inBrowser, async () => {
+  test(`${name} gets the newest 100 events, and then live events`, inBrowser, async () => {
     await using station = await RestartableService.open();
     await station.publish("events", ...Array(120).keys());
     await using reader = await open(station.url, ["events"]);
@@ -237,28 +237,32 @@ for (const { name, inBrowser, open } of readers) {
     );
   });
 
-  // The documented page listens to one channel alone.
+  // The documented page subscribes to one channel only.
   if (open === openSeedPage) continue;
-  test(`${name} gets each channel, and the seam, at its own listener`, inBrowser, async () => {
-    await using station = await RestartableService.open();
-    await station.publish("names", { name: "Luke" });
-    await station.publish("Ünïcode: 🚀", "ü🚀\u2028");
-    await station.publish("unheard", 0);
-    await using reader = await open(station.url, ["names", "Ünïcode: 🚀", "runnel.live"]);
-    const { received } = reader;
-    await eventually("the seam is there", () => received.length >= 3);
-    await station.publish("names", { name: "Han" });
-    await eventually("the news are there", () => received.length >= 4);
-    deepEqual(received.map(({ type, data }) => [type, JSON.parse(data)]), [
-      ["names", { name: "Luke" }],
-      ["Ünïcode: 🚀", "ü🚀\u2028"],
-      ["runnel.live", { replayed: 3 }],
-      ["names", { name: "Han" }],
-    ]);
-  });
+  test(
+    `${name} receives each channel and the live marker at its own listener`,
+    inBrowser,
+    async () => {
+      await using station = await RestartableService.open();
+      await station.publish("names", { name: "Luke" });
+      await station.publish("Ünïcode: 🚀", "ü🚀\u2028");
+      await station.publish("unheard", 0);
+      await using reader = await open(station.url, ["names", "Ünïcode: 🚀", "runnel.live"]);
+      const { received } = reader;
+      await eventually("the seam is there", () => received.length >= 3);
+      await station.publish("names", { name: "Han" });
+      await eventually("the news are there", () => received.length >= 4);
+      deepEqual(received.map(({ type, data }) => [type, JSON.parse(data)]), [
+        ["names", { name: "Luke" }],
+        ["Ünïcode: 🚀", "ü🚀\u2028"],
+        ["runnel.live", { replayed: 3 }],
+        ["names", { name: "Han" }],
+      ]);
+    },
+  );
 }
 
-test("a stream opened as a page in Chromium shows its text as it comes", true, async () => {
+test("A stream shows its text as it arrives when Chromium opens it as a page", true, async () => {
   await using station = await RestartableService.open();
   await station.publish("events", { name: "Luke Skywalker" });
   const browser = await launchChromium();

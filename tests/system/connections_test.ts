@@ -30,7 +30,7 @@ function get(path: string, headers = ""): string {
   return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
 }
 
-// A client leaves
+// Disconnects
 
 const departures: {
   when: string;
@@ -55,22 +55,22 @@ const departures: {
 ];
 
 for (const { when, stay } of departures) {
-  Deno.test(`a server frees the subscriber of a client ${when} as soon as it leaves`, async () => {
+  Deno.test(`A server frees the subscriber of a client ${when} as soon as it leaves`, async () => {
     await using service = await start();
     if (when.includes("replay")) await publishMuch(service, "p_a", 200);
     const connection = await sendRaw(service.port, get("/pipelines/p_a/sse"));
     await stay(service, connection);
     equal(service.hub.stats.subscribers, 1);
     connection.close();
-    // The clock stands still: no keep-alive finds out.
+    // The clock stands still, so no keep-alive detects it.
     await eventually("the subscriber is gone", () => service.hub.stats.subscribers === 0);
     await assertIdle(service);
   });
 }
 
-// A client does not read
+// Stalled readers
 
-Deno.test("a stalled reader keeps its place until its connection is over", async () => {
+Deno.test("A stalled reader counts as a subscriber until its connection closes", async () => {
   await using service = await start({ RUNNEL_MAX_SUBSCRIBERS: "1" });
   await publishMuch(service, "p_a", 160);
   const stalled = await sendRaw(service.port, get("/pipelines/p_a/sse"));
@@ -90,7 +90,7 @@ Deno.test("a stalled reader keeps its place until its connection is over", async
   await eventually("its place is free", () => service.hub.stats.places === 0);
 });
 
-Deno.test("a stalled reader is closed with little queued for it, while others are served", async () => {
+Deno.test("A stalled reader is closed with little queued, while others are served", async () => {
   await using service = await start();
   const stalled = await sendRaw(service.port, get("/pipelines/p_a/sse"));
   const healthy = new StreamReader(await fetch(`${service.url}/pipelines/p_a/sse`));
@@ -99,7 +99,7 @@ Deno.test("a stalled reader is closed with little queued for it, while others ar
   let published = 0;
   while (published < 40 * MiB) {
     await publishMuch(service, "p_a", 8);
-    // At this reader's pace: who falls behind what the log retains misses events.
+    // At the pace of this reader: a reader that falls behind the retention misses events.
     for (const { type, data } of await healthy.events(8)) {
       equal(type, "events");
       published += data.length;
@@ -119,7 +119,7 @@ Deno.test("a stalled reader is closed with little queued for it, while others ar
   equal((await healthy.event())!.data, '"still here"');
   await healthy.cancel();
 
-  // What it reads now is all that had been queued for it, in the kernel too.
+  // The rest of the stream is all that was queued for it, including in the kernel.
   const queued = await readRaw(stalled, (text) => text.endsWith("\r\n0\r\n\r\n"));
   stalled.close();
   ok(queued.length < published / 2, `${queued.length} bytes were queued`);
@@ -129,7 +129,7 @@ Deno.test("a stalled reader is closed with little queued for it, while others ar
 
 // Bodies
 
-/** A request line and headers with the beginning of a body that is good JSON already. */
+/** A request line and headers with the beginning of a body that is valid JSON already. */
 function beginPost(header: string, body: string): string {
   return `POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n` +
     `${header}\r\n\r\n${body}`;
@@ -144,7 +144,7 @@ for (
     ["in chunks", beginPost("Transfer-Encoding: chunked", CHUNK)],
   ] as const
 ) {
-  Deno.test(`a server stores nothing of an upload ${how} that breaks off`, async () => {
+  Deno.test(`A server stores nothing when an upload ${how} breaks off`, async () => {
     await using service = await start();
     const connection = await sendRaw(service.port, request);
     await eventually("the request is there", () => service.handling === 1);
@@ -155,7 +155,7 @@ for (
   });
 }
 
-Deno.test("a server refuses a body over the limit with 413, its length announced or not", async () => {
+Deno.test("A server refuses a body over the limit with 413, with or without Content-Length", async () => {
   await using service = await start();
   const body = new Uint8Array(600 * 1024).fill(32);
   const bodies = { announced: body, chunked: new Blob([body]).stream() };
@@ -177,7 +177,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`a server refuses a body over the limit ${how}`, async () => {
+  Deno.test(`A server refuses a body over the limit ${how}`, async () => {
     await using service = await start();
     const connection = await sendRaw(service.port, request);
     match(await readRaw(connection, (text) => text.includes("\r\n\r\n")), /^HTTP\/1.1 413 /);
@@ -187,7 +187,7 @@ for (
 
 // Headers
 
-Deno.test("a server answers HEAD on a stream without a subscriber", async () => {
+Deno.test("A server answers HEAD on a stream without a subscriber", async () => {
   await using service = await start();
   const response = await fetch(`${service.url}/pipelines/p_a/sse`, { method: "HEAD" });
   equal(response.status, 200);
@@ -196,7 +196,7 @@ Deno.test("a server answers HEAD on a stream without a subscriber", async () => 
   await assertIdle(service);
 });
 
-Deno.test("a server neither compresses a stream nor holds it back", async () => {
+Deno.test("A server neither compresses nor buffers a stream", async () => {
   await using service = await start();
   const connection = await sendRaw(
     service.port,
@@ -205,16 +205,16 @@ Deno.test("a server neither compresses a stream nor holds it back", async () => 
   const head = await readRaw(connection, (text) => text.includes("runnel.live"));
   match(head, /^HTTP\/1.1 200 /);
   ok(!/^content-encoding:/im.test(head));
-  // Too little to fill any buffer, and nothing follows.
+  // Too few bytes to fill a buffer, and none follow.
   await service.publish("p_a", "events", "small");
   await readRaw(connection, (text) => text.includes('data: "small"\n\n'));
   connection.close();
   await eventually("the subscriber is gone", () => service.hub.stats.subscribers === 0);
 });
 
-// Strangers
+// Leaks
 
-Deno.test("a server holds on to nothing of what strangers sent", async () => {
+Deno.test("A server frees all resources after malformed requests", async () => {
   await using service = await start({ RUNNEL_BODY_TIMEOUT_MS: "2000" });
   const timer = setInterval(() => service.clock.advance(100), 20);
   using _ = { [Symbol.dispose]: () => clearInterval(timer) };

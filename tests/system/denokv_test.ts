@@ -8,7 +8,7 @@ import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 
 const TIMEOUT_MS = 500;
 
-// Its clients
+// Service
 
 async function publish(program: Program, ...payloads: unknown[]): Promise<string[]> {
   const ids: string[] = [];
@@ -20,7 +20,7 @@ async function publish(program: Program, ...payloads: unknown[]): Promise<string
   return ids;
 }
 
-function toldOf(events: readonly ReceivedEvent[]): [string, unknown][] {
+function summarize(events: readonly ReceivedEvent[]): [string, unknown][] {
   return events.map(({ id, data }) => [id!, JSON.parse(data)]);
 }
 
@@ -35,17 +35,17 @@ for (const runtime of runtimes) {
     const needs = [...runtime.requirements, ...store.requirements];
     testWithRequirements(
       needs,
-      `main.ts under ${runtime.name} on ${store.name} streams, drains, and resumes anew`,
+      `main.ts under ${runtime.name} on ${store.name} streams, drains, and resumes after a restart`,
       async () => {
         await using created = await store.create();
         await using first = await Program.start(created.settings, command);
         const stream = await openStream(first, "p_a");
         const beginning = (await stream.until("runnel.live")).at(-1)!.id!;
         const ids = await publish(first, 1, 2);
-        deepEqual(toldOf(await stream.events(2)), [[ids[0], 1], [ids[1], 2]]);
+        deepEqual(summarize(await stream.events(2)), [[ids[0], 1], [ids[1], 2]]);
         ids.push(...await publish(first, "€".repeat(15_000)));
         await exitsOn("SIGTERM", first);
-        deepEqual(toldOf(await stream.events(Infinity)), [[ids[2], "€".repeat(15_000)]]);
+        deepEqual(summarize(await stream.events(Infinity)), [[ids[2], "€".repeat(15_000)]]);
 
         await using second = await Program.start(created.settings, command);
         ids.push(...await publish(second, 4));
@@ -56,7 +56,7 @@ for (const runtime of runtimes) {
           ids[3],
         ]);
         ids.push(...await publish(second, 5));
-        deepEqual(toldOf(await resumed.events(1)), [[ids[4], 5]]);
+        deepEqual(summarize(await resumed.events(1)), [[ids[4], 5]]);
         await resumed.cancel();
         const all = await openStream(second, "p_a", beginning);
         deepEqual((await all.events(5)).map(({ id }) => id), ids);
@@ -67,7 +67,7 @@ for (const runtime of runtimes) {
   }
 }
 
-// The KV server is of no use
+// Refusing to start
 
 const refusals: {
   what: string;
@@ -75,7 +75,7 @@ const refusals: {
   says: RegExp;
 }[] = [
   {
-    what: "that is not there",
+    what: "that is not running",
     set: (kv) => kv.stop(),
     says:
       /^Cannot start: RUNNEL_KV is http\S+, which cannot be opened .* Start the KV server there/,
@@ -86,7 +86,7 @@ const refusals: {
     says: /^Cannot reach the log: it did not answer within 500 ms\. Try again$/,
   },
   {
-    what: "whose token it has not got",
+    what: "that rejects its token",
     set: () => ({ DENO_KV_ACCESS_TOKEN: "another's" }),
     says: /401 .* set DENO_KV_ACCESS_TOKEN to its access token$/,
   },
@@ -113,25 +113,29 @@ for (const isolates of ["1", "3"]) {
   }
 }
 
-testWithRequirements([denoKv], "two programs on one KV server are one service", async () => {
-  await using kv = await DenoKv.start();
-  await using here = await Program.start(kv.settings);
-  await using there = await Program.start(kv.settings);
-  const streams = [await openStream(here, "p_a"), await openStream(there, "p_a")];
-  for (const stream of streams) await stream.until("runnel.live");
-  await publish(here, 1, 2);
-  const [, last] = await publish(there, 3, 4);
-  for (const stream of streams) {
-    deepEqual((await stream.events(4)).map(({ data }) => Number(data)), [1, 2, 3, 4]);
-    await stream.cancel();
-  }
-  await publish(here, 5);
-  const resumed = await openStream(there, "p_a", last);
-  // Replayed or live, as the other is a moment behind or not: once in any case.
-  const events = await resumed.events(2);
-  deepEqual(
-    events.filter(({ type }) => type === "events").map(({ data }) => Number(data)),
-    [5],
-  );
-  await resumed.cancel();
-});
+testWithRequirements(
+  [denoKv],
+  "main.ts delivers the events of both when two programs share a KV server",
+  async () => {
+    await using kv = await DenoKv.start();
+    await using here = await Program.start(kv.settings);
+    await using there = await Program.start(kv.settings);
+    const streams = [await openStream(here, "p_a"), await openStream(there, "p_a")];
+    for (const stream of streams) await stream.until("runnel.live");
+    await publish(here, 1, 2);
+    const [, last] = await publish(there, 3, 4);
+    for (const stream of streams) {
+      deepEqual((await stream.events(4)).map(({ data }) => Number(data)), [1, 2, 3, 4]);
+      await stream.cancel();
+    }
+    await publish(here, 5);
+    const resumed = await openStream(there, "p_a", last);
+    // Replayed or live, depending on whether the other is a moment behind; once in any case.
+    const events = await resumed.events(2);
+    deepEqual(
+      events.filter(({ type }) => type === "events").map(({ data }) => Number(data)),
+      [5],
+    );
+    await resumed.cancel();
+  },
+);

@@ -21,7 +21,7 @@ import { eventually } from "../support/wait.ts";
 /** Time that a platform gives a process after its signal, in milliseconds. */
 const DRAIN_MS = 5000;
 
-/** Number of streams; so many connections do not all fall to one isolate. */
+/** Number of streams: enough that the system does not give all connections to one isolate. */
 const STREAMS = 40;
 
 const ISOLATES = { RUNNEL_ISOLATES: "3" };
@@ -34,7 +34,7 @@ const ISOLATES_PROGRAM = [
   "tests/support/isolates/isolates_program.ts",
 ];
 
-/** A connection of its own for each request: the system gives each to an isolate. */
+/** Sends each request on a separate connection, which the system gives to any isolate. */
 async function request(url: string, init: RequestInit = {}): Promise<Response> {
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   const response = await fetch(url, { ...init, client });
@@ -72,7 +72,7 @@ async function subscribeMany({ url }: Program, count = STREAMS): Promise<StreamR
   return streams;
 }
 
-/** Reads the next events of a stream, which must have each once and in order. */
+/** Reads the next events of a stream, and asserts that each comes once and in order. */
 async function numbered(stream: StreamReader, count: number): Promise<ReceivedEvent[]> {
   const events = await stream.events(count);
   const sequences = events.map(({ id }) => sequenceOf(id!));
@@ -83,7 +83,7 @@ async function numbered(stream: StreamReader, count: number): Promise<ReceivedEv
 for (const { name, requirements, command } of runtimes) {
   testWithRequirements(
     requirements,
-    `startIsolates() under ${name} delivers every event to the subscribers of all isolates, once and in order`,
+    `startIsolates() under ${name} delivers every event in all isolates, once and in order`,
     async () => {
       await using folder = new DataFolder();
       await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv }, command);
@@ -126,7 +126,7 @@ for (const { name, requirements, command } of runtimes) {
 
   testWithRequirements(
     [...requirements, denoKv],
-    `startIsolates() under ${name} on denokv is one service with another process, and drains`,
+    `startIsolates() under ${name} on denokv shares events with another process, and drains`,
     async () => {
       await using kv = await DenoKv.start();
       await using here = await Program.start({ ...ISOLATES, ...kv.settings }, command);
@@ -157,7 +157,7 @@ for (const { name, requirements, command } of runtimes) {
   );
 }
 
-/** Subscribes until it is over; if `restless`, disconnects now and then, and resumes. */
+/** Subscribes until the end; if `restless`, disconnects now and then, and resumes. */
 async function follow(
   { url }: Program,
   record: SubscriberRecord,
@@ -167,7 +167,7 @@ async function follow(
   while (true) {
     const headers = { "Last-Event-ID": record.lastEventId };
     const stream = new StreamReader(await fetch(`${url}/pipelines/p_a/sse`, { headers }));
-    // Isolates do not have to know at once about events that others accepted.
+    // An isolate may learn of events of the others with a delay.
     record.open(0);
     const patience = restless?.integer(1, 100) ?? Infinity;
     for (let i = 0; i < patience; i++) {
@@ -181,7 +181,7 @@ async function follow(
 for (const { name, requirements, create } of stores) {
   testWithRequirements(
     requirements,
-    `startIsolates() on ${name} delivers all once and in order when half of the broadcasts are lost, late, doubled or swapped`,
+    `startIsolates() on ${name} delivers all events once and in order when broadcasts are faulty`,
     async () => {
       const seed = Math.floor(Math.random() * 1000);
       console.log(`seed ${seed}`);
@@ -211,7 +211,7 @@ for (const { name, requirements, create } of stores) {
         for (let number = 0; number < 100; number++) await publishOne([publisher, number]);
       }));
       last = log.length;
-      // A subscriber without the broadcast of the last event gets it by those that follow.
+      // If the broadcast of the last event is lost, later events reveal it.
       await eventually("all have all", async () => {
         await publishOne("more");
         return areDone;
@@ -232,7 +232,7 @@ for (const { name, requirements, create } of stores) {
   );
 }
 
-Deno.test("startIsolates() stores one event for twenty concurrent requests with one key", async () => {
+Deno.test("startIsolates() stores one event when twenty concurrent requests have one key", async () => {
   await using folder = new DataFolder();
   await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });
   const headers = { "Idempotency-Key": "key" };
@@ -250,7 +250,7 @@ for (const { name, requirements, create } of stores) {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     testWithRequirements(
       requirements,
-      `startIsolates() on ${name} ends all streams with every accepted event, and the process, on ${signal}`,
+      `startIsolates() on ${name} ends the process, and all streams with every accepted event, on ${signal}`,
       async () => {
         await using store = await create();
         await using program = await Program.start({ ...ISOLATES, ...store.settings });
@@ -283,7 +283,7 @@ for (const { name, requirements, create } of stores) {
   }
 }
 
-Deno.test("startIsolates() refuses a port in use, although isolates share theirs", async () => {
+Deno.test("startIsolates() refuses a port that is in use, although its isolates share one", async () => {
   await using folder = new DataFolder();
   await using other = new DataFolder();
   await using program = await Program.start({ ...ISOLATES, RUNNEL_KV: folder.kv });

@@ -17,7 +17,7 @@ const HISTORY = 160;
 const refusals: {
   what: string;
   says: RegExp;
-  /** Brings the cause about. */
+  /** Creates the cause. */
   set: (folder: DataFolder, stack: AsyncDisposableStack) => Promise<Environment>;
 }[] = [
   {
@@ -140,7 +140,7 @@ class Burst {
   readonly accepted = new Map<string, Payload>();
   /** Payloads of refused events. */
   readonly refused: Payload[] = [];
-  /** Resolves once every publisher has met a refusal or a connection that is no more. */
+  /** Resolves when every publisher has got a refusal or a closed connection. */
   readonly ended: Promise<unknown>;
 
   constructor(program: Program, headers?: (payload: Payload) => Record<string, string>) {
@@ -166,7 +166,7 @@ async function subscribe({ url }: Program, pipelineAndQuery: string): Promise<St
   return new StreamReader(await fetch(`${url}/pipelines/${pipeline}/sse?${query}`));
 }
 
-/** Reads an empty pipeline's seam and returns its ID: a position before all events. */
+/** Returns the ID of an empty pipeline's live marker: a position before all events. */
 async function readBeginning(stream: StreamReader): Promise<string> {
   const events = await stream.until("runnel.live");
   equal(events.length, 1);
@@ -200,7 +200,7 @@ function countUp(to: number): number[] {
 
 // Draining
 
-/** Connections that a drain must not wait for: a stream that is not read, a body that stops. */
+/** Connections that a drain must not wait for: a stream that is not read, and an upload that stalls. */
 async function hang({ url }: Program, stack: AsyncDisposableStack): Promise<void> {
   const payload = "x".repeat(60_000);
   const events = Array(8).fill({ pipeline: "p_full", channel: "events", payload });
@@ -261,7 +261,7 @@ Deno.test({
   ignore: !hasScript,
   async fn() {
     await using stack = new AsyncDisposableStack();
-    // A terminal's own shell starts it and is not in its way: dash would answer for it with 130.
+    // `exec` replaces the shell of the terminal: dash would exit with 130 instead of the task.
     const command = `exec ${Deno.execPath()} task start`;
     const program = stack.use(
       await Program.start({ RUNNEL_KV: ":memory:", RUNNEL_HISTORY: String(HISTORY) }, [
@@ -280,7 +280,7 @@ Deno.test({
     const since = performance.now();
     await program.type("\x03");
     deepEqual(await stream.events(Infinity), []);
-    // The stream that is not read holds it up, so it receives this signal, too.
+    // The stream that is not read delays the exit, so it receives this signal, too.
     await program.type("\x03");
     equal(await program.exit(), 0);
     ok(performance.now() - since < DRAIN_MS);
@@ -291,9 +291,9 @@ async function isThere(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-// Dying
+// Crashing
 
-Deno.test("main.ts has every accepted event after a kill in a burst, and retries complete it", async () => {
+Deno.test("main.ts has every accepted event after a kill in a burst, and retries complete the rest", async () => {
   await using folder = new DataFolder();
   const settings = { RUNNEL_KV: folder.kv };
   const key = ({ publisher, number }: Payload) => ({
@@ -314,7 +314,7 @@ Deno.test("main.ts has every accepted event after a kill in a burst, and retries
   const answered = byPublisher(burst.accepted);
   byPublisher(stored).forEach((numbers, publisher) => {
     deepEqual(numbers, countUp(numbers.length));
-    // One post of each was without an answer: it may be there or not.
+    // One post of each publisher got no answer, so it may be stored or not.
     ok(numbers.length - answered[publisher]!.length <= 1);
   });
 

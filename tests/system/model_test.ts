@@ -14,7 +14,7 @@ const PUBLISHERS = 3;
 const SUBSCRIBERS = 6;
 const REQUESTS = 60;
 
-/** Everything that random publishers, subscribers and an unlucky operator do to one pipeline. */
+/** Random actions of publishers, subscribers and an operator on one pipeline, with their checks. */
 class Model {
   readonly #random: SeededRandom;
   readonly #path: string;
@@ -52,7 +52,7 @@ class Model {
     equal(hub.stats.pipelines, 0);
     equal(log.pending.waitingBytes, 0);
     await this.#service[Symbol.asyncDispose]();
-    // The clock leaps past deadlines; nothing else is to go wrong.
+    // The clock jumps past deadlines; no other error is expected.
     const others = this.#service.reports.filter((line) => !/did not answer within/.test(line));
     equal(others.join("\n"), "");
     const sums = { delivered: 0, missed: 0 };
@@ -129,7 +129,7 @@ class Model {
     }
   }
 
-  /** The next event, or nothing if the stream ends or all is over while it waits. */
+  /** Returns the next event, or nothing if the stream or the run ends first. */
   async #readOrGiveUp(reader: StreamReader, over: () => boolean) {
     const next = reader.event();
     let event;
@@ -146,7 +146,7 @@ class Model {
     const headers = new Headers(record.lastEventId ? { "Last-Event-ID": record.lastEventId } : {});
     const response = await this.#service.fetch(new Request(url, { headers }));
     if (response.status !== 200) {
-      // It is being restarted, or the clock leapt past its deadline.
+      // The service is restarting, or the clock jumped past its deadline.
       equal(response.status, 503);
       await response.body!.cancel();
       await this.#breathe();
@@ -189,7 +189,7 @@ class Model {
   }
 }
 
-Deno.test("every subscriber gets every event once, in order, or a gap with the right number", async () => {
+Deno.test("Every subscriber gets every event once and in order, or a gap with the right count", async () => {
   const folder = await Deno.makeTempDir();
   let runs = 0;
   try {

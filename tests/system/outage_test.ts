@@ -14,10 +14,10 @@ import { eventually } from "../support/wait.ts";
 
 const TIMEOUT_MS = 500;
 
-/** Where nothing is to run into a deadline, on a busy machine either. */
+/** Settings with a deadline that is not reached, even on a busy machine. */
 const PATIENT = { RUNNEL_KV_TIMEOUT_MS: "10000" };
 
-/** A publish waits for its turn, then for its commit; the rest is for a busy machine. */
+/** Maximum time of an answer: two store deadlines (queue, commit) and a margin, in milliseconds. */
 const ANSWER_MS = 2 * TIMEOUT_MS + 1000;
 
 const SETTINGS = {
@@ -28,7 +28,7 @@ const SETTINGS = {
 
 const event = (data: string): PublishedEvent => ({ channel: "events", data });
 
-/** The position before the first event. */
+/** Returns the position before the first event. */
 async function findBeginning(program: Program): Promise<string> {
   const stream = await openStream(program, "p_a");
   const live = (await stream.until("runnel.live")).at(-1)!;
@@ -36,7 +36,7 @@ async function findBeginning(program: Program): Promise<string> {
   return live.id!;
 }
 
-/** All that is stored, and that it is what the publishers were answered. */
+/** Reads all stored events, and asserts that they match the answers to the publishers. */
 async function readLog(
   program: Program,
   beginning: string,
@@ -46,16 +46,16 @@ async function readLog(
   const newest = Math.max(...accepted.map(([id]) => parseEventId(id)!.sequence));
   const stream = await openStream(program, "p_a", beginning);
   const events = (await stream.until("runnel.live")).slice(0, -1);
-  // What another program accepted last may come live.
+  // The last events that another program accepted may arrive live.
   events.push(...await stream.events(newest - events.length));
   await stream.cancel();
   const stored = new Map(events.map(({ id, data }) => [id!, data]));
   const payloads = new Set(stored.values());
-  equal(payloads.size, events.length, "none twice");
+  equal(payloads.size, events.length, "no event is stored twice");
   for (const [id, payload] of accepted) {
     equal(stored.get(id), JSON.stringify(payload));
   }
-  // What was refused without a key may have been stored; nothing else was.
+  // Events that were refused without a key may be stored; no others are.
   const sent = publishers.flatMap(({ accepted, refused }) => [...accepted.values(), ...refused]);
   const known = new Set(sent.map((payload) => JSON.stringify(payload)));
   for (const payload of payloads) ok(known.has(payload), payload);
@@ -68,18 +68,18 @@ async function check({ url }: Program, path: "/healthz" | "/readyz"): Promise<nu
   return response.status;
 }
 
-// What a program outlives
+// Outages
 
-/** What a program depends on, and how it fails. */
-interface Trouble extends AsyncDisposable {
+/** A dependency of a program, and how it fails. */
+interface Outage extends AsyncDisposable {
   settings: Environment;
   begin(): unknown;
   end(): unknown;
-  /** Checks that it is what the program met. */
-  wasMet?(program: Program): unknown;
+  /** Asserts that the program was affected. */
+  verify?(program: Program): unknown;
 }
 
-const outages: { name: string; requirements: Requirement[]; create: () => Promise<Trouble> }[] = [
+const outages: { name: string; requirements: Requirement[]; create: () => Promise<Outage> }[] = [
   {
     name: "a KV server that is stopped",
     requirements: [denoKv],
@@ -109,7 +109,7 @@ const outages: { name: string; requirements: Requirement[]; create: () => Promis
         settings: { RUNNEL_KV: disk.kv },
         begin: () => disk.fill(),
         end: () => disk.free(),
-        wasMet: ({ errors }) => match(errors, /Cannot POST \/ingest: .*database or disk is full/),
+        verify: ({ errors }) => match(errors, /Cannot POST \/ingest: .*database or disk is full/),
         [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
       };
     },
@@ -119,7 +119,7 @@ const outages: { name: string; requirements: Requirement[]; create: () => Promis
 async function withDenoKv(
   begin: (kv: DenoKv) => unknown,
   end: (kv: DenoKv) => unknown,
-): Promise<Trouble> {
+): Promise<Outage> {
   const kv = await DenoKv.start();
   return {
     settings: kv.settings,
@@ -132,14 +132,14 @@ async function withDenoKv(
 async function withProxy(
   begin: (proxy: TcpProxy) => unknown,
   end: (proxy: TcpProxy) => unknown,
-): Promise<Trouble> {
+): Promise<Outage> {
   const kv = await DenoKv.start();
   const proxy = new TcpProxy(kv.url);
   return {
     settings: { ...kv.settings, RUNNEL_KV: proxy.url },
     begin: () => begin(proxy),
     end: () => end(proxy),
-    wasMet: () => ok(proxy.forwarded.up > 10_000 && proxy.forwarded.down > 1000),
+    verify: () => ok(proxy.forwarded.up > 10_000 && proxy.forwarded.down > 1000),
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();
       await kv[Symbol.asyncDispose]();
@@ -149,14 +149,14 @@ async function withProxy(
 
 for (const [index, runtime] of runtimes.entries()) {
   for (const outage of outages) {
-    // The network is the same to both.
+    // The network behaves the same for both runtimes.
     if (index > 0 && outage.name.startsWith("a network")) continue;
     testWithRequirements(
       [...outage.requirements, ...runtime.requirements],
-      `main.ts under ${runtime.name} outlives ${outage.name}`,
+      `main.ts under ${runtime.name} recovers from ${outage.name}`,
       async () => {
-        await using trouble = await outage.create();
-        const settings = { ...trouble.settings, ...SETTINGS };
+        await using active = await outage.create();
+        const settings = { ...active.settings, ...SETTINGS };
         await using program = await Program.start(settings, runtime.command);
         const beginning = await findBeginning(program);
         const publishers = [
@@ -166,21 +166,24 @@ for (const [index, runtime] of runtimes.entries()) {
         const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
         await using follower = new Follower(program, accepted);
         await follower.live();
-        await eventually("they publish", () => accepted() > 60);
+        await eventually("events are accepted", () => accepted() > 60);
 
-        await trouble.begin();
-        await eventually("all are refused", () => publishers.every((p) => p.refusals.length > 1));
+        await active.begin();
+        await eventually(
+          "all publishes are refused",
+          () => publishers.every((p) => p.refusals.length > 1),
+        );
         const passing = await openStream(program, "p_b");
         equal(await passing.event(), null);
         match(passing.text, /^retry: \d+\n/);
         equal(await check(program, "/readyz"), 503);
         equal(await check(program, "/healthz"), 200);
         const before = accepted();
-        await eventually("what was accepted is delivered", () => follower.sequence >= before);
-        await trouble.wasMet?.(program);
+        await eventually("accepted events are delivered", () => follower.sequence >= before);
+        await active.verify?.(program);
 
-        await trouble.end();
-        await eventually("they publish again", () => accepted() > before + 60);
+        await active.end();
+        await eventually("events are accepted again", () => accepted() > before + 60);
         await Promise.all(publishers.map((publisher) => publisher.stop()));
         equal(await check(program, "/readyz"), 200);
         for (const { status, retryAfter, ms } of publishers.flatMap((p) => p.refusals)) {
@@ -197,11 +200,11 @@ for (const [index, runtime] of runtimes.entries()) {
   }
 }
 
-// A commit whose answer is lost
+// Lost answers to commits
 
 testWithRequirements(
   [denoKv],
-  "main.ts stores once what was committed on a connection that broke before the answer",
+  "main.ts stores an event once when the connection breaks before the answer to its commit",
   async () => {
     await using kv = await DenoKv.start();
     await using proxy = new TcpProxy(kv.url);
@@ -229,7 +232,7 @@ testWithRequirements(
 
 testWithRequirements(
   [denoKv],
-  "main.ts answers a retry of what was committed as it would have answered at first",
+  "main.ts answers a retry with the original receipt when the first answer was lost",
   async () => {
     await using kv = await DenoKv.start();
     await using proxy = new TcpProxy(kv.url);
@@ -264,11 +267,11 @@ testWithRequirements(
   },
 );
 
-// Others
+// Contention and retention
 
 testWithRequirements(
   [denoKv],
-  "two programs that publish hard to one pipeline are one",
+  "main.ts loses and repeats no event when two programs publish heavily to one pipeline",
   async () => {
     await using kv = await DenoKv.start();
     await using here = await Program.start(kv.settings);
@@ -282,7 +285,7 @@ testWithRequirements(
     await using follower = new Follower(here, accepted);
     await using other = new Follower(there, accepted);
     for (const each of [follower, other]) await each.live();
-    await eventually("they publish", () => accepted() > 3000);
+    await eventually("events are accepted", () => accepted() > 3000);
     await Promise.all(publishers.map((publisher) => publisher.stop()));
     equal(publishers.flatMap((publisher) => publisher.refused).length, 0);
     const log = await readLog(there, beginning, publishers);
@@ -291,7 +294,7 @@ testWithRequirements(
   },
 );
 
-Deno.test("main.ts tells a subscriber that stalled for longer than the retention what it missed", async () => {
+Deno.test("main.ts reports the missed events when a subscriber stalls for longer than the retention", async () => {
   await using folder = new DataFolder();
   const settings = { ...SETTINGS, RUNNEL_KV: folder.kv, RUNNEL_RETENTION: "100" };
   await using program = await Program.start(settings);
@@ -311,15 +314,15 @@ Deno.test("main.ts tells a subscriber that stalled for longer than the retention
     equal(response.status, 202);
     await response.body?.cancel();
     log.push(...payloads.map((payload) => event(JSON.stringify(payload))));
-    await eventually("the other reads", () => reading.sequence === log.length);
+    await eventually("the other subscriber reads", () => reading.sequence === log.length);
   };
   await publish(10, 10);
-  await eventually("it is told", () => stalled.sequence === 10);
+  await eventually("the first events are delivered", () => stalled.sequence === 10);
   stalled.stall();
-  // A minute is kept in any case, but never more than 32 MiB; some more is on the way to it.
+  // A minute is retained in any case, but at most 32 MiB; the rest is in flight.
   for (let MiB = 0; MiB < 48; MiB += 0.5) await publish(10, 50 * 1024);
   stalled.goOn();
-  await eventually("it came back", () => stalled.sequence === log.length);
+  await eventually("the stalled subscriber resumes", () => stalled.sequence === log.length);
   await publish(10, 10);
   const { delivered, missed } = await stalled.verify(log);
   differ(missed, 0);

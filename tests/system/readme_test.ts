@@ -32,10 +32,10 @@ const SERVICE_README = findReadme("lib/service/README.md");
 const WORKFLOW_README = findReadme("lib/workflow/README.md");
 const ADDRESS = "http://localhost:8000";
 
-/** Time that a command gets to end after its expected output, in milliseconds. */
+/** Time limit for a command to end after its expected output, in milliseconds. */
 const END_MS = 1000;
 
-/** Replaces what differs from run to run. */
+/** Replaces the parts that differ between runs. */
 function normal(text: string): string {
   return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1").replace(/^retry: \d+$/m, "retry: MS");
 }
@@ -62,7 +62,7 @@ async function print(
       try {
         child.kill("SIGTERM");
       } catch (error) {
-        // It has ended in this moment.
+        // The command has just ended.
         if (!(error instanceof TypeError)) throw error;
       }
     }, ms);
@@ -80,7 +80,7 @@ async function print(
   return printed;
 }
 
-/** The commands of a sample of a terminal, each with the output that it shows. */
+/** Parses a terminal sample into its commands, each with its output. */
 function readCommands(text: string): [command: string, expected: string][] {
   return text.split(/^\$ /m).slice(1).map((step) => {
     const [, command, expected] = /^(.*?[^\\])\n(.*)$/s.exec(step)!;
@@ -114,7 +114,7 @@ for (const readme of readmes) {
     }
   });
 
-  // A test does not change its machine.
+  // A test must not change its machine.
   const commands = readme.samples("console").flatMap(readCommands)
     .filter(([command]) => !command.startsWith("sudo "));
   const usesNode = commands.some(([command]) => command.startsWith("node "));
@@ -161,7 +161,7 @@ for (const readme of readmes) {
 
 // README.md
 
-Deno.test("README's first two commands name tasks that are there", () => {
+Deno.test("README's first two commands name tasks that exist", () => {
   const [commands] = README.samples("sh");
   const tasks = [...commands!.matchAll(/^npx -y deno@2\.9 task (\w+)$/gm)].map(([, task]) => task);
   deepEqual(tasks, ["start", "test"]);
@@ -208,7 +208,7 @@ testInChromium("README's page receives an event", async () => {
   equal((await said).text(), 'New event from the event stream:  {"name":"Luke Skywalker"}');
 });
 
-/** The documented settings for nginx, which reach a service at another address. */
+/** Returns the documented settings for nginx, with another address of the service. */
 function nginxSample(url: string): string {
   const [settings, ...others] = SERVICE_README.samples("nginx");
   equal(others.length, 0);
@@ -218,14 +218,14 @@ function nginxSample(url: string): string {
 
 testWithRequirements(
   [systemChromium, systemNginx],
-  "The documented nginx passes every event on at once, and keeps a quiet stream open",
+  "The documented nginx forwards every event at once, and keeps a quiet stream open",
   async () => {
     await using folder = new DataFolder();
     await using program = await Program.start({
       RUNNEL_KV: folder.kv,
       RUNNEL_KEEPALIVE_MS: "250",
     });
-    // Quicker, as the keep-alives are.
+    // Shorter, like the keep-alive interval.
     const settings = nginxSample(program.url).replace("timeout 75s", "timeout 750ms");
     await using nginx = await Nginx.start(settings);
     await using stack = new AsyncDisposableStack();
@@ -255,7 +255,7 @@ testWithRequirements(
       if ((await stream.next())?.kind === "comment") comments++;
     }
     await stream.cancel();
-    // It was open for longer than nginx waits for a byte.
+    // The stream was open for longer than the read timeout of nginx.
     deepEqual(await said(), expected);
   },
 );
@@ -280,7 +280,7 @@ Deno.test("The documented token opens a stream by the documented ticket", async 
     await Deno.makeTempDir(),
     (folder) => Deno.remove(folder, { recursive: true }),
   );
-  // What the shell finds as `deno` has to be what is tested.
+  // The shell must find the tested Deno as `deno`.
   await Deno.symlink(Deno.execPath(), `${bin}/deno`);
   const shell = async (command: string, env: Record<string, string>) => {
     const { stdout } = await new Deno.Command("bash", {
@@ -301,7 +301,7 @@ Deno.test("The documented token opens a stream by the documented ticket", async 
   await stream.cancel();
 });
 
-testWithDenokv("The documented processes on a KV server are one service", async () => {
+testWithDenokv("The documented processes share events through a KV server", async () => {
   const [secret, server, ...processes] = SERVICE_README.sample("sh", "denokv ").trimEnd().split(
     "\n",
   );
@@ -311,7 +311,7 @@ testWithDenokv("The documented processes on a KV server are one service", async 
     await Deno.makeTempDir(),
     (folder) => Deno.remove(folder, { recursive: true }),
   );
-  // What the shell finds as `deno` has to be what is tested, and to hear its signals.
+  // The shell must find the tested Deno as `deno`, and pass signals to it.
   await Deno.symlink(Deno.execPath(), `${folder}/deno`);
   const settings = { PATH: `${folder}:${denoKvFolder}:${Deno.env.get("PATH")}` };
   const kv = new Deno.Command("bash", {
@@ -332,7 +332,7 @@ testWithDenokv("The documented processes on a KV server are one service", async 
     const line = ["bash", "-c", `${secret}\n${command}`];
     const program = stack.use(await Program.start(settings, line));
     equal(new URL(program.url).port, /PORT=(\d+)/.exec(command)![1]);
-    // `deno task` passes it on, and does not leave a process behind.
+    // `deno task` forwards the signal, and leaves no process behind.
     stack.defer(async () => {
       program.kill("SIGTERM");
       equal(await program.exit(), 0);
@@ -356,7 +356,7 @@ testWithDenokv("The documented processes on a KV server are one service", async 
 });
 
 Deno.test("README names settings that exist, with their defaults", () => {
-  // The demo reads this one, not the service.
+  // The demo reads this setting, not the service.
   const names: string[] = [...SETTING_NAMES, "RUNNEL_TOKEN"];
   for (const [name] of README.text.matchAll(/\bRUNNEL_\w+/g)) ok(names.includes(name), name);
   const rows = [...README.text.matchAll(/^\| `([A-Z_]+)` *\| `?([^|`]+?)`? *\|/gm)]
@@ -392,7 +392,7 @@ Deno.test("lib/http/README.md names every route, and no other", () => {
   const documented = HTTP_README.rows("Routes").map(([route]) => route!.replaceAll("`", ""));
   const routes = Object.values(createRoutes(100))
     .map((route) => `${route.method.toUpperCase()} ${route.getRoutingPath()}`)
-    // The files of the pages are no interface.
+    // The files of the pages are not part of the interface.
     .filter((route) => !route.startsWith("GET /assets/"));
   deepEqual(documented.toSorted(), routes.toSorted());
 });
@@ -408,7 +408,7 @@ Deno.test("lib/http/README.md names every problem with its status, and no other"
     const error = type === null ? null : new RunnelError(type as RunnelErrorType, "");
     return { type, status: problem(error).status };
   });
-  // Those that stop the start are never sent, as internal ones are not named.
+  // Errors at the start are never sent, and internal ones are not named.
   const sent = answers.filter(({ type, status }) => type === null || status !== 500)
     .map(({ type, status }) => `${status} ${type ?? "internal"}`);
   deepEqual(documented.toSorted(), sent.toSorted());

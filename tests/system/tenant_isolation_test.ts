@@ -17,14 +17,14 @@ const SETTINGS = {
 const PIPELINES = ["p_a", "p_ab", "p_b"];
 const CHANNELS = ["x", "y", "xy"];
 
-/** A payload says where it belongs. */
+/** Payload that names its own pipeline and channel. */
 interface Payload {
   pipeline: string;
   channel: string;
 }
 
 const pattern = fc.constantFrom("p_a", "p_ab", "*", "*", "p_*", "p_a*", "p_b_*", "", "p_", "P_A");
-// One far more often than the others, so that what is asked for and what is granted meet.
+// One pipeline is more frequent, so that requests and grants often match.
 const pipeline = fc.constantFrom("p_a", "p_a", "p_a", ...PIPELINES);
 const grant = fc.record({
   publish: fc.uniqueArray(pattern, { minLength: 1, maxLength: 3 }),
@@ -40,7 +40,7 @@ interface Claim {
   channels?: string[];
 }
 
-/** Who asks for a ticket, and where it is shown. */
+/** Generates an attempt to read: claims, request and ticket. */
 const attempt = fc.record({
   claim: grant,
   pipeline,
@@ -49,7 +49,7 @@ const attempt = fc.record({
     fc.uniqueArray(fc.constantFrom(...CHANNELS), { maxLength: 2 }),
   ),
   history: fc.option(fc.constantFrom("0", "1", "100"), { nil: undefined }),
-  /** Whose IDs it brings, and which. */
+  /** Last event ID that the request sends, if any. */
   id: fc.option(
     fc.record({
       of: fc.constantFrom(...PIPELINES),
@@ -71,12 +71,12 @@ const attempt = fc.record({
 
 type Attempt = typeof attempt extends fc.Arbitrary<infer T> ? T : never;
 
-/** Whether claims cover an event, as the README says it. */
+/** Whether claims cover an event, as the README defines it. */
 function mayRead({ subscribe, channels }: Claim, event: Payload): boolean {
   return matchesPipeline(subscribe, event.pipeline) && (channels?.includes(event.channel) ?? true);
 }
 
-/** Who may read with a ticket: whom its issuer may show it to. */
+/** Whether a ticket covers an event, by the claims of its issuer. */
 function mayReadByTicket({ ticket }: Attempt, event: Payload): boolean {
   const { claim, pipeline, channels } = ticket;
   return event.pipeline === pipeline && (channels?.includes(event.channel) ?? true) &&
@@ -108,7 +108,7 @@ async function issue(service: TestService, { ticket }: Attempt): Promise<string 
   return response.status === 201 ? new URL(url).searchParams.get("ticket") : null;
 }
 
-/** All that is shown, of history and of news, to who tries. */
+/** Returns all payloads that an attempt reads, from history and live. */
 async function read(
   service: TestService,
   attempt: Attempt,
@@ -142,19 +142,19 @@ async function read(
       continue;
     }
     const stream = new StreamReader(response);
-    const said = await stream.until("runnel.live");
+    const received = await stream.until("runnel.live");
     await publish();
-    // Its age has come: it ends after its last event.
+    // The stream reaches its maximum age, and ends after its last event.
     service.clock.advance(KEEPALIVE_MS);
-    said.push(...await stream.until("no such event"));
-    for (const { type, data } of said) {
+    received.push(...await stream.until("no such event"));
+    for (const { type, data } of received) {
       if (!type.startsWith("runnel.")) shown.push(JSON.parse(data));
     }
   }
   return shown;
 }
 
-Deno.test("no pipeline, ID, filter, history, ticket and token together show what its claims do not cover", async () => {
+Deno.test("No request reads an event that the claims of its token or ticket do not cover", async () => {
   let seen = 0;
   await fc.assert(
     fc.asyncProperty(attempt, async (attempt) => {
@@ -174,6 +174,6 @@ Deno.test("no pipeline, ID, filter, history, ticket and token together show what
     }),
     { numRuns: 100 },
   );
-  // Else nothing was tried.
+  // Otherwise the test would prove nothing.
   ok(seen > 100, `${seen}`);
 });

@@ -10,7 +10,7 @@ import {
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { eventually } from "../support/wait.ts";
 
-/** Publishes numbers, with a token of a publisher. */
+/** Publishes numbers with the token of a publisher. */
 async function publish(url: string, first: number, count: number): Promise<void> {
   for (let i = first; i < first + count; i++) {
     const response = await fetch(`${url}/ingest/p_a/numbers`, {
@@ -34,7 +34,7 @@ async function ticketUrl(url: string): Promise<string> {
 }
 
 for (const isolates of ["1", "2"]) {
-  Deno.test(`an EventSource with a ticket misses nothing of a service that restarts, with RUNNEL_ISOLATES=${isolates}`, async () => {
+  Deno.test(`An EventSource with a ticket misses no event when ${isolates} isolate(s) restart`, async () => {
     await using folder = new DataFolder();
     const settings = {
       ...TOKEN_SETTINGS,
@@ -60,7 +60,7 @@ for (const isolates of ["1", "2"]) {
     deepEqual(got, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     equal(source.readyState, source.OPEN);
 
-    // Whoever copied the URL knows none of its IDs.
+    // A client that copied the URL has no event ID of the stream.
     const copied = await fetch(`${ticket}&lastEventId=AAECAwQFBgc-5`, {
       headers: { "Last-Event-ID": "AAECAwQFBgc-5" },
     });

@@ -22,7 +22,7 @@ import { advanceUntil, flush } from "../support/wait.ts";
 const HISTORY = 5;
 const settings = { RUNNEL_HISTORY: String(HISTORY) };
 
-Deno.test("Tail.receive() drops events that were read from the log before", async () => {
+Deno.test("A subscriber gets no event twice when its commit was read from the log before", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await startService({ open: () => Promise.resolve(kv) });
   await publishNumbers(service, 1, 3);
@@ -39,8 +39,8 @@ Deno.test("Tail.receive() drops events that were read from the log before", asyn
   await stream.cancel();
 });
 
-/** Two hubs: the second has a subscriber, and gets only the messages that the test delivers. */
-async function createDeafHub() {
+/** Creates two hubs; the second has a subscriber, and gets only messages that the test delivers. */
+async function createUnconnectedHub() {
   const network = new FakeChannels();
   const hubs = await startTwoInstances({ Channel: network.Channel, settings });
   const [here, there] = [hubs.here.service, hubs.there.service];
@@ -52,8 +52,8 @@ async function createDeafHub() {
   return { hubs, network, here, there, stream, kept };
 }
 
-Deno.test("Tail.receive() reads missing events from the log, and retries every second", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
+Deno.test("An isolate reads missed events from the log, and retries every second", async () => {
+  const { hubs, here, there, stream, kept } = await createUnconnectedHub();
   await using _ = hubs;
   await publishNumbers(here, 3, 5);
   hubs.there.kv.script("get", fail(), fail());
@@ -61,7 +61,7 @@ Deno.test("Tail.receive() reads missing events from the log, and retries every s
   kept[2]!();
   for (let tries = 1; tries <= 2; tries++) {
     await flush();
-    equal(hubs.clock.liveTimers, 3, "a keep-alive, a comparison and another try");
+    equal(hubs.clock.liveTimers, 3, "timers of keep-alive, reconciliation and retry");
     hubs.clock.advance(1000);
   }
   deepEqual(await next, [3, 4, 5]);
@@ -70,8 +70,8 @@ Deno.test("Tail.receive() reads missing events from the log, and retries every s
   await assertIdle(there);
 });
 
-Deno.test("Tail delivers a broadcast that came during a repair that failed for another subscriber", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
+Deno.test("A subscriber gets a broadcast event when a repair for another subscriber fails", async () => {
+  const { hubs, here, there, stream, kept } = await createUnconnectedHub();
   await using _ = hubs;
   const held = pause("call");
   hubs.there.kv.script("get", async (carryOut) => {
@@ -84,20 +84,20 @@ Deno.test("Tail delivers a broadcast that came during a repair that failed for a
   kept[0]!();
   held.release();
   equal(await refused, "refused");
-  let told: unknown;
-  readEvents(stream, 1).then((events) => told = events);
+  let received: unknown;
+  readEvents(stream, 1).then((events) => received = events);
   for (let i = 0; i < 3; i++) {
     await flush();
     hubs.clock.advance(1000);
   }
   await flush();
-  deepEqual(told, [3]);
+  deepEqual(received, [3]);
   await stream.cancel();
   await assertIdle(there);
 });
 
-Deno.test("Tail leaves no timer behind when its last subscriber leaves during a repair that fails", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
+Deno.test("An isolate keeps no timer when its last subscriber leaves during a failing repair", async () => {
+  const { hubs, here, there, stream, kept } = await createUnconnectedHub();
   await using _ = hubs;
   await publishNumbers(here, 3, 4);
   const held = pause("call");
@@ -112,8 +112,8 @@ Deno.test("Tail leaves no timer behind when its last subscriber leaves during a 
   await assertIdle(there);
 });
 
-Deno.test("Tail leaves no timer behind when its last subscriber leaves between two tries", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
+Deno.test("An isolate keeps no timer when its last subscriber leaves between two repairs", async () => {
+  const { hubs, here, there, stream, kept } = await createUnconnectedHub();
   await using _ = hubs;
   await publishNumbers(here, 3, 4);
   hubs.there.kv.script("get", fail());
@@ -124,8 +124,8 @@ Deno.test("Tail leaves no timer behind when its last subscriber leaves between t
 });
 
 for (const count of [10, 255, 300]) {
-  Deno.test(`Tail.receive() loses none of ${count} commits that come out of order during a repair`, async () => {
-    const { hubs, here, there, stream, kept } = await createDeafHub();
+  Deno.test(`A subscriber misses none of ${count} events when they arrive swapped during a repair`, async () => {
+    const { hubs, here, there, stream, kept } = await createUnconnectedHub();
     await using _ = hubs;
     await publishNumbers(here, 3, 4);
     const held = pause("answer");
@@ -142,17 +142,17 @@ for (const count of [10, 255, 300]) {
   });
 }
 
-Deno.test("Tail gives each subscriber all events that it lacks when it was far behind the log", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
+Deno.test("A subscriber gets all missed events when its isolate was far behind the log", async () => {
+  const { hubs, here, there, stream, kept } = await createUnconnectedHub();
   await using _ = hubs;
   await publishNumbers(here, 3, 100);
   kept.at(-1)!();
   deepEqual(await readEvents(stream, 98), numbers(3, 100));
-  ok(there.hub.stats.tailBytes < (HISTORY + 1) * 600, "the history alone is in memory");
+  ok(there.hub.stats.tailBytes < (HISTORY + 1) * 600, "only the history is in memory");
   await stream.cancel();
 });
 
-Deno.test("Tail.clearBelow() drops events that are read from the log by a read that began before", async () => {
+Deno.test("A new subscriber gets no cleared event when its log read began before the clear", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await startService({ open: () => Promise.resolve(kv) });
   await publishNumbers(service, 1, 3);
@@ -167,8 +167,8 @@ Deno.test("Tail.clearBelow() drops events that are read from the log by a read t
   await stream.cancel();
 });
 
-Deno.test("Tail.repair() drops cleared events when the message about the clear was lost", async () => {
-  const { hubs, here, there, stream } = await createDeafHub();
+Deno.test("A new subscriber gets no cleared event when a repair finds a lost clear", async () => {
+  const { hubs, here, there, stream } = await createUnconnectedHub();
   await using _ = hubs;
   await here.hub.clear("p_a");
   await readReplay(there, "", lastEventIdHeader(UNKNOWN_ID));
@@ -176,8 +176,8 @@ Deno.test("Tail.repair() drops cleared events when the message about the clear w
   await stream.cancel();
 });
 
-Deno.test("Tail.clearBelow() drops events of commits that arrive after it", async () => {
-  const { hubs, network, here, there, stream, kept } = await createDeafHub();
+Deno.test("A new subscriber gets no cleared event when its commit arrives after the clear", async () => {
+  const { hubs, network, here, there, stream, kept } = await createUnconnectedHub();
   await using _ = hubs;
   await publishNumbers(here, 3, 12);
   await here.hub.clear("p_a");
@@ -190,8 +190,8 @@ Deno.test("Tail.clearBelow() drops events of commits that arrive after it", asyn
   await stream.cancel();
 });
 
-Deno.test("Tail applies no message of another epoch", async () => {
-  const { hubs, network, here, there, stream } = await createDeafHub();
+Deno.test("An isolate ignores a message when it is of another epoch", async () => {
+  const { hubs, network, here, there, stream } = await createUnconnectedHub();
   await using _ = hubs;
   network.route = (message, deliver) => deliver({ ...message, epoch: "AAAAAAAAAAA" } as Change);
   await publishNumbers(here, 3, 3);
@@ -205,8 +205,8 @@ Deno.test("Tail applies no message of another epoch", async () => {
   await stream.cancel();
 });
 
-Deno.test("Tail.receive() drops cleared events when the message about the clear was lost", async () => {
-  const { hubs, here, there, stream, kept } = await createDeafHub();
+Deno.test("A new subscriber gets no cleared event when a commit reveals a lost clear", async () => {
+  const { hubs, here, there, stream, kept } = await createUnconnectedHub();
   await using _ = hubs;
   await here.hub.clear("p_a");
   await advanceUntil(hubs.clock, publishNumbers(here, 3, 3));
@@ -217,7 +217,7 @@ Deno.test("Tail.receive() drops cleared events when the message about the clear 
   await stream.cancel();
 });
 
-Deno.test("Tail.receive() drops cleared events when the clear was applied past its deadline", async () => {
+Deno.test("A new subscriber gets no cleared event when the clear was applied past its deadline", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await startService({ open: () => Promise.resolve(kv) });
   await publishNumbers(service, 1, 2);
@@ -237,8 +237,8 @@ Deno.test("Tail.receive() drops cleared events when the clear was applied past i
   await stream.cancel();
 });
 
-Deno.test("Hub.catchUp() ends streams with the last events when a repair in progress read an older head", async () => {
-  const { hubs, here, there, stream } = await createDeafHub();
+Deno.test("A drain ends streams with the last events when a repair read an older head", async () => {
+  const { hubs, here, there, stream } = await createUnconnectedHub();
   await using _ = hubs;
   const held = pause("answer");
   hubs.there.kv.script("get", held.fault);

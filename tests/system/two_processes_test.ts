@@ -7,10 +7,10 @@ import type { TestService } from "../support/service.ts";
 import { startTwoInstances } from "../support/two_instances.ts";
 import { advanceUntil, flush } from "../support/wait.ts";
 
-/** A watch that tells nothing, as one whose connection froze. */
-const deaf: WatchKv = { watch: () => new ReadableStream(), close: () => {} };
+/** A watch that reports nothing, like one whose connection is frozen. */
+const silent: WatchKv = { watch: () => new ReadableStream(), close: () => {} };
 
-/** Starts two services as two processes: nothing but a store connects them. */
+/** Starts two services that are connected by a store only, like two processes. */
 async function startTwoProcesses(watch: (store: Deno.Kv) => WatchKv) {
   const store = await Deno.openKv(":memory:");
   const { clock, here, there, [Symbol.asyncDispose]: dispose } = await startTwoInstances({
@@ -19,7 +19,7 @@ async function startTwoProcesses(watch: (store: Deno.Kv) => WatchKv) {
   });
   return {
     clock,
-    /** The store as the first sees it, which can be made to fail. */
+    /** Store of the first service, with faults that a test scripts. */
     kv: here.kv,
     here: here.service,
     there: there.service,
@@ -40,7 +40,7 @@ async function readNumbers(stream: StreamReader, count: number): Promise<number[
   return (await stream.events(count)).map(({ data }) => Number(data));
 }
 
-Deno.test("a process delivers what others publish as the store tells it", async () => {
+Deno.test("A process delivers events of other processes when its watch reports them", async () => {
   await using both = await startTwoProcesses(byWatch);
   const { here, there, advanceUntil } = both;
   const stream = await openLiveStream(there);
@@ -53,7 +53,7 @@ Deno.test("a process delivers what others publish as the store tells it", async 
   await stream.cancel();
 });
 
-Deno.test("a process delivers its own commits once, though the store tells of them, too", async () => {
+Deno.test("A process delivers its own events once when its watch reports them, too", async () => {
   await using both = await startTwoProcesses(byWatch);
   const { here, advanceUntil } = both;
   const stream = await openLiveStream(here);
@@ -66,11 +66,11 @@ Deno.test("a process delivers its own commits once, though the store tells of th
   await stream.cancel();
 });
 
-Deno.test("a process waits for its own commit rather than read what the store tells of it", async () => {
+Deno.test("A process awaits its own commit, and reads no log, when its watch reports it first", async () => {
   await using both = await startTwoProcesses(byWatch);
   const { kv, here, advanceUntil } = both;
   const stream = await openLiveStream(here);
-  // The watch begins, and tells what is there.
+  // The watch begins, and reports the current head.
   both.clock.advance(10);
   for (let i = 0; i < 5; i++) await flush();
   const commit = pause("answer");
@@ -85,7 +85,7 @@ Deno.test("a process waits for its own commit rather than read what the store te
   await stream.cancel();
 });
 
-Deno.test("two processes deliver what both publish, in one order", async () => {
+Deno.test("Two processes deliver the events of both in one order", async () => {
   await using both = await startTwoProcesses(byWatch);
   const { here, there, advanceUntil } = both;
   const streams = [await openLiveStream(here), await openLiveStream(there)];
@@ -102,7 +102,7 @@ Deno.test("two processes deliver what both publish, in one order", async () => {
   for (const stream of streams) await stream.cancel();
 });
 
-Deno.test("a process whose watch is deaf delivers within a minute, and opens another watch", async () => {
+Deno.test("A process delivers within a minute, and opens another watch, when its watch is silent", async () => {
   let opened = 0;
   const counted: WatchKv = {
     watch: () => {
@@ -129,8 +129,8 @@ Deno.test("a process whose watch is deaf delivers within a minute, and opens ano
   await stream.cancel();
 });
 
-Deno.test("a process with a deaf watch knows an ID of another process, and repeats nothing", async () => {
-  await using both = await startTwoProcesses(() => deaf);
+Deno.test("A process resumes after an ID of another process, without repeats, when its watch is silent", async () => {
+  await using both = await startTwoProcesses(() => silent);
   const { here, there, advanceUntil } = both;
   const other = await openLiveStream(there);
   const id = await advanceUntil(here.publish("p_a", "events", 1));
@@ -140,7 +140,7 @@ Deno.test("a process with a deaf watch knows an ID of another process, and repea
   await other.cancel();
 });
 
-Deno.test("a clear in one process is learned by the others", async () => {
+Deno.test("A clear in one process applies to the others", async () => {
   await using both = await startTwoProcesses(byWatch);
   const { here, there, advanceUntil } = both;
   const stream = await openLiveStream(there);

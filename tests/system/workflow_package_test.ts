@@ -163,7 +163,7 @@ testWithRequirements(
   },
 );
 
-Deno.test("lib/workflow/mod.ts needs only its own files and what every platform has", async () => {
+Deno.test("lib/workflow/mod.ts imports only its own files, and uses only globals of every platform", async () => {
   const info = await run(Deno.execPath(), ["info", "--json", "lib/workflow/mod.ts"], ROOT);
   const { modules } = JSON.parse(info) as { modules: { specifier: string }[] };
   ok(modules.length > 5);
@@ -179,7 +179,7 @@ Deno.test("lib/workflow/mod.ts needs only its own files and what every platform 
   }
 });
 
-Deno.test("lib/workflow/mod.ts shows the script that its README shows, which the tests run", async () => {
+Deno.test("lib/workflow/mod.ts shows the tested script of its README", async () => {
   const source = await Deno.readTextFile(new URL("lib/workflow/mod.ts", ROOT));
   const [, sample] = /```ts ignore\n(.*?) \* ```/s.exec(source)!;
   const readme = await Deno.readTextFile(new URL("lib/workflow/README.md", ROOT));

@@ -37,7 +37,7 @@ testInChromium("The viewer reconnects after a restart and misses nothing", async
   deepEqual(seen, ids.toReversed());
   equal((await tab.texts("dd"))[0], "1");
   ok((await readRows(tab)).some((row) => row.startsWith("Reconnected.")));
-  deepEqual(tab.errors.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
+  deepEqual(tab.errors.filter((error) => !FAILED_REQUEST.test(error)), []);
 });
 
 testInChromium("The viewer shows gaps", async () => {

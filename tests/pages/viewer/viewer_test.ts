@@ -181,7 +181,7 @@ testInChromium("The viewer sends a test event, and explains why one was not sent
   const [id] = await readRows(tab);
   await expectText(tab, "#sent", `Sent as ${id}.`);
   equal(await tab.text(".row pre"), '{ "a": 1.0 }');
-  deepEqual(tab.errors.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
+  deepEqual(tab.errors.filter((error) => !FAILED_REQUEST.test(error)), []);
 });
 
 testInChromium("The viewer stays responsive in a burst of 5,000 events in a second", async () => {

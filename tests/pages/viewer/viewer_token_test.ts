@@ -71,7 +71,7 @@ testInChromium(
     ok(!kept.includes("secret"), kept);
     await tab.page.reload();
     await expectText(tab, "#token-why", "This service asks for a token.");
-    deepEqual(tab.errors.filter((trouble) => !FAILED_REQUEST.test(trouble)), []);
+    deepEqual(tab.errors.filter((error) => !FAILED_REQUEST.test(error)), []);
   },
 );
 
