@@ -100,7 +100,7 @@ Deno.test("deno task demo loses and repeats no event when the service restarts",
   }
 });
 
-Deno.test("deno task demo says how to start the service when there is none", async () => {
+Deno.test("deno task demo prints how to start the service when none runs", async () => {
   const { code, stdout, stderr } = await runTask("demo", { args: ["--url", "http://127.0.0.1:9"] });
   equal(code, 1);
   equal(stdout, "");

@@ -64,7 +64,7 @@ Deno.test("ProxyProbes.open() forgets a client that leaves", async () => {
   deepEqual([probes.size, clock.liveTimers], [0, 0]);
 });
 
-Deno.test("ProxyProbes.open() refuses more than 64, those whose connection lingers included", async () => {
+Deno.test("ProxyProbes.open() refuses more than 64, including probes whose connection lingers", async () => {
   const { clock, probes } = createProbes();
   const { promise: completed, resolve } = Promise.withResolvers<void>();
   for (let i = 0; i < 64; i++) probes.open({ everyMs: 1, bytes: 0, completed });

@@ -136,7 +136,7 @@ class Lane {
       this.#tally.add(String(status));
       if (status >= 500 && status !== 503) throw new Defect(`A ${status}`, attack, answers);
       if (status === 503) isKnown = false;
-      if (headers.has("X-Injected")) throw new Defect("A header of ours", attack, answers);
+      if (headers.has("X-Injected")) throw new Defect("An injected header", attack, answers);
       if (INTERNAL.test(body)) {
         throw new Defect("An answer that reveals internal details", attack, answers);
       }

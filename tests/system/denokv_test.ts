@@ -72,31 +72,31 @@ for (const runtime of runtimes) {
 const refusals: {
   what: string;
   set: (kv: DenoKv) => Environment | Promise<void> | void;
-  says: RegExp;
+  expected: RegExp;
 }[] = [
   {
     what: "that is not running",
     set: (kv) => kv.stop(),
-    says:
+    expected:
       /^Cannot start: RUNNEL_KV is http\S+, which cannot be opened .* Start the KV server there/,
   },
   {
     what: "that does not answer",
     set: (kv) => kv.freeze(),
-    says: /^Cannot reach the log: it did not answer within 500 ms\. Try again$/,
+    expected: /^Cannot reach the log: it did not answer within 500 ms\. Try again$/,
   },
   {
     what: "that rejects its token",
     set: () => ({ DENO_KV_ACCESS_TOKEN: "another's" }),
-    says: /401 .* set DENO_KV_ACCESS_TOKEN to its access token$/,
+    expected: /401 .* set DENO_KV_ACCESS_TOKEN to its access token$/,
   },
 ];
 
 for (const isolates of ["1", "3"]) {
-  for (const { what, set, says } of refusals) {
+  for (const { what, set, expected } of refusals) {
     testWithRequirements(
       [denoKv],
-      `main.ts with RUNNEL_ISOLATES=${isolates} refuses a KV server ${what} in one line that says what to do`,
+      `main.ts with RUNNEL_ISOLATES=${isolates} refuses a KV server ${what}, and prints a remedy in one line`,
       async () => {
         await using kv = await DenoKv.start();
         const { code, lines } = await Program.startExpectingFailure({
@@ -106,7 +106,7 @@ for (const isolates of ["1", "3"]) {
           ...await set(kv),
         });
         equal(lines.length, 1, lines.join("\n"));
-        match(lines[0]!, says);
+        match(lines[0]!, expected);
         equal(code, 1);
       },
     );

@@ -16,13 +16,13 @@ const HISTORY = 160;
 
 const refusals: {
   what: string;
-  says: RegExp;
+  expected: RegExp;
   /** Creates the cause. */
   set: (folder: DataFolder, stack: AsyncDisposableStack) => Promise<Environment>;
 }[] = [
   {
     what: "a port in use",
-    says: /^Cannot start: port \d+ is in use\. Stop what uses it, or set PORT to another$/,
+    expected: /^Cannot start: port \d+ is in use\. Stop what uses it, or set PORT to another$/,
     set: (_, stack) => {
       const { addr } = stack.use(Deno.listen({ hostname: "127.0.0.1", port: 0 }));
       return Promise.resolve({ RUNNEL_KV: ":memory:", PORT: String(addr.port) });
@@ -30,37 +30,40 @@ const refusals: {
   },
   {
     what: "an address of another machine",
-    says: /^Cannot start: .*HOST.*"192\.0\.2\.1"/,
+    expected: /^Cannot start: .*HOST.*"192\.0\.2\.1"/,
     set: () => Promise.resolve({ RUNNEL_KV: ":memory:", HOST: "192.0.2.1" }),
   },
   {
     what: "an invalid setting",
-    says: /^Cannot start: RUNNEL_KEEPALIVE_MS is "soon", expected a whole number from \d+ to \d+$/,
+    expected:
+      /^Cannot start: RUNNEL_KEEPALIVE_MS is "soon", expected a whole number from \d+ to \d+$/,
     set: () => Promise.resolve({ RUNNEL_KEEPALIVE_MS: "soon" }),
   },
   {
     what: "a log in a folder that is a file",
-    says: /^Cannot start: RUNNEL_KV is \S+\/file\/runnel\.sqlite, which cannot be opened .*Name a/,
+    expected:
+      /^Cannot start: RUNNEL_KV is \S+\/file\/runnel\.sqlite, which cannot be opened .*Name a/,
     set: async (folder) => ({ RUNNEL_KV: `${await folder.make("file", "")}/runnel.sqlite` }),
   },
   {
     what: "a log that is a folder",
-    says: /^Cannot start: RUNNEL_KV is \S+\/folder, which cannot be opened .*Name a file/,
+    expected: /^Cannot start: RUNNEL_KV is \S+\/folder, which cannot be opened .*Name a file/,
     set: async (folder) => ({ RUNNEL_KV: await folder.make("folder") }),
   },
   {
     what: "a log that is not a database",
-    says: /^Cannot start: RUNNEL_KV is \S+\/text, which cannot be opened .*Name a file/,
+    expected: /^Cannot start: RUNNEL_KV is \S+\/text, which cannot be opened .*Name a file/,
     set: async (folder) => ({ RUNNEL_KV: await folder.make("text", "To be or not to be\n") }),
   },
   {
     what: "a log without a permission",
-    says: /^Cannot start: no permission for \/nowhere\. .*--allow-write=\/nowhere main\.ts$/,
+    expected: /^Cannot start: no permission for \/nowhere\. .*--allow-write=\/nowhere main\.ts$/,
     set: () => Promise.resolve({ RUNNEL_KV: "/nowhere/runnel.sqlite" }),
   },
   {
     what: "a log that another process uses",
-    says: /^Cannot start: \S+\/runnel\.sqlite is in use by process \d+\. Stop that one, or name/,
+    expected:
+      /^Cannot start: \S+\/runnel\.sqlite is in use by process \d+\. Stop that one, or name/,
     set: async (folder, stack) => {
       const settings = { RUNNEL_KV: folder.kv };
       stack.use(await Program.start(settings));
@@ -69,19 +72,19 @@ const refusals: {
   },
 ];
 
-for (const { what, says, set } of refusals) {
-  Deno.test(`main.ts refuses ${what} in one line that says what to do`, async () => {
+for (const { what, expected, set } of refusals) {
+  Deno.test(`main.ts refuses ${what}, and prints a remedy in one line`, async () => {
     await using folder = new DataFolder();
     await using stack = new AsyncDisposableStack();
     const { code, lines } = await Program.startExpectingFailure(await set(folder, stack));
     equal(lines.length, 1, lines.join("\n"));
-    match(lines[0]!, says);
+    match(lines[0]!, expected);
     equal(code, 1);
   });
 }
 
 Deno.test({
-  name: "main.ts refuses a log that is not writable in one line that says what to do",
+  name: "main.ts refuses a log that is not writable, and prints a remedy in one line",
   // Nothing is forbidden to root.
   ignore: Deno.uid() === 0,
   async fn() {
