@@ -57,6 +57,12 @@ export class RunnelError extends Error {
   /** Type of the error. */
   readonly type: RunnelErrorType;
 
+  /**
+   * Creates an error.
+   *
+   * @param message Reason and remedy, in whole sentences.
+   * @param options The underlying error, as `cause`.
+   */
   constructor(type: RunnelErrorType, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "RunnelError";
