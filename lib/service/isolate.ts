@@ -75,3 +75,5 @@ worker.addEventListener("message", async (event) => {
     } else fail(event, error);
   }
 });
+
+post({ type: "ready" });

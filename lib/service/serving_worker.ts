@@ -25,6 +25,8 @@ export type WorkerCommand = "drain" | "stop";
 
 /** Message from a Worker. */
 export type WorkerMessage =
+  /** The Worker waits for its setup. */
+  | { type: "ready" }
   | { type: "listening"; address: Address }
   | { type: "publishing-stopped" }
   | { type: "drained" }
@@ -35,6 +37,8 @@ export type WorkerMessage =
 export class ServingWorker {
   readonly #worker: Worker;
   readonly #commands: MessagePort;
+  /** Setup of the Worker, with the ports to transfer, until it is sent. */
+  #setup: WorkerSetup | null;
   readonly #listening = Promise.withResolvers<Address>();
   readonly #publishingStopped = Promise.withResolvers<void>();
   readonly #drained = Promise.withResolvers<void>();
@@ -43,14 +47,13 @@ export class ServingWorker {
   constructor(entry: URL, setup: Omit<WorkerSetup, "commands">) {
     const { port1, port2 } = new MessageChannel();
     this.#commands = port1;
+    this.#setup = { ...setup, commands: port2 };
     this.#worker = new Worker(entry, { type: "module", name: "runnel" });
     this.#worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#onMessage(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
       this.#onMessage({ type: "failed", message: `An isolate failed: ${event.message}` });
     };
-    const transfer = setup.logPort ? [port2, setup.logPort] : [port2];
-    this.#worker.postMessage({ ...setup, commands: port2 } satisfies WorkerSetup, transfer);
   }
 
   /** Resolves with the address at which it listens; rejects if it cannot. */
@@ -75,6 +78,8 @@ export class ServingWorker {
 
   #onMessage(message: WorkerMessage): void {
     switch (message.type) {
+      case "ready":
+        return this.#sendSetup();
       case "listening":
         return this.#listening.resolve(message.address);
       case "publishing-stopped":
@@ -89,6 +94,13 @@ export class ServingWorker {
     }
   }
 
+  /** Not before the Worker runs: the ports of a message to one that failed would stay open. */
+  #sendSetup(): void {
+    const setup = this.#setup!;
+    this.#setup = null;
+    this.#worker.postMessage(setup, portsOf(setup));
+  }
+
   /** Sends a command. */
   post(command: WorkerCommand): void {
     this.#commands.postMessage(command);
@@ -98,5 +110,10 @@ export class ServingWorker {
   terminate(): void {
     this.#worker.terminate();
     this.#commands.close();
+    for (const port of this.#setup ? portsOf(this.#setup) : []) port.close();
   }
+}
+
+function portsOf({ commands, logPort }: WorkerSetup): MessagePort[] {
+  return logPort ? [commands, logPort] : [commands];
 }
