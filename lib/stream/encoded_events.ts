@@ -18,6 +18,9 @@ export const MAX_CHUNK_BYTES: number = 256 * 1024;
 /** Maximum size of the chunks that are kept for subscribers at the same cursor, in bytes. */
 const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
 
+/** Memory of a kept chunk beside its bytes and its key, in bytes. */
+const SHARED_OVERHEAD_BYTES = 256;
+
 /** Memory of an event beside its bytes: measured at 535 bytes, mostly for the buffer. */
 const EVENT_MEMORY_OVERHEAD_BYTES = 512;
 
@@ -152,9 +155,10 @@ export class EncodedEvents {
     const shared = this.#shared.get(key);
     if (shared) return shared;
     const chunk = this.#join(cursor, until, filter);
-    // A chunk of one event is that event's own bytes.
-    if (chunk.count !== 1) {
-      this.#sharedBytes += chunk.bytes.length;
+    // A chunk of one event is that event's own bytes, and an empty one costs nothing
+    // to make again. Any client can ask for any number of filters that keep nothing.
+    if (chunk.count > 1) {
+      this.#sharedBytes += chunk.bytes.length + 2 * key.length + SHARED_OVERHEAD_BYTES;
       if (this.#sharedBytes > MAX_SHARED_BYTES) this.#dropShared();
       this.#shared.set(key, chunk);
     }

@@ -115,6 +115,25 @@ Deno.test("EncodedEvents.chunkAfter() keeps a bounded number of chunks", () => {
   notStrictEqual(run.chunkAfter(0, 1, ALL), first);
 });
 
+Deno.test("EncodedEvents.chunkAfter() keeps nothing for filters that match nothing", () => {
+  const run = runOf(1, 9);
+  const filter = new ChannelFilter(["b"]);
+  const chunk = run.chunkAfter(0, 9, filter);
+  equal(chunk.count, 0);
+  notStrictEqual(run.chunkAfter(0, 9, filter), chunk);
+});
+
+Deno.test("EncodedEvents.chunkAfter() counts the keys of the chunks that it keeps", () => {
+  const run = runOf(1, 2);
+  const chunk = run.chunkAfter(0, 2, ALL);
+  const filters = 2 * MAX_CHUNK_BYTES / (20 * 100);
+  for (let i = 0; i < filters; i++) {
+    const names = Array.from({ length: 19 }, (_, index) => `${i} ${index} `.padEnd(100, "x"));
+    run.chunkAfter(0, 2, new ChannelFilter(["a", ...names]));
+  }
+  notStrictEqual(run.chunkAfter(0, 2, ALL), chunk);
+});
+
 Deno.test("EncodedEvents.chunkAfter() fills a chunk up to its maximum size", () => {
   const run = runOf(1, 300, 1000);
   const chunk = run.chunkAfter(0, 300, ALL);
