@@ -13,7 +13,7 @@ const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 
 /**
  * Rejects requests that a foreign page may have sent: requests to a host name that
- * is not local (DNS rebinding), and cross-site requests that write (CSRF).
+ * is not local (DNS rebinding), and requests that write from pages of other sites (CSRF).
  *
  * @param allowOrigins Origins whose pages may write; `*` names none.
  * @throws {RunnelError} `forbidden`.
@@ -31,13 +31,21 @@ export function rejectForeignPages(request: Request, allowOrigins: "*" | readonl
     );
   }
   if (SAFE_METHODS.includes(request.method)) return;
-  if (request.headers.get("Sec-Fetch-Site") !== "cross-site") return;
-  const origin = request.headers.get("Origin") ?? "";
-  if (allowOrigins === "*" || !allowOrigins.includes(origin)) {
+  const origin = request.headers.get("Origin");
+  const isNamed = origin !== null && allowOrigins !== "*" && allowOrigins.includes(origin);
+  if (isNamed) return;
+  // Not every browser sends Sec-Fetch-Site, and a request without either is no page's.
+  const isCrossSite = request.headers.get("Sec-Fetch-Site") === "cross-site";
+  if (isCrossSite || (origin !== null && !isLocalOrigin(origin))) {
     throw new RunnelError(
       "forbidden",
       "Cannot accept writes from a page of another site: a service without secrets only " +
         "accepts them from named origins. Add the origin to RUNNEL_ALLOW_ORIGINS",
     );
   }
+}
+
+/** Whether an origin is on this machine. Pages of other local ports are the developer's own. */
+function isLocalOrigin(origin: string): boolean {
+  return URL.canParse(origin) && isLoopback(new URL(origin).hostname);
 }

@@ -33,6 +33,8 @@ export interface Bearer {
   readonly id: string;
   /** Grant of the token. */
   readonly grant: Grant;
+  /** Pipelines that it may issue tickets for, in the form of the grant. */
+  readonly tickets: readonly string[];
 }
 
 type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
@@ -63,13 +65,16 @@ export class TokenVerifier {
     const hash = await digest(token);
     // Compares with all tokens, each in constant time, so that timing reveals nothing.
     const matches = (await this.#publishTokens).filter((known) => timingSafeEqual(known, hash));
-    if (matches.length > 0) return { id: hash.toHex(), grant: { ...FULL_ACCESS, subscribe: [] } };
+    if (matches.length > 0) {
+      // The operator's own: it issues tickets to the subscribers of any pipeline.
+      return { id: hash.toHex(), grant: { ...FULL_ACCESS, subscribe: [] }, tickets: ["*"] };
+    }
     const grant = await this.#verifyJwt(token);
     if (!grant) return null;
     // Without the signature, which can be written in several ways that would be
     // counted separately.
     const signed = await digest(token.slice(0, token.lastIndexOf(".")));
-    return { id: signed.toHex(), grant };
+    return { id: signed.toHex(), grant, tickets: grant.subscribe };
   }
 
   async #verifyJwt(token: string): Promise<Grant | null> {

@@ -30,8 +30,16 @@ export function createReporter(clock: Clock, write: (line: string) => void): Rep
       lines = 0;
     }
     if (++lines > MAX_LINES_A_SECOND) return;
-    write(cause === undefined ? message : `${message}: ${describeCause(cause)}`);
+    write(escapeControls(cause === undefined ? message : `${message}: ${describeCause(cause)}`));
   };
+}
+
+/** Escapes control characters: a path or a cause may contain what a client sent. */
+function escapeControls(line: string): string {
+  return line.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Returns an error and its chain of causes on one line. */

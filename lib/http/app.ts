@@ -28,6 +28,14 @@ import { ticketRoutes } from "./ticket_routes.ts";
 /** Maximum time that the log may take to prove that it accepts events, in milliseconds. */
 const READY_TIMEOUT_MS = 1000;
 
+/** Headers of every response that does not set them itself, errors included. */
+const DEFAULT_HEADERS = [
+  ["X-Content-Type-Options", "nosniff"],
+  // Any page may load it, which the CORS headers restrict where they should.
+  ["Cross-Origin-Resource-Policy", "cross-origin"],
+  ["Cache-Control", "no-store"],
+] as const;
+
 /** Errors that are reported to the operator, in addition to unexpected ones. */
 const OUTAGES: readonly RunnelErrorType[] = [
   "log-unavailable",
@@ -61,6 +69,13 @@ export function createApp(options: AppOptions): App {
   });
   app.notFound(() => problem(notFound()));
 
+  app.use(async (c, next) => {
+    await next();
+    const { headers } = c.res;
+    for (const [name, value] of DEFAULT_HEADERS) if (!headers.has(name)) headers.set(name, value);
+    // Every sandboxed page and file has the origin "null", by any author.
+    if (c.req.header("Origin") === "null") headers.delete("Access-Control-Allow-Credentials");
+  });
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],
     allowMethods: ["GET", "HEAD", "POST", "DELETE"],

@@ -26,6 +26,8 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
 
   app.post(routes.ingest.getRoutingPath(), async (c) => {
     const publisher = await authenticate(c);
+    // Before the body is read: the work on it is for publishers only.
+    access.assertPublisher(publisher);
     const request = { contentType: contentType(c), body: await bodyOf(c, options) };
     return await publish(c, publisher, readPublishRequest(request, config));
   });
@@ -33,8 +35,9 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
   app.post(routes.ingestRaw.getRoutingPath(), async (c) => {
     const publisher = await authenticate(c);
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
-    const body = await bodyOf(c, options);
-    const request = { channel: channelOf(c), contentType: contentType(c), body };
+    const channel = channelOf(c);
+    access.authorizePublish(publisher, { pipeline, events: [{ channel }] });
+    const request = { channel, contentType: contentType(c), body: await bodyOf(c, options) };
     return await publish(c, publisher, { pipeline, events: [readRawEvent(request, config)] });
   });
 

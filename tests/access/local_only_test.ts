@@ -52,3 +52,15 @@ Deno.test("rejectForeignPages() accepts reads of any site, and same-site writes"
   }
   guard("POST", {});
 });
+
+Deno.test("rejectForeignPages() rejects writes of foreign origins without Sec-Fetch-Site", () => {
+  for (const origin of ["https://evil.example", "null", "http://localhost.evil.example", "x", ""]) {
+    throws(() => guard("POST", { Origin: origin }), { type: "forbidden" });
+    throws(() => guard("DELETE", { Origin: origin }, [ORIGIN]), { type: "forbidden" });
+    guard("GET", { Origin: origin });
+  }
+  for (const origin of ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:8000"]) {
+    guard("POST", { Origin: origin });
+  }
+  guard("POST", { Origin: ORIGIN }, [ORIGIN]);
+});

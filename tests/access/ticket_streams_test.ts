@@ -86,7 +86,7 @@ Deno.test("a ticket's stream ends at the end of its session, to the millisecond"
 
 Deno.test("a ticket's stream ends with the token of its issuer", async () => {
   await using service = await createTokenService();
-  const token = await mint({ publish: ["p_a"] }, service.clock.now() + 2000);
+  const token = await mint({ subscribe: ["p_a"] }, service.clock.now() + 2000);
   const stream = await open(service, await ticketUrl(service, { token }));
   await stream.until("runnel.live");
   service.clock.advance(2000);

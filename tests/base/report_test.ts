@@ -49,3 +49,10 @@ Deno.test("createReporter() writes every line of ten in a second", () => {
   equal(lines.length, 30);
   equal(new Set(lines).size, 1);
 });
+
+Deno.test("createReporter() escapes control characters, so that a client cannot forge a line", () => {
+  const lines: string[] = [];
+  const report = createReporter(new FakeClock(), (line) => lines.push(line));
+  report("Cannot GET /a\nb", new Error("\u001b[31m\u0085\u2028"));
+  deepEqual(lines, ["Cannot GET /a\\u000ab: Error: \\u001b[31m\\u0085\\u2028"]);
+});

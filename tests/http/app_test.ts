@@ -8,7 +8,7 @@ import {
   request,
   ROUTES,
 } from "../support/clients/http.ts";
-import { SECRET } from "../support/clients/tokens.ts";
+import { SECRET, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { drain } from "../support/drain.ts";
 import { fail, hang, pause } from "../support/fakes/kv.ts";
 import { readRaw, sendRaw, serveLocally } from "../support/servers/local_server.ts";
@@ -85,6 +85,23 @@ for (const { path, allow } of ROUTES) {
     await assertIdle(service);
   });
 }
+
+Deno.test("every response has headers that keep browsers from guessing and storing", async () => {
+  await using service = await startService({ settings: TOKEN_SETTINGS });
+  const paths = [...ROUTES.map(({ path }) => path), "/nowhere", "/pipelines/a/sse"];
+  for (const path of paths) {
+    for (const method of ["GET", "HEAD", "POST", "DELETE"]) {
+      const { headers, body } = await service.fetch(request(path, { method }));
+      await body?.cancel();
+      equal(headers.get("X-Content-Type-Options"), "nosniff", `${method} ${path}`);
+      ok(headers.has("Cross-Origin-Resource-Policy"), `${method} ${path}`);
+      ok(headers.has("Cache-Control"), `${method} ${path}`);
+    }
+  }
+  const health = await service.fetch(request("/healthz"));
+  assertHeaders(health, { "Cache-Control": "no-store" });
+  await assertIdle(service);
+});
 
 Deno.test("an unknown path is answered with 404, for each method", async () => {
   await using service = await startService();

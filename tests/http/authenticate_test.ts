@@ -1,6 +1,12 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { EVENT } from "../support/clients/http.ts";
-import { bearerHeader, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import {
+  bearerHeader,
+  mint,
+  PUBLISH_TOKEN,
+  sign,
+  TOKEN_SETTINGS,
+} from "../support/clients/tokens.ts";
 import { jsonPost, startService, type TestService } from "../support/service.ts";
 import { advanceUntil } from "../support/wait.ts";
 
@@ -71,4 +77,44 @@ Deno.test("a publisher without a token is rejected before its body is read", asy
     await response.body?.cancel();
   }
   equal(pulls, 0);
+});
+
+Deno.test("a client that may not publish is rejected before its body is read", async () => {
+  await using service = await startService({ settings: TOKEN_SETTINGS });
+  const subscriber = await mint({ subscribe: ["*"] });
+  const other = await mint({ publish: ["p_b"], channels: ["orders"] });
+  let pulls = 0;
+  for (
+    const [path, token] of [
+      ["/ingest", subscriber],
+      ["/ingest/p_a/events", subscriber],
+      ["/ingest/p_a/orders", other],
+      ["/ingest/p_b/events", other],
+    ] as const
+  ) {
+    const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
+    const response = await service.fetch(
+      new Request(`http://localhost${path}`, {
+        method: "POST",
+        headers: { ...bearerHeader(token), "Content-Type": "application/json" },
+        body,
+      }),
+    );
+    equal(response.status, 403, path);
+    await response.body?.cancel();
+  }
+  equal(pulls, 0);
+});
+
+Deno.test("a token of more than 8 KiB is invalid, though its signature is valid", async () => {
+  await using service = await startService({ settings: TOKEN_SETTINGS });
+  for (const [length, status] of [[4000, 202], [8192, 401]] as const) {
+    const token = await sign({ runnel: { publish: ["p_a"] }, filling: "x".repeat(length) });
+    const headers = bearerHeader(token);
+    const response = await service.fetch(
+      new Request("http://localhost/ingest/p_a/events", { method: "POST", headers, body: "1" }),
+    );
+    equal(response.status, status, `${token.length} characters`);
+    await response.body?.cancel();
+  }
 });

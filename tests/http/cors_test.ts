@@ -7,7 +7,7 @@ import {
   request,
   ROUTES,
 } from "../support/clients/http.ts";
-import { TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { bearerHeader, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { assertIdle, jsonPost, startService } from "../support/service.ts";
 
 const CORS_REQUESTS: [string, Request, number][] = [
@@ -22,11 +22,18 @@ const CORS_REQUESTS: [string, Request, number][] = [
   ["a check", request("/readyz"), 200],
 ];
 
+/** Without a secret, the service accepts no writes from pages of other sites. */
+const WITH_SECRET = { RUNNEL_PUBLISH_TOKENS: PUBLISH_TOKEN };
+
+function authorized({ headers }: Request): HeadersInit {
+  return { ...Object.fromEntries(headers), ...bearerHeader(PUBLISH_TOKEN) };
+}
+
 for (const [what, original, status] of CORS_REQUESTS) {
   Deno.test(`pages of any origin can read the response to ${what}`, async () => {
-    await using service = await startService();
+    await using service = await startService({ settings: WITH_SECRET });
     for (const origin of ["null", "https://example.com"]) {
-      const asked = new Request(original.clone());
+      const asked = new Request(original.clone(), { headers: authorized(original) });
       asked.headers.set("Origin", origin);
       const response = await service.fetch(asked);
       equal(response.status, status);
@@ -42,7 +49,7 @@ for (const [what, original, status] of CORS_REQUESTS) {
 
   Deno.test(`only pages of named origins can read the response to ${what}`, async () => {
     await using service = await startService({
-      settings: { RUNNEL_ALLOW_ORIGINS: "https://example.com,null" },
+      settings: { ...WITH_SECRET, RUNNEL_ALLOW_ORIGINS: "https://example.com,null" },
     });
     for (
       const [origin, allowed] of [
@@ -52,7 +59,7 @@ for (const [what, original, status] of CORS_REQUESTS) {
         [null, null],
       ] as const
     ) {
-      const asked = new Request(original.clone());
+      const asked = new Request(original.clone(), { headers: authorized(original) });
       if (origin) asked.headers.set("Origin", origin);
       const response = await service.fetch(asked);
       equal(response.status, status);
@@ -109,6 +116,9 @@ for (const method of ["GET", "OPTIONS"]) {
     const named = { RUNNEL_ALLOW_ORIGINS: `http://localhost:5173,${ORIGIN}` };
     deepEqual(await corsOf({}, request(ORIGIN)), ["*", null]);
     deepEqual(await corsOf(named, request(ORIGIN)), [ORIGIN, "true"]);
+    const withNull = { RUNNEL_ALLOW_ORIGINS: `null,${ORIGIN}` };
+    deepEqual(await corsOf(withNull, request("null")), ["null", null]);
+    deepEqual(await corsOf(withNull, request(ORIGIN)), [ORIGIN, "true"]);
     const [origin] = await corsOf(named, request("https://evil.example"));
     equal(origin, null);
   });
