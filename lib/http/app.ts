@@ -69,13 +69,6 @@ export function createApp(options: AppOptions): App {
   });
   app.notFound(() => problem(notFound()));
 
-  app.use(async (c, next) => {
-    await next();
-    const { headers } = c.res;
-    for (const [name, value] of DEFAULT_HEADERS) if (!headers.has(name)) headers.set(name, value);
-    // Every sandboxed page and file has the origin "null", by any author.
-    if (c.req.header("Origin") === "null") headers.delete("Access-Control-Allow-Credentials");
-  });
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],
     allowMethods: ["GET", "HEAD", "POST", "DELETE"],
@@ -132,8 +125,17 @@ export function createApp(options: AppOptions): App {
   app.get(routes.openapi.getRoutingPath(), (c) => c.json(document));
 
   return {
-    fetch: async (request, info) =>
-      await app.fetch(request, { completed: info?.completed, remoteAddr: info?.remoteAddr }),
+    async fetch(request, info) {
+      const { completed, remoteAddr } = info ?? {};
+      const response = await app.fetch(request, { completed, remoteAddr });
+      const { headers } = response;
+      for (const [name, value] of DEFAULT_HEADERS) if (!headers.has(name)) headers.set(name, value);
+      // Every sandboxed page and file has the origin "null", by any author.
+      if (config.allowOrigins !== "*" && request.headers.get("Origin") === "null") {
+        headers.delete("Access-Control-Allow-Credentials");
+      }
+      return response;
+    },
     probes,
   };
 }
