@@ -9,6 +9,9 @@ import type { PublishRequest } from "./publish_request.ts";
 /** Statuses of a rate limit, and of a service or a proxy that is unavailable for a moment. */
 const TRANSIENT_STATUSES = [429, 502, 503, 504];
 
+/** Maximum length of a server's text in a reason, in UTF-16 code units. */
+const MAX_TEXT = 1000;
+
 /**
  * Function that makes a request: the part of the platform's `fetch` that a
  * delivery uses.
@@ -80,14 +83,17 @@ export async function publishOnce(
   });
   let status: number | null = null;
   try {
-    const sent = fetch(url, { method: "POST", headers, body, signal });
+    // A redirect would carry the events and the token to wherever the answer points.
+    const sent = fetch(url, { method: "POST", headers, body, signal, redirect: "manual" });
     const response = await Promise.race([sent, late]);
+    if (isRedirect(response)) {
+      void response.body?.cancel().catch(() => {});
+      return refuseRedirect(url, response);
+    }
     ({ status } = response);
     const answer = await Promise.race([response.text(), late]);
     if (status === 202) return { ids: readIds(answer, events.length) };
-    // A redirected POST often arrives as a GET, so the message names where it arrived.
-    const from = response.redirected ? `${response.url}, where ${url} leads,` : url;
-    const reason = `${from} answered ${status}${readDetail(answer)}`;
+    const reason = `${url} answered ${status}${readDetail(answer)}`;
     const retryAfterMs = readRetryAfter(response, now());
     return { status, reason, isTransient: isTransient(status), retryAfterMs };
   } catch (cause) {
@@ -105,23 +111,54 @@ function isTransient(status: number | null): boolean {
   return status === null || status === 202 || TRANSIENT_STATUSES.includes(status);
 }
 
+/** Whether an answer is a redirect. A browser hides everything else about it. */
+function isRedirect({ type, status, headers }: Response): boolean {
+  return type === "opaqueredirect" || (status >= 300 && status < 400 && headers.has("Location"));
+}
+
+function refuseRedirect(url: URL, { status, headers }: Response): FailedAttempt {
+  const location = headers.get("Location");
+  const target = location === null ? "" : ` to ${toPrintable(location)}`;
+  return {
+    status: status || null,
+    reason: `${url} answered with a redirect${target}, which is not followed. ` +
+      "Set the URL of the service itself",
+    isTransient: false,
+    retryAfterMs: 0,
+  };
+}
+
 /** Throws if the answer is incomplete: then the request counts as unanswered. */
 function readIds(answer: string, count: number): string[] {
-  const { events } = JSON.parse(answer) as { events: { id: string }[] };
-  const ids = events.map(({ id }) => id).filter((id) => typeof id === "string");
+  const { events } = JSON.parse(answer) as { events: { id: unknown }[] };
+  const ids = events.map(({ id }) => id).filter(isEventId);
   if (ids.length !== count) throw new Error(`Expected ${count} IDs, got ${ids.length}`);
   return ids;
+}
+
+/** Whether a value can be an event ID. Programs print them, so control characters are refused. */
+function isEventId(id: unknown): id is string {
+  return typeof id === "string" && /^[!-~]{1,64}$/.test(id);
 }
 
 /** The detail of a problem document (RFC 9457), if the answer is one. */
 function readDetail(answer: string): string {
   try {
     const { detail } = JSON.parse(answer) as { detail?: unknown };
-    return typeof detail === "string" ? `: ${detail}` : "";
+    return typeof detail === "string" ? `: ${toPrintable(detail)}` : "";
   } catch {
     // A proxy answers with a page of its own.
     return "";
   }
+}
+
+/** Shortens text of a server, and escapes control characters, which could drive a terminal. */
+function toPrintable(text: string): string {
+  const beginning = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+  return beginning.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** `Retry-After` in milliseconds: seconds or a date (RFC 9110, section 10.2.3). */

@@ -156,6 +156,21 @@ Deno.test("deno task workflow exits with 1 when a step awaits a promise that nev
   );
 });
 
+const rights: [what: string, lines: string, needs: string][] = [
+  ["write a file", 'Deno.writeTextFileSync(import.meta.filename, "");', "write access"],
+  ["start a program", 'new Deno.Command("true").outputSync();', "run access"],
+  ["read a variable", 'Deno.env.get("HOME");', "env access"],
+];
+
+for (const [what, lines, needs] of rights) {
+  Deno.test(`deno task workflow does not let a component ${what}`, async () => {
+    const { code, stderr, stored } = await run({ "a.js": component(lines) }, ["a.js"]);
+    equal(code, 1);
+    ok(stderr.startsWith(`The step a failed: Requires ${needs}`), stderr);
+    deepEqual(stored, []);
+  });
+}
+
 // Mistakes
 
 const mistakes: {

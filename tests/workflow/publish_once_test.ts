@@ -224,16 +224,48 @@ Deno.test("publishOnce() stops waiting for a fetch that ignores its signal", asy
   equal(failed(outcome).isTransient, true);
 });
 
-Deno.test("publishOnce() names the address that a redirect led to", async () => {
-  await using server = serveLocally((request) =>
-    Promise.resolve(
-      request.url.endsWith("/ingest")
-        ? Response.redirect(new URL("/elsewhere", request.url), 301)
-        : new Response(null, { status: request.method === "POST" ? 202 : 405 }),
-    )
+for (const status of [301, 302, 303, 307, 308]) {
+  Deno.test(`publishOnce() does not follow ${status}, and reports it as permanent`, async () => {
+    const paths: string[] = [];
+    await using server = serveLocally(({ url }) => {
+      paths.push(new URL(url).pathname);
+      return Promise.resolve(new Response("moved", { status, headers: { Location: "/other" } }));
+    });
+    const url = new URL(`${server.url}/ingest`);
+    deepEqual(failed(await attempt(fetch, { url, token: "t-1" })), {
+      status,
+      reason: `${url} answered with a redirect to /other, which is not followed. ` +
+        "Set the URL of the service itself",
+      isTransient: false,
+      retryAfterMs: 0,
+    });
+    deepEqual(paths, ["/ingest"]);
+  });
+}
+
+Deno.test("publishOnce() reports a redirect that a browser hides as permanent", async () => {
+  const hidden = { type: "opaqueredirect", status: 0, headers: new Headers(), body: null };
+  const { status, reason, isTransient } = failed(
+    await attempt(() => Promise.resolve(hidden as Response)),
   );
-  const url = new URL(`${server.url}/ingest`);
-  const { reason, isTransient } = failed(await attempt(fetch, { url }));
-  equal(reason, `${server.url}/elsewhere, where ${url} leads, answered 405`);
-  equal(isTransient, false);
+  deepEqual([status, isTransient], [null, false]);
+  match(reason, /^http:\/\/localhost:8000\/ingest answered with a redirect, which is not followed/);
 });
+
+Deno.test("publishOnce() escapes control characters of the answer, and shortens it", async () => {
+  const detail = "\u001b]0;owned\u0007\r\n\u009b2J\u2028";
+  const escaped = "\\u001b]0;owned\\u0007\\u000d\\u000a\\u009b2J\\u2028";
+  const { reason } = failed(await answer(422, JSON.stringify({ detail })));
+  equal(reason, `http://localhost:8000/ingest answered 422: ${escaped}`);
+  const long = failed(await answer(422, JSON.stringify({ detail: "x".repeat(100_000) })));
+  equal(long.reason, `http://localhost:8000/ingest answered 422: ${"x".repeat(1000)}…`);
+  const hop = failed(await answer(307, null, { Location: "http://a/\u009b2J" }));
+  match(hop.reason, /redirect to http:\/\/a\/\\u009b2J, which/);
+});
+
+for (const id of ["E\u001b[2J", "E 1", "", "E".repeat(65)]) {
+  Deno.test(`publishOnce() refuses the event ID ${JSON.stringify(id).slice(0, 20)}`, async () => {
+    const body = JSON.stringify({ events: [{ id: "E-1" }, { id }] });
+    match(failed(await answer(202, body)).reason, /answered 202, but the answer is incomplete$/);
+  });
+}
