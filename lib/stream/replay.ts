@@ -7,7 +7,7 @@
  */
 
 import type { MissedReason } from "../log/mod.ts";
-import { type ChannelFilter, encodeEvent, formatEventId } from "../protocol/mod.ts";
+import { type ChannelFilter, encodeEvent, formatEventId, type Position } from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
 
@@ -19,6 +19,8 @@ import type { EncodedPage } from "./page_reader.ts";
  * Every method that returns bytes has moved the cursor past them.
  */
 export class Replay {
+  /** Position after which it began. No ID that it sends is before it. */
+  readonly start: Position;
   readonly #epoch: string;
   readonly #filter: ChannelFilter;
   /** Sequence of the newest event at the beginning. */
@@ -40,6 +42,7 @@ export class Replay {
     filter: ChannelFilter,
     { cursor, isAtStart }: { cursor: number; isAtStart: boolean },
   ) {
+    this.start = { epoch: newest.epoch, sequence: cursor };
     this.#epoch = newest.epoch;
     this.#filter = filter;
     this.#replayEnd = newest.last;

@@ -7,7 +7,13 @@
  */
 
 import type { Runtime } from "../base/mod.ts";
-import { type ChannelFilter, encodeComment, encodeEvent, encodeRetry } from "../protocol/mod.ts";
+import {
+  type ChannelFilter,
+  encodeComment,
+  encodeEvent,
+  encodeRetry,
+  type Position,
+} from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
 import { Replay } from "./replay.ts";
@@ -83,6 +89,11 @@ export class Subscriber {
       },
       cancel: () => this.#dispose(),
     }, { highWaterMark: 0 });
+  }
+
+  /** Position after which the stream began in the log that it reads now. */
+  get start(): Position {
+    return this.#replay.start;
   }
 
   /** Sends the events that are new now: the source has grown or was replaced. */
