@@ -32,6 +32,11 @@ const headers = secureHeaders({
   xFrameOptions: "DENY",
   // Only the proxy that terminates TLS knows whether all of its domain uses it.
   strictTransportSecurity: false,
+  // Deprecated, or never standardized: no browser that runs the pages reads them.
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
 });
 
 /** Creates the routes of the pages. */

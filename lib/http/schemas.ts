@@ -18,10 +18,16 @@ export const pipelineSchema: z.ZodString = z.string()
   .check(by(validatePipelineId))
   .meta({ pattern: PIPELINE_PATTERN.source });
 
+/**
+ * Form of a channel, for the OpenAPI document: no control characters, and none of
+ * the names that `validateChannel` reserves. It works with and without the flag `u`.
+ */
+const CHANNEL_PATTERN = "^(?!runnel\\.)(?!(?:error|open)$)[^\\u0000-\\u001f\\u007f-\\u009f]+$";
+
 /** A channel: 1 to 128 UTF-16 units of well-formed text without control characters. */
 export const channelSchema: z.ZodString = z.string()
   .check(by(validateChannel))
-  .meta({ minLength: 1, maxLength: MAX_CHANNEL_LENGTH });
+  .meta({ minLength: 1, maxLength: MAX_CHANNEL_LENGTH, pattern: CHANNEL_PATTERN });
 
 /** An event as a publisher sends it. */
 export const eventSchema: z.ZodType<{ pipeline: string; channel: string; payload: unknown }> = z

@@ -10,7 +10,7 @@ import {
 } from "../support/clients/http.ts";
 import { SECRET, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { drain } from "../support/drain.ts";
-import { fail, hang, pause } from "../support/fakes/kv.ts";
+import { fail, hang, passThrough, pause } from "../support/fakes/kv.ts";
 import { readRaw, sendRaw, serveLocally } from "../support/servers/local_server.ts";
 import { assertIdle, jsonPost, startService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
@@ -86,21 +86,56 @@ for (const { path, allow } of ROUTES) {
   });
 }
 
+/** Headers that browsers have dropped, or that were never standardized. */
+const DEPRECATED = [
+  "Expect-CT",
+  "Feature-Policy",
+  "P3P",
+  "Pragma",
+  "Public-Key-Pins",
+  "X-Content-Security-Policy",
+  "X-DNS-Prefetch-Control",
+  "X-Download-Options",
+  "X-Permitted-Cross-Domain-Policies",
+  "X-Powered-By",
+  "X-WebKit-CSP",
+  "X-XSS-Protection",
+];
+
 Deno.test("every response has headers that keep browsers from guessing and storing", async () => {
   await using service = await startService({ settings: TOKEN_SETTINGS });
-  const paths = [...ROUTES.map(({ path }) => path), "/nowhere", "/pipelines/a/sse"];
+  const paths = [
+    ...ROUTES.map(({ path }) => path),
+    "/assets/shared/style.css",
+    "/assets/shared/none.css",
+    "/nowhere",
+    "/pipelines/a/sse",
+    "/pipelines/p_a/sse?channel=",
+  ];
   for (const path of paths) {
-    for (const method of ["GET", "HEAD", "POST", "DELETE"]) {
-      const { headers, body } = await service.fetch(request(path, { method }));
+    for (const method of ["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS"]) {
+      const { headers, body, status } = await service.fetch(request(path, { method }));
       await body?.cancel();
-      equal(headers.get("X-Content-Type-Options"), "nosniff", `${method} ${path}`);
-      ok(headers.has("Cross-Origin-Resource-Policy"), `${method} ${path}`);
-      ok(headers.has("Cache-Control"), `${method} ${path}`);
+      const what = `${method} ${path}: ${status}`;
+      equal(headers.get("X-Content-Type-Options"), "nosniff", what);
+      ok(headers.has("Cross-Origin-Resource-Policy"), what);
+      match(headers.get("Cache-Control")!, /^(no-store|no-cache(, no-transform)?)$/, what);
+      deepEqual(DEPRECATED.filter((name) => headers.has(name)), [], what);
     }
   }
-  const health = await service.fetch(request("/healthz"));
-  assertHeaders(health, { "Cache-Control": "no-store" });
   await assertIdle(service);
+});
+
+Deno.test("GET /healthz and GET /readyz are not stored, whatever they answer", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  kv.script("commit", passThrough, fail());
+  for (const [path, status] of [["/healthz", 200], ["/readyz", 200], ["/readyz", 503]] as const) {
+    const response = await service.fetch(request(path));
+    await response.body?.cancel();
+    equal(response.status, status);
+    assertHeaders(response, { "Cache-Control": "no-store" });
+  }
 });
 
 Deno.test("an unknown path is answered with 404, for each method", async () => {

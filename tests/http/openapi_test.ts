@@ -1,5 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import fc from "fast-check";
 import { createRoutes } from "../../lib/http/openapi.ts";
+import { validateChannel } from "../../lib/protocol/event_rules.ts";
 import { startService } from "../support/service.ts";
 
 /** Part of an OpenAPI document that these tests read. */
@@ -82,6 +84,28 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
   equal(pipeline.schema["pattern"], "^p_[A-Za-z0-9_-]{1,62}$");
   const channel = stream.parameters!.find(({ name }) => name === "channel")!;
   equal(channel.schema["maxItems"], 20);
+  const item = channel.schema["items"] as Record<string, unknown>;
+  deepEqual([item["minLength"], item["maxLength"]], [1, 128]);
+  const pattern = String(item["pattern"]);
+  fc.assert(fc.property(
+    fc.oneof(
+      fc.string({ unit: "binary", minLength: 1, maxLength: 64 }),
+      fc.constantFrom(
+        "error",
+        "open",
+        "errors",
+        "xopen",
+        "runnel",
+        "runnel.",
+        "runnel.live",
+        "a\n",
+      ),
+    ),
+    (name) => {
+      const isValid = validateChannel(name) === null;
+      for (const flags of ["", "u"]) equal(new RegExp(pattern, flags).test(name), isValid);
+    },
+  ));
   deepEqual(Object.keys(stream.responses["200"]!.content!), ["text/event-stream"]);
   const ingest = paths["/ingest"]!["post"]!;
   deepEqual(Object.keys(ingest.requestBody!.content), ["application/json", "application/x-ndjson"]);
