@@ -32,10 +32,9 @@ export class RateLimiter {
    * @throws {RunnelError} `too-many-requests` over the limit.
    */
   count(client: string): void {
-    const now = this.#runtime.clock.now();
+    const now = this.#runtime.clock.monotonic();
     // All clients share a window, so that none has to be evicted on its own.
-    // A machine's clock may also be set back.
-    if (now >= this.#until || now < this.#until - WINDOW_MS) {
+    if (now >= this.#until) {
       this.#counts.clear();
       this.#until = now + WINDOW_MS;
     }

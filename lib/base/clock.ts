@@ -6,8 +6,16 @@
 
 /** A source of time and timers. Disposing a timer stops it, however often. */
 export interface Clock {
-  /** Returns the time in milliseconds since the Unix epoch. */
+  /**
+   * Returns the wall clock's time in milliseconds since the Unix epoch: for times
+   * that are stored or told. It may be wrong, and it may be set at any moment.
+   */
   now(): number;
+  /**
+   * Returns a time in milliseconds that only grows, at the pace of real time:
+   * for ages and deadlines. It means nothing to another process or isolate.
+   */
+  monotonic(): number;
   /** Runs `run` once, `ms` milliseconds from now, unless disposed before. */
   after(ms: number, run: () => void): Disposable;
   /** Runs `run` every `ms` milliseconds until disposed. */
@@ -17,6 +25,7 @@ export interface Clock {
 /** Clock of the system: the only place where real timers are started. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return { [Symbol.dispose]: () => clearTimeout(timer) };

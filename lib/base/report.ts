@@ -23,7 +23,7 @@ export function createReporter(clock: Clock, write: (line: string) => void): Rep
   let second = 0;
   let lines = 0;
   return (message, cause) => {
-    const now = Math.floor(clock.now() / 1000);
+    const now = Math.floor(clock.monotonic() / 1000);
     if (now !== second) {
       if (lines > MAX_LINES_A_SECOND) write(`… and ${lines - MAX_LINES_A_SECOND} lines more`);
       second = now;

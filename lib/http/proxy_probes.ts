@@ -80,9 +80,9 @@ export class ProxyProbes {
     let end: () => void;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
-        const began = this.#runtime.clock.now();
+        const began = this.#runtime.clock.monotonic();
         const send = () => {
-          const sent = this.#runtime.clock.now() - began;
+          const sent = Math.round(this.#runtime.clock.monotonic() - began);
           const data = JSON.stringify({ line: ++line, of: PROBE_LINES, sent, fill: fill() });
           controller.enqueue(encodeEvent({ type: "runnel.probe", data }));
           if (line === PROBE_LINES) end();

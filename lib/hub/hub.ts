@@ -158,8 +158,10 @@ export class Hub {
   ): Promise<ReadableStream<Uint8Array>> {
     const { runtime: { clock, random }, history, retryMs, maxStreamAgeMs } = this.#options;
     const { connectionClosed, signal, onClose, notBefore } = subscription;
-    const agedAt = clock.now() + maxStreamAgeMs * (0.8 + 0.4 * random());
-    const endsAt = Math.min(agedAt, subscription.endsAt ?? Infinity);
+    const agedAt = clock.monotonic() + maxStreamAgeMs * (0.8 + 0.4 * random());
+    // What is left of its token now is what it gets, however the wall clock is set later.
+    const expiresAt = clock.monotonic() + (subscription.endsAt ?? Infinity) - clock.now();
+    const endsAt = Math.min(agedAt, expiresAt);
     let place: Disposable | null = null;
     const leavePlace = () => place?.[Symbol.dispose]();
     let timer: Disposable | null = null;
@@ -184,7 +186,7 @@ export class Hub {
       });
       this.#keepAliveWheel.add(subscriber);
       // The age is checked with each keep-alive; an expiry is kept to the millisecond.
-      if (endsAt < agedAt) timer = clock.after(endsAt - clock.now(), () => subscriber.end());
+      if (endsAt < agedAt) timer = clock.after(endsAt - clock.monotonic(), () => subscriber.end());
       signal?.addEventListener("abort", () => subscriber.end());
       // The drain began, or the session was taken over, while the log was read.
       if (this.draining.aborted || signal?.aborted) subscriber.end();

@@ -7,7 +7,7 @@
 
 import type { Kv } from "../kv/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
-import { advanceHead, type Head, type Retention } from "./head.ts";
+import { advanceHead, type Head, type Retention, timeAfter } from "./head.ts";
 import { type IdempotencyRecord, type IdempotencyToken, KEY_LIFETIME_MS } from "./idempotency.ts";
 import { headKey, idempotencyKey, segmentKey } from "./keys.ts";
 import { packSegments, readSegmentHeader } from "./segment.ts";
@@ -88,12 +88,11 @@ export function planCommit(
 ): CommitPlan {
   const events = requests.flatMap((request) => request.events);
   const first = base.head.sequence + 1;
-  // A clock that went back must not put an event before its predecessor.
-  const time = Math.max(now, base.head.time);
+  const time = timeAfter(base.head, now);
   const token = crypto.getRandomValues(new BigUint64Array(1))[0]!;
   const segments = packSegments({ token, time, first }, events);
   const bytes = segments.reduce((sum, segment) => sum + segment.length, 0);
-  const next = advanceHead(base.head, { count: events.length, bytes, time }, retention);
+  const next = advanceHead(base.head, { count: events.length, bytes, now }, retention);
   const firstKey = segmentKey(pipeline, readSegmentHeader(segments[0]!).last);
   return { pipeline, base, token, next, segments, firstKey, requests };
 }

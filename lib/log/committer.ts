@@ -42,6 +42,13 @@ export interface CommitterOptions {
   onCommit: (commit: Commit) => void;
   /** Called when a commit trimmed the log, with the sequence of the oldest event retained. */
   onTrim: (pipeline: string, oldest: number) => void;
+  /**
+   * Called when a commit has an earlier time than the one before, because the
+   * clock was set back by more than an hour.
+   *
+   * @param ms The difference, in milliseconds.
+   */
+  onTimeStep: (pipeline: string, ms: number) => void;
 }
 
 /** Outcome of a request: the position of its events, or the reason why it has none. */
@@ -103,7 +110,7 @@ export class Committer {
     outcomes: Map<AppendRequest, Outcome>,
   ): Promise<void> {
     const { runtime: { clock, random }, timeoutMs, retention } = this.#options;
-    const until = clock.now() + timeoutMs;
+    const until = clock.monotonic() + timeoutMs;
     let plan: CommitPlan | null = null;
     for (let tries = 0;; tries++) {
       this.#head ??= await this.#readHead(until);
@@ -121,7 +128,7 @@ export class Committer {
       const failure = await this.#try(plan, { outcomes, until });
       if (failure === null) return;
       await delay(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
-      if (clock.now() >= until) throw failure;
+      if (clock.monotonic() >= until) throw failure;
       // With a head that was read before the pause, other writers would be faster again.
       if (!this.#unresolved) this.#head = null;
     }
@@ -135,9 +142,9 @@ export class Committer {
    */
   async resolveOutcome(): Promise<void> {
     const { runtime: { clock }, timeoutMs } = this.#options;
-    const until = clock.now() + timeoutMs;
+    const until = clock.monotonic() + timeoutMs;
     while (this.#unresolved) {
-      if (clock.now() >= until) throw new Error("The log refuses every commit");
+      if (clock.monotonic() >= until) throw new Error("The log refuses every commit");
       const plan = this.#unresolved;
       if (await this.#wasApplied(plan, until) === true) return this.#deliver(plan);
       if (this.#unresolved) await this.#fence(plan, until);
@@ -197,7 +204,7 @@ export class Committer {
       // For example `database is locked`, if two writers share a file.
       failure = error;
     }
-    if (this.#options.runtime.clock.now() >= until) throw failure;
+    if (this.#options.runtime.clock.monotonic() >= until) throw failure;
     const wasApplied = await this.#wasApplied(plan, until);
     if (wasApplied === true) return this.#succeed(plan, outcomes);
     if (wasApplied === "unprovable") {
@@ -260,6 +267,9 @@ export class Committer {
     const { epoch, cleared, oldest } = next;
     this.#options.onCommit({ pipeline: this.#pipeline, epoch, cleared, segments });
     if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, oldest);
+    if (base.head.sequence > 0 && next.time < base.head.time) {
+      this.#options.onTimeStep(this.#pipeline, base.head.time - next.time);
+    }
   }
 
   #call<T>(until: number, use: (kv: Kv) => Promise<T>): Promise<T> {
@@ -267,7 +277,7 @@ export class Committer {
   }
 
   #msUntil(time: number): number {
-    return time - this.#options.runtime.clock.now();
+    return time - this.#options.runtime.clock.monotonic();
   }
 }
 
@@ -275,7 +285,7 @@ export class Committer {
 interface Attempt {
   /** Outcomes so far, by request. */
   outcomes: Map<AppendRequest, Outcome>;
-  /** Deadline, in milliseconds of the clock. */
+  /** Deadline, in milliseconds of the monotonic clock. */
   until: number;
 }
 

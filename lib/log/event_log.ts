@@ -27,6 +27,9 @@ import { Sweeper } from "./sweeper.ts";
  */
 const MAX_IDLE_WRITERS = 4000;
 
+/** Time for which no further step of the clock is reported, in milliseconds: it concerns all pipelines. */
+const TIME_STEP_REPORT_MS = 60 * 60 * 1000;
+
 /** Options for {@linkcode EventLog}. */
 export interface EventLogOptions {
   /** The store. */
@@ -63,6 +66,7 @@ export class EventLog {
   readonly #reader: LogReader;
   readonly #sweeper: Sweeper;
   #closed = false;
+  #timeStepReportedUntil = -Infinity;
   readonly #slot = new ListenerSlot<LogListener>();
 
   /** Creates a log on an open store. */
@@ -116,6 +120,7 @@ export class EventLog {
         ...this.#options,
         onCommit: (commit) => this.#deliver(commit),
         onTrim: (pipeline, oldest) => this.#sweeper.add(pipeline, oldest),
+        onTimeStep: (pipeline, ms) => this.#reportTimeStep(pipeline, ms),
       });
       this.#writers.set(pipeline, writer);
     }
@@ -129,6 +134,17 @@ export class EventLog {
     } catch (error) {
       this.#options.runtime.report(`Cannot deliver a change of ${change.pipeline}`, error);
     }
+  }
+
+  #reportTimeStep(pipeline: string, ms: number): void {
+    const { clock, report } = this.#options.runtime;
+    const now = clock.monotonic();
+    if (now < this.#timeStepReportedUntil) return;
+    this.#timeStepReportedUntil = now + TIME_STEP_REPORT_MS;
+    report(
+      `The clock was set back: new events of ${pipeline} are ${Math.round(ms / 1000)} s earlier ` +
+        "than those before them. Steps of other pipelines are not reported for an hour",
+    );
   }
 
   #evictIdleWriters(): void {

@@ -15,7 +15,12 @@ export interface Retention {
   bytes: number;
 }
 
-/** A trim point: sequence and time of the event there, and total bytes before it. */
+/**
+ * A trim point: sequence of the event there, time from which its age counts, and
+ * total bytes before it. The time is that of the event, or an earlier one at which
+ * the clock was set back: otherwise the event would be kept until that clock has
+ * caught up.
+ */
 export type TrimPoint = [sequence: number, time: number, bytesBefore: number];
 
 /** The head of a log, as it is stored. */
@@ -36,6 +41,13 @@ export interface Head {
   marks: TrimPoint[];
 }
 
+/**
+ * Step back of the wall clock up to which events keep the time of their
+ * predecessors, in milliseconds. A larger one shows that the earlier times were
+ * wrong, and would freeze all later ones for as long.
+ */
+const MAX_FROZEN_MS = 60 * 60 * 1000;
+
 /** Number of trim points that divide what the retention asks for. */
 const TRIM_POINTS = 8;
 
@@ -53,39 +65,53 @@ export function newHead(epoch: string, time: number): Head {
 }
 
 /**
+ * Returns the time of the events that follow a head: that of the wall clock, but
+ * never before their predecessors, unless the clock was set back by more than an
+ * hour. There alone the times of a log decrease.
+ */
+export function timeAfter(head: Head, now: number): number {
+  return head.time - now > MAX_FROZEN_MS ? now : Math.max(now, head.time);
+}
+
+/**
  * Returns the head after a commit.
  *
  * Events that the retention no longer asks for are trimmed up to a trim point,
  * an eighth of the retention at a time, so at least what it asks for is kept.
  *
- * @param commit Number and bytes of its events, and its time: never before `head.time`.
+ * @param commit Number and bytes of its events, and the time of the wall clock.
  */
 export function advanceHead(
   head: Head,
-  { count, bytes, time }: { count: number; bytes: number; time: number },
+  { count, bytes, now }: { count: number; bytes: number; now: number },
   retention: Retention,
 ): Head {
   const sequence = head.sequence + count;
   const total = head.bytes + bytes;
-  const marks = head.marks.slice();
+  // After a step back, what is retained has the age of zero now, so that it is
+  // kept for as long as the retention asks for, and no longer.
+  const marks = head.marks.map(([first, then, before]): TrimPoint => {
+    return [first, Math.min(then, now), before];
+  });
   const last = marks.at(-1);
   if (
     last === undefined ||
     total - last[2] > retention.bytes / TRIM_POINTS ||
     (sequence - last[0] >= retention.events / TRIM_POINTS &&
-      time - last[1] >= retention.ms / TRIM_POINTS)
+      now - last[1] >= retention.ms / TRIM_POINTS)
   ) {
-    marks.push([head.sequence + 1, time, head.bytes]);
+    marks.push([head.sequence + 1, now, head.bytes]);
   }
   // The newest trim point that is old enough and has enough events after it, or
   // the oldest with which the bytes fit, whichever is newer.
   let cut = 0;
   for (const [index, [first, then]] of marks.entries()) {
-    const spare = sequence - first + 1 >= retention.events && time - then >= retention.ms;
+    const spare = sequence - first + 1 >= retention.events && now - then >= retention.ms;
     const over = index > 0 && total - marks[index - 1]![2] > retention.bytes;
     if (spare || over) cut = index;
   }
   const kept = marks.slice(cut);
+  const time = timeAfter(head, now);
   return { ...head, sequence, oldest: kept[0]![0], time, bytes: total, marks: kept };
 }
 

@@ -96,7 +96,7 @@ export class LogReader {
    */
   async #list(pipeline: string, after: number, maxBytes: number): Promise<AcceptedEvent[]> {
     const { kv, runtime: { clock }, timeoutMs } = this.#options;
-    const until = clock.now() + timeoutMs;
+    const until = clock.monotonic() + timeoutMs;
     return await kv.call(async (kv) => {
       const events: AcceptedEvent[] = [];
       let bytes = 0;
@@ -110,7 +110,7 @@ export class LogReader {
         bytes += value.length;
         if (bytes >= maxBytes || events.length === MAX_PAGE_EVENTS) break;
         // The caller has its error by now, and nobody reads the rest.
-        if (clock.now() > until) break;
+        if (clock.monotonic() > until) break;
       }
       return events;
     }, { as: "log-unavailable" });

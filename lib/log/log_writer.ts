@@ -39,7 +39,7 @@ export interface LogWriterOptions extends CommitterOptions {
 /** A request that waits for its commit. */
 interface Waiting extends AppendRequest {
   bytes: number;
-  /** Time until which it waits for the commits before its own, in milliseconds of the clock. */
+  /** Time until which it waits for the commits before its own, in milliseconds of the monotonic clock. */
   until: number;
   /** Only the writer settles it. */
   deferred: PromiseWithResolvers<Receipt>;
@@ -99,7 +99,7 @@ export class LogWriter {
     }
     if (this.#closed) throw draining();
     const { runtime: { clock }, timeoutMs } = this.#options;
-    const until = clock.now() + timeoutMs;
+    const until = clock.monotonic() + timeoutMs;
     const deferred = Promise.withResolvers<Receipt>();
     const waiting: Waiting = { events, bytes, idempotency, until, deferred };
     if (key) this.#byKey.set(key, waiting);
@@ -125,7 +125,7 @@ export class LogWriter {
     for (let streak = 1; !this.#closed; streak++) {
       if (this.#committer.hasUnknownOutcome && !await this.#resolveOutcome()) continue;
       if (this.#queue.length === 0) break;
-      const started = this.#options.runtime.clock.now();
+      const started = this.#options.runtime.clock.monotonic();
       const failure = await this.#commitBatch(this.#takeBatch());
       if (failure !== undefined) {
         this.#refuse(this.#queue.splice(0), notStored(failure));
@@ -161,7 +161,7 @@ export class LogWriter {
   }
 
   #takeBatch(): Waiting[] {
-    const now = this.#options.runtime.clock.now();
+    const now = this.#options.runtime.clock.monotonic();
     const inTime = this.#queue.findIndex(({ until }) => until >= now);
     this.#refuse(
       this.#queue.splice(0, inTime < 0 ? this.#queue.length : inTime),
@@ -187,7 +187,7 @@ export class LogWriter {
    */
   async #yield(started: number): Promise<void> {
     const { clock, random } = this.#options.runtime;
-    const ms = Math.min(3 * (clock.now() - started) + 1, MAX_YIELD_MS);
+    const ms = Math.min(3 * (clock.monotonic() - started) + 1, MAX_YIELD_MS);
     await delay(clock, ms * (1 + random()));
   }
 

@@ -57,7 +57,7 @@ export class KeepAliveWheel {
   }
 
   #visitSlot(): void {
-    const now = this.#runtime.clock.now();
+    const now = this.#runtime.clock.monotonic();
     for (const subscriber of this.#slots[this.#next]!) subscriber.tick(now);
     this.#next = (this.#next + 1) % SLOTS;
   }

@@ -44,7 +44,7 @@ export interface SubscriberOptions {
   filter: ChannelFilter;
   /** Reconnection time that it is told, in milliseconds. */
   retryMs: number;
-  /** Time at which its stream ends, in milliseconds since the Unix epoch. */
+  /** Time at which its stream ends, in milliseconds of the monotonic clock. */
   endsAt: number;
   /** Called once, when the stream has ended for whatever reason. */
   onClose: (subscriber: Subscriber) => void;
@@ -111,7 +111,7 @@ export class Subscriber {
    * Does what is due once in a keep-alive period: ends a stream that is old
    * enough, closes one that is stalled, and keeps any other one alive.
    *
-   * @param now The time, in milliseconds since the Unix epoch.
+   * @param now The time, in milliseconds of the monotonic clock.
    */
   tick(now: number): void {
     if (now >= this.#options.endsAt) this.end();

@@ -50,9 +50,8 @@ export interface DeliveryOptions {
    */
   fetch?: Fetch;
   /**
-   * Clock: returns the time in milliseconds since the Unix epoch.
-   *
-   * @default {Date.now}
+   * Clock: returns the time in milliseconds since the Unix epoch. By default it is
+   * `Date.now`, and `maxMs` goes by a clock that nobody sets.
    */
   now?: () => number;
   /** Pause between two attempts, in milliseconds. By default it is a timer of the platform. */
@@ -100,15 +99,16 @@ export async function publish(
   options: DeliveryOptions = {},
 ): Promise<DeliveredEvent[]> {
   const { maxMs = 60_000, fetch = globalThis.fetch, now = Date.now } = options;
+  const elapsed = options.now ?? (() => performance.now());
   const { wait = delay, random = Math.random } = options;
   const { token } = destination;
   const url = ingestUrl(destination);
-  const until = now() + maxMs;
+  const until = elapsed() + maxMs;
   const requests = toRequests(destination.pipeline, events);
   const delivered: DeliveredEvent[] = [];
   for (const [index, request] of requests.entries()) {
     for (let attempt = 1;; attempt++) {
-      const attemptMs = Math.min(until - now(), ATTEMPT_MS);
+      const attemptMs = Math.min(until - elapsed(), ATTEMPT_MS);
       const outcome = await publishOnce(url, request, { token, maxMs: attemptMs, fetch, now });
       if ("ids" in outcome) {
         const { ids } = outcome;
@@ -118,7 +118,7 @@ export async function publish(
       const { status, isTransient, retryAfterMs, cause } = outcome;
       const backOff = Math.min(FIRST_BACK_OFF_MS * 2 ** (attempt - 1), MAX_BACK_OFF_MS);
       const pauseMs = retryAfterMs + backOff * (0.5 + random() / 2);
-      if (!isTransient || now() + pauseMs >= until) {
+      if (!isTransient || elapsed() + pauseMs >= until) {
         const unsent = requests.slice(index).map(toUnsent);
         const count = unsent.reduce((sum, { events }) => sum + events.length, 0);
         const end = isTransient ? `. Gave up at attempt ${attempt}` : "";

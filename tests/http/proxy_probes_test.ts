@@ -35,7 +35,7 @@ Deno.test("ProxyProbes.open() sends the real time of each line when the machine 
   const { clock, probes } = createProbes();
   const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));
   await stream.event();
-  clock.set(clock.now() + 130);
+  clock.pass(130);
   clock.advance(0);
   const { data } = (await stream.event())!;
   equal(JSON.parse(data).sent, 130);

@@ -269,6 +269,31 @@ Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one
   await assertIdle(service);
 });
 
+for (const [direction, step] of [["back", -3_600_000], ["forward", 3_600_000]] as const) {
+  Deno.test(`Hub.subscribe() ends a stream at its age though the clock was set ${direction}`, async () => {
+    const service = await startService({
+      random: () => 0.5,
+      settings: { RUNNEL_MAX_STREAM_AGE_MS: "60000", RUNNEL_KEEPALIVE_MS: "15000" },
+    });
+    await using _ = service;
+    const { clock, hub } = service;
+    const aged = new StreamReader(await hub.subscribe("p_a"));
+    const expiring = new StreamReader(
+      await hub.subscribe("p_a", { endsAt: clock.now() + 30_000 }),
+    );
+    const ends = [rest(expiring), rest(aged)];
+    clock.set(clock.now() + step);
+    const seen: number[] = [];
+    for (let second = 1; second <= 76; second++) {
+      clock.advance(1000);
+      await flush();
+      if ([29, 30, 59, 76].includes(second)) seen.push(hub.stats.subscribers);
+    }
+    deepEqual(seen, [2, 1, 1, 0]);
+    await Promise.all(ends);
+  });
+}
+
 Deno.test("Hub.subscribe() ends a stream whose signal was aborted while it was pending", async () => {
   const service = await startService();
   const { hub, kv } = service;

@@ -8,6 +8,7 @@ import {
   mintEpoch,
   newHead,
   type Retention,
+  timeAfter,
 } from "../../lib/log/head.ts";
 
 /** A commit as this test records it. */
@@ -56,7 +57,7 @@ function walk(
       head = clearHead(head);
     } else {
       const time = head.time + step.wait;
-      head = advanceHead(head, { ...step, time }, retention);
+      head = advanceHead(head, { ...step, now: time }, retention);
       commits = [...commits, { last: head.sequence, time, bytes: step.bytes }];
     }
     const kept = commits.filter(({ last }) => last >= head.oldest);
@@ -138,7 +139,7 @@ Deno.test("advanceHead() does not change the head before", () => {
   let head = newHead("AAECAwQFBgc", 0);
   for (let time = 0; time < 20; time++) {
     const copy = structuredClone(head);
-    const next = advanceHead(head, { count: 1, bytes: 10, time }, retention);
+    const next = advanceHead(head, { count: 1, bytes: 10, now: time }, retention);
     deepEqual(head, copy);
     head = next;
   }
@@ -154,7 +155,7 @@ for (const [name, dt, retention, least] of flows) {
   Deno.test(`advanceHead() trims by ${name} at most an eighth of the retention late`, () => {
     let head = newHead("AAECAwQFBgc", 0);
     for (let i = 1; i <= 5000; i++) {
-      head = advanceHead(head, { count: 1, bytes: 100, time: i * dt }, retention);
+      head = advanceHead(head, { count: 1, bytes: 100, now: i * dt }, retention);
       const kept = head.sequence - head.oldest + 1;
       ok(kept >= Math.min(i, least) && kept <= least + 102, `${kept} kept after ${i}`);
       ok(head.marks.length <= MAX_TRIM_POINTS, `${head.marks.length} points after ${i}`);
@@ -162,25 +163,102 @@ for (const [name, dt, retention, least] of flows) {
   });
 }
 
+const HOUR_MS = 60 * 60 * 1000;
+
+Deno.test("timeAfter() never decreases, except after a step back of more than an hour", () => {
+  const head = { ...newHead("AAECAwQFBgc", 0), time: 10 * HOUR_MS };
+  const times = [11, 10, 9.5, 9, 8.9].map((hours) => timeAfter(head, hours * HOUR_MS) / HOUR_MS);
+  deepEqual(times, [11, 10, 10, 10, 8.9]);
+});
+
+/** Appends an event every 20 ms, with clocks that are wrong until the first half has passed. */
+function keptAfterStep(wrongMs: number): number {
+  const retention = { events: 1000, ms: 60_000, bytes: 10 ** 9 };
+  const start = 10 ** 12;
+  let head = newHead("AAECAwQFBgc", start);
+  for (let i = 0; i < 12_500; i++) {
+    const now = start + i * 20 + (i < 6250 ? wrongMs : 0);
+    head = advanceHead(head, { count: 1, bytes: 100, now }, retention);
+  }
+  return head.sequence - head.oldest + 1;
+}
+
+for (
+  const [name, ms] of [["an hour", HOUR_MS], ["a day", 24 * HOUR_MS], [
+    "years",
+    10 ** 11,
+  ]] as const
+) {
+  Deno.test(`advanceHead() trims by age after a clock that was ${name} ahead`, () => {
+    const control = keptAfterStep(0);
+    ok(control >= 3000 && control <= 3400, `${control} kept in the control`);
+    const kept = keptAfterStep(ms);
+    ok(Math.abs(kept - control) <= 400, `${kept} kept, ${control} in the control`);
+  });
+}
+
+Deno.test("advanceHead() trims nothing sooner and keeps nothing longer after steps back of the clock", () => {
+  const walks = fc.array(
+    fc.record({
+      wait: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(600)),
+      back: fc.oneof(
+        { weight: 20, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.nat(100) },
+        { weight: 1, arbitrary: fc.integer({ min: 100, max: 1000 * HOUR_MS }) },
+      ),
+    }),
+    { minLength: 1, maxLength: 300, size: "max" },
+  );
+  const limits = retention.map((limits) => ({ ...limits, bytes: 10 ** 9 }));
+  fc.assert(fc.property(walks, limits, (walks, retention) => {
+    let head = newHead("AAECAwQFBgc", 10 ** 13);
+    let [real, offset] = [0, 10 ** 13];
+    const accepted: number[] = [];
+    for (const { wait, back } of walks) {
+      real += wait;
+      offset -= back;
+      const before = head;
+      const now = real + offset;
+      head = advanceHead(head, { count: 1, bytes: 10, now }, retention);
+      ok(head.time >= before.time || before.time - now > HOUR_MS);
+      accepted.push(real);
+      for (let lost = before.oldest; lost < head.oldest; lost++) {
+        ok(real - accepted[lost - 1]! >= retention.ms, "trimmed too soon");
+      }
+      head.marks.reduce((then, mark) => {
+        ok(mark[1] >= then && mark[1] <= head.time, "a trim point is later than the head");
+        return mark[1];
+      }, -Infinity);
+    }
+    // A hundred events have the age of the retention.
+    for (let i = 1; i <= 400; i++) {
+      const now = real + offset + i * retention.ms / 100;
+      head = advanceHead(head, { count: 1, bytes: 10, now }, retention);
+    }
+    const kept = head.sequence - head.oldest + 1;
+    ok(kept <= 120, `${kept} kept`);
+  }));
+});
+
 Deno.test("clearHead() retains no event, while epoch and sequences go on", () => {
   const retention = { events: 10, ms: 10, bytes: 10_000 };
   const before = advanceHead(
     newHead("AAECAwQFBgc", 0),
-    { count: 9, bytes: 90, time: 5 },
+    { count: 9, bytes: 90, now: 5 },
     retention,
   );
   const cleared = clearHead(before);
   deepEqual([cleared.oldest, cleared.cleared, cleared.sequence], [10, 10, 9]);
-  const after = advanceHead(cleared, { count: 1, bytes: 10, time: 6 }, retention);
+  const after = advanceHead(cleared, { count: 1, bytes: 10, now: 6 }, retention);
   deepEqual([after.epoch, after.oldest, after.sequence], ["AAECAwQFBgc", 10, 10]);
 });
 
 Deno.test("advanceHead() moves oldest beyond cleared when it trims after a clear", () => {
   const retention = { events: 8, ms: 0, bytes: 10 ** 6 };
-  let head = advanceHead(newHead("AAECAwQFBgc", 0), { count: 5, bytes: 9, time: 1 }, retention);
+  let head = advanceHead(newHead("AAECAwQFBgc", 0), { count: 5, bytes: 9, now: 1 }, retention);
   head = clearHead(head);
   equal(head.oldest, head.cleared);
-  for (let i = 0; i < 30; i++) head = advanceHead(head, { count: 1, bytes: 9, time: 2 }, retention);
+  for (let i = 0; i < 30; i++) head = advanceHead(head, { count: 1, bytes: 9, now: 2 }, retention);
   ok(head.oldest > head.cleared);
   equal(head.cleared, 6);
 });

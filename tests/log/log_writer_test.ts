@@ -74,6 +74,7 @@ async function createWriter({ shared = false }: { shared?: boolean } = {}) {
     timeoutMs: TIMEOUT_MS,
     onCommit: () => {},
     onTrim: () => {},
+    onTimeStep: () => {},
   });
   return {
     clock,

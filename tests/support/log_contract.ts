@@ -104,6 +104,21 @@ export function testEventLog(
     equal(events[1]!.time, events[0]!.time);
   });
 
+  test("append() takes the time of a clock that was set back by more than an hour", async (logs) => {
+    const { log, reports } = await logs.open();
+    const real = logs.clock.now();
+    logs.clock.set(real + 365 * 24 * HOUR_MS);
+    for (const pipeline of ["p_a", "p_b"]) await log.append(pipeline, [textEvent("1")]);
+    logs.clock.set(real);
+    for (const pipeline of ["p_a", "p_b", "p_a"]) await log.append(pipeline, [textEvent("2")]);
+    const { events } = (await log.readAfter("p_a", 0, Infinity))!;
+    deepEqual(events.map(({ time }) => time), [real + 365 * 24 * HOUR_MS, real, real]);
+    deepEqual(reports, [
+      "The clock was set back: new events of p_a are 31536000 s earlier than those before them. " +
+      "Steps of other pipelines are not reported for an hour",
+    ]);
+  });
+
   test("append() separates pipelines, each with its own epoch", async (logs) => {
     const { log } = await logs.open();
     const [a, b] = await Promise.all(

@@ -14,12 +14,14 @@ interface Timer {
 
 /** A clock for tests. */
 export class FakeClock implements Clock {
-  #now: number;
+  /** Wall clock minus monotonic clock. */
+  #offset: number;
+  #monotonic = 0;
   readonly #timers = new Set<Timer>();
 
   /** @param now Start time, in milliseconds since the Unix epoch. */
   constructor(now: number = Date.UTC(2026, 0, 1)) {
-    this.#now = now;
+    this.#offset = now;
   }
 
   /** Number of pending timers. */
@@ -28,15 +30,19 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#offset + this.#monotonic;
+  }
+
+  monotonic(): number {
+    return this.#monotonic;
   }
 
   after(ms: number, run: () => void): Disposable {
-    return this.#add({ at: this.#now + ms, run, every: null });
+    return this.#add({ at: this.#monotonic + ms, run, every: null });
   }
 
   every(ms: number, run: () => void): Disposable {
-    return this.#add({ at: this.#now + ms, run, every: ms });
+    return this.#add({ at: this.#monotonic + ms, run, every: ms });
   }
 
   #add(timer: Timer): Disposable {
@@ -46,21 +52,26 @@ export class FakeClock implements Clock {
 
   /** Advances the clock, and runs the timers that become due, in order. */
   advance(ms: number): void {
-    const end = this.#now + ms;
+    const end = this.#monotonic + ms;
     while (true) {
       const due = [...this.#timers].filter((timer) => timer.at <= end)
         .sort((a, b) => a.at - b.at)[0];
       if (!due) break;
-      this.#now = Math.max(this.#now, due.at);
+      this.#monotonic = Math.max(this.#monotonic, due.at);
       if (due.every === null) this.#timers.delete(due);
       else due.at += due.every;
       due.run();
     }
-    this.#now = end;
+    this.#monotonic = end;
   }
 
-  /** Sets the clock without running timers, as the clock of a machine may be set. */
+  /** Lets time pass without running timers, as on a machine that is late. */
+  pass(ms: number): void {
+    this.#monotonic += ms;
+  }
+
+  /** Sets the wall clock, as the clock of a machine may be set. No time passes. */
   set(now: number): void {
-    this.#now = now;
+    this.#offset = now - this.#monotonic;
   }
 }
