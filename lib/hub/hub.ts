@@ -44,6 +44,8 @@ export interface Subscription {
   endsAt?: number | undefined;
   /** Ends the stream when it is aborted, because another one takes its place. */
   signal?: AbortSignal | undefined;
+  /** Ends the stream when it is aborted, because its token or ticket was revoked. */
+  revoked?: AbortSignal | undefined;
   /** Called when the stream has ended, or could not start. */
   onClose?: (() => void) | undefined;
   /**
@@ -157,11 +159,10 @@ export class Hub {
     subscription: Subscription = {},
   ): Promise<ReadableStream<Uint8Array>> {
     const { runtime: { clock, random }, history, retryMs, maxStreamAgeMs } = this.#options;
-    const { connectionClosed, signal, onClose, notBefore } = subscription;
-    const agedAt = clock.monotonic() + maxStreamAgeMs * (0.8 + 0.4 * random());
+    const { connectionClosed, signal, revoked, onClose, notBefore } = subscription;
+    const endsAt = clock.monotonic() + maxStreamAgeMs * (0.8 + 0.4 * random());
     // What is left of its token now is what it gets, however the wall clock is set later.
     const expiresAt = clock.monotonic() + (subscription.endsAt ?? Infinity) - clock.now();
-    const endsAt = Math.min(agedAt, expiresAt);
     let place: Disposable | null = null;
     const leavePlace = () => place?.[Symbol.dispose]();
     let timer: Disposable | null = null;
@@ -177,6 +178,7 @@ export class Hub {
         filter: new ChannelFilter(subscription.channels ?? []),
         retryMs: Math.round(retryMs * (1 + random())),
         endsAt,
+        expiresAt,
         onClose: (subscriber) => {
           timer?.[Symbol.dispose]();
           this.#keepAliveWheel.delete(subscriber);
@@ -186,10 +188,13 @@ export class Hub {
       });
       this.#keepAliveWheel.add(subscriber);
       // The age is checked with each keep-alive; an expiry is kept to the millisecond.
-      if (endsAt < agedAt) timer = clock.after(endsAt - clock.monotonic(), () => subscriber.end());
-      signal?.addEventListener("abort", () => subscriber.end());
-      // The drain began, or the session was taken over, while the log was read.
-      if (this.draining.aborted || signal?.aborted) subscriber.end();
+      if (expiresAt < endsAt) {
+        timer = clock.after(expiresAt - clock.monotonic(), () => subscriber.end("expired"));
+      }
+      // The drain may have begun while the log was read, and so may the others.
+      if (this.draining.aborted) subscriber.end();
+      whenAborted(signal, () => subscriber.end());
+      whenAborted(revoked, () => subscriber.end("revoked"));
       return subscriber.body;
     } catch (error) {
       leavePlace();
@@ -266,4 +271,10 @@ export class Hub {
   async close(): Promise<void> {
     await this.#pipelines.close();
   }
+}
+
+/** Calls a function when a signal is aborted, or at once if it is already. */
+function whenAborted(signal: AbortSignal | undefined, run: () => void): void {
+  if (signal?.aborted) run();
+  else signal?.addEventListener("abort", run);
 }

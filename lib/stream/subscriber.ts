@@ -21,6 +21,12 @@ import { Replay } from "./replay.ts";
 /** Keep-alives that a connection may leave unread before its stream is closed. */
 const MAX_MISSED_KEEP_ALIVES = 2;
 
+/**
+ * Reason for which a stream ends that its client may open again with another token
+ * or ticket: its own is past its time, or was revoked.
+ */
+export type Expiry = "expired" | "revoked";
+
 /** Source of a subscriber's events. */
 export interface SubscriberSource {
   /** The newest events. Another object if the pipeline's log was replaced. */
@@ -46,6 +52,8 @@ export interface SubscriberOptions {
   retryMs: number;
   /** Time at which its stream ends, in milliseconds of the monotonic clock. */
   endsAt: number;
+  /** Time at which its token or ticket expires, in the same unit. */
+  expiresAt: number;
   /** Called once, when the stream has ended for whatever reason. */
   onClose: (subscriber: Subscriber) => void;
   /** Reporter of reads of the log that failed. */
@@ -68,6 +76,8 @@ export class Subscriber {
   #missedKeepAlives = 0;
   /** Sequence after which the stream ends, once it is ending: during replay or live. */
   #endAfter: number | null = null;
+  /** Expiry that the client is told at the end, if that is why the stream ends. */
+  #expiry: Expiry | null = null;
   #closed = false;
 
   constructor(options: SubscriberOptions) {
@@ -101,9 +111,17 @@ export class Subscriber {
     this.#fill();
   }
 
-  /** Ends the stream once it has sent what the source has now. */
-  end(): void {
-    this.#endAfter ??= this.#options.source.newest.last;
+  /**
+   * Ends the stream once it has sent what the source has now.
+   *
+   * @param expiry Reason that the client is told. Without one it is told nothing: it
+   *   comes back with the token or ticket that it has.
+   */
+  end(expiry: Expiry | null = null): void {
+    if (this.#endAfter === null) {
+      this.#endAfter = this.#options.source.newest.last;
+      this.#expiry = expiry;
+    }
     this.#fill();
   }
 
@@ -114,7 +132,8 @@ export class Subscriber {
    * @param now The time, in milliseconds of the monotonic clock.
    */
   tick(now: number): void {
-    if (now >= this.#options.endsAt) this.end();
+    if (now >= this.#options.expiresAt) this.end("expired");
+    else if (now >= this.#options.endsAt) this.end();
     if (this.#closed) return;
     if (this.#pullPending) this.#keepAlive();
     else this.#closeIfStalled();
@@ -183,10 +202,17 @@ export class Subscriber {
     this.#pendingBytes = pending ? new Uint8Array([...pending, ...bytes]) : bytes;
   }
 
-  /** Closes the stream, with the position that it has reached. */
+  /**
+   * Closes the stream, with the position that it has reached, unless the client has
+   * that already, and with the expiry, if there is one.
+   */
   #finish(): void {
-    const position = this.#replay.takePosition();
-    if (position !== undefined) this.#enqueue(encodeEvent({ id: position }));
+    const id = this.#replay.takePosition();
+    const position = id === undefined ? {} : { id };
+    if (this.#expiry) {
+      const data = JSON.stringify({ reason: this.#expiry });
+      this.#enqueue(encodeEvent({ ...position, type: "runnel.expired", data }));
+    } else if (id !== undefined) this.#enqueue(encodeEvent(position));
     this.#close();
   }
 

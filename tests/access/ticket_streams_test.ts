@@ -42,6 +42,13 @@ async function statusOf({ fetch }: TestService, url: string, headers: HeadersIni
   return response;
 }
 
+/** Asserts that a stream ends, and tells its client the reason last. */
+async function assertExpired(stream: StreamReader, reason: string): Promise<void> {
+  const { type, data, id } = (await stream.event())!;
+  deepEqual([type, JSON.parse(data), id], ["runnel.expired", { reason }, undefined]);
+  equal(await stream.event(), null);
+}
+
 async function open(service: TestService, url: string, headers: HeadersInit = {}) {
   const response = await statusOf(service, url, headers);
   equal(response.status, 200);
@@ -80,7 +87,7 @@ Deno.test("a ticket's stream ends at the end of its session, to the millisecond"
   await service.hub.publish("p_a", [jsonEvent(1)]);
   equal((await stream.event())?.data, "1");
   service.clock.advance(1);
-  equal(await stream.event(), null);
+  await assertExpired(stream, "expired");
   await assertIdle(service);
 });
 
@@ -90,7 +97,7 @@ Deno.test("a ticket's stream ends with the token of its issuer", async () => {
   const stream = await open(service, await ticketUrl(service, { token }));
   await stream.until("runnel.live");
   service.clock.advance(2000);
-  equal(await stream.event(), null);
+  await assertExpired(stream, "expired");
   await assertIdle(service);
 });
 

@@ -81,7 +81,8 @@ Deno.test("a stream ends with its token, to the millisecond, after its last even
   await service.hub.publish("p_a", [jsonEvent(1)]);
   service.clock.advance(1);
   await service.hub.publish("p_a", [jsonEvent(2)]);
-  deepEqual((await stream.until("no such event")).map(({ data }) => data), ["1"]);
+  const data = (await stream.until("no such event")).map(({ data }) => data);
+  deepEqual(data, ["1", '{"reason":"expired"}']);
   await assertIdle(service);
 });
 
@@ -100,6 +101,7 @@ Deno.test("a stream ends with its token, however long opening it took", async ()
   const stream = await opening;
   await stream.until("runnel.live");
   service.clock.advance(3000);
+  equal((await stream.event())?.type, "runnel.expired");
   equal(await stream.event(), null);
 });
 

@@ -265,7 +265,24 @@ Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one
   service.clock.advance(4999);
   equal(hub.stats.subscribers, 1);
   service.clock.advance(1);
-  deepEqual(await end, []);
+  deepEqual(await end, [["runnel.expired", { reason: "expired" }]]);
+  await assertIdle(service);
+});
+
+Deno.test("Hub.subscribe() ends a stream whose token was revoked while it was pending", async () => {
+  const service = await startService();
+  const { hub, kv } = service;
+  await using _ = service;
+  await hub.publish("p_a", [jsonEvent(1)]);
+  const held = pause("answer");
+  kv.script("get", held.fault);
+  const revocation = new AbortController();
+  const arriving = hub.subscribe("p_a", { revoked: revocation.signal });
+  await held.reached;
+  revocation.abort();
+  held.release();
+  const expected = [1, liveMarker(1), ["runnel.expired", { reason: "revoked" }]];
+  deepEqual(await rest(new StreamReader(await arriving)), expected);
   await assertIdle(service);
 });
 

@@ -516,6 +516,7 @@ function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
     filter: new ChannelFilter([]),
     retryMs: 1,
     endsAt: Infinity,
+    expiresAt: Infinity,
     onClose,
     runtime: { report() {} },
   });
@@ -616,6 +617,7 @@ Deno.test("Subscriber ignores a page that was requested before its log was repla
     filter: new ChannelFilter([]),
     retryMs: 1,
     endsAt: Infinity,
+    expiresAt: Infinity,
     onClose() {},
     runtime: { report() {} },
   });

@@ -137,7 +137,7 @@ function receive({ id, type, data }) {
     updateTimes(caughtUp.splice(0));
   } else if (type === "runnel.gap") {
     list.add({ kind: "gap", time, text: describeGap(data) });
-  } else {
+  } else if (type !== "runnel.expired") {
     const origin = isLive ? "live" : reconnects > 0 ? "caught up" : "history";
     /** @type {EventEntry} */
     const event = {
