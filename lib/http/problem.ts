@@ -13,6 +13,9 @@ const TRANSIENT_STATUSES = [429, 503];
 /** Delay after which a client may retry a transient error, in seconds. */
 const RETRY_AFTER_SECONDS = 1;
 
+/** Maximum length of the detail of a problem, in UTF-16 units: it may quote the request. */
+const MAX_DETAIL_LENGTH = 500;
+
 const INTERNAL = {
   status: 500,
   title: "Internal error",
@@ -52,7 +55,7 @@ export function problem(error: RunnelError | null, headers: HeadersInit = {}): R
   const known = error && PROBLEMS[error.type];
   const { status, title } = known ?? INTERNAL;
   const type = known ? error.type : "internal";
-  const detail = known ? error.message : INTERNAL.detail;
+  const detail = shorten(known ? error.message : INTERNAL.detail);
   const response = new Response(
     JSON.stringify({ type: `urn:runnel:problem:${type}`, title, status, detail }),
     { status, headers },
@@ -64,4 +67,8 @@ export function problem(error: RunnelError | null, headers: HeadersInit = {}): R
     response.headers.set("Retry-After", String(RETRY_AFTER_SECONDS));
   }
   return response;
+}
+
+function shorten(text: string): string {
+  return text.length > MAX_DETAIL_LENGTH ? `${text.slice(0, MAX_DETAIL_LENGTH)} …` : text;
 }

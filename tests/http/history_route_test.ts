@@ -21,7 +21,7 @@ Deno.test("GET /pipelines/:pipeline/events returns times, and payloads as they w
       `{"id":"${events[0].id}","channel":"a","time":"${time}","payload":12345678901234567890},` +
       `{"id":"${
         events[1].id
-      }","channel":"b","time":"${time}","payload":{"text":"\u2028€","n":1.0}}]}`,
+      }","channel":"b","time":"${time}","payload":{"text":"\\u2028€","n":1.0}}]}`,
   );
   await assertIdle(service);
 });

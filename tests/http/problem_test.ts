@@ -86,3 +86,9 @@ Deno.test("problem() adds the given headers", () => {
   equal(headers.get("Allow"), "GET, HEAD");
   equal(headers.get("Content-Type"), "application/problem+json");
 });
+
+Deno.test("problem() shortens a detail that quotes kilobytes of the request", async () => {
+  const error = new RunnelError("method-not-allowed", `Cannot ${"X".repeat(5000)} here`);
+  const { detail } = await problem(error).json();
+  equal(detail, `Cannot ${"X".repeat(493)} …`);
+});

@@ -1,7 +1,7 @@
 /**
- * A model of the JSON texts that the service should store: an independent parser
- * and serializer, to compare with the result of `JSON.parse` and
- * `JSON.stringify`.
+ * A model of the JSON texts that the service should store: an independent parser,
+ * to compare with its scanner. A text is stored as it was sent, without the space
+ * between its tokens.
  *
  * @module
  */
@@ -12,7 +12,7 @@ const MAX_LEVELS = 1000;
 /** Value with its text. */
 interface Parsed {
   text: string;
-  /** Members of an object: a duplicate key keeps its place and gets the new value. */
+  /** Members of an object: the last value of each key. */
   members?: Map<string, Parsed>;
   items?: Parsed[];
 }
@@ -80,9 +80,12 @@ function parse(text: string): Parsed {
     if (!take(character)) throw new SyntaxError(`expected ${character} at ${at}`);
   }
 
+  /** Returns the text of a string, with its quotes. */
   function readString(): string {
     skip(/[ \t\r\n]*/y);
-    return JSON.parse(skip(/"[^"\\]*(?:\\[^][^"\\]*)*"/y));
+    const text = skip(/"[^"\\]*(?:\\[^][^"\\]*)*"/y);
+    JSON.parse(text);
+    return text;
   }
 
   function readValue(): Parsed {
@@ -109,7 +112,7 @@ function parse(text: string): Parsed {
   function readShallow(): Parsed {
     if (take("{")) return readObject();
     if (take("[")) return readArray();
-    if (text[at] === '"') return { text: JSON.stringify(readString()) };
+    if (text[at] === '"') return { text: readString() };
     return { text: skip(/true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y) };
   }
 
@@ -124,25 +127,17 @@ function parse(text: string): Parsed {
 
   function readObject(): Parsed {
     const members = new Map<string, Parsed>();
+    const parts: string[] = [];
     if (!take("}")) {
       do {
         const key = readString();
         expect(":");
-        members.set(key, readValue());
+        const value = readValue();
+        members.set(JSON.parse(key), value);
+        parts.push(`${key}:${value.text}`);
       } while (take(","));
       expect("}");
     }
-    const keys = [...members.keys()];
-    const indices = keys.filter(isIndex).sort((a, b) => Number(a) - Number(b));
-    const rest = keys.filter((key) => !isIndex(key));
-    const parts = [...indices, ...rest].map((key) =>
-      `${JSON.stringify(key)}:${members.get(key)!.text}`
-    );
     return { members, text: `{${parts.join(",")}}` };
   }
-}
-
-/** Whether JavaScript moves a key to the front of an object. */
-function isIndex(key: string): boolean {
-  return /^(0|[1-9]\d{0,9})$/.test(key) && Number(key) < 2 ** 32 - 1;
 }

@@ -1,0 +1,88 @@
+/**
+ * Reads the envelope of an event from the text of a publish. The payload stays text.
+ *
+ * @module
+ */
+
+import type { JsonScanner, ScannedValue } from "./json_scanner.ts";
+
+/** Maximum number of unrecognized keys that an error names, and of UTF-16 units of each. */
+const MAX_NAMED_KEYS = 3;
+const MAX_KEY_CHARS = 40;
+
+/** Keys of an envelope. */
+const KEYS: readonly string[] = ["pipeline", "channel", "payload"];
+
+/** An event as a publisher sent it, unchecked. */
+export interface Envelope {
+  /**
+   * The fields for the schema of events, or a value of the same kind if the event
+   * is not an object. Of a field that is not a string, only the kind counts.
+   */
+  fields: unknown;
+  /** The text of the payload, if there is one. */
+  payload: ScannedValue | null;
+  /** The rule that its keys violate, or `null`. */
+  problem: string | null;
+}
+
+const BACKSLASH = 0x5c;
+// A channel may begin with U+FEFF, which is no byte order mark there.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Reads the envelope at the position of a scanner.
+ *
+ * @param bytes The text of the scanner, in UTF-8.
+ * @throws {SyntaxError} If it is not JSON.
+ */
+export function readEnvelope(scanner: JsonScanner, bytes: Uint8Array): Envelope {
+  if (!scanner.consume("{")) {
+    return { fields: sampleOf(bytes, scanner.value()), payload: null, problem: null };
+  }
+  const fields: Record<string, unknown> = {};
+  const unrecognized: string[] = [];
+  let repeated: string | null = null;
+  let payload: ScannedValue | null = null;
+  if (!scanner.consume("}")) {
+    do {
+      const key = scanner.string();
+      scanner.expect(":");
+      const value = scanner.value();
+      // It is refused by now: the rest only has to be JSON.
+      if (repeated !== null || unrecognized.length === MAX_NAMED_KEYS) continue;
+      const name = decodeString(bytes, key);
+      if (!KEYS.includes(name)) unrecognized.push(name);
+      else if (Object.hasOwn(fields, name)) repeated = name;
+      else fields[name] = sampleOf(bytes, value);
+      if (name === "payload") payload = value;
+    } while (scanner.consume(","));
+    scanner.expect("}");
+  }
+  return { fields, payload, problem: problemOf(unrecognized, repeated) };
+}
+
+function problemOf(unrecognized: readonly string[], repeated: string | null): string | null {
+  if (unrecognized.length > 0) {
+    const names = unrecognized.map((name) => JSON.stringify(name.slice(0, MAX_KEY_CHARS)));
+    return `unrecognized ${names.length > 1 ? "keys" : "key"}: ${names.join(", ")}`;
+  }
+  return repeated && `${repeated}: expected once`;
+}
+
+/** Returns a string, or an empty value of the same kind as another value. */
+function sampleOf(bytes: Uint8Array, value: ScannedValue): unknown {
+  const first = String.fromCharCode(bytes[value.start]!);
+  if (first === '"') return decodeString(bytes, value);
+  if (first === "{") return {};
+  if (first === "[") return [];
+  if (first === "n") return null;
+  return first === "t" || first === "f" ? false : 0;
+}
+
+function decodeString(bytes: Uint8Array, { start, end }: ScannedValue): string {
+  const text = bytes.subarray(start, end);
+  return text.includes(BACKSLASH)
+    ? JSON.parse(decoder.decode(text))
+    : decoder.decode(text.subarray(1, -1));
+}

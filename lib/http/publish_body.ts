@@ -1,0 +1,106 @@
+/**
+ * Reads the text of a publish into the envelopes of its events.
+ *
+ * @module
+ */
+
+import { RunnelError } from "../base/mod.ts";
+import { type Envelope, readEnvelope } from "./envelope.ts";
+import { JsonScanner } from "./json_scanner.ts";
+import { skipSpace } from "./json_tokens.ts";
+
+const LINE_FEED = 0x0a;
+
+/** Envelopes of a body, and their number in it: no more are read than a request may have. */
+export interface Envelopes {
+  /** The envelopes, in order. */
+  envelopes: Envelope[];
+  /** Number of events in the body. */
+  count: number;
+}
+
+/**
+ * Reads one event, or an array of events.
+ *
+ * @throws {RunnelError} `malformed-request` if the text is not JSON.
+ */
+export function readJson(text: Uint8Array, maxEvents: number): Envelopes {
+  const envelopes: Envelope[] = [];
+  let count = 0;
+  scanJson(text, "The body", (scanner) => {
+    const readNext = () => {
+      if (++count > maxEvents) scanner.value();
+      else envelopes.push(readEnvelope(scanner, text));
+    };
+    if (!scanner.consume("[")) return readNext();
+    if (scanner.consume("]")) return;
+    do readNext(); while (scanner.consume(","));
+    scanner.expect("]");
+  });
+  return { envelopes, count };
+}
+
+/**
+ * Reads one event a line. Blank lines are skipped.
+ *
+ * @throws {RunnelError} `malformed-request` if a line is not JSON; it names the event.
+ */
+export function readNdjson(text: Uint8Array, maxEvents: number): Envelopes {
+  const envelopes: Envelope[] = [];
+  let count = 0;
+  for (let start = 0, end; start < text.length; start = end + 1) {
+    end = text.indexOf(LINE_FEED, start);
+    if (end < 0) end = text.length;
+    if (skipSpace(text, start) >= end) continue;
+    if (++count > maxEvents) continue;
+    // The positions of an envelope are those in the whole body.
+    const lines = text.subarray(0, end);
+    scanJson(lines, `Event ${count - 1}`, (scanner) => {
+      envelopes.push(readEnvelope(scanner, lines));
+    }, start);
+  }
+  return { envelopes, count };
+}
+
+/**
+ * Decodes UTF-8. A byte order mark is part of the text.
+ *
+ * @throws {RunnelError} `malformed-request` if it is not UTF-8.
+ */
+export function decodeUtf8(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
+  } catch (cause) {
+    throw new RunnelError("malformed-request", "Cannot publish: the body is not UTF-8", { cause });
+  }
+}
+
+/** Removes a byte order mark, which is not part of JSON. */
+export function withoutByteOrderMark(body: Uint8Array): Uint8Array {
+  const isMarked = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  return isMarked ? body.subarray(3) : body;
+}
+
+/**
+ * Scans a text to its end.
+ *
+ * @param name Name of the text, for the error.
+ * @param start Index at which the text starts in its bytes.
+ * @throws {RunnelError} `malformed-request` if it is not JSON.
+ */
+export function scanJson<T>(
+  text: Uint8Array,
+  name: string,
+  read: (scanner: JsonScanner) => T,
+  start?: number,
+): T {
+  const scanner = new JsonScanner(text, start);
+  try {
+    const value = read(scanner);
+    scanner.expectEnd();
+    return value;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new RunnelError("malformed-request", `Cannot publish: ${name} is not JSON`, { cause });
+  }
+}
