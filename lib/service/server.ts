@@ -5,6 +5,7 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
+import { AcceptingServer } from "./accepting_server.ts";
 import { CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
 import type { Service } from "./service.ts";
 
@@ -79,17 +80,19 @@ export function serve(service: Service, address: Address): Server {
  * @throws {RunnelError} `invalid-setting` if it cannot listen there.
  */
 export function listen(
-  { fetch }: Pick<Service, "fetch">,
-  address: Address,
+  { fetch, runtime }: Pick<Service, "fetch" | "runtime">,
+  { hostname, port }: Address,
   { reusePort = false } = {},
 ): Listener {
-  const server = withSetupHint(
-    address,
-    () => Deno.serve({ ...address, reusePort, onListen() {} }, fetch),
-  );
+  const server = withSetupHint({ hostname, port }, () =>
+    new AcceptingServer({
+      address: { hostname, port, reusePort },
+      handler: fetch,
+      runtime,
+    }));
   return {
-    address: { hostname: server.addr.hostname, port: server.addr.port },
-    close: (deadline) => deadline.wait(server.shutdown()),
+    address: server.address,
+    close: (deadline) => deadline.wait(server.close()),
   };
 }
 

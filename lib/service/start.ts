@@ -10,6 +10,7 @@ import type { Config } from "../config/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import { DrainDeadline, EXIT_MS } from "./drain_timetable.ts";
 import { startIsolates } from "./isolates.ts";
+import { warnOfOpenFiles } from "./open_files.ts";
 import { serve, type Server } from "./server.ts";
 import { createService } from "./service.ts";
 
@@ -41,6 +42,8 @@ export interface StartOptions {
  * ```
  */
 export async function start({ config, onFailure }: StartOptions): Promise<Server> {
+  const warning = warnOfOpenFiles(config);
+  if (warning) systemRuntime.report(warning);
   using stack = new DisposableStack();
   const storage = stack.use(await prepareStorage(config.kv));
   const server = config.isolates > 1 ? await startIsolates({ config, storage, onFailure }) : serve(

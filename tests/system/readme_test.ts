@@ -20,6 +20,7 @@ import { Nginx, systemNginx } from "../support/programs/nginx.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { testWithRequirements } from "../support/programs/requirements.ts";
 import { TempFolder } from "../support/programs/temp_folder.ts";
+import { readRaw, sendRaw } from "../support/servers/local_server.ts";
 import { createProject, node, run } from "../support/programs/workflow_package.ts";
 import { findReadme, readmes, writeDeno } from "../support/readme.ts";
 import { answers, denoKvFolder, testWithDenokv } from "../support/stores/denokv.ts";
@@ -210,10 +211,9 @@ testInChromium("README's page receives an event", async () => {
 
 /** Returns the documented settings for nginx, with another address of the service. */
 function nginxSample(url: string): string {
-  const [settings, ...others] = SERVICE_README.samples("nginx");
-  equal(others.length, 0);
-  ok(settings!.includes(`proxy_pass ${ADDRESS.replace("localhost", "127.0.0.1")};`));
-  return settings!.replace(/proxy_pass \S+;/, `proxy_pass ${url};`);
+  const settings = SERVICE_README.sample("nginx", "proxy_pass");
+  ok(settings.includes(`proxy_pass ${ADDRESS.replace("localhost", "127.0.0.1")};`));
+  return settings.replace(/proxy_pass \S+;/, `proxy_pass ${url};`);
 }
 
 testWithRequirements(
@@ -260,11 +260,37 @@ testWithRequirements(
   },
 );
 
+testWithRequirements(
+  [systemNginx],
+  "The documented limits of nginx end silent connections, and count those of an address",
+  async () => {
+    await using program = await Program.start({ RUNNEL_KV: ":memory:" });
+    const limits = SERVICE_README.sample("nginx", "limit_conn_zone");
+    const [http, server] = limits.split("\n\n");
+    // Shorter and fewer.
+    const fewer = server!.replace("timeout 10s", "timeout 1s").replace(
+      "addresses 200",
+      "addresses 2",
+    );
+    ok(fewer.includes("timeout 1s") && fewer.includes("addresses 2;"));
+    await using nginx = await Nginx.start(`${fewer} ${nginxSample(program.url)}`, http);
+    const silent = await sendRaw(Number(new URL(nginx.url).port), "GET / HT");
+    equal(await readRaw(silent), "");
+    silent.close();
+    const open = () => fetch(`${nginx.url}/pipelines/p_a/sse`);
+    const streams = await Promise.all([open(), open()]);
+    deepEqual(streams.map(({ status }) => status), [200, 200]);
+    const third = await open();
+    equal(third.status, 503);
+    for (const { body } of [third, ...streams]) await body?.cancel();
+  },
+);
+
 Deno.test("The documented nginx settings are those of /diagnose", async () => {
   const html = await Deno.readTextFile(
     new URL("../../lib/pages/diagnose/diagnose.html", import.meta.url),
   );
-  ok(html.includes(`<code>${SERVICE_README.samples("nginx")[0]!.trimEnd()}</code>`));
+  ok(html.includes(`<code>${SERVICE_README.sample("nginx", "proxy_pass").trimEnd()}</code>`));
 });
 
 Deno.test("The documented claim is one that the service reads", () => {

@@ -35,8 +35,8 @@ export class Nginx implements AsyncDisposable {
     }).spawn();
   }
 
-  /** Starts nginx with directives for its server, and waits until it listens. */
-  static async start(server: string): Promise<Nginx> {
+  /** Starts nginx with directives for its server and for `http`, and waits until it listens. */
+  static async start(server: string, http = ""): Promise<Nginx> {
     const folder = new TempFolder();
     const port = freePort();
     await folder.write(
@@ -53,6 +53,7 @@ export class Nginx implements AsyncDisposable {
         fastcgi_temp_path fastcgi;
         uwsgi_temp_path uwsgi;
         scgi_temp_path scgi;
+        ${http}
         server { listen 127.0.0.1:${port}; ${server} }
       }`,
     );

@@ -1,0 +1,176 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import {
+  AcceptingServer,
+  type HttpServer,
+  type RequestHandler,
+} from "../../lib/service/accepting_server.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { flush } from "../support/wait.ts";
+
+const PORT = 1234;
+
+/** A server of the runtime that a test makes fail. */
+class FakeServer implements HttpServer {
+  readonly addr: Deno.NetAddr;
+  readonly handler: RequestHandler;
+  readonly finished: Promise<void>;
+  readonly fail: (error: Error) => void;
+  /** Ends its connections, after a shutdown. */
+  readonly end: () => void;
+  isShutDown = false;
+  readonly #ended = Promise.withResolvers<void>();
+
+  constructor({ hostname = "", port = 0 }: Deno.ServeTcpOptions, handler: RequestHandler) {
+    this.addr = { transport: "tcp", hostname, port: port === 0 ? PORT : port };
+    this.handler = handler;
+    const { promise, reject } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.fail = reject;
+    this.end = this.#ended.resolve;
+  }
+
+  shutdown(): Promise<void> {
+    this.isShutDown = true;
+    return this.#ended.promise;
+  }
+}
+
+/** A server on fake servers of the runtime. `listenErrors` are thrown by the next ones to start. */
+function start(handler: RequestHandler = () => new Response()) {
+  const clock = new FakeClock();
+  const servers: FakeServer[] = [];
+  const lines: string[] = [];
+  const listenErrors: Error[] = [];
+  const server = new AcceptingServer({
+    address: { hostname: "127.0.0.1", port: 0, reusePort: false },
+    handler,
+    runtime: { clock, report: (line) => lines.push(line) },
+    serve(options, handler) {
+      const error = listenErrors.shift();
+      if (error) throw error;
+      const started = new FakeServer(options, handler);
+      servers.push(started);
+      return started;
+    },
+  });
+  const advance = async (ms: number) => {
+    clock.advance(ms);
+    await flush();
+  };
+  /** Makes the newest one fail. */
+  const fail = async () => {
+    servers.at(-1)!.fail(new Error("Too many open files"));
+    await flush();
+  };
+  return { server, servers, clock, lines, listenErrors, advance, fail };
+}
+
+function request(server: FakeServer): Promise<Response> {
+  const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };
+  const completed = Promise.resolve();
+  return Promise.resolve(server.handler(new Request("http://a"), { remoteAddr, completed }));
+}
+
+async function close({ server, servers, clock }: ReturnType<typeof start>): Promise<void> {
+  const closing = server.close();
+  for (const { end } of servers) end();
+  await closing;
+  await flush();
+  equal(clock.liveTimers, 0);
+}
+
+Deno.test("AcceptingServer closes idle connections and listens again after an error", async () => {
+  const test = start();
+  const { server, servers, advance, fail } = test;
+  await fail();
+  equal(servers[0]!.isShutDown, true);
+  equal(servers.length, 1);
+  await advance(10);
+  deepEqual(servers.map(({ addr }) => addr.port), [PORT, PORT]);
+  equal(servers[1]!.isShutDown, false);
+  deepEqual(server.address, { hostname: "127.0.0.1", port: PORT });
+  await close(test);
+});
+
+Deno.test("AcceptingServer lets requests get their responses before a shutdown, for 1 s", async () => {
+  const response = Promise.withResolvers<Response>();
+  const test = start(() => response.promise);
+  const { servers, advance, fail } = test;
+  const first = request(servers[0]!);
+  await fail();
+  await advance(999);
+  equal(servers[0]!.isShutDown, false);
+  await advance(1);
+  equal(servers[0]!.isShutDown, true);
+  await advance(10);
+  const second = request(servers[1]!);
+  await fail();
+  equal(servers[1]!.isShutDown, false);
+  response.resolve(new Response());
+  await Promise.all([first, second]);
+  await flush();
+  equal(servers[1]!.isShutDown, true);
+  await close(test);
+});
+
+Deno.test("AcceptingServer pauses for longer while errors repeat, up to 1 s", async () => {
+  const test = start();
+  const { servers, advance, fail } = test;
+  for (const ms of [10, 20, 40, 80, 160, 320, 640, 1000, 1000]) {
+    await fail();
+    const { length } = servers;
+    await advance(ms - 1);
+    equal(servers.length, length);
+    await advance(1);
+    equal(servers.length, length + 1);
+  }
+  await advance(10_000);
+  await fail();
+  await advance(10);
+  equal(servers.length, 11);
+  await close(test);
+});
+
+Deno.test("AcceptingServer tries again if it cannot listen", async () => {
+  const test = start();
+  const { servers, advance, fail, listenErrors } = test;
+  listenErrors.push(new Error("Too many open files"), new Error("Address in use"));
+  await fail();
+  await advance(10);
+  await advance(20);
+  equal(servers.length, 1);
+  await advance(40);
+  equal(servers.length, 2);
+  await close(test);
+});
+
+Deno.test("AcceptingServer reports errors of accepting once in a minute", async () => {
+  const test = start();
+  const { lines, advance, fail } = test;
+  for (let i = 0; i < 30; i++) {
+    await fail();
+    await advance(1000);
+  }
+  equal(lines.length, 1);
+  await advance(30_000);
+  await fail();
+  equal(lines.length, 2);
+  await close(test);
+});
+
+Deno.test("AcceptingServer.close() awaits the connections of failed servers, and listens no more", async () => {
+  const test = start();
+  const { server, servers, clock, advance, fail } = test;
+  await fail();
+  await advance(10);
+  await fail();
+  let hasClosed = false;
+  const closing = server.close().then(() => hasClosed = true);
+  servers[1]!.end();
+  await advance(1000);
+  equal(hasClosed, false);
+  equal(servers.length, 2);
+  servers[0]!.end();
+  await closing;
+  equal(clock.liveTimers, 0);
+});
