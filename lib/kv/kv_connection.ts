@@ -6,6 +6,7 @@
  */
 
 import { chunk, deadline, RunnelError, type Runtime } from "../base/mod.ts";
+import type { StoreGuard } from "./file_guard.ts";
 
 /** Part of `Deno.Kv` that calls use, so that a test can replace it. */
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
@@ -51,6 +52,12 @@ export interface KvConnectionOptions {
    * `:memory:`, where another connection is another database.
    */
   replace: boolean;
+  /**
+   * Starts the guard of the store, once it is open. Its error refuses all calls.
+   *
+   * @default {null}
+   */
+  guard?: (() => Promise<StoreGuard>) | null;
 }
 
 /** A connection to the store. All reads and commits of an isolate go through one. */
@@ -58,12 +65,14 @@ export class KvConnection implements Disposable {
   readonly #options: KvConnectionOptions;
   /** Connections that were replaced, with the timers that will close them. */
   readonly #replaced = new Map<Promise<Kv>, Disposable>();
+  readonly #guard: StoreGuard | null;
   #kv: Promise<Kv> | null;
   #closed = false;
 
-  private constructor(options: KvConnectionOptions, kv: Kv) {
+  private constructor(options: KvConnectionOptions, kv: Kv, guard: StoreGuard | null) {
     this.#options = options;
     this.#kv = Promise.resolve(kv);
+    this.#guard = guard;
   }
 
   /**
@@ -73,11 +82,29 @@ export class KvConnection implements Disposable {
    * @throws Whatever opening throws.
    */
   static async open(options: KvConnectionOptions): Promise<KvConnection> {
-    const { open, runtime, timeoutMs, replace } = options;
-    const opened = replace
-      ? deadline(runtime.clock, timeoutMs, open(), () => late(timeoutMs))
-      : open();
-    return new KvConnection(options, await opened);
+    const { open, runtime, timeoutMs, replace, guard } = options;
+    const kv =
+      await (replace ? deadline(runtime.clock, timeoutMs, open(), () => late(timeoutMs)) : open());
+    return new KvConnection(options, kv, await guard?.() ?? null);
+  }
+
+  /**
+   * Throws if the store is known to be another one than was opened.
+   *
+   * @throws {RunnelError} `log-unavailable`.
+   */
+  assertUsable(): void {
+    if (this.#guard?.error) throw this.#guard.error;
+  }
+
+  /**
+   * Checks that the store is still the one that was opened.
+   *
+   * @throws {RunnelError} `log-unavailable`.
+   */
+  async verify(): Promise<void> {
+    await this.#guard?.check();
+    this.assertUsable();
   }
 
   /**
@@ -118,6 +145,7 @@ export class KvConnection implements Disposable {
 
   async #call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
     if (this.#closed) throw closed();
+    this.assertUsable();
     const { runtime, replace } = this.#options;
     const timeoutMs = Math.min(ms, this.#options.timeoutMs);
     if (timeoutMs <= 0) throw late(0);
@@ -161,6 +189,7 @@ export class KvConnection implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#guard?.[Symbol.dispose]();
     for (const kv of this.#replaced.keys()) this.#end(kv);
     if (this.#kv) this.#end(this.#kv);
     this.#kv = null;

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { StoreGuard } from "./file_guard.ts";
 export {
   type CallOptions,
   type Kv,

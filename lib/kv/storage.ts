@@ -5,7 +5,9 @@
  * @module
  */
 
-import { RunnelError } from "../base/mod.ts";
+import { RunnelError, type Runtime, systemRuntime } from "../base/mod.ts";
+import { FileGuard, type StoreGuard } from "./file_guard.ts";
+import { folderOf, lockFile } from "./file_lock.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
 
 /** A store that is ready to be opened. Disposing it unlocks it for other processes. */
@@ -17,51 +19,36 @@ export interface KvStorage extends Disposable {
    * a connection may freeze.
    */
   remote: boolean;
+  /**
+   * Starts to check that the store is the one that was opened; `null` if it is
+   * not a file.
+   */
+  guard: ((runtime: Pick<Runtime, "clock" | "report">) => Promise<StoreGuard>) | null;
 }
 
 /**
  * Prepares a store. A file gets its folder, and is locked against other
  * processes: changes of a file are delivered only within the process that makes
- * them.
+ * them. Nobody but its owner may read it.
  *
  * @param kv A path, `:memory:`, the URL of a KV Connect server, or `undefined`
  *   for the store of the platform.
+ * @param runtime Reporter of what the operator has to know and what prevents no start.
  * @throws {RunnelError} `storage-unusable`, with the remedy in its message.
  */
-export async function prepareStorage(kv: string | undefined): Promise<KvStorage> {
+export async function prepareStorage(
+  kv: string | undefined,
+  runtime: Pick<Runtime, "report"> = systemRuntime,
+): Promise<KvStorage> {
   const remote = kv === undefined || isUrl(kv);
   const inFile = !remote && kv !== ":memory:";
-  const lock = inFile ? await withSetupHint(kv, () => lockFile(kv)) : null;
+  const lock = inFile ? await withSetupHint(kv, () => lockFile(kv, runtime)) : null;
   return {
     open: () => withSetupHint(kv ?? "the platform's store", () => Deno.openKv(kv)),
     remote,
-    [Symbol.dispose]: () => {
-      // Closing alone leaves the file locked for as long as a child process that
-      // was just forked has it open.
-      lock?.unlockSync?.();
-      lock?.close();
-    },
+    guard: lock && ((runtime) => FileGuard.start(kv!, lock, runtime)),
+    [Symbol.dispose]: () => lock?.[Symbol.dispose](),
   };
-}
-
-/** Locks a file for as long as the returned file is open. */
-async function lockFile(path: string): Promise<Deno.FsFile> {
-  await Deno.mkdir(folderOf(path), { recursive: true });
-  const name = `${path}.lock`;
-  const file = await Deno.open(name, { read: true, write: true, create: true });
-  // Deno 2.5 has no tryLock: nothing is locked there.
-  if (await file.tryLock?.(true) === false) {
-    file.close();
-    const holder = (await Deno.readTextFile(name)).trim();
-    throw new RunnelError(
-      "storage-unusable",
-      `Cannot start: ${path} is in use by process ${holder}. Stop that one, or name another file ` +
-        "in RUNNEL_KV",
-    );
-  }
-  await file.truncate();
-  await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
-  return file;
 }
 
 /** Adds the remedy to an error of opening a store. */
@@ -97,8 +84,4 @@ function isUrl(kv: string): boolean {
 /** Quotes a text as one word of a shell command. */
 function quote(text: string): string {
   return /^[\w./:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function folderOf(path: string): string {
-  return path.replace(/\/?[^/]*$/, "") || (path.startsWith("/") ? "/" : ".");
 }

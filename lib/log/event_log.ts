@@ -109,6 +109,7 @@ export class EventLog {
     using _held = this.#backlog.add(bytes);
     const idempotency = key === undefined ? undefined : await hashIdempotency(key, events);
     if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
+    this.#options.kv.assertUsable();
     return await this.#writer(pipeline).append(events, bytes, idempotency);
   }
 
@@ -195,16 +196,19 @@ export class EventLog {
   }
 
   /**
-   * Checks that the log takes events. It writes, because a full disk can still be read.
+   * Checks that the log takes events, and that its file is the one that was
+   * opened. It writes, because a full disk can still be read.
    *
    * @param ms Deadline, in milliseconds.
    * @throws {RunnelError} `log-unavailable` if the log does not take events.
    */
   async ping(ms: number): Promise<void> {
-    await this.#options.kv.call((kv) => kv.atomic().set(PING_KEY, true).commit(), {
+    const { kv } = this.#options;
+    const write = kv.call((kv) => kv.atomic().set(PING_KEY, true).commit(), {
       ms,
       as: "log-unavailable",
     });
+    await Promise.all([kv.verify(), write]);
   }
 
   /** Refuses waiting requests, resolves when commits in flight have ended, and closes the store. */

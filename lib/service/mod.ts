@@ -46,7 +46,7 @@ export type {
 } from "../config/mod.ts";
 export type { App, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
 export type { Hub, RepairCause, Subscription } from "../hub/mod.ts";
-export type { Kv, KvStorage, WatchKv } from "../kv/mod.ts";
+export type { Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,
   Change,

@@ -9,7 +9,7 @@ import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { type App, createApp } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
-import { type Kv, KvConnection, type WatchKv } from "../kv/mod.ts";
+import { type Kv, KvConnection, type StoreGuard, type WatchKv } from "../kv/mod.ts";
 import { EventLog, type Log } from "../log/mod.ts";
 import { type PipelineChannels, Sync } from "../sync/mod.ts";
 
@@ -41,6 +41,12 @@ export interface StoresOptions {
    */
   remote?: boolean;
   /**
+   * Starts to check that the store is still the one that was opened.
+   *
+   * @default {null}
+   */
+  guard?: ((runtime: Runtime) => Promise<StoreGuard>) | null;
+  /**
    * Parts of the runtime to replace. By default, it has the clock of the system,
    * `Math.random`, and a reporter that writes to standard error.
    */
@@ -48,7 +54,7 @@ export interface StoresOptions {
 }
 
 /** Options for {@linkcode createServiceOn}. */
-export interface ServiceParts extends Omit<StoresOptions, "open" | "remote"> {
+export interface ServiceParts extends Omit<StoresOptions, "open" | "remote" | "guard"> {
   /** Broadcasts to other isolates, if there are any. @default {null} */
   channels?: PipelineChannels | null;
   /** Opens the store to watch it, if other processes write to it. @default {null} */
@@ -115,6 +121,7 @@ export async function openStores({
   config,
   open,
   remote = false,
+  guard = null,
   runtime: replaced = {},
 }: StoresOptions): Promise<Stores> {
   const runtime = { ...systemRuntime, ...replaced };
@@ -123,6 +130,7 @@ export async function openStores({
     runtime,
     timeoutMs: config.kvTimeoutMs,
     replace: remote,
+    guard: guard && (() => guard(runtime)),
   });
   const log = new EventLog({
     kv,

@@ -26,6 +26,45 @@ for (const name of ["runnel.sqlite", "a/b/runnel.sqlite", "with space/é.sqlite"
   });
 }
 
+const permissions = { ignore: Deno.build.os === "windows" };
+
+/** Returns the permissions of a file or folder, in octal. */
+async function modeOf(path: string): Promise<string> {
+  return ((await Deno.stat(path)).mode! & 0o777).toString(8);
+}
+
+Deno.test(
+  "prepareStorage() lets nobody but the owner read a new folder and its files",
+  permissions,
+  async () => {
+    await using folder = await makeFolder();
+    const path = `${folder.path}/data/runnel.sqlite`;
+    using storage = await prepareStorage(path);
+    const kv = await storage.open();
+    await kv.atomic().set(["head"], 1).commit();
+    equal(await modeOf(`${folder.path}/data`), "700");
+    for (const ending of ["", "-wal", "-shm", ".lock"]) equal(await modeOf(path + ending), "600");
+    kv.close();
+  },
+);
+
+Deno.test(
+  "prepareStorage() takes the files of an older version from others, and leaves their folder",
+  permissions,
+  async () => {
+    await using folder = await makeFolder();
+    const path = `${folder.path}/runnel.sqlite`;
+    await Deno.chmod(folder.path, 0o755);
+    for (const ending of ["", "-wal", ".lock"]) {
+      await Deno.writeTextFile(path + ending, "");
+      await Deno.chmod(path + ending, 0o644);
+    }
+    using _storage = await prepareStorage(path);
+    for (const ending of ["", "-wal", ".lock"]) equal(await modeOf(path + ending), "600");
+    equal(await modeOf(folder.path), "755");
+  },
+);
+
 Deno.test("prepareStorage() locks a file until it is disposed", async () => {
   await using folder = await makeFolder();
   const path = `${folder.path}/runnel.sqlite`;
