@@ -4,12 +4,13 @@
  * @module
  */
 
-import { RunnelError, type Runtime } from "../base/mod.ts";
+import { RunnelError } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
 import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
 import { rejectForeignPages } from "./local_only.ts";
-import type { OpenSession, Tickets } from "./tickets.ts";
-import { type Bearer, TokenVerifier } from "./token_verifier.ts";
+import type { GrantedScope, GrantedStream, RequestedScope, RequestedStream } from "./scope.ts";
+import type { Tickets } from "./tickets.ts";
+import { type Bearer, NO_CREDENTIAL, type TokenVerifier } from "./token_verifier.ts";
 
 /**
  * Maximum length of a token, in characters: a longer one is invalid without being
@@ -26,44 +27,18 @@ export interface AccessOptions {
   config: AccessConfig;
   /** Origins whose pages may use the service. */
   allowOrigins: "*" | readonly string[];
-  /** Clock by which tokens expire. */
-  runtime: Pick<Runtime, "clock">;
+  /** Verifies tokens. */
+  verifier: TokenVerifier;
   /** Tickets that open streams. */
   tickets: Tickets;
-}
-
-/** Pipeline and channels that a subscriber requests. */
-export interface RequestedScope {
-  /** Pipeline ID. */
-  pipeline: string;
-  /** Channels; if empty, all that are granted. */
-  channels: readonly string[];
-}
-
-/** Scope that the URL of an event stream requests, with its other access parameters. */
-export interface RequestedStream extends RequestedScope {
-  /** Ticket in the URL. */
-  ticket: string | undefined;
-  /** Last event ID in the URL. */
-  lastEventIdInUrl: string | undefined;
-}
-
-/** Channels that a subscriber is granted, and for how long. */
-export interface GrantedScope {
-  /** Channels; if empty, all. */
-  channels: readonly string[];
-  /** End of the grant, in milliseconds since the Unix epoch; `Infinity` for never. */
-  endsAt: number;
 }
 
 /** Authenticates and authorizes requests. */
 export class Access {
   readonly #options: AccessOptions;
-  readonly #verifier: TokenVerifier;
 
   constructor(options: AccessOptions) {
     this.#options = options;
-    this.#verifier = new TokenVerifier(options.config, options.runtime);
   }
 
   /**
@@ -136,33 +111,43 @@ export class Access {
    * Authorizes a subscriber to open an event stream: by a token in its headers, or
    * else by the ticket in its URL, which this redeems.
    *
-   * @returns The scope, and the session of the ticket if one was redeemed.
+   * @returns The scope, the position to resume from, unchecked, and the session of
+   *   the ticket if one was redeemed.
    * @throws {RunnelError} `unauthorized`, `forbidden`, `keys-unavailable`,
-   *   `log-unavailable`.
+   *   `log-unavailable`; `malformed-request` for a ticket beside a position in the URL.
    */
   async authorizeStream(
     request: Request,
-    { ticket, ...requested }: RequestedStream,
-  ): Promise<GrantedScope & { session: OpenSession | null }> {
+    { ticket, lastEventIdInUrl, ...requested }: RequestedStream,
+  ): Promise<GrantedStream> {
     const { config, tickets } = this.#options;
     const { headers } = request;
+    const inHeader = headers.get("Last-Event-ID") || undefined;
     if (!ticket || config.subscribe === "public" || readAuthorization(headers)) {
-      return { ...await this.authorizeRead(request, requested), session: null };
+      const lastEventId = inHeader ?? lastEventIdInUrl;
+      return { ...await this.authorizeRead(request, requested), lastEventId, session: null };
     }
-    const lastEventId = headers.get("Last-Event-ID") ?? undefined;
-    const session = await tickets.redeem(ticket, { ...requested, lastEventId });
-    return { channels: session.channels, endsAt: session.endsAt, session };
+    // An ID is what opens the stream again. Whoever finds the URL must not find one in it.
+    if (lastEventIdInUrl !== undefined) throw positionBesideTicket();
+    const session = await tickets.redeem(ticket, { ...requested, lastEventId: inHeader });
+    const { channels, endsAt, lastEventId } = session;
+    return { channels, endsAt, lastEventId, session };
   }
 
   /**
    * Authorizes a client to get a ticket for a pipeline: one that may subscribe to
    * it, or one with a publish token of the operator.
    *
+   * @returns The scope of the ticket, and the credential that it ends with.
    * @throws {RunnelError} `forbidden`.
    */
-  authorizeTicket(bearer: Bearer | null, requested: RequestedScope): GrantedScope {
-    const { grant, tickets } = bearer ?? { grant: FULL_ACCESS, tickets: FULL_ACCESS.subscribe };
-    return authorizeSubscribe(requested, { ...grant, pipelines: tickets });
+  authorizeTicket(
+    bearer: Bearer | null,
+    requested: RequestedScope,
+  ): GrantedScope & { credential: string } {
+    const { grant, tickets, credential } = bearer ??
+      { grant: FULL_ACCESS, tickets: FULL_ACCESS.subscribe, credential: NO_CREDENTIAL };
+    return { ...authorizeSubscribe(requested, { ...grant, pipelines: tickets }), credential };
   }
 
   async #verify(token: string | undefined): Promise<Bearer> {
@@ -173,7 +158,9 @@ export class Access {
           "Send one in the header Authorization: Bearer …",
       );
     }
-    const bearer = token.length <= MAX_TOKEN_LENGTH ? await this.#verifier.verify(token) : null;
+    const bearer = token.length <= MAX_TOKEN_LENGTH
+      ? await this.#options.verifier.verify(token)
+      : null;
     if (bearer) return bearer;
     throw new RunnelError(
       "unauthorized",
@@ -200,5 +187,14 @@ function forbidden(action: "publish" | "subscribe", where: string): RunnelError 
   return new RunnelError(
     "forbidden",
     `Cannot ${action} ${where}: the token does not grant that. Use a token that does`,
+  );
+}
+
+function positionBesideTicket(): RunnelError {
+  return new RunnelError(
+    "malformed-request",
+    "Cannot read lastEventId: a URL with a ticket must not contain a position, with which anyone " +
+      "who finds the URL could open the stream. " +
+      'Request the ticket with {"lastEventId": …} in its body',
   );
 }

@@ -14,5 +14,6 @@ export {
   type TicketEntry,
   type TicketStore,
 } from "./ticket_store.ts";
-export { type OpenSession, Tickets, type TicketScope, type TicketUse } from "./tickets.ts";
-export type { Bearer } from "./token_verifier.ts";
+export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";
+export { Tickets, type TicketScope, type TicketUse } from "./tickets.ts";
+export { type Bearer, TokenVerifier } from "./token_verifier.ts";

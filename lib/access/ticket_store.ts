@@ -2,6 +2,8 @@
  * Tickets in Deno KV, by the hash of the secret in their URLs: neither a reader
  * of the store nor a URL in a trace can open a stream.
  *
+ * Fields that version 0.1.0 did not store are optional.
+ *
  * @module
  */
 
@@ -16,6 +18,8 @@ export interface Session {
   openedAt: number;
   /** The position before the first event that it could be sent. */
   from: Position;
+  /** Whether `from` is known. Until its stream has begun, it is lower. @default {true} */
+  bound?: boolean | undefined;
 }
 
 /** A ticket: unspent while it has no session. */
@@ -24,6 +28,12 @@ export interface Ticket {
   pipeline: string;
   /** Channels that it grants; if empty, all. */
   channels: readonly string[];
+  /** Position to resume from, as its client sent it, unchecked. */
+  lastEventId?: string | undefined;
+  /** Fingerprint of the credential that it was requested with. @default {undefined} for any */
+  credential?: string | undefined;
+  /** ID of the newest revocation when it was issued; `null` without one. @default {null} */
+  revocation?: string | null | undefined;
   /** Latest time of its first use, in milliseconds since the Unix epoch. */
   spendBy: number;
   /**
@@ -41,17 +51,20 @@ export interface TicketEntry {
   ticket: Ticket;
   /** Version of the ticket in the store. */
   versionstamp: string;
+  /** ID of the newest revocation of the pipeline's tickets; `null` without one. */
+  revocation: string | null;
 }
 
 /** Interface of the store of tickets, whether this isolate or another has the connection. */
 export interface TicketStore {
   /**
-   * Reads a ticket.
+   * Reads a ticket, and the newest revocation of a pipeline.
    *
    * @param hash Hash of the ticket's secret.
+   * @param pipeline ID of the pipeline.
    * @throws {RunnelError} `log-unavailable` if the store does not answer.
    */
-  read(hash: string): Promise<TicketEntry | null>;
+  read(hash: string, pipeline: string): Promise<TicketEntry | null>;
 
   /**
    * Reads the generations of the sessions of several tickets.
@@ -63,13 +76,22 @@ export interface TicketStore {
   generations(hashes: readonly string[]): Promise<(number | null)[]>;
 
   /**
+   * Reads the newest revocations of the tickets of several pipelines.
+   *
+   * @param pipelines IDs of the pipelines.
+   * @returns The IDs of the revocations; `null` for a pipeline without one.
+   * @throws {RunnelError} `log-unavailable` if the store does not answer.
+   */
+  revocations(pipelines: readonly string[]): Promise<(string | null)[]>;
+
+  /**
    * Writes a ticket, unless it changed since it was read.
    *
    * @param hash Hash of the ticket's secret.
    * @param ticket The ticket.
    * @param versionstamp Version that it replaces; `null` for a new one.
    * @param expireIn Time after which the store may delete it, in milliseconds.
-   * @returns Whether it was written.
+   * @returns Version of the ticket; `null` if it was not written.
    * @throws {RunnelError} `log-unavailable` if the store does not answer.
    */
   write(
@@ -77,13 +99,31 @@ export interface TicketStore {
     ticket: Ticket,
     versionstamp: string | null,
     expireIn: number,
-  ): Promise<boolean>;
+  ): Promise<string | null>;
+
+  /**
+   * Revokes all tickets of a pipeline that were issued so far.
+   *
+   * @param pipeline ID of the pipeline.
+   * @param revocation ID of the revocation, which no other one has.
+   * @param expireIn Time after which all of those tickets have ended, in milliseconds.
+   * @throws {RunnelError} `log-unavailable` if the store does not answer.
+   */
+  revoke(pipeline: string, revocation: string, expireIn: number): Promise<void>;
 }
 
 /** Key of a ticket, by the hash of the secret in its URL. */
 function ticketKey(hash: string): Deno.KvKey {
   return ["ticket", hash];
 }
+
+/** Key of the newest revocation of a pipeline's tickets. It outlives the pipeline's log. */
+function revocationKey(pipeline: string): Deno.KvKey {
+  return ["ticket-revocation", pipeline];
+}
+
+/** All errors of the store are `log-unavailable`. */
+const AS = { as: "log-unavailable" } as const;
 
 /** The store of tickets in Deno KV. */
 export class KvTicketStore implements TicketStore {
@@ -94,19 +134,27 @@ export class KvTicketStore implements TicketStore {
   }
 
   /** As {@linkcode TicketStore.read}. */
-  async read(hash: string): Promise<TicketEntry | null> {
-    const { value, versionstamp } = await this.#kv.call((kv) => kv.get<Ticket>(ticketKey(hash)), {
-      as: "log-unavailable",
-    });
-    return value && versionstamp ? { ticket: value, versionstamp } : null;
+  async read(hash: string, pipeline: string): Promise<TicketEntry | null> {
+    const keys = [ticketKey(hash), revocationKey(pipeline)] as const;
+    const [{ value, versionstamp }, revocation] = await this.#kv.call(
+      (kv) => kv.getMany<[Ticket, string]>(keys),
+      AS,
+    );
+    return value && versionstamp
+      ? { ticket: value, versionstamp, revocation: revocation.value }
+      : null;
   }
 
   /** As {@linkcode TicketStore.generations}. */
   async generations(hashes: readonly string[]): Promise<(number | null)[]> {
-    const entries = await this.#kv.getMany<Ticket>(hashes.map(ticketKey), {
-      as: "log-unavailable",
-    });
+    const entries = await this.#kv.getMany<Ticket>(hashes.map(ticketKey), AS);
     return entries.map(({ value }) => value?.session?.generation ?? null);
+  }
+
+  /** As {@linkcode TicketStore.revocations}. */
+  async revocations(pipelines: readonly string[]): Promise<(string | null)[]> {
+    const entries = await this.#kv.getMany<string>(pipelines.map(revocationKey), AS);
+    return entries.map(({ value }) => value);
   }
 
   /** As {@linkcode TicketStore.write}. */
@@ -115,12 +163,20 @@ export class KvTicketStore implements TicketStore {
     ticket: Ticket,
     versionstamp: string | null,
     expireIn: number,
-  ): Promise<boolean> {
+  ): Promise<string | null> {
     const key = ticketKey(hash);
-    const { ok } = await this.#kv.call(
-      (kv) => kv.atomic().check({ key, versionstamp }).set(key, ticket, { expireIn }).commit(),
-      { as: "log-unavailable" },
+    // The store takes whole milliseconds, and the end of a token may be any number.
+    const options = { expireIn: Math.max(0, Math.ceil(expireIn)) };
+    const result = await this.#kv.call(
+      (kv) => kv.atomic().check({ key, versionstamp }).set(key, ticket, options).commit(),
+      AS,
     );
-    return ok;
+    return result.ok ? result.versionstamp : null;
+  }
+
+  /** As {@linkcode TicketStore.revoke}. */
+  async revoke(pipeline: string, revocation: string, expireIn: number): Promise<void> {
+    const key = revocationKey(pipeline);
+    await this.#kv.call((kv) => kv.atomic().set(key, revocation, { expireIn }).commit(), AS);
   }
 }

@@ -7,23 +7,20 @@
  * contains an ID of the pipeline's epoch. So the URL opens nothing for anyone who
  * finds it later, in a log or a trace.
  *
+ * A ticket ends with the credential that it was requested with, and with all others
+ * of its pipeline when they are revoked.
+ *
  * @module
  */
 
-import { chunk, RunnelError, type Runtime } from "../base/mod.ts";
-import type { Head, Log } from "../log/mod.ts";
-import { parseEventId, type Position } from "../protocol/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
+import { MAX_SESSION_MS, MAX_TICKET_MS } from "../config/mod.ts";
+import type { Log } from "../log/mod.ts";
+import type { Position } from "../protocol/mod.ts";
 import { grantedChannels } from "./grant.ts";
+import { type Credentials, isRevoked, type OpenSession, Sessions } from "./sessions.ts";
 import type { Ticket, TicketStore } from "./ticket_store.ts";
-
-/**
- * Period after the first use in which it may be repeated, in milliseconds: the
- * connection may break before its first byte.
- */
-const REPEAT_MS = 10_000;
-
-/** Maximum number of sessions that are checked with one call of the log. */
-const MAX_CHECKED = 1000;
+import { beginSession, type SpentTicket, useTicket } from "./ticket_use.ts";
 
 /** Options for {@linkcode Tickets}. */
 export interface TicketsOptions {
@@ -31,15 +28,15 @@ export interface TicketsOptions {
   log: Pick<Log, "ensureHead">;
   /** Store of the tickets. */
   store: TicketStore;
+  /** The credentials of the service. */
+  credentials: Credentials;
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
   /** Time to redeem a ticket, in milliseconds. */
   ticketMs: number;
   /** Maximum length of a session, in milliseconds. */
   sessionMs: number;
-  /** Maximum number of events of the history that a stream begins with. */
-  history: number;
-  /** Interval between checks for sessions that were taken over elsewhere, in milliseconds. */
+  /** Interval between checks for sessions that ended elsewhere, in milliseconds. */
   checkMs: number;
 }
 
@@ -51,6 +48,10 @@ export interface TicketScope {
   channels: readonly string[];
   /** Latest end of its session, in milliseconds since the Unix epoch. */
   endsAt: number;
+  /** Fingerprint of the credential that it is requested with. */
+  credential: string;
+  /** Position to resume from, unchecked. */
+  lastEventId?: string | undefined;
 }
 
 /** Request that uses a ticket. */
@@ -61,39 +62,17 @@ export interface TicketUse {
   channels: readonly string[];
   /** The `Last-Event-ID` header, which a stranger who has the URL does not know. */
   lastEventId: string | undefined;
-  /** The last event ID in the URL, which everyone knows who has the URL. */
-  lastEventIdInUrl: string | undefined;
 }
 
-/** A session that was opened or taken over. */
-export interface OpenSession {
-  /** Channels; if empty, all. */
-  channels: readonly string[];
-  /** End of the session, in milliseconds since the Unix epoch. */
-  endsAt: number;
-  /** Position of the log when the session was opened. The stream starts no earlier. */
-  seen: Position;
-  /** Aborted when another stream takes the session over. */
-  superseded: AbortSignal;
-  /** Releases the session. Must be called when the stream has ended. */
-  close: () => void;
-}
-
-interface LocalSession {
-  generation: number;
-  controller: AbortController;
-}
-
-/** Issues and redeems tickets, and tracks the sessions whose streams are in this isolate. */
+/** Issues and redeems tickets. */
 export class Tickets implements Disposable {
   readonly #options: TicketsOptions;
-  /** The sessions of this isolate, by the hash of their ticket. */
-  readonly #sessions = new Map<string, LocalSession>();
-  #timer: Disposable | null = null;
+  readonly #sessions: Sessions;
 
   /** Creates an instance without sessions. */
   constructor(options: TicketsOptions) {
     this.#options = options;
+    this.#sessions = new Sessions(options);
   }
 
   /** Number of sessions in this isolate. */
@@ -113,8 +92,9 @@ export class Tickets implements Disposable {
     const secret = crypto.getRandomValues(new Uint8Array(16))
       .toBase64({ alphabet: "base64url", omitPadding: true });
     const redeemBy = Math.min(clock.now() + ticketMs, scope.endsAt);
+    const [revocation] = await store.revocations([scope.pipeline]);
     // The stored name of the field stays: other versions read the same store.
-    const ticket: Ticket = { ...scope, spendBy: redeemBy, session: null };
+    const ticket: Ticket = { ...scope, revocation, spendBy: redeemBy, session: null };
     await store.write(await digest(secret), ticket, null, ticketMs);
     return { secret, redeemBy };
   }
@@ -123,125 +103,90 @@ export class Tickets implements Disposable {
    * Redeems a ticket, or takes its session over.
    *
    * @param secret Secret in the URL.
-   * @throws {RunnelError} `forbidden`; `log-unavailable` if the store does not answer.
+   * @throws {RunnelError} `forbidden`; `log-unavailable` if the store does not answer;
+   *   `keys-unavailable` if the keys of the ticket's credential cannot be fetched.
    */
-  async redeem(secret: string, use: TicketUse): Promise<OpenSession> {
-    const { log, store, runtime: { clock } } = this.#options;
+  async redeem(
+    secret: string,
+    { pipeline, channels, lastEventId }: TicketUse,
+  ): Promise<OpenSession> {
+    const { log, store, runtime: { clock }, sessionMs } = this.#options;
     const hash = await digest(secret);
     while (true) {
-      const entry = await store.read(hash);
-      if (entry?.ticket.pipeline !== use.pipeline) throw invalidTicket();
-      const head = await log.ensureHead(use.pipeline);
+      const entry = await store.read(hash, pipeline);
+      if (entry?.ticket.pipeline !== pipeline || !await this.#isValid(entry)) throw invalidTicket();
+      const head = await log.ensureHead(pipeline);
       const now = clock.now();
-      const ticket = this.#advance(entry.ticket, { use, head, now });
-      const { channels } = ticket;
-      const granted = grantedChannels(
-        { channels: channels.length > 0 ? channels : null },
-        use.channels,
-      );
+      const ticket = useTicket(entry.ticket, { lastEventId, head, now, sessionMs });
+      if (!ticket) throw invalidTicket();
       // Before anything is written, so that a mistake does not spend the ticket.
-      if (!granted) throw forbidden();
-      const isWritten = await store.write(
-        hash,
-        ticket,
-        entry.versionstamp,
-        ticket.endsAt - now,
+      const granted = grantedChannels(
+        { channels: ticket.channels.length > 0 ? ticket.channels : null },
+        channels,
       );
+      if (!granted) throw forbidden();
+      const version = await store.write(hash, ticket, entry.versionstamp, ticket.endsAt - now);
       // Otherwise a faster request has changed what this one may do.
-      if (isWritten) return this.#register(hash, { ...ticket, channels: granted, head });
-    }
-  }
-
-  /** Returns the ticket as it is after a use. */
-  #advance(
-    ticket: Ticket,
-    { use, head, now }: { use: TicketUse; head: Head; now: number },
-  ): Ticket {
-    const { sessionMs, history } = this.#options;
-    const { session } = ticket;
-    if (!session) {
-      if (now >= ticket.spendBy) throw invalidTicket();
-      // Below zero for a short history: the position is only compared.
-      const fresh = head.sequence - history;
-      const resumed = positionIn(head, use.lastEventId || use.lastEventIdInUrl) ?? fresh;
+      if (version === null) continue;
       return {
-        ...ticket,
-        endsAt: Math.min(now + sessionMs, ticket.endsAt),
-        session: {
-          generation: 1,
-          openedAt: now,
-          from: { epoch: head.epoch, sequence: Math.min(fresh, resumed) },
-        },
+        ...this.#sessions.register(hash, ticket),
+        channels: granted,
+        endsAt: ticket.endsAt,
+        lastEventId: lastEventId || ticket.lastEventId || undefined,
+        seen: { epoch: head.epoch, sequence: head.sequence },
+        begin: (start) => this.#begin(hash, start, { ticket, version }),
       };
     }
-    if (now >= ticket.endsAt) throw invalidTicket();
-    const sequence = head.epoch === session.from.epoch ? positionIn(head, use.lastEventId) : null;
-    const isReconnect = sequence !== null && sequence >= session.from.sequence;
-    const isRepeat = !use.lastEventId && now < session.openedAt + REPEAT_MS;
-    if (!isReconnect && !isRepeat) throw invalidTicket();
-    return { ...ticket, session: { ...session, generation: session.generation + 1 } };
   }
 
-  /** Registers a session in this isolate, in place of an older one of the same ticket. */
-  #register(
+  async #isValid(
+    { ticket, revocation }: { ticket: Ticket; revocation: string | null },
+  ): Promise<boolean> {
+    if (isRevoked(ticket, revocation)) return false;
+    const { credential } = ticket;
+    return credential === undefined || await this.#options.credentials.isValid(credential);
+  }
+
+  async #begin(
     hash: string,
-    { channels, endsAt, session, head }: Ticket & { head: Head },
-  ): OpenSession {
-    const { generation } = session!;
-    const older = this.#sessions.get(hash);
-    const local = { generation, controller: new AbortController() };
-    // Two that race may arrive here in either order.
-    if (older && older.generation > generation) local.controller.abort();
-    else {
-      this.#sessions.set(hash, local);
-      older?.controller.abort();
-    }
-    this.#timer ??= this.#options.runtime.clock.every(this.#options.checkMs, () => this.#check());
-    return {
-      channels,
-      endsAt,
-      seen: { epoch: head.epoch, sequence: head.sequence },
-      superseded: local.controller.signal,
-      close: () => {
-        if (this.#sessions.get(hash) === local) this.#sessions.delete(hash);
-        if (this.#sessions.size === 0) this[Symbol.dispose]();
-      },
-    };
-  }
-
-  /** Ends the streams whose sessions were taken over in another isolate or process. */
-  async #check(): Promise<void> {
-    const { store, runtime } = this.#options;
-    const hashes = [...this.#sessions.keys()];
+    start: Position,
+    written: { ticket: SpentTicket; version: string },
+  ): Promise<void> {
+    const { store, runtime: { clock, report } } = this.#options;
     try {
-      for (const part of chunk(hashes, MAX_CHECKED)) {
-        const generations = await store.generations(part);
-        part.forEach((hash, index) => {
-          const local = this.#sessions.get(hash);
-          // A ticket that is no longer stored ends its stream, too.
-          const generation = generations[index] ?? Infinity;
-          // The session may have been taken over here since the log was read.
-          if (local && local.generation < generation) local.controller.abort();
-        });
+      let { ticket, version } = written;
+      while (true) {
+        const begun = beginSession(ticket, start);
+        if (begun === ticket) return;
+        if (await store.write(hash, begun, version, begun.endsAt - clock.now())) return;
+        // Another stream has taken the session over.
+        const entry = await store.read(hash, ticket.pipeline);
+        if (!entry?.ticket.session) return;
+        version = entry.versionstamp;
+        ticket = { ...entry.ticket, session: entry.ticket.session };
       }
     } catch (error) {
-      // The streams stay until the next check.
-      runtime.report("Cannot check the sessions of tickets", error);
+      report("Cannot bind the session of a ticket to the start of its stream", error);
     }
+  }
+
+  /**
+   * Revokes all tickets of a pipeline, and ends their sessions: at once in this
+   * isolate, by the next check elsewhere.
+   *
+   * @throws {RunnelError} `log-unavailable` if the store does not answer.
+   */
+  async revoke(pipeline: string): Promise<void> {
+    const revocation = crypto.randomUUID();
+    // Longer than any ticket that exists, whatever the settings were when it was issued.
+    await this.#options.store.revoke(pipeline, revocation, MAX_TICKET_MS + MAX_SESSION_MS);
+    this.#sessions.revoke(pipeline, revocation);
   }
 
   /** Stops the checks. */
   [Symbol.dispose](): void {
-    this.#timer?.[Symbol.dispose]();
-    this.#timer = null;
+    this.#sessions[Symbol.dispose]();
   }
-}
-
-/** Returns the sequence in an event ID; `null` if the log does not contain that position. */
-function positionIn(head: Head, lastEventId: string | undefined): number | null {
-  const position = lastEventId ? parseEventId(lastEventId) : null;
-  const isKnown = position?.epoch === head.epoch && position.sequence <= head.sequence;
-  return isKnown ? position.sequence : null;
 }
 
 function forbidden(): RunnelError {

@@ -7,10 +7,11 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
-import { createRemoteJWKSet, customFetch, decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
 import { FULL_ACCESS, type Grant, readGrant } from "./grant.ts";
+import { PublicKeys } from "./public_keys.ts";
 
 /** Algorithms of public keys. A public key must never be accepted as a shared secret. */
 const PUBLIC_KEY_ALGORITHMS = [
@@ -27,6 +28,9 @@ const PUBLIC_KEY_ALGORITHMS = [
   "RS512",
 ];
 
+/** Credential of a service without secrets, which nobody needs a token for. */
+export const NO_CREDENTIAL = "none";
+
 /** Bearer of a valid token. */
 export interface Bearer {
   /** Identifies the token for counting. It cannot be used as a token. */
@@ -35,6 +39,11 @@ export interface Bearer {
   readonly grant: Grant;
   /** Pipelines that it may issue tickets for, in the form of the grant. */
   readonly tickets: readonly string[];
+  /**
+   * Fingerprint of the token itself if it is one of the operator, else of the key
+   * that it is signed with. It cannot be used as a token.
+   */
+  readonly credential: string;
 }
 
 type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
@@ -43,16 +52,23 @@ type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
 export class TokenVerifier {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #publishTokens: Promise<Uint8Array[]>;
-  readonly #secret: Uint8Array | null;
-  readonly #publicKeys: ReturnType<typeof createRemoteJWKSet> | null;
+  readonly #secret: { key: Uint8Array; credential: Promise<string> } | null;
+  readonly #publicKeys: PublicKeys | null;
+  /** Fingerprints of the credentials that the settings name. */
+  readonly #credentials: Promise<string[]>;
 
   constructor({ publishTokens, tokenSecret, jwksUrl }: Keys, runtime: Pick<Runtime, "clock">) {
     this.#runtime = runtime;
     this.#publishTokens = Promise.all(publishTokens.map(digest));
-    this.#secret = tokenSecret === null ? null : new TextEncoder().encode(tokenSecret);
-    this.#publicKeys = jwksUrl === null
-      ? null
-      : createRemoteJWKSet(new URL(jwksUrl), { [customFetch]: fetchKeys });
+    this.#secret = tokenSecret === null ? null : {
+      key: new TextEncoder().encode(tokenSecret),
+      credential: fingerprint("secret", tokenSecret),
+    };
+    this.#publicKeys = jwksUrl === null ? null : new PublicKeys(jwksUrl, runtime);
+    this.#credentials = Promise.all([
+      ...publishTokens.map((token) => fingerprint("token", token)),
+      ...this.#secret ? [this.#secret.credential] : [],
+    ]);
   }
 
   /**
@@ -67,47 +83,78 @@ export class TokenVerifier {
     const matches = (await this.#publishTokens).filter((known) => timingSafeEqual(known, hash));
     if (matches.length > 0) {
       // The operator's own: it issues tickets to the subscribers of any pipeline.
-      return { id: hash.toHex(), grant: { ...FULL_ACCESS, subscribe: [] }, tickets: ["*"] };
+      return {
+        id: hash.toHex(),
+        grant: { ...FULL_ACCESS, subscribe: [] },
+        tickets: ["*"],
+        credential: await fingerprint("token", token),
+      };
     }
-    const grant = await this.#verifyJwt(token);
-    if (!grant) return null;
+    const verified = await this.#verifyJwt(token);
+    if (!verified) return null;
+    const { grant, credential } = verified;
     // Without the signature, which can be written in several ways that would be
     // counted separately.
     const signed = await digest(token.slice(0, token.lastIndexOf(".")));
-    return { id: signed.toHex(), grant, tickets: grant.subscribe };
+    return { id: signed.toHex(), grant, tickets: grant.subscribe, credential };
   }
 
-  async #verifyJwt(token: string): Promise<Grant | null> {
+  /**
+   * Whether a credential is one that tokens are verified by now. One that is not
+   * known to be invalid, because the public keys cannot be fetched, is an error.
+   *
+   * @param credential Its fingerprint: see {@linkcode Bearer.credential}.
+   * @throws {RunnelError} `keys-unavailable` if the public keys cannot be fetched.
+   */
+  async isValid(credential: string): Promise<boolean> {
+    const known = await this.#credentials;
+    if (credential === NO_CREDENTIAL) return known.length === 0 && !this.#publicKeys;
+    if (known.includes(credential)) return true;
+    const [, thumbprint] = /^key:(.+)$/.exec(credential) ?? [];
+    if (thumbprint === undefined || !this.#publicKeys) return false;
+    try {
+      return await this.#publicKeys.has(thumbprint);
+    } catch (error) {
+      throw keysUnavailable(error);
+    }
+  }
+
+  async #verifyJwt(token: string): Promise<{ grant: Grant; credential: string } | null> {
     const currentDate = new Date(this.#runtime.clock.now());
     const algorithm = readAlgorithm(token);
     if (algorithm === null) return null;
     try {
-      const verified = algorithm === "HS256"
-        ? this.#secret &&
-          await jwtVerify(token, this.#secret, { algorithms: ["HS256"], currentDate })
-        : this.#publicKeys && await jwtVerify(token, this.#publicKeys, {
-          algorithms: PUBLIC_KEY_ALGORITHMS,
-          currentDate,
-        });
-      if (!verified) return null;
-      const { exp, runnel } = verified.payload;
-      return readGrant(runnel, exp === undefined ? Infinity : exp * 1000);
+      let payload: JWTPayload;
+      let credential: string;
+      if (algorithm === "HS256") {
+        if (!this.#secret) return null;
+        const algorithms = ["HS256"];
+        ({ payload } = await jwtVerify(token, this.#secret.key, { algorithms, currentDate }));
+        credential = await this.#secret.credential;
+      } else {
+        if (!this.#publicKeys) return null;
+        const algorithms = PUBLIC_KEY_ALGORITHMS;
+        const { find } = this.#publicKeys;
+        const verified = await jwtVerify(token, find, { algorithms, currentDate });
+        ({ payload } = verified);
+        credential = `key:${await this.#publicKeys.thumbprint(verified.key)}`;
+      }
+      const { exp, runnel } = payload;
+      const grant = readGrant(runnel, exp === undefined ? Infinity : exp * 1000);
+      return grant && { grant, credential };
     } catch (error) {
       if (isInvalidToken(error)) return null;
-      throw new RunnelError(
-        "keys-unavailable",
-        "Cannot verify the token: the public keys are unavailable. Try again",
-        { cause: error },
-      );
+      throw keysUnavailable(error);
     }
   }
 }
 
-/** Fetches the public keys. Cancels an unread body, which would keep its connection. */
-async function fetchKeys(url: string, options: RequestInit): Promise<Response> {
-  const response = await fetch(url, options);
-  if (!response.ok) await response.body?.cancel();
-  return response;
+function keysUnavailable(cause: unknown): RunnelError {
+  return new RunnelError(
+    "keys-unavailable",
+    "Cannot verify the token: the public keys are unavailable. Try again",
+    { cause },
+  );
 }
 
 /** Returns the algorithm in the header of a token; `null` if it is not a JSON Web Token. */
@@ -123,6 +170,11 @@ function readAlgorithm(token: string): string | null {
 function isInvalidToken(error: unknown): boolean {
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false;
   return error instanceof errors.JOSEError && error.code !== "ERR_JOSE_GENERIC";
+}
+
+/** Returns the fingerprint of a credential: not the hash by which a token is counted. */
+async function fingerprint(kind: "token" | "secret", credential: string): Promise<string> {
+  return `${kind}:${(await digest(`runnel ${kind} ${credential}`)).toHex()}`;
 }
 
 async function digest(text: string): Promise<Uint8Array> {

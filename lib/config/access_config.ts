@@ -21,6 +21,12 @@ const MIN_TOKEN_LENGTH = 16;
 /** Minimum length of a secret for HS256: 256 bits (RFC 7518, section 3.2). */
 const MIN_SECRET_LENGTH = 32;
 
+/** Maximum of the time limit for the first use of a ticket, in milliseconds. */
+export const MAX_TICKET_MS = 86_400_000;
+
+/** Maximum of the maximum duration of a session, in milliseconds. */
+export const MAX_SESSION_MS = 2_147_483_647;
+
 /** The settings for access, in the order of their reference. */
 export const ACCESS_SETTINGS = {
   publishTokens: setting("RUNNEL_PUBLISH_TOKENS", {
@@ -54,14 +60,14 @@ export const ACCESS_SETTINGS = {
   ticketMs: integer("RUNNEL_TICKET_MS", {
     default: 300_000,
     min: 1000,
-    max: 86_400_000,
+    max: MAX_TICKET_MS,
     unit: "ms",
     doc: "Time limit for the first use of a ticket.",
   }) as Integer<"RUNNEL_TICKET_MS">,
   sessionMs: integer("RUNNEL_SESSION_MS", {
     default: 43_200_000,
     min: 1000,
-    max: 2_147_483_647,
+    max: MAX_SESSION_MS,
     unit: "ms",
     doc: "Maximum duration of the session that a ticket opens.",
   }) as Integer<"RUNNEL_SESSION_MS">,

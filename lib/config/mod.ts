@@ -4,7 +4,12 @@
  * @module
  */
 
-export { ACCESS_SETTINGS, type AccessConfig } from "./access_config.ts";
+export {
+  ACCESS_SETTINGS,
+  type AccessConfig,
+  MAX_SESSION_MS,
+  MAX_TICKET_MS,
+} from "./access_config.ts";
 export { type Config, readConfig, SETTING_NAMES } from "./config.ts";
 export type { Environment, Integer, Setting, SettingTable, Values } from "./setting.ts";
 export { SETTINGS } from "./settings.ts";

@@ -144,6 +144,13 @@ export function createRoutes(maxHistory: number) {
         ...errors,
       },
     }),
+    revoke: createRoute({
+      method: "delete",
+      path: "/pipelines/{pipeline}/tickets",
+      summary: "Revoke all tickets of a pipeline, and end the streams that they opened",
+      request: { params: pipelineParams },
+      responses: { 204: { description: "The tickets are revoked" }, ...errors },
+    }),
     ingest: createRoute({
       method: "post",
       path: "/ingest",

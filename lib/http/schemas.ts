@@ -13,6 +13,9 @@ import {
   validatePipelineId,
 } from "../protocol/mod.ts";
 
+/** Maximum length of the last event ID that a ticket stores, in UTF-16 units: ours have 28 at most. */
+const MAX_LAST_EVENT_ID_LENGTH = 128;
+
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
 export const pipelineSchema: z.ZodString = z.string()
   .check(by(validatePipelineId))
@@ -79,13 +82,21 @@ export const ticketQuery: z.ZodObject<{ ticket: z.ZodOptional<z.ZodString> }> = 
   ticket: z.string().optional(),
 });
 
-/** Body of a request for a ticket. A ticket without channels is for all channels. */
+/**
+ * Body of a request for a ticket. A ticket without channels is for all channels, and
+ * one without a last event ID begins with the history.
+ */
 export const ticketBody: z.ZodObject<{
   channels: z.ZodOptional<z.ZodArray<z.ZodString>>;
+  lastEventId: z.ZodOptional<z.ZodString>;
 }> = z.strictObject({
   channels: z.array(channelSchema)
     .min(1, "expected at least one channel. Omit the list for all channels")
     .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
+    .optional(),
+  // Of another log, or of no known form, it is answered as in the header: by a gap.
+  lastEventId: z.string()
+    .max(MAX_LAST_EVENT_ID_LENGTH, `expected ${MAX_LAST_EVENT_ID_LENGTH} characters at most`)
     .optional(),
 });
 

@@ -42,15 +42,16 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
       const { session, ...granted } = await access.authorizeStream(c.req.raw, {
         ...requested,
         ticket,
-        lastEventIdInUrl: lastEventId,
+        lastEventIdInUrl: lastEventId || undefined,
       });
       const stream = await hub.subscribe(pipeline, {
         ...granted,
-        lastEventId: c.req.header("Last-Event-ID") || lastEventId || undefined,
         history,
         address,
         notBefore: session?.seen,
         signal: session?.superseded,
+        revoked: session?.revoked,
+        onStart: session?.begin,
         onClose: session?.close,
         connectionClosed: c.env.completed,
       });

@@ -1,5 +1,5 @@
 /**
- * The route that issues tickets.
+ * The routes that issue tickets and revoke them.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { pipelineParams, ticketBody } from "./schemas.ts";
 
 const ticketRequest = z.object({ body: ticketBody });
 
-/** Creates the route that issues a ticket, as the URL that it opens. */
+/** Creates the routes that issue a ticket, as the URL that it opens, and that revoke all. */
 export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
   const { access, tickets, config, routes, authenticate } = options;
   const app = new Hono<AppEnv>();
@@ -26,15 +26,26 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
   app.post(routes.ticket.getRoutingPath(), async (c) => {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const bearer = await authenticate(c);
-    const { channels = [] } = await readTicketBody(c);
+    const { channels = [], lastEventId } = await readTicketBody(c);
     const scope = access.authorizeTicket(bearer, { pipeline, channels });
-    const { secret, redeemBy } = await tickets.issue({ pipeline, ...scope });
+    const { secret, redeemBy } = await tickets.issue({ pipeline, ...scope, lastEventId });
     const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c));
-    // For a service whose streams are public; the ticket itself knows its channels.
+    // For a service whose streams are public; the ticket itself knows its channels, and
+    // its position, which must not be in a URL that it protects.
     for (const channel of channels) url.searchParams.append("channel", channel);
+    if (lastEventId && config.access.subscribe === "public") {
+      url.searchParams.set("lastEventId", lastEventId);
+    }
     url.searchParams.set("ticket", secret);
     c.header("Cache-Control", "no-store");
     return c.json({ url, expires: new Date(redeemBy) }, 201);
+  });
+
+  app.delete(routes.revoke.getRoutingPath(), async (c) => {
+    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    access.authorizePublish(await authenticate(c), { pipeline, events: null });
+    await tickets.revoke(pipeline);
+    return c.body(null, 204);
   });
 
   async function readTicketBody(c: AppContext): Promise<z.infer<typeof ticketBody>> {

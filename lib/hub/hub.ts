@@ -46,6 +46,8 @@ export interface Subscription {
   signal?: AbortSignal | undefined;
   /** Ends the stream when it is aborted, because its token or ticket was revoked. */
   revoked?: AbortSignal | undefined;
+  /** Called with the position after which the stream begins, and awaited before it is returned. */
+  onStart?: ((start: Position) => Promise<void>) | undefined;
   /** Called when the stream has ended, or could not start. */
   onClose?: (() => void) | undefined;
   /**
@@ -195,6 +197,7 @@ export class Hub {
       if (this.draining.aborted) subscriber.end();
       whenAborted(signal, () => subscriber.end());
       whenAborted(revoked, () => subscriber.end("revoked"));
+      await subscription.onStart?.(subscriber.start);
       return subscriber.body;
     } catch (error) {
       leavePlace();

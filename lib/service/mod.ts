@@ -17,6 +17,7 @@
  */
 
 export type {
+  LocalSession,
   OpenSession,
   Session,
   Ticket,

@@ -106,7 +106,9 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
   const tickets = caller.remote<TicketStore>("tickets", {
     read: true,
     generations: true,
+    revocations: true,
     write: true,
+    revoke: true,
   });
   return { log, tickets };
 }

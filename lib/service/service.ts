@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Access, KvTicketStore, Tickets, type TicketStore } from "../access/mod.ts";
+import { Access, KvTicketStore, Tickets, type TicketStore, TokenVerifier } from "../access/mod.ts";
 import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { type App, createApp } from "../http/mod.ts";
@@ -182,17 +182,18 @@ export function createServiceOn({ log, tickets: store }: Stores, {
     maxPipelines: config.maxPipelines,
     maxTailBytes: config.maxTailBytes,
   });
+  const verifier = new TokenVerifier(config.access, runtime);
   const tickets = new Tickets({
     log,
     store,
+    credentials: verifier,
     runtime,
     ticketMs: config.access.ticketMs,
     sessionMs: config.access.sessionMs,
-    history: config.history,
     checkMs: config.keepAliveMs,
   });
   const { allowOrigins } = config;
-  const access = new Access({ config: config.access, allowOrigins, runtime, tickets });
+  const access = new Access({ config: config.access, allowOrigins, verifier, tickets });
   return {
     ...createApp({ hub, access, tickets, config, runtime }),
     hub,

@@ -7,7 +7,7 @@ import {
   TOKEN_SETTINGS,
 } from "../support/clients/tokens.ts";
 import { jsonEvent } from "../support/events.ts";
-import { assertIdle, startService, type TestService } from "../support/service.ts";
+import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
 import { flush } from "../support/wait.ts";
 
 /** Whether to print the matrix. */
@@ -27,6 +27,7 @@ const ROUTES = {
   "POST /ingest/:p/:c": { method: "POST", path: "/ingest/p_a/orders" },
   "DELETE …/events": { method: "DELETE", path: "/pipelines/p_a/events" },
   "POST …/tickets": { method: "POST", path: "/pipelines/p_a/tickets" },
+  "DELETE …/tickets": { method: "DELETE", path: "/pipelines/p_a/tickets" },
   "GET …/events": { method: "GET", path: "/pipelines/p_a/events" },
   "GET …/sse": { method: "GET", path: "/pipelines/p_a/sse" },
   "HEAD …/sse": { method: "HEAD", path: "/pipelines/p_a/sse" },
@@ -55,8 +56,11 @@ function ticket(
 ): Show {
   return async (service) => {
     const { tickets } = service;
-    const { secret } = await tickets.issue({ pipeline, channels, endsAt: Infinity });
-    const use = { lastEventId: undefined, lastEventIdInUrl: undefined };
+    const body = channels.length > 0 ? { channels } : {};
+    const path = `/pipelines/${pipeline}/tickets`;
+    const response = await service.fetch(jsonPost(path, body, bearerHeader(PUBLISH_TOKEN)));
+    const secret = new URL((await response.json()).url).searchParams.get("ticket")!;
+    const use = { lastEventId: undefined };
     if (isSpent) (await tickets.redeem(secret, { pipeline, channels, ...use })).close();
     service.clock.advance(ageMs);
     return { ticket: secret };
@@ -106,59 +110,59 @@ const NAMES = Object.keys(ROUTES) as RouteName[];
 /** Statuses for each credential, in the order of the routes. */
 const EXPECTED: Record<Mode, Record<string, string>> = {
   open: {
-    "nothing": "202 202 204 201 200 200 200 200 200 200",
+    "nothing": "202 202 204 201 204 200 200 200 200 200 200",
   },
   public: {
-    "nothing": "401 401 401 401 200 200 200 200 200 200",
-    "invalid token": "401 401 401 401 200 200 200 200 200 200",
-    "static token": "202 202 204 201 200 200 200 200 200 200",
-    "static token, other scheme": "401 401 401 401 200 200 200 200 200 200",
-    "JWT to publish": "202 202 204 403 200 200 200 200 200 200",
-    "JWT to subscribe": "403 403 403 201 200 200 200 200 200 200",
-    "JWT for both, by p_*": "202 202 204 201 200 200 200 200 200 200",
-    "JWT, other pipeline": "403 403 403 403 200 200 200 200 200 200",
-    "JWT, channel orders": "202 202 403 201 200 200 200 200 200 200",
-    "JWT, other channel": "403 403 403 201 200 200 200 200 200 200",
-    "JWT, no channel": "403 403 403 403 200 200 200 200 200 200",
-    "JWT without a claim": "401 401 401 401 200 200 200 200 200 200",
-    "JWT, expired": "401 401 401 401 200 200 200 200 200 200",
-    "cookie to subscribe": "401 401 401 401 200 200 200 200 200 200",
-    "cookie to publish": "401 401 401 401 200 200 200 200 200 200",
-    "cookie, other name": "401 401 401 401 200 200 200 200 200 200",
-    "ticket": "401 401 401 401 200 200 200 200 200 200",
-    "ticket, other pipeline": "401 401 401 401 200 200 200 200 200 200",
-    "ticket, other channel": "401 401 401 401 200 200 200 200 200 200",
-    "ticket, 5 minutes old": "401 401 401 401 200 200 200 200 200 200",
-    "ticket, spent 9 s ago": "401 401 401 401 200 200 200 200 200 200",
-    "ticket, spent 10 s ago": "401 401 401 401 200 200 200 200 200 200",
-    "JWT to subscribe, spent ticket": "403 403 403 201 200 200 200 200 200 200",
-    "token in the query": "401 401 401 401 200 200 200 200 200 200",
+    "nothing": "401 401 401 401 401 200 200 200 200 200 200",
+    "invalid token": "401 401 401 401 401 200 200 200 200 200 200",
+    "static token": "202 202 204 201 204 200 200 200 200 200 200",
+    "static token, other scheme": "401 401 401 401 401 200 200 200 200 200 200",
+    "JWT to publish": "202 202 204 403 204 200 200 200 200 200 200",
+    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200",
+    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200",
+    "JWT, other pipeline": "403 403 403 403 403 200 200 200 200 200 200",
+    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200",
+    "JWT, other channel": "403 403 403 201 403 200 200 200 200 200 200",
+    "JWT, no channel": "403 403 403 403 403 200 200 200 200 200 200",
+    "JWT without a claim": "401 401 401 401 401 200 200 200 200 200 200",
+    "JWT, expired": "401 401 401 401 401 200 200 200 200 200 200",
+    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200",
+    "cookie to publish": "401 401 401 401 401 200 200 200 200 200 200",
+    "cookie, other name": "401 401 401 401 401 200 200 200 200 200 200",
+    "ticket": "401 401 401 401 401 200 200 200 200 200 200",
+    "ticket, other pipeline": "401 401 401 401 401 200 200 200 200 200 200",
+    "ticket, other channel": "401 401 401 401 401 200 200 200 200 200 200",
+    "ticket, 5 minutes old": "401 401 401 401 401 200 200 200 200 200 200",
+    "ticket, spent 9 s ago": "401 401 401 401 401 200 200 200 200 200 200",
+    "ticket, spent 10 s ago": "401 401 401 401 401 200 200 200 200 200 200",
+    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200",
+    "token in the query": "401 401 401 401 401 200 200 200 200 200 200",
   },
   token: {
-    "nothing": "401 401 401 401 401 401 401 401 200 200",
-    "invalid token": "401 401 401 401 401 401 401 401 200 200",
-    "static token": "202 202 204 201 403 403 403 403 200 200",
-    "static token, other scheme": "401 401 401 401 401 401 401 401 200 200",
-    "JWT to publish": "202 202 204 403 403 403 403 403 200 200",
-    "JWT to subscribe": "403 403 403 201 200 200 200 200 200 200",
-    "JWT for both, by p_*": "202 202 204 201 200 200 200 200 200 200",
-    "JWT, other pipeline": "403 403 403 403 403 403 403 403 200 200",
-    "JWT, channel orders": "202 202 403 201 200 200 200 200 200 200",
-    "JWT, other channel": "403 403 403 201 200 200 200 403 200 200",
-    "JWT, no channel": "403 403 403 403 403 403 403 403 200 200",
-    "JWT without a claim": "401 401 401 401 401 401 401 401 200 200",
-    "JWT, expired": "401 401 401 401 401 401 401 401 200 200",
-    "cookie to subscribe": "401 401 401 401 200 200 200 200 200 200",
-    "cookie to publish": "401 401 401 401 403 403 403 403 200 200",
-    "cookie, other name": "401 401 401 401 401 401 401 401 200 200",
-    "ticket": "401 401 401 401 401 200 401 200 200 200",
-    "ticket, other pipeline": "401 401 401 401 401 403 401 403 200 200",
-    "ticket, other channel": "401 401 401 401 401 200 401 403 200 200",
-    "ticket, 5 minutes old": "401 401 401 401 401 403 401 403 200 200",
-    "ticket, spent 9 s ago": "401 401 401 401 401 200 401 200 200 200",
-    "ticket, spent 10 s ago": "401 401 401 401 401 403 401 403 200 200",
-    "JWT to subscribe, spent ticket": "403 403 403 201 200 200 200 200 200 200",
-    "token in the query": "401 401 401 401 401 403 401 403 200 200",
+    "nothing": "401 401 401 401 401 401 401 401 401 200 200",
+    "invalid token": "401 401 401 401 401 401 401 401 401 200 200",
+    "static token": "202 202 204 201 204 403 403 403 403 200 200",
+    "static token, other scheme": "401 401 401 401 401 401 401 401 401 200 200",
+    "JWT to publish": "202 202 204 403 204 403 403 403 403 200 200",
+    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200",
+    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200",
+    "JWT, other pipeline": "403 403 403 403 403 403 403 403 403 200 200",
+    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200",
+    "JWT, other channel": "403 403 403 201 403 200 200 200 403 200 200",
+    "JWT, no channel": "403 403 403 403 403 403 403 403 403 200 200",
+    "JWT without a claim": "401 401 401 401 401 401 401 401 401 200 200",
+    "JWT, expired": "401 401 401 401 401 401 401 401 401 200 200",
+    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200",
+    "cookie to publish": "401 401 401 401 401 403 403 403 403 200 200",
+    "cookie, other name": "401 401 401 401 401 401 401 401 401 200 200",
+    "ticket": "401 401 401 401 401 401 200 401 200 200 200",
+    "ticket, other pipeline": "401 401 401 401 401 401 403 401 403 200 200",
+    "ticket, other channel": "401 401 401 401 401 401 200 401 403 200 200",
+    "ticket, 5 minutes old": "401 401 401 401 401 401 403 401 403 200 200",
+    "ticket, spent 9 s ago": "401 401 401 401 401 401 200 401 200 200 200",
+    "ticket, spent 10 s ago": "401 401 401 401 401 401 403 401 403 200 200",
+    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200",
+    "token in the query": "401 401 401 401 401 401 403 401 403 200 200",
   },
 };
 

@@ -1,4 +1,9 @@
-import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { KvTicketStore, type Ticket } from "../../lib/access/ticket_store.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
@@ -31,14 +36,27 @@ function session(generation: number): Ticket {
 Deno.test("KvTicketStore.write() creates a ticket once, and replaces the version that was read", async () => {
   using made = await createStore();
   const { store } = made;
-  equal(await store.read("h"), null);
-  equal(await store.write("h", TICKET, null, 1000), true);
-  equal(await store.write("h", TICKET, null, 1000), false);
-  const { ticket, versionstamp } = (await store.read("h"))!;
-  deepEqual(ticket, TICKET);
-  equal(await store.write("h", session(1), versionstamp, 1000), true);
-  equal(await store.write("h", session(2), versionstamp, 1000), false);
-  deepEqual((await store.read("h"))!.ticket, session(1));
+  equal(await store.read("h", "p_a"), null);
+  const written = await store.write("h", TICKET, null, 1000);
+  equal(await store.write("h", TICKET, null, 1000), null);
+  const { ticket, versionstamp } = (await store.read("h", "p_a"))!;
+  deepEqual([ticket, versionstamp], [TICKET, written]);
+  const next = await store.write("h", session(1), versionstamp, 1000);
+  equal(await store.write("h", session(2), versionstamp, 1000), null);
+  deepEqual((await store.read("h", "p_a"))!.ticket, session(1));
+  // The version that a write returns can be replaced, too.
+  ok(await store.write("h", session(3), next, 1000));
+});
+
+Deno.test("KvTicketStore.revoke() keeps the newest revocation of each pipeline", async () => {
+  using made = await createStore();
+  const { kv, store } = made;
+  await store.write("h", TICKET, null, 1000);
+  equal((await store.read("h", "p_a"))!.revocation, null);
+  for (const revocation of ["r1", "r2"]) await store.revoke("p_a", revocation, 1234);
+  equal((await store.read("h", "p_a"))!.revocation, "r2");
+  deepEqual(await store.revocations(["p_b", "p_a"]), [null, "r2"]);
+  deepEqual(kv.written.at(-1), { key: ["ticket-revocation", "p_a"], expireIn: 1234 });
 });
 
 Deno.test("KvTicketStore.write() has the store delete a ticket when it is of no more use", async () => {
@@ -67,7 +85,9 @@ Deno.test("KvTicketStore rejects with log-unavailable if the store fails", async
   const { kv, store } = made;
   kv.fallback = () => fail();
   const failure = { type: "log-unavailable" };
-  await rejects(store.read("h"), failure);
+  await rejects(store.read("h", "p_a"), failure);
   await rejects(store.generations(["h"]), failure);
+  await rejects(store.revocations(["p_a"]), failure);
   await rejects(store.write("h", TICKET, null, 1000), failure);
+  await rejects(store.revoke("p_a", "r", 1000), failure);
 });

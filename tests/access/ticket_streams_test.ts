@@ -1,8 +1,22 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { StreamReader } from "../support/clients/stream_reader.ts";
-import { bearerHeader, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
-import { jsonEvent } from "../support/events.ts";
+import {
+  bearerHeader,
+  mint,
+  PUBLISH_TOKEN,
+  SECRET,
+  TOKEN_SETTINGS,
+} from "../support/clients/tokens.ts";
+import {
+  describeEvent,
+  jsonEvent,
+  liveMarker,
+  numbers,
+  UNKNOWN_GAP,
+  UNKNOWN_ID,
+} from "../support/events.ts";
 import { fail, FaultyKv, passThrough } from "../support/fakes/kv.ts";
+import { memoryStore } from "../support/log.ts";
 import {
   assertIdle,
   jsonPost,
@@ -36,8 +50,13 @@ async function ticketUrl(
   return (await response.json()).url;
 }
 
-async function statusOf({ fetch }: TestService, url: string, headers: HeadersInit = {}) {
-  const response = await fetch(new Request(url, { headers }));
+async function statusOf(
+  { fetch }: TestService,
+  url: string,
+  headers: HeadersInit = {},
+  method = "GET",
+) {
+  const response = await fetch(new Request(url, { method, headers }));
   if (response.status !== 200) await response.body?.cancel();
   return response;
 }
@@ -64,9 +83,7 @@ Deno.test("a ticket's URL opens a stream once, and again by its Last-Event-ID he
   await service.hub.publish("p_a", [jsonEvent(2)]);
   service.clock.advance(REPEAT_MS);
 
-  for (const [how, copied] of [["as it is", url], ["with an ID", `${url}&lastEventId=${id}`]]) {
-    equal((await statusOf(service, copied!)).status, 403, how);
-  }
+  equal((await statusOf(service, url)).status, 403);
   const second = await open(service, url, { "Last-Event-ID": id });
   const events = await first.until("no such event");
   deepEqual(
@@ -78,6 +95,152 @@ Deno.test("a ticket's URL opens a stream once, and again by its Last-Event-ID he
   await second.cancel();
   await assertIdle(service);
 });
+
+Deno.test("a ticket's URL resumes where its request said, and opens nothing later", async () => {
+  await using service = await createTokenService();
+  const { epoch } = await service.hub.publish("p_a", numbers(1, 5).map(jsonEvent));
+  const url = await ticketUrl(service, { body: { lastEventId: `${epoch}-3` } });
+  ok(!url.includes(epoch), "whoever finds it learns nothing of the position");
+  const first = await open(service, url);
+  deepEqual((await first.until("runnel.live")).map(describeEvent), [4, 5, liveMarker(2)]);
+  service.clock.advance(REPEAT_MS);
+  equal((await statusOf(service, url)).status, 403);
+  await (await open(service, url, { "Last-Event-ID": `${epoch}-4` })).cancel();
+});
+
+Deno.test("a ticket's URL is refused with a position in it, and the ticket stays unspent", async () => {
+  await using service = await createTokenService();
+  const { epoch } = await service.hub.publish("p_a", numbers(1, 5).map(jsonEvent));
+  const url = await ticketUrl(service);
+  const refusal = await service.fetch(new Request(`${url}&lastEventId=${epoch}-3`));
+  equal(refusal.status, 400);
+  ok((await refusal.json()).detail.includes('{"lastEventId": …}'));
+  service.clock.advance(REPEAT_MS);
+  // Nothing in it is a position without one.
+  await (await open(service, `${url}&lastEventId=`)).cancel();
+  // Where no ticket is needed, or another token is shown, the URL may have one.
+  const token = bearerHeader(await mint({ subscribe: ["p_a"] }));
+  const stream = await open(service, `${url}&lastEventId=${epoch}-3`, token);
+  deepEqual((await stream.until("runnel.live")).map(describeEvent), [4, 5, liveMarker(2)]);
+  await stream.cancel();
+});
+
+Deno.test("a ticket resumes after a position of another log or form as after a foreign ID", async () => {
+  await using service = await createTokenService();
+  await service.hub.publish("p_a", [jsonEvent(1)]);
+  for (const lastEventId of [UNKNOWN_ID, "7", "x".repeat(128)]) {
+    const stream = await open(service, await ticketUrl(service, { body: { lastEventId } }));
+    const shown = (await stream.until("runnel.live")).map(describeEvent);
+    deepEqual(shown, [UNKNOWN_GAP, 1, liveMarker(1)], lastEventId);
+    await stream.cancel();
+  }
+  const stream = await open(service, await ticketUrl(service, { body: { lastEventId: "" } }));
+  deepEqual((await stream.until("runnel.live")).map(describeEvent), [1, liveMarker(1)]);
+  await stream.cancel();
+});
+
+Deno.test("a ticket's URL resumes where its request said if streams are public, too", async () => {
+  await using service = await createTokenService({ settings: { RUNNEL_SUBSCRIBE: "public" } });
+  const { epoch } = await service.hub.publish("p_a", numbers(1, 5).map(jsonEvent));
+  const stream = await open(
+    service,
+    await ticketUrl(service, { body: { lastEventId: `${epoch}-3` } }),
+  );
+  deepEqual((await stream.until("runnel.live")).map(describeEvent), [4, 5, liveMarker(2)]);
+  await stream.cancel();
+});
+
+Deno.test("a ticket's session is bound to where its stream began", async () => {
+  await using service = await createTokenService({ settings: { RUNNEL_HISTORY: "2" } });
+  const { epoch } = await service.hub.publish("p_a", numbers(1, 5).map(jsonEvent));
+  const url = await ticketUrl(service);
+  // Cut before its first event.
+  await (await open(service, `${url}&history=1`)).cancel();
+  for (const [sequence, status] of [[3, 403], [4, 200]]) {
+    const headers = { "Last-Event-ID": `${epoch}-${sequence}` };
+    const response = await statusOf(service, url, headers);
+    equal(response.status, status);
+    if (status === 200) await response.body!.cancel();
+  }
+});
+
+Deno.test("DELETE …/tickets ends all tickets and streams of a pipeline, and tells the reason", async () => {
+  await using service = await createTokenService();
+  const [url, unspent] = [await ticketUrl(service), await ticketUrl(service)];
+  const stream = await open(service, url);
+  const other = await open(service, await ticketUrl(service, { pipeline: "p_b" }));
+  const id = (await stream.until("runnel.live")).at(-1)!.id!;
+  await other.until("runnel.live");
+  const revoke = (token: string) =>
+    statusOf(service, "http://localhost/pipelines/p_a/tickets", bearerHeader(token), "DELETE");
+  for (const claim of [{ subscribe: ["p_a"] }, { publish: ["p_a"], channels: ["a"] }]) {
+    equal((await revoke(await mint(claim))).status, 403, "not all channels");
+  }
+  equal((await revoke("a-token-of-somebody-else")).status, 401);
+  await service.hub.publish("p_a", [jsonEvent(1)]);
+  equal((await stream.event())?.data, "1");
+  equal((await revoke(await mint({ publish: ["p_a"] }))).status, 204);
+  await assertExpired(stream, "revoked");
+  equal((await statusOf(service, url, { "Last-Event-ID": id })).status, 403);
+  equal((await statusOf(service, unspent)).status, 403);
+  await service.hub.publish("p_b", [jsonEvent(2)]);
+  equal((await other.event())?.data, "2");
+  await other.cancel();
+  await (await open(service, await ticketUrl(service))).cancel();
+  await assertIdle(service);
+});
+
+Deno.test("DELETE …/tickets ends streams of another process by its next check", async () => {
+  await using both = await startTwoInstances({ settings: TOKEN_SETTINGS });
+  const { clock, here: { service: here }, there: { service: there } } = both;
+  await here.hub.publish("p_a", [jsonEvent(1)]);
+  const stream = await open(there, await ticketUrl(here));
+  await stream.until("runnel.live");
+  const url = "http://localhost/pipelines/p_a/tickets";
+  equal((await statusOf(here, url, bearerHeader(PUBLISH_TOKEN), "DELETE")).status, 204);
+  clock.advance(CHECK_MS);
+  await assertExpired(stream, "revoked");
+});
+
+for (
+  const [name, settings] of [
+    ["the publish token", { RUNNEL_PUBLISH_TOKENS: "another-token-of-a-publisher" }],
+    ["the secret", { RUNNEL_TOKEN_SECRET: SECRET.toUpperCase() }],
+  ] as const
+) {
+  Deno.test(`tickets end when ${name} they were requested with leaves the settings`, async () => {
+    await using store = await memoryStore();
+    const { open: openStore } = store;
+    const urls: string[] = [];
+    let id: string;
+    {
+      await using before = await createTokenService({ open: openStore });
+      const token = await mint({ subscribe: ["p_a"] });
+      for (const requested of [PUBLISH_TOKEN, token]) {
+        urls.push(await ticketUrl(before, { token: requested }));
+        urls.push(await ticketUrl(before, { token: requested }));
+      }
+      await before.hub.publish("p_a", [jsonEvent(1)]);
+      for (const index of [0, 2]) {
+        const stream = await open(before, urls[index]!);
+        id = (await stream.until("runnel.live")).at(-1)!.id!;
+        await stream.cancel();
+      }
+    }
+    await using after = await createTokenService({ open: openStore, settings });
+    const expected = "RUNNEL_PUBLISH_TOKENS" in settings
+      ? [403, 403, 200, 200]
+      : [200, 200, 403, 403];
+    const statuses = [];
+    for (const [index, url] of urls.entries()) {
+      const headers = index % 2 === 0 ? { "Last-Event-ID": id! } : {};
+      const response = await statusOf(after, url, headers);
+      statuses.push(response.status);
+      if (response.status === 200) await response.body!.cancel();
+    }
+    deepEqual(statuses, expected);
+  });
+}
 
 Deno.test("a ticket's stream ends at the end of its session, to the millisecond", async () => {
   await using service = await createTokenService({ settings: { RUNNEL_SESSION_MS: "4321" } });
@@ -152,7 +315,7 @@ Deno.test("a session is released when its stream cannot be opened", async () => 
   const url = await ticketUrl(service);
   await service.log.ensureHead("p_a");
   // The ticket is redeemed; then the read of the stream itself fails.
-  kv.script("get", passThrough, passThrough, fail());
+  kv.script("get", passThrough, fail());
   const response = await statusOf(service, url);
   equal(response.status, 503);
   await assertIdle(service);

@@ -6,10 +6,9 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { formatEventId } from "../../lib/protocol/event.ts";
-import { type OpenSession, Tickets, type TicketUse } from "../../lib/access/tickets.ts";
+import { Tickets, type TicketUse } from "../../lib/access/tickets.ts";
 import { commitThenFailCheck, fail, pause } from "../support/fakes/kv.ts";
 import { createTestLog, type TestLog, textEvent } from "../support/log.ts";
-import { flush } from "../support/wait.ts";
 
 const TICKET_MS = 300_000;
 const SESSION_MS = 3_600_000;
@@ -22,13 +21,12 @@ const REFUSED = {
   message: "Cannot subscribe: the ticket is invalid, used or expired. Request a new one",
 };
 
-const SCOPE = { pipeline: "p_a", channels: [], endsAt: Infinity };
+const SCOPE = { pipeline: "p_a", channels: [], endsAt: Infinity, credential: "token:a" };
 
 const FIRST: TicketUse = {
   pipeline: "p_a",
   channels: [],
   lastEventId: undefined,
-  lastEventIdInUrl: undefined,
 };
 
 function by(lastEventId: string): TicketUse {
@@ -39,24 +37,28 @@ interface TestTickets extends AsyncDisposable {
   tickets: Tickets;
   test: TestLog;
   reports: string[];
+  /** Credentials that are not valid. */
+  invalid: Set<string>;
 }
 
 async function createTickets(): Promise<TestTickets> {
   const test = await createTestLog();
   const reports: string[] = [];
+  const invalid = new Set<string>();
   const tickets = new Tickets({
     log: test.log,
     store: test.tickets,
+    credentials: { isValid: (credential) => Promise.resolve(!invalid.has(credential)) },
     runtime: { clock: test.clock, report: (message) => reports.push(message) },
     ticketMs: TICKET_MS,
     sessionMs: SESSION_MS,
-    history: HISTORY,
     checkMs: CHECK_MS,
   });
   return {
     tickets,
     test,
     reports,
+    invalid,
     async [Symbol.asyncDispose]() {
       tickets[Symbol.dispose]();
       await test.log.close();
@@ -73,6 +75,14 @@ async function idsOf({ log }: TestLog): Promise<(sequence: number) => string> {
 /** Appends one event more than the history has. */
 async function fill({ log }: TestLog): Promise<void> {
   for (let i = 0; i <= HISTORY; i++) await log.append("p_a", [textEvent(`${i}`)]);
+}
+
+/** Replaces the log of the pipeline by another one with as many events, as a deletion does. */
+async function replaceLog({ kv }: TestLog, epoch: string): Promise<void> {
+  for await (const { key, value } of kv.list<object>({ prefix: [] })) {
+    if (key[0] === "ticket" || !value || !("epoch" in value)) continue;
+    await kv.atomic().set(key, { ...value, epoch }).commit();
+  }
 }
 
 Deno.test("Tickets.redeem() opens a session once; later uses need an event ID of it", async () => {
@@ -226,14 +236,16 @@ Deno.test("Tickets.redeem() rejects an event ID that is not of the session", asy
   await using made = await createTickets();
   const { tickets, test } = made;
   await fill(test);
+  const { epoch } = await test.log.ensureHead("p_a");
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
   const session = await tickets.redeem(secret, FIRST);
-  const { epoch } = await test.log.ensureHead("p_b");
+  await session.begin({ epoch, sequence: 1 });
+  const other = await test.log.ensureHead("p_b");
   const wrong = {
     "from before the session": id(0),
     "ahead of the log": id(4),
-    "of another epoch": formatEventId({ epoch, sequence: 2 }),
+    "of another epoch": formatEventId({ epoch: other.epoch, sequence: 2 }),
     "of no form": "2",
     "two of them": `${id(2)}, ${id(2)}`,
   };
@@ -241,133 +253,169 @@ Deno.test("Tickets.redeem() rejects an event ID that is not of the session", asy
   for (const [what, lastEventId] of Object.entries(wrong)) {
     await rejects(tickets.redeem(secret, by(lastEventId)), REFUSED, what);
   }
-  test.clock.advance(REPEAT_MS);
-  const inUrl = { ...FIRST, lastEventIdInUrl: id(2) };
-  await rejects(tickets.redeem(secret, inUrl), REFUSED, "in the URL, as a stranger has it");
   equal(session.superseded.aborted, false);
+  await tickets.redeem(secret, by(id(1)));
 });
 
-Deno.test("Tickets.redeem() rejects an event ID of a pipeline that was created again", async () => {
+Deno.test("Tickets.redeem() accepts event IDs of the log that replaced the session's", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
-  const before = (await idsOf(test))(0);
+  await fill(test);
+  const before = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  await tickets.redeem(secret, FIRST);
-  for await (const { key } of test.kv.list({ prefix: [] })) {
-    if (key[0] !== "ticket") await test.kv.atomic().delete(key).commit();
+  await (await tickets.redeem(secret, FIRST)).begin(await test.log.ensureHead("p_a"));
+  await replaceLog(test, "BBECAwQFBgc");
+  await replaceLog(test, "AAECAwQFBgc");
+  const after = await idsOf(test);
+  notEqual(after(0), before(0));
+  // A client that was away, and again: it has received nothing of the new log.
+  for (let i = 0; i < 2; i++) {
+    const { begin } = await tickets.redeem(secret, by(before(3)));
+    await begin({ epoch: "AAECAwQFBgc", sequence: 2 });
   }
-  const again = (await idsOf(test))(0);
-  notEqual(again, before);
-  await rejects(tickets.redeem(secret, by(again)), REFUSED);
+  await rejects(tickets.redeem(secret, by("BBECAwQFBgc-3")), REFUSED);
+  await rejects(tickets.redeem(secret, by(after(4))), REFUSED, "ahead of the log");
+  await (await tickets.redeem(secret, by(after(2)))).begin({ epoch: "AAECAwQFBgc", sequence: 2 });
+  // From here on, its client is in the new log.
+  await rejects(tickets.redeem(secret, by(before(3))), REFUSED);
+  await rejects(tickets.redeem(secret, by(after(1))), REFUSED);
+  await tickets.redeem(secret, by(after(3)));
 });
 
-Deno.test("Tickets.redeem() starts a session where its stream resumes", async () => {
+Deno.test("Tickets.redeem() lets a stream go on that was cut in a long replay", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  for (let i = 0; i < 500; i++) await test.log.append("p_a", [textEvent(`${i}`)]);
+  const { epoch } = await test.log.ensureHead("p_a");
+  const id = await idsOf(test);
+  const { secret } = await tickets.issue(SCOPE);
+  const first = await tickets.redeem(secret, FIRST);
+  // A history of one channel may reach further back than its number of events.
+  await first.begin({ epoch, sequence: 7 });
+  test.clock.advance(REPEAT_MS);
+  await tickets.redeem(secret, by(id(8)));
+  await rejects(tickets.redeem(secret, by(id(6))), REFUSED);
+});
+
+Deno.test("Tickets.redeem() begins at the position of the ticket, unless the header has one", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   await fill(test);
   const id = await idsOf(test);
-  for (const where of ["lastEventId", "lastEventIdInUrl"] as const) {
-    const { secret } = await tickets.issue(SCOPE);
-    await tickets.redeem(secret, { ...FIRST, [where]: id(0) });
-    // Its connection broke during the replay.
-    await tickets.redeem(secret, by(id(0)));
-  }
-  const { secret } = await tickets.issue(SCOPE);
-  await tickets.redeem(secret, by(formatEventId({ epoch: "AAECAwQFBgc", sequence: 0 })));
-  await rejects(tickets.redeem(secret, by(id(0))), REFUSED);
+  const { secret } = await tickets.issue({ ...SCOPE, lastEventId: id(2) });
+  equal((await tickets.redeem(secret, FIRST)).lastEventId, id(2));
+  equal((await tickets.redeem(secret, FIRST)).lastEventId, id(2), "a repeat");
+  equal((await tickets.redeem(secret, by(id(3)))).lastEventId, id(3));
+  equal((await tickets.redeem((await tickets.issue(SCOPE)).secret, FIRST)).lastEventId, undefined);
 });
 
 Deno.test("Tickets.redeem() reopens a session that a repeat started earlier", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   await fill(test);
+  const { epoch } = await test.log.ensureHead("p_a");
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  await tickets.redeem(secret, by(id(3)));
+  await (await tickets.redeem(secret, by(id(3)))).begin({ epoch, sequence: 3 });
   // The repeat has no position, so that its stream starts with the history.
-  await tickets.redeem(secret, FIRST);
+  await (await tickets.redeem(secret, FIRST)).begin({ epoch, sequence: 1 });
   await tickets.redeem(secret, by(id(1)));
+  await rejects(tickets.redeem(secret, by(id(0))), REFUSED);
 });
 
-Deno.test("Tickets end a stream at the next check after a takeover elsewhere", async () => {
-  await using made = await createTickets();
-  const { tickets, test } = made;
-  const elsewhere = new Tickets({
-    log: test.log,
-    store: test.tickets,
-    runtime: { clock: test.clock, report() {} },
-    ticketMs: TICKET_MS,
-    sessionMs: SESSION_MS,
-    history: HISTORY,
-    checkMs: CHECK_MS,
-  });
-  const { secret } = await tickets.issue(SCOPE);
-  const older = await tickets.redeem(secret, FIRST);
-  const newer = await elsewhere.redeem(secret, FIRST);
-  test.clock.advance(CHECK_MS - 1);
-  await flush();
-  equal(older.superseded.aborted, false);
-  test.clock.advance(1);
-  await flush();
-  deepEqual([older.superseded.aborted, newer.superseded.aborted], [true, false]);
-  for (const { close } of [older, newer]) close();
-  equal(test.clock.liveTimers, 0);
-});
-
-Deno.test("Tickets keep a stream that takes the session over during a check", async () => {
-  await using made = await createTickets();
-  const { tickets, test } = made;
-  const { secret } = await tickets.issue(SCOPE);
-  const older = await tickets.redeem(secret, FIRST);
-  const reading = pause("answer");
-  test.kv.script("getMany", reading.fault);
-  test.clock.advance(CHECK_MS);
-  await reading.reached;
-  const newer = await tickets.redeem(secret, by((await idsOf(test))(0)));
-  reading.release();
-  await flush();
-  deepEqual([older.superseded.aborted, newer.superseded.aborted], [true, false]);
-});
-
-Deno.test("Tickets check all sessions, however many there are", async () => {
-  await using made = await createTickets();
-  const { tickets, test } = made;
-  const sessions: OpenSession[] = [];
-  for (let i = 0; i < 1001; i++) {
-    sessions.push(await tickets.redeem((await tickets.issue(SCOPE)).secret, FIRST));
-  }
-  for await (const { key } of test.kv.list({ prefix: ["ticket"] })) {
-    await test.kv.atomic().delete(key).commit();
-  }
-  test.clock.advance(CHECK_MS);
-  const areAllEnded = () => sessions.every(({ superseded }) => superseded.aborted);
-  for (let turn = 0; turn < 1000 && !areAllEnded(); turn++) await flush();
-  ok(areAllEnded());
-});
-
-Deno.test("Tickets end a stream whose ticket is no longer stored", async () => {
-  await using made = await createTickets();
-  const { tickets, test } = made;
-  const { secret } = await tickets.issue(SCOPE);
-  const session = await tickets.redeem(secret, FIRST);
-  for await (const { key } of test.kv.list({ prefix: ["ticket"] })) {
-    await test.kv.atomic().delete(key).commit();
-  }
-  test.clock.advance(CHECK_MS);
-  await flush();
-  equal(session.superseded.aborted, true);
-});
-
-Deno.test("Tickets keep streams and report an error when the store does not answer", async () => {
+Deno.test("OpenSession.begin() binds the session after a takeover meanwhile, and never rejects", async () => {
   await using made = await createTickets();
   const { tickets, test, reports } = made;
+  await fill(test);
+  const { epoch } = await test.log.ensureHead("p_a");
+  const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  const session = await tickets.redeem(secret, FIRST);
-  test.kv.script("getMany", fail());
-  test.clock.advance(CHECK_MS);
-  await flush();
+  const first = await tickets.redeem(secret, FIRST);
+  const second = await tickets.redeem(secret, FIRST);
+  await first.begin({ epoch, sequence: 2 });
+  equal(second.superseded.aborted, false, "the takeover stays");
+  await rejects(tickets.redeem(secret, by(id(1))), REFUSED);
+  await second.begin({ epoch, sequence: 1 });
+  const third = await tickets.redeem(secret, by(id(1)));
+  deepEqual([second.superseded.aborted, third.superseded.aborted], [true, false]);
+
+  const other = await tickets.redeem((await tickets.issue(SCOPE)).secret, FIRST);
+  test.kv.script("commit", fail());
+  await other.begin({ epoch, sequence: 2 });
+  deepEqual(reports, ["Cannot bind the session of a ticket to the start of its stream"]);
+});
+
+Deno.test("Tickets.redeem() rejects a ticket whose credential is no longer valid", async () => {
+  await using made = await createTickets();
+  const { tickets, test, invalid } = made;
+  const [spent, unspent] = [await tickets.issue(SCOPE), await tickets.issue(SCOPE)];
+  const other = await tickets.issue({ ...SCOPE, credential: "token:b" });
+  await tickets.redeem(spent.secret, FIRST);
+  invalid.add("token:a");
+  await rejects(tickets.redeem(unspent.secret, FIRST), REFUSED);
+  await rejects(tickets.redeem(spent.secret, FIRST), REFUSED);
+  await rejects(tickets.redeem(spent.secret, by((await idsOf(test))(0))), REFUSED);
+  await tickets.redeem(other.secret, FIRST);
+});
+
+Deno.test("Tickets.revoke() ends all tickets and sessions of a pipeline, and no others", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const id = await idsOf(test);
+  const [spent, unspent] = [await tickets.issue(SCOPE), await tickets.issue(SCOPE)];
+  const other = await tickets.issue({ ...SCOPE, pipeline: "p_b" });
+  const session = await tickets.redeem(spent.secret, FIRST);
+  const stays = await tickets.redeem(other.secret, { ...FIRST, pipeline: "p_b" });
+  await tickets.revoke("p_a");
+  deepEqual([session.revoked.aborted, stays.revoked.aborted], [true, false], "at once");
   equal(session.superseded.aborted, false);
-  deepEqual(reports, ["Cannot check the sessions of tickets"]);
+  await rejects(tickets.redeem(unspent.secret, FIRST), REFUSED);
+  await rejects(tickets.redeem(spent.secret, by(id(0))), REFUSED);
+  // Tickets of afterwards, until the next revocation.
+  const later = await tickets.issue(SCOPE);
+  const again = await tickets.redeem(later.secret, FIRST);
+  await tickets.revoke("p_a");
+  equal(again.revoked.aborted, true);
+  await rejects(tickets.redeem(later.secret, FIRST), REFUSED);
+});
+
+Deno.test("Tickets.revoke() is stored for as long as a ticket can last", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const { secret } = await tickets.issue(SCOPE);
+  for (let i = 0; i < 3; i++) await tickets.revoke("p_a");
+  const keys: Deno.KvKey[] = [];
+  for await (const { key } of test.kv.list({ prefix: ["ticket-revocation"] })) keys.push(key);
+  deepEqual(keys, [["ticket-revocation", "p_a"]], "one record, however often");
+  equal(test.kv.written.at(-1)!.expireIn, 86_400_000 + 2_147_483_647);
+  // The store has deleted the record: a revocation of later is another one.
+  const later = await tickets.issue(SCOPE);
+  await test.kv.atomic().delete(keys[0]!).commit();
+  await tickets.revoke("p_a");
+  for (const made of [secret, later.secret]) await rejects(tickets.redeem(made, FIRST), REFUSED);
+});
+
+Deno.test("Tickets.redeem() accepts a ticket and a session of version 0.1.0", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  await fill(test);
+  const { epoch } = await test.log.ensureHead("p_a");
+  const id = await idsOf(test);
+  const secret = "AAAAAAAAAAAAAAAAAAAAAA";
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret));
+  const hash = new Uint8Array(bytes).toHex();
+  const endsAt = test.clock.now() + SESSION_MS;
+  const stored = { pipeline: "p_a", channels: [], spendBy: endsAt, endsAt };
+  await test.kv.atomic().set(["ticket", hash], { ...stored, session: null }).commit();
+  await (await tickets.redeem(secret, FIRST)).begin({ epoch, sequence: 1 });
+  const from = { epoch, sequence: 2 };
+  const session = { generation: 3, openedAt: test.clock.now(), from };
+  await test.kv.atomic().set(["ticket", hash], { ...stored, session }).commit();
+  await rejects(tickets.redeem(secret, by(id(1))), REFUSED);
+  await (await tickets.redeem(secret, by(id(3)))).begin({ epoch, sequence: 3 });
+  await tickets.redeem(secret, by(id(2)));
+  await tickets.revoke("p_a");
+  await rejects(tickets.redeem(secret, by(id(2))), REFUSED);
 });
 
 Deno.test("Tickets are stored until they expire, and then until their session ends", async () => {
@@ -380,6 +428,18 @@ Deno.test("Tickets are stored until they expire, and then until their session en
   const written = test.kv.written.filter(({ key }) => key[0] === "ticket");
   const expiries = written.map(({ expireIn }) => expireIn);
   deepEqual(expiries, [TICKET_MS, SESSION_MS, SESSION_MS - 1000]);
+});
+
+Deno.test("Tickets are stored for whole milliseconds, however their token names its end", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const { secret } = await tickets.issue({ ...SCOPE, endsAt: test.clock.now() + 1000.25 });
+  const { begin } = await tickets.redeem(secret, FIRST);
+  test.clock.advance(1001);
+  // The log is slow, and the session has ended meanwhile.
+  await begin({ epoch: (await test.log.ensureHead("p_a")).epoch, sequence: 0 });
+  deepEqual(made.reports, []);
+  deepEqual(test.kv.written.slice(-2).map(({ expireIn }) => expireIn), [1001, 0]);
 });
 
 Deno.test("Tickets store nothing that can be used as a ticket", async () => {

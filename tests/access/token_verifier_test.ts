@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
-import { type Bearer, TokenVerifier } from "../../lib/access/token_verifier.ts";
+import { type Bearer, NO_CREDENTIAL, TokenVerifier } from "../../lib/access/token_verifier.ts";
 import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/clients/tokens.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { type LocalServer, serveLocally } from "../support/servers/local_server.ts";
@@ -182,4 +182,76 @@ Deno.test("TokenVerifier.verify() throws keys-unavailable when the key server is
   } finally {
     globalThis.fetch = fetch;
   }
+});
+
+Deno.test("TokenVerifier.isValid() accepts the credentials of the settings, and no others", async () => {
+  const credentialOf = async (by: TokenVerifier, token: string) =>
+    (await by.verify(token))!.credential;
+  const today = verifier();
+  const ofToken = await credentialOf(today, PUBLISH_TOKEN);
+  const ofSecret = await credentialOf(today, await mint(CLAIM));
+  equal(await credentialOf(today, await mint({ publish: ["p_b"] })), ofSecret);
+  equal((await today.verify(PUBLISH_TOKEN))!.id === ofToken, false);
+  const verifiers = {
+    "the same settings": [verifier(), [true, true, false]],
+    "one more token": [
+      verifier({ publishTokens: ["another-token-of-a-publisher", PUBLISH_TOKEN] }),
+      [true, true, false],
+    ],
+    "another token": [
+      verifier({ publishTokens: ["another-token-of-a-publisher"] }),
+      [false, true, false],
+    ],
+    "another secret": [verifier({ tokenSecret: `${SECRET}.` }), [true, false, false]],
+    "the token as secret": [
+      verifier({ publishTokens: [], tokenSecret: PUBLISH_TOKEN }),
+      [false, false, false],
+    ],
+    "no settings": [verifier({ publishTokens: [], tokenSecret: null }), [false, false, true]],
+  } as const;
+  for (const [settings, [by, expected]] of Object.entries(verifiers)) {
+    const credentials = [ofToken, ofSecret, NO_CREDENTIAL];
+    const answers = await Promise.all(credentials.map((credential) => by.isValid(credential)));
+    deepEqual(answers, expected, settings);
+    for (const wrong of ["", "key:", "key:x", PUBLISH_TOKEN, SECRET]) {
+      equal(await by.isValid(wrong), false);
+    }
+  }
+});
+
+Deno.test("TokenVerifier.isValid() notices within a minute that a key is no longer published", async () => {
+  await using server = await serveKeys();
+  const clock = new FakeClock();
+  const settings = { publishTokens: [], tokenSecret: null, jwksUrl: server.url };
+  const by = new TokenVerifier(settings, { clock });
+  const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
+  const { credential } = (await by.verify(token))!;
+  equal(await by.isValid(credential), true);
+  const { asked } = server;
+  const keys = [{ ...await exportJWK(other.publicKey), kid: "k1", alg: "ES256" }, { kty: "new" }];
+  server.answer = () => Response.json({ keys });
+  clock.advance(59_999);
+  equal(await by.isValid(credential), true);
+  equal(server.asked, asked, "the keys are fetched once a minute at most");
+  clock.advance(1);
+  equal(await by.isValid(credential), false);
+  equal(await by.isValid(NO_CREDENTIAL), false);
+});
+
+Deno.test("TokenVerifier.isValid() goes by the known keys while they cannot be fetched", async () => {
+  await using server = await serveKeys();
+  const clock = new FakeClock();
+  const settings = { publishTokens: [], tokenSecret: null, jwksUrl: server.url };
+  const by = new TokenVerifier(settings, { clock });
+  const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
+  const { credential } = (await by.verify(token))!;
+  server.answer = () => new Response(null, { status: 500 });
+  for (let minute = 0; minute < 3; minute++) {
+    const { asked } = server;
+    for (let i = 0; i < 3; i++) equal(await by.isValid(credential), true);
+    equal(server.asked, asked + 1);
+    clock.advance(60_000);
+  }
+  const started = new TokenVerifier(settings, { clock });
+  await rejects(started.isValid(credential), { type: "keys-unavailable" });
 });

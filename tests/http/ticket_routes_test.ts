@@ -52,6 +52,9 @@ for (
     '{"channels":[]}',
     '{"channels":["error"]}',
     '{"channel":["orders"]}',
+    '{"lastEventId":7}',
+    '{"lastEventId":null}',
+    JSON.stringify({ lastEventId: "x".repeat(129) }),
     JSON.stringify({ channels: Array.from({ length: 21 }, (_, index) => `c${index}`) }),
   ]
 ) {

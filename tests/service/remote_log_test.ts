@@ -108,11 +108,13 @@ Deno.test("Remote tickets are the owner's", async () => {
   const from = { epoch: "AAECAwQFBgc", sequence: 0 };
   const session = { generation: 1, openedAt: 0, from };
   const ticket = { pipeline: "p_a", channels: ["a"], spendBy: 5, endsAt: 9, session };
-  equal(await there.tickets.read("h"), null);
-  equal(await there.tickets.write("h", ticket, null, 1000), true);
-  equal(await there.tickets.write("h", ticket, null, 1000), false);
-  deepEqual(await there.tickets.read("h"), await test.tickets.read("h"));
+  equal(await there.tickets.read("h", "p_a"), null);
+  ok(await there.tickets.write("h", ticket, null, 1000));
+  equal(await there.tickets.write("h", ticket, null, 1000), null);
+  deepEqual(await there.tickets.read("h", "p_a"), await test.tickets.read("h", "p_a"));
   deepEqual(await there.tickets.generations(["none", "h"]), [null, 1]);
+  await there.tickets.revoke("p_a", "r", 1000);
+  deepEqual(await there.tickets.revocations(["p_a", "p_b"]), ["r", null]);
 });
 
 Deno.test("Remote log rejects with the type, message and cause of the owner's error", async () => {
@@ -141,7 +143,7 @@ Deno.test("Remote log and tickets do not wait for an owner that hangs", async ()
     rejects(there.remote.append("p_a", [textEvent("1")]), { type: "outcome-unknown" }),
     rejects(there.remote.head("p_a"), { type: "log-unavailable" }),
     rejects(there.remote.readAfter("p_a", 0, 1), { type: "log-unavailable" }),
-    rejects(there.tickets.read("h"), { type: "log-unavailable" }),
+    rejects(there.tickets.read("h", "p_a"), { type: "log-unavailable" }),
     rejects(there.remote.ping(1000), { type: "log-unavailable" }),
   ];
   there.clock.advance(1000);

@@ -1,0 +1,39 @@
+/**
+ * What subscribers request, and what they are granted.
+ *
+ * @module
+ */
+
+import type { OpenSession } from "./sessions.ts";
+
+/** Pipeline and channels that a subscriber requests. */
+export interface RequestedScope {
+  /** Pipeline ID. */
+  pipeline: string;
+  /** Channels; if empty, all that are granted. */
+  channels: readonly string[];
+}
+
+/** Scope that the URL of an event stream requests, with its other access parameters. */
+export interface RequestedStream extends RequestedScope {
+  /** Ticket in the URL. */
+  ticket: string | undefined;
+  /** Last event ID in the URL. */
+  lastEventIdInUrl: string | undefined;
+}
+
+/** Channels that a subscriber is granted, and for how long. */
+export interface GrantedScope {
+  /** Channels; if empty, all. */
+  channels: readonly string[];
+  /** End of the grant, in milliseconds since the Unix epoch; `Infinity` for never. */
+  endsAt: number;
+}
+
+/** An event stream that is granted. */
+export interface GrantedStream extends GrantedScope {
+  /** Position to resume from, unchecked: that of the header, or else of the URL or the ticket. */
+  lastEventId: string | undefined;
+  /** Session of the ticket, if one was redeemed. */
+  session: OpenSession | null;
+}
