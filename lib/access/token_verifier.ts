@@ -35,6 +35,12 @@ export const NO_CREDENTIAL = "none";
 export interface Bearer {
   /** Identifies the token for counting. It cannot be used as a token. */
   readonly id: string;
+  /**
+   * Identifies the publisher, whose idempotency keys are its own: the subject of the
+   * token or, without one, what it may publish. So a renewed token is the same
+   * publisher. `undefined` for the operator.
+   */
+  readonly publisher: string | undefined;
   /** Grant of the token. */
   readonly grant: Grant;
   /** Pipelines that it may issue tickets for, in the form of the grant. */
@@ -85,6 +91,7 @@ export class TokenVerifier {
       // The operator's own: it issues tickets to the subscribers of any pipeline.
       return {
         id: hash.toHex(),
+        publisher: undefined,
         grant: { ...FULL_ACCESS, subscribe: [] },
         tickets: ["*"],
         credential: await fingerprint("token", token),
@@ -92,11 +99,10 @@ export class TokenVerifier {
     }
     const verified = await this.#verifyJwt(token);
     if (!verified) return null;
-    const { grant, credential } = verified;
     // Without the signature, which can be written in several ways that would be
     // counted separately.
     const signed = await digest(token.slice(0, token.lastIndexOf(".")));
-    return { id: signed.toHex(), grant, tickets: grant.subscribe, credential };
+    return { id: signed.toHex(), ...verified, tickets: verified.grant.subscribe };
   }
 
   /**
@@ -119,7 +125,7 @@ export class TokenVerifier {
     }
   }
 
-  async #verifyJwt(token: string): Promise<{ grant: Grant; credential: string } | null> {
+  async #verifyJwt(token: string): Promise<Omit<Bearer, "id" | "tickets"> | null> {
     const currentDate = new Date(this.#runtime.clock.now());
     const algorithm = readAlgorithm(token);
     if (algorithm === null) return null;
@@ -141,7 +147,7 @@ export class TokenVerifier {
       }
       const { exp, runnel } = payload;
       const grant = readGrant(runnel, exp === undefined ? Infinity : exp * 1000);
-      return grant && { grant, credential };
+      return grant && { grant, credential, publisher: publisherOf(payload, grant) };
     } catch (error) {
       if (isInvalidToken(error)) return null;
       throw keysUnavailable(error);
@@ -154,6 +160,15 @@ function keysUnavailable(cause: unknown): RunnelError {
     "keys-unavailable",
     "Cannot verify the token: the public keys are unavailable. Try again",
     { cause },
+  );
+}
+
+/** Returns the {@linkcode Bearer.publisher} of a token. Each value has one notation. */
+function publisherOf({ iss, sub }: JWTPayload, { publish, channels }: Grant): string {
+  return JSON.stringify(
+    typeof sub === "string"
+      ? { iss, sub }
+      : { publish: publish.toSorted(), channels: channels?.toSorted() },
   );
 }
 

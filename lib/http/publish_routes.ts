@@ -57,7 +57,12 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     const { "Idempotency-Key": key } = parseOrThrow(publishHeaders, {
       "Idempotency-Key": c.req.header("Idempotency-Key"),
     });
-    const { epoch, first, count, replayed } = await hub.publish(pipeline, events, key);
+    const { epoch, first, count, replayed } = await hub.publish(
+      pipeline,
+      events,
+      key,
+      publisher?.publisher,
+    );
     const ids = Array.from({ length: count }, (_, index) => ({
       pipeline,
       id: formatEventId({ epoch, sequence: first + index }),

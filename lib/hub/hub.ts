@@ -121,13 +121,22 @@ export class Hub {
    * @param pipeline The pipeline's ID.
    * @param events The events, in order.
    * @param key The idempotency key, if the publisher sent one.
+   * @param publisher Identifies the publisher that the key belongs to; absent for
+   *   the operator and for everyone at an open service.
    * @returns The positions of the events, once they are durable.
    * @throws {RunnelError} As {@linkcode EventLog.append}; `draining` if this
    *   isolate is draining.
    */
-  async publish(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
+  async publish(
+    pipeline: string,
+    events: readonly NewEvent[],
+    key?: string,
+    publisher?: string,
+  ): Promise<Receipt> {
     this.draining.throwIfAborted();
-    const receipt = await this.#publishes.add(this.#options.log.append(pipeline, events, key));
+    const receipt = await this.#publishes.add(
+      this.#options.log.append(pipeline, events, key, publisher),
+    );
     const { epoch, first, count } = receipt;
     this.#pipelines.get(pipeline)?.awaitBroadcast({ epoch, sequence: first + count - 1 });
     return receipt;

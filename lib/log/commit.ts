@@ -116,6 +116,7 @@ export function buildCommit(
         epoch: next.epoch,
         first,
         count: events.length,
+        ofPublisher: true,
       };
       const key = idempotencyKey(pipeline, idempotency.key);
       operation.set(key, record, { expireIn: KEY_LIFETIME_MS });

@@ -173,12 +173,18 @@ export class Committer {
   ): Promise<void> {
     const keyed = requests.filter((request) => request.idempotency);
     if (keyed.length === 0) return;
-    const keys = keyed.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.key));
+    const former = keyed.filter((request) => request.idempotency!.formerKey);
+    const keys = [
+      ...keyed.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.key)),
+      ...former.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.formerKey!)),
+    ];
     const ms = this.#msUntil(until);
     const records = await this.#options.kv.getMany<IdempotencyRecord>(keys, { ms });
-    keyed.forEach((request, index) => {
+    [...keyed, ...former].forEach((request, index) => {
       const record = records[index]?.value;
       if (!record || record.until <= this.#options.runtime.clock.now()) return;
+      // What is stored under the key alone may be the operator's.
+      if (index >= keyed.length && (record.ofPublisher || outcomes.has(request))) return;
       const { epoch, first, count, fingerprint } = record;
       const isSame = fingerprint === request.idempotency!.fingerprint;
       outcomes.set(request, isSame ? { epoch, first, count, replayed: true } : keyReused());

@@ -99,15 +99,23 @@ export class EventLog {
    *
    * @param events The events, at least one.
    * @param key Idempotency key, if the publisher sent one.
+   * @param publisher Publisher that the key belongs to, as {@linkcode hashIdempotency} takes it.
    * @returns Position of the events, once they are durable.
    * @throws {RunnelError} `overloaded`, `log-unavailable` or `draining` if nothing
    *   was stored; `outcome-unknown` if that is not known; `key-reused` if the key
    *   came with other events within 24 hours.
    */
-  async append(pipeline: string, events: readonly NewEvent[], key?: string): Promise<Receipt> {
+  async append(
+    pipeline: string,
+    events: readonly NewEvent[],
+    key?: string,
+    publisher?: string,
+  ): Promise<Receipt> {
     const bytes = requestBytes(events);
     using _held = this.#backlog.add(bytes);
-    const idempotency = key === undefined ? undefined : await hashIdempotency(key, events);
+    const idempotency = key === undefined
+      ? undefined
+      : await hashIdempotency(key, events, publisher);
     if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
     this.#options.kv.assertUsable();
     return await this.#writer(pipeline).append(events, bytes, idempotency);

@@ -14,8 +14,13 @@ export const KEY_LIFETIME_MS: number = 24 * 60 * 60 * 1000;
 
 /** Idempotency token of a publish: hashes of its key and its events. */
 export interface IdempotencyToken {
-  /** SHA-256 of the idempotency key. */
+  /** SHA-256 of the idempotency key, and of its publisher unless that is the operator. */
   key: Uint8Array;
+  /**
+   * SHA-256 of the idempotency key alone, under which the version before stored its
+   * record, whoever the publisher was; `null` if that is {@linkcode IdempotencyToken.key}.
+   */
+  formerKey: Uint8Array | null;
   /** SHA-256 of the events, in hexadecimal: the same for a retry, another for other events. */
   fingerprint: string;
 }
@@ -32,17 +37,31 @@ export interface IdempotencyRecord {
   first: number;
   /** Number of events. */
   count: number;
+  /** Whether it counts for its publisher only; absent in records of the version before. */
+  ofPublisher?: boolean;
 }
 
-/** Hashes an idempotency key and the events that were sent with it. */
+/**
+ * Hashes an idempotency key and the events that were sent with it.
+ *
+ * @param publisher Identifies the publisher, so that others cannot use up its keys;
+ *   absent for the operator and for everyone at an open service.
+ */
 export async function hashIdempotency(
   key: string,
   events: readonly NewEvent[],
+  publisher?: string,
 ): Promise<IdempotencyToken> {
   const content = new Blob(packSegments({ token: 0n, time: 0, first: 0 }, events) as BlobPart[]);
-  const [keyHash, contentHash] = await Promise.all([
-    crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)),
-    crypto.subtle.digest("SHA-256", await content.arrayBuffer()),
+  const [plain, own, fingerprint] = await Promise.all([
+    digest(new TextEncoder().encode(key)),
+    // A key contains no NUL.
+    publisher === undefined ? null : digest(new TextEncoder().encode(`${key}\0${publisher}`)),
+    digest(new Uint8Array(await content.arrayBuffer())),
   ]);
-  return { key: new Uint8Array(keyHash), fingerprint: new Uint8Array(contentHash).toHex() };
+  return { key: own ?? plain, formerKey: own && plain, fingerprint: fingerprint.toHex() };
+}
+
+async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }

@@ -82,9 +82,10 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
       readAfter: true,
       clear: true,
     }),
-    async append(pipeline, events, key) {
+    async append(pipeline, events, key, publisher) {
       using _held = backlog.add(requestBytes(events));
-      return await caller.call("log", "append", [pipeline, events, key], { onLate: unknown });
+      const values = [pipeline, events, key, publisher];
+      return await caller.call("log", "append", values, { onLate: unknown });
     },
     async ping(ms) {
       await caller.call("log", "ping", [ms], { ms });

@@ -7,7 +7,13 @@ import {
   post,
   request,
 } from "../support/clients/http.ts";
-import { bearerHeader, mint, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import {
+  bearerHeader,
+  mint,
+  PUBLISH_TOKEN,
+  sign,
+  TOKEN_SETTINGS,
+} from "../support/clients/tokens.ts";
 import { encodeUtf8 } from "../support/generators/text.ts";
 import { assertIdle, jsonPost, startService } from "../support/service.ts";
 import { advanceUntil, flush } from "../support/wait.ts";
@@ -184,4 +190,36 @@ Deno.test("a request with one channel that the token does not grant is not store
   equal((await service.fetch(jsonPost("/ingest", events, headers))).status, 403);
   equal((await service.fetch(jsonPost("/ingest", events.slice(0, 1), headers))).status, 202);
   equal((await service.log.ensureHead("p_a")).sequence, 1);
+});
+
+Deno.test("POST /ingest keeps the idempotency keys of publishers apart, and those of a renewed token", async () => {
+  // As in a rotation of the operator's token.
+  const rotated = "another-token-of-the-operator";
+  const RUNNEL_PUBLISH_TOKENS = `${PUBLISH_TOKEN},${rotated}`;
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_TOKENS };
+  await using service = await startService({ settings });
+  const publish = async (token: string, channel: string, payload: unknown) => {
+    const headers = { ...bearerHeader(token), "Idempotency-Key": "order-17" };
+    const response = await service.fetch(jsonPost(`/ingest/p_a/${channel}`, payload, headers));
+    await response.body?.cancel();
+    return [response.status, response.headers.get("Idempotency-Replayed")];
+  };
+  const grant = (channel: string) => ({ publish: ["p_a"], channels: [channel] });
+  const minute = 60_000;
+  const token = (channel: string, minutes: number, claims = {}) =>
+    sign({ runnel: grant(channel), exp: service.clock.now() / 1000 + 60 * minutes, ...claims });
+  const squatter = await token("chat", 1);
+  deepEqual(await publish(squatter, "chat", "mine"), [202, null]);
+  deepEqual(await publish(await token("orders", 1), "orders", 17), [202, null]);
+  deepEqual(await publish(PUBLISH_TOKEN, "orders", "the operator's"), [202, null]);
+  deepEqual(await publish(await token("orders", 1, { sub: "bob" }), "orders", 18), [202, null]);
+  deepEqual(await publish(await token("orders", 1, { sub: "eve" }), "orders", 19), [202, null]);
+  const others = { iss: "https://other.example", sub: "bob" };
+  deepEqual(await publish(await token("orders", 1, others), "orders", 20), [202, null]);
+
+  service.clock.advance(2 * minute);
+  deepEqual(await publish(await token("orders", 5), "orders", 17), [202, "true"]);
+  deepEqual(await publish(await token("orders", 5, { sub: "bob" }), "orders", 18), [202, "true"]);
+  deepEqual(await publish(await token("orders", 5, { sub: "bob" }), "orders", 99), [422, null]);
+  deepEqual(await publish(rotated, "orders", "the operator's"), [202, "true"]);
 });

@@ -12,6 +12,16 @@ Deno.test("hashIdempotency() returns the SHA-256 of the key", async () => {
   equal(key.toHex(), createHash("sha256").update("order-4711").digest("hex"));
 });
 
+Deno.test("hashIdempotency() returns another hash for each publisher, and the former one", async () => {
+  const own = [undefined, "", "a", "b", "a\0b"].map((publisher) =>
+    hashIdempotency("k", [textEvent("1")], publisher)
+  );
+  const [plain, ...others] = await Promise.all(own);
+  equal(plain!.formerKey, null);
+  for (const { formerKey } of others) deepEqual(formerKey, plain!.key);
+  equal(new Set([plain!, ...others].map(({ key }) => key.toHex())).size, own.length);
+});
+
 Deno.test("hashIdempotency() returns one fingerprint for equal events, with any key", async () => {
   const events = () => [textEvent("1"), textEvent("2", "other")];
   const digests = await Promise.all(["a", "b"].map((key) => hashIdempotency(key, events())));

@@ -77,6 +77,15 @@ Deno.test("Remote log.append() and readAfter() are the owner's, to the byte", as
   equal(await there.remote.readAfter("p_none", 0, Infinity), null);
 });
 
+Deno.test("Remote log.append() keeps the keys of publishers apart", async () => {
+  await using test = await createTestLog();
+  using there = reach(test);
+  for (const publisher of [undefined, "a", "b"]) {
+    const { replayed } = await there.remote.append("p_a", [textEvent("1")], "key", publisher);
+    equal(replayed, false);
+  }
+});
+
 Deno.test("Remote log.append() joins the requests of all isolates with one key", async () => {
   await using test = await createTestLog();
   using one = reach(test);
