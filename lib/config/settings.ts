@@ -109,6 +109,21 @@ export const SETTINGS = {
     unit: "subscribers",
     doc: "Maximum number of them per client address. This machine's own is not limited.",
   }) as Integer<"RUNNEL_MAX_ADDRESS_SUBSCRIBERS">,
+  maxHistories: integer("RUNNEL_MAX_HISTORIES", {
+    default: 256,
+    min: 1,
+    max: 1_000_000,
+    unit: "responses",
+    doc: "Maximum number of histories that an isolate sends at once, as JSON. " +
+      "One that its client does not read counts until its connection closes.",
+  }) as Integer<"RUNNEL_MAX_HISTORIES">,
+  maxAddressHistories: integer("RUNNEL_MAX_ADDRESS_HISTORIES", {
+    default: 16,
+    min: 1,
+    max: 1_000_000,
+    unit: "responses",
+    doc: "Maximum number of them per client address. This machine's own is not limited.",
+  }) as Integer<"RUNNEL_MAX_ADDRESS_HISTORIES">,
   maxPipelines: integer("RUNNEL_MAX_PIPELINES", {
     default: 10_000,
     min: 1,

@@ -6,7 +6,7 @@
 
 import { Hono } from "hono";
 import { RunnelError } from "../base/mod.ts";
-import { ChannelFilter, encodeRetry, formatEventId } from "../protocol/mod.ts";
+import { encodeRetry } from "../protocol/mod.ts";
 import {
   addressOf,
   type AppContext,
@@ -14,6 +14,7 @@ import {
   parseOrThrow,
   type RouteOptions,
 } from "./context.ts";
+import { historyBody } from "./history_body.ts";
 import { isTransient } from "./problem.ts";
 import { pipelineParams, subscriptionQuery, ticketQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
@@ -71,20 +72,16 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const { channels, history } = readQuery(c);
     const granted = await access.authorizeRead(c.req.raw, { pipeline, channels });
-    const { epoch, events } = await hub.history(pipeline, history ?? config.history);
-    const filter = new ChannelFilter(granted.channels);
-    // The payloads are JSON text already, and stay as they were sent.
-    const parts: (string | Uint8Array)[] = [];
-    for (const { sequence, channel, time, payload } of events) {
-      if (!filter.keeps(channel)) continue;
-      const id = formatEventId({ epoch, sequence });
-      const rest = JSON.stringify({ id, channel, time: new Date(time) });
-      parts.push(parts.length > 0 ? "," : "", `${rest.slice(0, -1)},"payload":`, payload, "}");
-    }
-    const body = new Blob([`{"pipeline":"${pipeline}","events":[`, ...parts, "]}"] as BlobPart[]);
-    return new Response(body, {
-      headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
+    const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+    // Hono runs this for HEAD too and drops the body, which would stay open.
+    if (c.req.method === "HEAD") return new Response(null, { headers });
+    const pages = hub.history(pipeline, {
+      history,
+      channels: granted.channels,
+      address: addressOf(c, config),
+      connectionClosed: c.env.completed,
     });
+    return new Response(await historyBody(pipeline, pages, runtime.clock), { headers });
   });
 
   function readQuery(c: AppContext) {

@@ -5,21 +5,18 @@
  * @module
  */
 
-import { RunnelError, Semaphore } from "../base/mod.ts";
-import { type History, readHistory, type Receipt } from "../log/mod.ts";
+import { RunnelError } from "../base/mod.ts";
+import type { HistoryPage, Receipt } from "../log/mod.ts";
 import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
 import { KeepAliveWheel } from "../stream/mod.ts";
+import { Histories, type HistoryLimits, type HistoryRequest } from "./histories.ts";
 import { InFlightPublishes } from "./in_flight.ts";
 import { PipelineRegistry, type PipelineRegistryOptions } from "./pipeline_registry.ts";
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
-/** Maximum number of histories read at once, and of reads that wait for that. */
-const MAX_HISTORY_READS = 2;
-const MAX_WAITING_HISTORY_READS = 32;
-
 /** Options for {@linkcode Hub}. */
-export interface HubOptions extends PipelineRegistryOptions, SubscriberLimits {
+export interface HubOptions extends PipelineRegistryOptions, SubscriberLimits, HistoryLimits {
   /** Interval between two keep-alives of a stream, in milliseconds. */
   keepAliveMs: number;
   /** Minimum reconnection time that subscribers are told, in milliseconds. */
@@ -61,7 +58,7 @@ export interface Subscription {
 export class Hub {
   readonly #options: HubOptions;
   readonly #pipelines: PipelineRegistry;
-  readonly #historyReads = new Semaphore(MAX_HISTORY_READS, MAX_WAITING_HISTORY_READS);
+  readonly #histories: Histories;
   readonly #keepAliveWheel: KeepAliveWheel;
   readonly #subscriberQuota: SubscriberQuota;
   readonly #publishes = new InFlightPublishes();
@@ -76,6 +73,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#pipelines = new PipelineRegistry(options);
+    this.#histories = new Histories(options);
     this.#keepAliveWheel = new KeepAliveWheel(options.runtime, options.keepAliveMs);
     this.#subscriberQuota = new SubscriberQuota(options);
   }
@@ -95,6 +93,7 @@ export class Hub {
     pipelines: number;
     subscribers: number;
     places: number;
+    histories: number;
     publishing: number;
     tailBytes: number;
   } {
@@ -102,6 +101,7 @@ export class Hub {
       pipelines: this.#pipelines.size,
       subscribers: this.#keepAliveWheel.size,
       places: this.#subscriberQuota.inUse,
+      histories: this.#histories.inUse,
       publishing: this.#publishes.size,
       tailBytes: this.#pipelines.tailBytes,
     };
@@ -215,16 +215,12 @@ export class Hub {
     }
   }
 
-  /**
-   * Returns the newest events of a pipeline, oldest first.
-   *
-   * @param pipeline The pipeline's ID.
-   * @param count Maximum number of events.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer,
-   *   `overloaded` if too many reads wait.
-   */
-  history(pipeline: string, count: number): Promise<History> {
-    return readHistory(this.#options.log, this.#historyReads, pipeline, count);
+  /** Calls {@linkcode Histories.read}. */
+  history(
+    pipeline: string,
+    request: HistoryRequest = {},
+  ): AsyncGenerator<HistoryPage, void> {
+    return this.#histories.read(pipeline, request);
   }
 
   /**

@@ -4,5 +4,7 @@
  * @module
  */
 
+export type { HistoryLimits, HistoryRequest } from "./histories.ts";
 export { Hub, type Subscription } from "./hub.ts";
+export type { HistoryPage } from "../log/mod.ts";
 export type { RepairCause } from "./tail.ts";

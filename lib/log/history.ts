@@ -1,46 +1,84 @@
 /**
- * Reads the newest events of a pipeline from the log, all into memory.
+ * Reads the newest events of a pipeline from the log, page by page, so that a
+ * client that reads slowly holds no more of them in memory than a page.
  *
  * @module
  */
 
-import type { Semaphore } from "../base/mod.ts";
-import type { AcceptedEvent } from "../protocol/mod.ts";
+import { RunnelError, type Semaphore } from "../base/mod.ts";
+import type { AcceptedEvent, ChannelFilter } from "../protocol/mod.ts";
 import type { EventLog } from "./event_log.ts";
+import type { Head } from "./head.ts";
+import type { Page } from "./log_reader.ts";
 
-/** The newest events of a pipeline. */
-export interface History {
+/** Size of segments after which a page ends, in bytes: with its last segment, a page has 256 KiB. */
+const PAGE_BYTES = 192 * 1024;
+
+/** A part of a history. */
+export interface HistoryPage {
   /** Epoch of the log that the events are from; empty if there is no log. */
   epoch: string;
-  /** The events, oldest first. */
+  /** The events, oldest first; empty only in the last page. */
   events: AcceptedEvent[];
+  /** Whether no page follows. */
+  isLast: boolean;
+}
+
+/** Options for {@linkcode readHistory}. */
+export interface HistoryOptions {
+  /** The log that is read. */
+  log: Pick<EventLog, "head" | "readAfter">;
+  /** Limits the pages that are read at once. It is not held while a page is sent. */
+  reads: Semaphore;
+  /** Filter of the channels. */
+  filter: ChannelFilter;
+  /** Returns the sequence after which the history begins in a log. */
+  findStart: (head: Head) => number | Promise<number>;
 }
 
 /**
- * Reads the newest events of a pipeline.
+ * Reads the newest events of a pipeline, up to the newest one at the beginning.
  *
- * @param semaphore Limits the histories in memory: each stays there until it was sent.
- * @param count Maximum number of events.
- * @throws {RunnelError} `log-unavailable` if the log does not answer,
- *   `overloaded` if too many reads wait for the semaphore.
+ * @returns The pages, at least one.
+ * @throws {RunnelError} `log-unavailable` if the log does not answer, or if it was
+ *   trimmed, cleared or replaced between two pages: a history is whole, or it fails.
  */
-export async function readHistory(
-  log: Pick<EventLog, "head" | "readAfter">,
-  semaphore: Semaphore,
+export async function* readHistory(
   pipeline: string,
-  count: number,
-): Promise<History> {
-  return await semaphore.run(async () => {
-    const events: AcceptedEvent[] = [];
-    const head = await log.head(pipeline);
-    if (!head) return { epoch: "", events };
-    let after = Math.max(0, head.sequence - count);
-    while (after < head.sequence) {
-      const page = await log.readAfter(pipeline, after, Infinity);
-      if (page?.epoch !== head.epoch) break;
-      events.push(...page.events.filter(({ sequence }) => sequence <= head.sequence));
-      after = page.events.at(-1)?.sequence ?? page.after;
-    }
-    return { epoch: head.epoch, events };
-  });
+  { log, reads, filter, findStart }: HistoryOptions,
+): AsyncGenerator<HistoryPage, void> {
+  const head = await log.head(pipeline);
+  if (!head) return yield { epoch: "", events: [], isLast: true };
+  let cursor = await findStart(head);
+  for (let isFirst = true; cursor < head.sequence; isFirst = false) {
+    const page = await reads.run(() => log.readAfter(pipeline, cursor, PAGE_BYTES));
+    if (page?.epoch !== head.epoch || page.sequence < head.sequence) throw changed(pipeline);
+    if (!isFirst && await wasTrimmed(log, pipeline, page)) throw changed(pipeline);
+    cursor = page.events.at(-1)?.sequence ?? page.after;
+    const isLast = cursor >= head.sequence;
+    const events = page.events.filter(({ sequence, channel }) =>
+      sequence <= head.sequence && filter.keeps(channel)
+    );
+    if (events.length > 0 || isLast) yield { epoch: head.epoch, events, isLast };
+    if (isLast) return;
+  }
+  yield { epoch: head.epoch, events: [], isLast: true };
+}
+
+/** Whether events before a page were trimmed. Otherwise the log never had those that are missing. */
+async function wasTrimmed(
+  log: Pick<EventLog, "head">,
+  pipeline: string,
+  { missed, after }: Page,
+): Promise<boolean> {
+  if (missed === 0) return false;
+  const head = await log.head(pipeline);
+  return head === null || head.oldest > after - missed + 1;
+}
+
+function changed(pipeline: string): RunnelError {
+  return new RunnelError(
+    "log-unavailable",
+    `Cannot read the history of ${pipeline}: its log changed meanwhile. Try again`,
+  );
 }

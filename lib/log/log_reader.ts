@@ -7,12 +7,17 @@
 import type { Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { AcceptedEvent } from "../protocol/mod.ts";
+import type { Head } from "./head.ts";
 import type { HeadStore } from "./head_store.ts";
 import { segmentsFrom } from "./keys.ts";
 import { readSegmentHeader, unpackSegment } from "./segment.ts";
 
-/** Segments read at once: Deno KV's default of 100 would be 6 MiB at worst. */
-const READ_SIZE = 64;
+/**
+ * Minimum and maximum of segments read at once. Deno KV's default of 100 would be
+ * 6 MiB at worst, of which a page takes a part.
+ */
+const MIN_READ_SIZE = 4;
+const MAX_READ_SIZE = 64;
 
 /** Maximum number of events in a page: tiny ones grow many times over when they are encoded. */
 const MAX_PAGE_EVENTS = 1000;
@@ -71,7 +76,7 @@ export class LogReader {
       const head = await this.#options.heads.read(pipeline);
       if (!head) return null;
       const after = Math.max(sequence, head.oldest - 1);
-      const events = await this.#list(pipeline, after, maxBytes);
+      const events = await this.#list(pipeline, after, maxBytes, readSize(head, maxBytes));
       const found = events[0]?.sequence ?? head.sequence + 1;
       if (found > after + 1 && tries < READ_TRIES) continue;
       if (found > after + 1) {
@@ -94,14 +99,19 @@ export class LogReader {
    * Reads events as long as they are contiguous: the pages of a list are not one
    * snapshot, so a trim may run between two of them.
    */
-  async #list(pipeline: string, after: number, maxBytes: number): Promise<AcceptedEvent[]> {
+  async #list(
+    pipeline: string,
+    after: number,
+    maxBytes: number,
+    batchSize: number,
+  ): Promise<AcceptedEvent[]> {
     const { kv, runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.monotonic() + timeoutMs;
     return await kv.call(async (kv) => {
       const events: AcceptedEvent[] = [];
       let bytes = 0;
       const selector = segmentsFrom(pipeline, after + 1);
-      for await (const { value } of kv.list<Uint8Array>(selector, { batchSize: READ_SIZE })) {
+      for await (const { value } of kv.list<Uint8Array>(selector, { batchSize })) {
         const { first } = readSegmentHeader(value);
         const previous = events.at(-1)?.sequence;
         if (previous !== undefined && first !== previous + 1) break;
@@ -115,4 +125,11 @@ export class LogReader {
       return events;
     }, { as: "log-unavailable" });
   }
+}
+
+/** Returns the number of segments that probably contain `bytes`. A segment has an event at least. */
+function readSize({ sequence, oldest, bytes, marks }: Head, maxBytes: number): number {
+  const bytesBefore = marks[0]?.[2] ?? bytes;
+  const averageBytes = (bytes - bytesBefore) / (sequence - oldest + 1) || 1;
+  return Math.ceil(Math.max(MIN_READ_SIZE, Math.min(MAX_READ_SIZE, maxBytes / averageBytes)));
 }

@@ -46,7 +46,7 @@ export type {
   Values,
 } from "../config/mod.ts";
 export type { App, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
-export type { Hub, RepairCause, Subscription } from "../hub/mod.ts";
+export type { HistoryLimits, HistoryRequest, Hub, RepairCause, Subscription } from "../hub/mod.ts";
 export type { Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,
@@ -54,7 +54,7 @@ export type {
   Commit,
   EventLog,
   Head,
-  History,
+  HistoryPage,
   Log,
   LogListener,
   MissedReason,

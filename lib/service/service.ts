@@ -179,6 +179,8 @@ export function createServiceOn({ log, tickets: store }: Stores, {
     maxSubscribers: config.maxSubscribers,
     maxPipelineSubscribers: config.maxPipelineSubscribers,
     maxAddressSubscribers: config.maxAddressSubscribers,
+    maxHistories: config.maxHistories,
+    maxAddressHistories: config.maxAddressHistories,
     maxPipelines: config.maxPipelines,
     maxTailBytes: config.maxTailBytes,
   });

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { readHistoryOf } from "../support/history.ts";
 import {
   bearerHeader,
   mint,
@@ -192,7 +193,7 @@ async function statuses(mode: Mode, show: Show): Promise<string[]> {
       `${name} by ${mode}`,
     );
     if (method === "POST") {
-      const { events } = await service.hub.history("p_a", 100);
+      const events = await readHistoryOf(service.hub, "p_a");
       // Only accepted events are stored.
       const stored = events.length;
       const accepted = answers.filter((status, index) =>

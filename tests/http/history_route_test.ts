@@ -1,8 +1,21 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { assertHeaders, createFaultyService, post, request } from "../support/clients/http.ts";
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import {
+  assertHeaders,
+  assertProblem,
+  createFaultyService,
+  post,
+  request,
+} from "../support/clients/http.ts";
 import { bearerHeader, mint, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { jsonEvent } from "../support/events.ts";
-import { assertIdle, startService } from "../support/service.ts";
+import { fail } from "../support/fakes/kv.ts";
+import { assertIdle, startService, type TestService } from "../support/service.ts";
+import { flush } from "../support/wait.ts";
 
 Deno.test("GET /pipelines/:pipeline/events returns times, and payloads as they were sent", async () => {
   await using service = await startService();
@@ -64,4 +77,85 @@ Deno.test("GET /pipelines/:pipeline/events returns only the channels of the toke
   deepEqual(await channelsOf(""), ["a", "b"]);
   deepEqual(await channelsOf("?channel=b"), ["b"]);
   equal(await channelsOf("?channel=b&channel=c"), undefined);
+});
+
+/** Publishes 60 KB events, and returns the number of pages that a history of them has. */
+async function publishLarge(service: TestService, count: number): Promise<number> {
+  for (let i = 0; i < count; i++) await service.publish("p_a", "events", "x".repeat(60_000));
+  return Math.ceil(count / 4);
+}
+
+Deno.test("GET /pipelines/:pipeline/events sends a large history in pages of 256 KiB", async () => {
+  await using service = await startService();
+  const pages = await publishLarge(service, 10);
+  const response = await service.fetch(request("/pipelines/p_a/events"));
+  const sizes: number[] = [];
+  let text = "";
+  for await (const chunk of response.body!) {
+    sizes.push(chunk.length);
+    text += new TextDecoder().decode(chunk);
+  }
+  equal(sizes.length, pages);
+  ok(Math.max(...sizes) <= 256 * 1024, `${sizes}`);
+  equal(JSON.parse(text).events.length, 10);
+  await assertIdle(service);
+});
+
+Deno.test("GET /pipelines/:pipeline/events reads nothing for HEAD, and leaves nothing open", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  const response = await service.fetch(request("/pipelines/p_a/events", { method: "HEAD" }));
+  equal(response.status, 200);
+  assertHeaders(response, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+  equal(response.body, null);
+  equal(kv.calls.get, 0);
+});
+
+Deno.test("GET /pipelines/:pipeline/events answers a status if the log fails before the first byte", async () => {
+  await using service = await startService();
+  service.kv.script("get", fail());
+  const response = await service.fetch(request("/pipelines/p_a/events"));
+  await assertProblem(response, 503, "log-unavailable");
+  await assertIdle(service);
+});
+
+Deno.test("GET /pipelines/:pipeline/events leaves the document broken if the log fails later", async () => {
+  await using service = await startService();
+  await publishLarge(service, 10);
+  const response = await service.fetch(request("/pipelines/p_a/events"));
+  service.kv.script("get", fail());
+  await rejects(response.text(), { type: "log-unavailable" });
+  await assertIdle(service);
+});
+
+Deno.test("GET /pipelines/:pipeline/events limits unread histories by address and in total", async () => {
+  await using service = await startService({
+    settings: { RUNNEL_MAX_HISTORIES: "3", RUNNEL_MAX_ADDRESS_HISTORIES: "2" },
+  });
+  await publishLarge(service, 10);
+  const connections: PromiseWithResolvers<void>[] = [];
+  const read = (hostname: string) => {
+    const connection = Promise.withResolvers<void>();
+    connections.push(connection);
+    return service.fetch(request("/pipelines/p_a/events"), {
+      remoteAddr: { transport: "tcp", hostname, port: 1 },
+      completed: connection.promise,
+    });
+  };
+  const unread = [await read("192.0.2.1"), await read("192.0.2.1")];
+  const refused = await read("192.0.2.1");
+  equal(refused.headers.get("Retry-After") !== null, true);
+  await assertProblem(refused, 429, "too-many-requests");
+  unread.push(await read("192.0.2.2"));
+  await assertProblem(await read("192.0.2.3"), 503, "overloaded");
+  // A client that was cut off for not reading keeps its place.
+  service.clock.advance(30_000);
+  for (const response of unread) await rejects(response.text());
+  equal(service.hub.stats.histories, 3);
+  for (const { resolve } of connections) resolve();
+  await flush();
+  const response = await read("192.0.2.1");
+  equal((await response.json()).events.length, 10);
+  connections.at(-1)!.resolve();
+  await assertIdle(service);
 });

@@ -6,6 +6,7 @@ import {
 } from "node:assert/strict";
 import { readConfig } from "../../lib/config/config.ts";
 import { createService } from "../../lib/service/service.ts";
+import { readHistoryOf } from "../support/history.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
@@ -29,7 +30,7 @@ Deno.test("createService() uses the clock and the randomness of the system by de
   const before = Date.now();
   const event = { pipeline: "p_a", channel: "events", payload: 1 };
   equal((await service.fetch(jsonPost("/ingest", event))).status, 202);
-  const { events } = await service.hub.history("p_a", 1);
+  const events = await readHistoryOf(service.hub, "p_a");
   ok(events[0]!.time >= before && events[0]!.time <= Date.now());
   const stream = new StreamReader(
     await service.fetch(new Request("http://localhost/pipelines/p_a/sse")),
@@ -87,7 +88,7 @@ Deno.test("createService() passes the settings on to the parts", async () => {
   deepEqual(await next(), { kind: "comment", text: "keepalive" });
   equal(await next(), null);
   kv.script("get", hang);
-  const unheard = service.hub.history("p_a", 1);
+  const unheard = readHistoryOf(service.hub, "p_a");
   await until(() => clock.liveTimers === 1);
   clock.advance(200);
   await rejects(unheard, /within 200 ms/);

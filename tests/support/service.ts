@@ -120,6 +120,7 @@ export async function assertIdle({ hub, log, probes, clock }: TestService): Prom
     pipelines: 0,
     subscribers: 0,
     places: 0,
+    histories: 0,
     publishing: 0,
     tailBytes: 0,
   });

@@ -1,0 +1,107 @@
+/**
+ * Answers requests for the history of a pipeline, within limits of their number.
+ *
+ * @module
+ */
+
+import { Quota, RunnelError, Semaphore } from "../base/mod.ts";
+import { type HistoryPage, type Log, readHistory } from "../log/mod.ts";
+import { ChannelFilter } from "../protocol/mod.ts";
+
+/** Maximum number of pages read at once. */
+const MAX_READS = 4;
+
+/** Maximum numbers of histories that are being sent. */
+export interface HistoryLimits {
+  /** In total. */
+  maxHistories: number;
+  /** Per client address. */
+  maxAddressHistories: number;
+}
+
+/** Options for {@linkcode Histories}. */
+export interface HistoriesOptions extends HistoryLimits {
+  /** The log that is read. */
+  log: Pick<Log, "head" | "readAfter">;
+  /** Maximum number of events in a history. */
+  history: number;
+}
+
+/** Request for a history. */
+export interface HistoryRequest {
+  /** Maximum number of events. */
+  history?: number | undefined;
+  /** Channels of the events; all if there are none. */
+  channels?: readonly string[] | undefined;
+  /** Address of the client; `null` for a client that is not counted by address. */
+  address?: string | null | undefined;
+  /** Settles when the connection closes, which a client that does not read delays. */
+  connectionClosed?: Promise<unknown> | undefined;
+}
+
+/** Key of the total, which has only one owner. */
+const ALL = "";
+
+/** The histories that an isolate sends. */
+export class Histories {
+  readonly #options: HistoriesOptions;
+  readonly #reads = new Semaphore(MAX_READS);
+  readonly #total: Quota;
+  readonly #byAddress: Quota;
+
+  constructor(options: HistoriesOptions) {
+    this.#options = options;
+    this.#total = new Quota(options.maxHistories);
+    this.#byAddress = new Quota(options.maxAddressHistories);
+  }
+
+  /** Number of histories that are being sent, or whose connections are still open. */
+  get inUse(): number {
+    return this.#total.inUse(ALL);
+  }
+
+  /**
+   * Reads a history. It is counted from the first page until its connection is
+   * closed; without a connection, until the last page or the end of the iteration.
+   *
+   * @throws {RunnelError} As {@linkcode readHistory}; `overloaded` or
+   *   `too-many-requests` if a limit is reached.
+   */
+  async *read(
+    pipeline: string,
+    { history = Infinity, channels = [], address = null, connectionClosed }: HistoryRequest,
+  ): AsyncGenerator<HistoryPage, void> {
+    const count = Math.min(history, this.#options.history);
+    const filter = new ChannelFilter(channels);
+    using place = this.#acquire(address);
+    const pages = readHistory(pipeline, {
+      log: this.#options.log,
+      reads: this.#reads,
+      filter,
+      findStart: ({ sequence }) => Math.max(0, sequence - count),
+    });
+    if (connectionClosed) {
+      const rest = place.move();
+      const leave = () => rest.dispose();
+      connectionClosed.then(leave, leave);
+    }
+    yield* pages;
+  }
+
+  #acquire(address: string | null): DisposableStack {
+    using held = new DisposableStack();
+    held.use(this.#total.acquire(ALL) ?? refuse("overloaded", "this instance sends as many"));
+    if (address !== null) {
+      const place = this.#byAddress.acquire(address);
+      held.use(place ?? refuse("too-many-requests", "this address reads as many"));
+    }
+    return held.move();
+  }
+}
+
+function refuse(type: "overloaded" | "too-many-requests", reason: string): never {
+  throw new RunnelError(
+    type,
+    `Cannot read the history: ${reason} at once as it may. Try again`,
+  );
+}
