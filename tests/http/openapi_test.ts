@@ -1,5 +1,4 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import fc from "fast-check";
 import { createRoutes } from "../../lib/http/openapi.ts";
 import { validateChannel } from "../../lib/protocol/event_rules.ts";
 import { startService } from "../support/service.ts";
@@ -88,25 +87,12 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
   const item = channel.schema["items"] as Record<string, unknown>;
   deepEqual([item["minLength"], item["maxLength"]], [1, 128]);
   const pattern = String(item["pattern"]);
-  fc.assert(fc.property(
-    fc.oneof(
-      fc.string({ unit: "binary", minLength: 1, maxLength: 64 }),
-      fc.constantFrom(
-        "error",
-        "open",
-        "errors",
-        "xopen",
-        "runnel",
-        "runnel.",
-        "runnel.live",
-        "a\n",
-      ),
-    ),
-    (name) => {
-      const isValid = validateChannel(name) === null;
-      for (const flags of ["", "u"]) equal(new RegExp(pattern, flags).test(name), isValid);
-    },
-  ));
+  const reserved = ["error", "open", "errors", "xopen", "runnel", "runnel.", "runnel.live", "a\n"];
+  const characters = Array.from({ length: 0x300 }, (_, code) => `a${String.fromCharCode(code)}b`);
+  for (const name of [...reserved, ...characters, "\u2028", "😀"]) {
+    const isValid = validateChannel(name) === null;
+    for (const flags of ["", "u"]) equal(new RegExp(pattern, flags).test(name), isValid, name);
+  }
   deepEqual(Object.keys(stream.responses["200"]!.content!), ["text/event-stream"]);
   const ingest = paths["/ingest"]!["post"]!;
   deepEqual(Object.keys(ingest.requestBody!.content), ["application/json", "application/x-ndjson"]);
