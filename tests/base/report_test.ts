@@ -56,3 +56,9 @@ Deno.test("createReporter() escapes control characters, so that a client cannot 
   report("Cannot GET /a\nb", new Error("\u001b[31m\u0085\u2028"));
   deepEqual(lines, ["Cannot GET /a\\u000ab: Error: \\u001b[31m\\u0085\\u2028"]);
 });
+
+Deno.test("createReporter() shortens a line, so that a client cannot fill a disk", () => {
+  const { lines, report } = setUp();
+  report(`Cannot GET /${"a".repeat(60_000)}`, new Error("disk full"));
+  deepEqual(lines, [`Cannot GET /${"a".repeat(1988)}…`]);
+});
