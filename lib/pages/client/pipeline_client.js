@@ -5,7 +5,7 @@
  * @module
  */
 
-import { parseJson } from "../shared/json.js";
+import { splitJson } from "../shared/json.js";
 import { Refusal } from "../shared/refusal.js";
 
 /**
@@ -17,8 +17,6 @@ import { Refusal } from "../shared/refusal.js";
  * @property {string} time When it was published, as ISO 8601.
  * @property {string} payload JSON text.
  */
-
-/** @typedef {Omit<PastEvent, "payload"> & { payload: unknown }} ParsedEvent */
 
 /** Client of one pipeline. */
 export class PipelineClient {
@@ -49,8 +47,8 @@ export class PipelineClient {
   async history() {
     const response = await this.#fetch(`${this.path}/events`);
     if (!response.ok) throw await failure(response);
-    const { events } = /** @type {{ events: ParsedEvent[] }} */ (parseJson(await response.text()));
-    return events.map((event) => ({ ...event, payload: JSON.stringify(event.payload) }));
+    const { events = "" } = Object.fromEntries(splitJson(await response.text()));
+    return splitJson(events).map(([, event]) => readEvent(event));
   }
 
   /**
@@ -136,6 +134,15 @@ export class PipelineClient {
       }
     }
   }
+}
+
+/**
+ * @param {string} text JSON text of an event, whose payload stays text.
+ * @returns {PastEvent}
+ */
+function readEvent(text) {
+  const { id = "", channel = "", time = "", payload = "" } = Object.fromEntries(splitJson(text));
+  return { id: JSON.parse(id), channel: JSON.parse(channel), time: JSON.parse(time), payload };
 }
 
 /** @param {Response} response */

@@ -7,7 +7,7 @@
 
 import { copy } from "./clipboard.js";
 import { element } from "./elements.js";
-import { formatJson, parseJson, tokenizeJson } from "./json.js";
+import { layOutJson, tokenizeJson } from "./json.js";
 
 /** @typedef {import("./entry.js").Entry} Entry */
 /** @typedef {import("./entry.js").EventEntry} EventEntry */
@@ -17,8 +17,15 @@ import { formatJson, parseJson, tokenizeJson } from "./json.js";
 const LINES = 12;
 const MAX_LINES = 16;
 
-/** Characters of a line that are shown at first. */
+/** Characters of a line, and of a payload, that are shown at first. */
 const LINE_CHARS = 1000;
+const BEGINNING_CHARS = 4000;
+
+/** Lines up to which a whole payload is laid out. A larger one is shown as it was sent. */
+const MAX_LAID_OUT_LINES = 5000;
+
+/** Characters of a text that are colored: each token is an element. */
+const COLORED_CHARS = 4000;
 
 const timeFormat = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
@@ -74,11 +81,8 @@ export function refreshTime(row) {
 
 /** @param {EventEntry} event */
 function describeEvent({ id, channel, time, payload }) {
-  return JSON.stringify(
-    { id, channel, time: new Date(time).toISOString(), payload: parseJson(payload) },
-    null,
-    2,
-  );
+  const rest = JSON.stringify({ id, channel, time: new Date(time).toISOString() });
+  return layOutWhole(`${rest.slice(0, -1)},"payload":${payload}}`);
 }
 
 /**
@@ -88,7 +92,7 @@ function describeEvent({ id, channel, time, payload }) {
  */
 function showAll(row, { payload }, button) {
   const pre = row.querySelector("pre");
-  pre?.replaceChildren(element("code", {}, ...highlight(formatJson(payload))));
+  pre?.replaceChildren(element("code", {}, ...highlight(layOutWhole(payload))));
   pre?.focus();
   button.remove();
 }
@@ -98,8 +102,7 @@ function showAll(row, { payload }, button) {
  * @param {(channel: string) => number} seriesOf
  */
 function eventRow(event, seriesOf) {
-  const text = formatJson(event.payload);
-  const { beginning, rest } = cut(text);
+  const { beginning, isWhole } = layOutBeginning(event.payload);
   const row = element(
     "li",
     { class: event.origin === "live" ? "row" : "row is-history", "data-id": event.id },
@@ -132,30 +135,37 @@ function eventRow(event, seriesOf) {
       element("code", {}, ...highlight(beginning)),
     ),
   );
-  if (rest > 0) {
-    const label = `Show all of it (${text.length.toLocaleString("en")} characters)`;
+  if (!isWhole) {
+    const label = `Show all of it (${event.payload.length.toLocaleString("en")} characters)`;
     row.append(element("button", { type: "button", class: "quiet", "data-action": "all" }, label));
   }
   return row;
 }
 
-/** @param {string} text */
-function cut(text) {
-  const lines = text.split("\n", MAX_LINES + 1);
-  const shown = lines.length > MAX_LINES ? lines.slice(0, LINES) : lines;
+/** @param {string} payload */
+function layOutBeginning(payload) {
+  const { text, lines } = layOutJson(payload.slice(0, BEGINNING_CHARS), MAX_LINES);
+  const shown = text.split("\n", lines > MAX_LINES ? LINES : MAX_LINES);
   const beginning = shown.map((line) => line.slice(0, LINE_CHARS)).join("\n");
-  return { beginning, rest: text.length - beginning.length };
+  return { beginning, isWhole: payload.length <= BEGINNING_CHARS && beginning === text };
+}
+
+/** @param {string} payload */
+function layOutWhole(payload) {
+  const { text, lines } = layOutJson(payload, MAX_LAID_OUT_LINES);
+  return lines > MAX_LAID_OUT_LINES ? payload : text;
 }
 
 /**
- * JSON text as nodes, each token in its color.
+ * JSON text as nodes: each token in its color, as far as the text is colored.
  *
  * @param {string} text
  */
 function highlight(text) {
-  return tokenizeJson(text).map(({ kind, text }) => {
+  const colored = tokenizeJson(text.slice(0, COLORED_CHARS)).map(({ kind, text }) => {
     return kind === "mark" ? text : element("span", { class: `json-${kind}` }, text);
   });
+  return [...colored, text.slice(COLORED_CHARS)];
 }
 
 /** @param {NoticeEntry} notice */

@@ -13,6 +13,9 @@ const COLORS = 6;
 /** Number of channels with a chip. */
 const MAX_CHIPS = 24;
 
+/** Number of channels that are counted: a publisher may use a new one for each event. */
+const MAX_COUNTED = 10_000;
+
 /**
  * A channel, and its chip if it has one.
  *
@@ -66,6 +69,7 @@ export class ChannelChips {
   add(name) {
     let channel = this.#channels.get(name);
     if (!channel) {
+      if (this.#channels.size === MAX_COUNTED) return;
       const series = Math.min(this.#channels.size, COLORS);
       this.#channels.set(name, channel = { series, count: 0, chip: null });
     }
@@ -90,7 +94,9 @@ export class ChannelChips {
     }
     this.#changed.clear();
     const more = this.#channels.size - MAX_CHIPS;
-    this.#more.textContent = more > 0 ? `and ${more.toLocaleString("en")} more` : "";
+    const isAll = this.#channels.size < MAX_COUNTED;
+    const count = `${isAll ? "" : "at least "}${more.toLocaleString("en")}`;
+    this.#more.textContent = more > 0 ? `and ${count} more` : "";
   }
 
   /**

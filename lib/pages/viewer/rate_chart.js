@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Bar chart of events per second by channel.
+ * Bar chart of events per second, by the color of their channel.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { svgElement } from "../shared/elements.js";
 const WIDTH = 300;
 const HEIGHT = 88;
 
-/** The chart. The channels of an interval are stacked in the order of their series. */
+/** The chart. The series of an interval are stacked in their order. */
 export class RateChart {
   #svg = svgElement("svg", {
     class: "chart",
@@ -18,21 +18,16 @@ export class RateChart {
     preserveAspectRatio: "none",
     role: "img",
   });
-  #seriesOf;
 
-  /**
-   * @param {HTMLElement} host
-   * @param {(channel: string) => number} seriesOf Returns the number of a channel's color.
-   */
-  constructor(host, seriesOf) {
-    this.#seriesOf = seriesOf;
+  /** @param {HTMLElement} host */
+  constructor(host) {
     host.append(this.#svg);
   }
 
   /**
    * Draws the chart anew.
    *
-   * @param {ReadonlyMap<string, number>[]} intervals Events per second by channel, oldest first.
+   * @param {ReadonlyMap<string, number>[]} intervals Events per second by series, oldest first.
    * @returns {{ now: number, peak: number }} Total of the newest interval, and the highest total.
    */
   draw(intervals) {
@@ -45,14 +40,8 @@ export class RateChart {
     const step = WIDTH / intervals.length;
     const bars = [];
     for (const [index, rates] of intervals.entries()) {
-      /** @type {Map<number, number>} */
-      const bySeries = new Map();
-      for (const [channel, rate] of rates) {
-        const series = this.#seriesOf(channel);
-        bySeries.set(series, (bySeries.get(series) ?? 0) + rate);
-      }
       let y = HEIGHT;
-      for (const [series, rate] of [...bySeries].sort(([a], [b]) => a - b)) {
+      for (const [series, rate] of [...rates].sort(([a], [b]) => Number(a) - Number(b))) {
         const height = Math.max(1, rate * scale);
         y -= height;
         bars.push(svgElement("rect", {

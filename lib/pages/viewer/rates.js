@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * Event rates by channel over the last minutes.
+ * Event rates by the color of their channel over the last minutes.
  *
  * @module
  */
 
-/** Counts the events of each channel in each of the last intervals. */
+/** Counts the events of each name in each of the last intervals. */
 export class Rates {
   #intervalMs;
   #intervals;
-  /** Counts by channel, by the number of the interval. @type {Map<number, Map<string, number>>} */
+  /** Counts by name, by the number of the interval. @type {Map<number, Map<string, number>>} */
   #counts = new Map();
 
   /**
@@ -24,21 +24,21 @@ export class Rates {
   /**
    * Counts an event.
    *
-   * @param {string} channel The event's channel.
+   * @param {string} name What the events are counted by, such as a channel or a color.
    * @param {number} time When it was published or arrived, in milliseconds since 1970.
    */
-  add(channel, time) {
+  add(name, time) {
     const interval = Math.floor(time / this.#intervalMs);
     let counts = this.#counts.get(interval);
     if (!counts) this.#counts.set(interval, counts = new Map());
-    counts.set(channel, (counts.get(channel) ?? 0) + 1);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
   }
 
   /**
    * Reads the last intervals, and drops older ones.
    *
    * @param {number} now Current time, in milliseconds since 1970.
-   * @returns {ReadonlyMap<string, number>[]} Events per second by channel, oldest interval first.
+   * @returns {ReadonlyMap<string, number>[]} Events per second by name, oldest interval first.
    *
    * @example
    * ```ts

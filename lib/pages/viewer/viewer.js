@@ -50,7 +50,7 @@ const list = new EventList(LIMITS);
 const drawSoon = throttleFrames(draw, REDRAW_MS);
 const rates = new Rates(INTERVAL_MS, INTERVALS);
 const chips = new ChannelChips(byId("chips"), filter);
-const chart = new RateChart(byId("chart"), chips.seriesOf);
+const chart = new RateChart(byId("chart"));
 const rows = byId("rows");
 const text = byId("text", HTMLInputElement);
 const download = byId("download", HTMLButtonElement);
@@ -159,7 +159,8 @@ function receive({ id, type, data }) {
 /** @param {EventEntry} event */
 function addEvent(event) {
   chips.add(event.channel);
-  rates.add(event.channel, event.time);
+  // By color, because the number of channels has no limit.
+  rates.add(String(chips.seriesOf(event.channel)), event.time);
   list.add(event);
   drawSoon();
 }
