@@ -33,6 +33,8 @@ const MAX_WAIT_MS = 30_000;
  * @typedef {object} LiveStreamOptions
  * @property {(lastEventId: string) => Promise<Response>} open Opens the stream after an event.
  * @property {string} [lastEventId] ID of the event to start after.
+ * @property {() => void} [onExpired] Called before the end of a stream that needs another token or
+ *   ticket to be opened again.
  * @property {(events: StreamedEvent[]) => void} onEvents Called with events that arrived together.
  * @property {(state: StreamState) => void} onState Called with each new state.
  * @property {(ms: number, skip: AbortSignal) => Promise<void>} [wait] Waits until the time is over
@@ -117,6 +119,7 @@ export class LiveStream {
       this.#retryMs = parser.retryMs ?? this.#retryMs;
       this.lastEventId = parser.lastEventId;
       if (events.length > 0) this.#options.onEvents(events);
+      if (events.some(({ type }) => type === "runnel.expired")) this.#options.onExpired?.();
       if (events.some(({ type }) => type === "runnel.live")) {
         this.#failures = 0;
         this.#options.onState({ name: "live" });

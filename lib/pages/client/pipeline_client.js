@@ -24,6 +24,8 @@ export class PipelineClient {
   #askToken;
   /** In memory only, so it is lost with the page. */
   #token = "";
+  /** The token that does not cover reading the history, so that it is asked for once. */
+  #refusedForHistory = "";
   #needsTicket = false;
   /** @type {string | null} */
   #ticketPath = null;
@@ -43,9 +45,20 @@ export class PipelineClient {
     return `/pipelines/${this.#pipeline}`;
   }
 
-  /** Reads the history, oldest event first. @returns {Promise<PastEvent[]>} */
+  /**
+   * Reads the history, oldest event first.
+   *
+   * @returns {Promise<PastEvent[]>} Nothing if the token does not cover reading: an operator's own
+   *   token gets tickets, and their streams begin with the history.
+   */
   async history() {
-    const response = await this.#fetch(`${this.path}/events`);
+    if (this.#token !== "" && this.#token === this.#refusedForHistory) return [];
+    const response = await this.#fetch(`${this.path}/events`, {}, [403]);
+    if (response.status === 403) {
+      await response.body?.cancel();
+      this.#refusedForHistory = this.#token;
+      return [];
+    }
     if (!response.ok) throw await failure(response);
     const { events = "" } = Object.fromEntries(splitJson(await response.text()));
     return splitJson(events).map(([, event]) => readEvent(event));
@@ -72,6 +85,11 @@ export class PipelineClient {
       throw new Error("The answer is not an event stream");
     }
     return response;
+  }
+
+  /** Lets the next stream be opened with another ticket. */
+  dropTicket() {
+    this.#ticketPath = null;
   }
 
   /**
@@ -118,14 +136,16 @@ export class PipelineClient {
    *
    * @param {string} path
    * @param {RequestInit} init
+   * @param {number[]} expected Statuses that are not for another token to change.
    */
-  async #fetch(path, init = {}) {
+  async #fetch(path, init = {}, expected = []) {
     while (true) {
       const token = this.#token;
       const headers = new Headers(init.headers);
       if (token !== "") headers.set("Authorization", `Bearer ${token}`);
       const response = await fetch(path, { ...init, headers, cache: "no-store" });
-      if (response.status !== 401 && response.status !== 403) return response;
+      const isRefused = response.status === 401 || response.status === 403;
+      if (!isRefused || token !== "" && expected.includes(response.status)) return response;
       const { message } = await failure(response);
       // Another request may have got a token in the meantime.
       if (token === this.#token) {

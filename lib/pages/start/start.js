@@ -50,6 +50,7 @@ function openPipeline(pipeline) {
   const stream = new LiveStream({
     open: (lastEventId) => client.openStream(lastEventId),
     onEvents: (events) => events.forEach(receive),
+    onExpired: () => client.dropTicket(),
     onState: showState,
   });
   stream.run();

@@ -102,6 +102,7 @@ async function start() {
     open: (lastEventId) => client.openStream(lastEventId),
     lastEventId: history.at(-1)?.id ?? "",
     onEvents: (events) => events.forEach(receive),
+    onExpired: () => client.dropTicket(),
     onState: showState,
   });
   await stream.run();

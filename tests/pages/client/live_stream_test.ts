@@ -10,6 +10,7 @@ type Answer = string | Error;
 async function follow(
   answers: readonly Answer[],
   onRefused = (stream: LiveStream) => stream.retryNow(),
+  onExpired = () => {},
 ) {
   const openedAfter: string[] = [];
   const events: string[] = [];
@@ -25,6 +26,7 @@ async function follow(
       if (answer instanceof Error) return Promise.reject(answer);
       return Promise.resolve(new Response(answer));
     },
+    onExpired,
     onEvents: (read: { data: string }[]) => events.push(...read.map(({ data }) => data)),
     onState(state: StreamState) {
       states.push(state.name);
@@ -70,6 +72,21 @@ Deno.test("LiveStream stops at a refusal until retryNow() is called", async () =
   const { states, waits } = await follow([new Refusal("No"), LIVE, ""]);
   deepEqual(states.slice(0, 4), ["connecting", "refused", "connecting", "catching-up"]);
   equal(waits.length, 1);
+});
+
+Deno.test("LiveStream tells that a stream has expired before it opens the next one", async () => {
+  let expiries = 0;
+  const expired = 'event: runnel.expired\ndata: {"reason":"expired"}\n\n';
+  const { openedAfter } = await follow(
+    [`id: a-3\ndata: 7\n\n${expired}`, LIVE, ""],
+    undefined,
+    () => {
+      expiries++;
+    },
+  );
+  // It has no ID: the position stays.
+  deepEqual(openedAfter, ["a-1", "a-3", "a-2"]);
+  equal(expiries, 1);
 });
 
 Deno.test("LiveStream.close() ends a stream that was refused", async () => {
