@@ -18,7 +18,7 @@ const ROOMS: Record<string, string[]> = {
   log: ["base", "kv", "protocol"],
   config: ["base", "protocol"],
   kv: ["base"],
-  commands: ["base", "config", "workflow"],
+  commands: ["access", "base", "config", "kv", "log", "workflow"],
   workflow: ["protocol"],
   protocol: [],
   base: [],

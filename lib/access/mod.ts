@@ -8,6 +8,7 @@ export { Access } from "./access.ts";
 export { clientAddress } from "./client_address.ts";
 export { RateLimiter } from "./rate_limiter.ts";
 export {
+  deleteTickets,
   KvTicketStore,
   type Session,
   type Ticket,

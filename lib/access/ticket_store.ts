@@ -125,6 +125,29 @@ function revocationKey(pipeline: string): Deno.KvKey {
 /** All errors of the store are `log-unavailable`. */
 const AS = { as: "log-unavailable" } as const;
 
+/** Number of tickets that are deleted at once. */
+const DELETE_SIZE = 500;
+
+/**
+ * Deletes all tickets, for a store that was restored: those that were spent since
+ * the backup would be good for another session.
+ *
+ * @throws {RunnelError} `log-unavailable` if the store does not answer.
+ */
+export async function deleteTickets(kv: KvConnection): Promise<void> {
+  const prefix = ticketKey("").slice(0, 1);
+  let deleted: number;
+  do {
+    deleted = await kv.call(async (kv) => {
+      const operation = kv.atomic();
+      const entries = await Array.fromAsync(kv.list({ prefix }, { limit: DELETE_SIZE }));
+      for (const { key } of entries) operation.delete(key);
+      await operation.commit();
+      return entries.length;
+    }, { as: "log-unavailable" });
+  } while (deleted > 0);
+}
+
 /** The store of tickets in Deno KV. */
 export class KvTicketStore implements TicketStore {
   readonly #kv: KvConnection;

@@ -10,7 +10,7 @@ import { RunnelError, type Runtime } from "../base/mod.ts";
 const FOLDER_MODE = 0o700;
 
 /** Permissions of a file: its owner alone. SQLite gives its own files those of the main one. */
-const FILE_MODE = 0o600;
+export const FILE_MODE = 0o600;
 
 /** Files that belong to a store, by their endings. */
 export const FILE_ENDINGS = ["", "-wal", "-shm", ".lock"] as const;

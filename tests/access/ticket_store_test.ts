@@ -5,7 +5,7 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
-import { KvTicketStore, type Ticket } from "../../lib/access/ticket_store.ts";
+import { deleteTickets, KvTicketStore, type Ticket } from "../../lib/access/ticket_store.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { fail, FaultyKv } from "../support/fakes/kv.ts";
 
@@ -25,7 +25,12 @@ async function createStore() {
     timeoutMs: 3000,
     replace: false,
   });
-  return { kv, store: new KvTicketStore(connection), [Symbol.dispose]: () => kv.close() };
+  return {
+    kv,
+    connection,
+    store: new KvTicketStore(connection),
+    [Symbol.dispose]: () => kv.close(),
+  };
 }
 
 function session(generation: number): Ticket {
@@ -90,4 +95,13 @@ Deno.test("KvTicketStore rejects with log-unavailable if the store fails", async
   await rejects(store.revocations(["p_a"]), failure);
   await rejects(store.write("h", TICKET, null, 1000), failure);
   await rejects(store.revoke("p_a", "r", 1000), failure);
+});
+
+Deno.test("deleteTickets() deletes all tickets, and nothing else", async () => {
+  using made = await createStore();
+  await made.kv.atomic().set(["head", "p_a"], 1).commit();
+  for (let i = 0; i < 1200; i++) await made.store.write(`h${i}`, session(1), null, 1000);
+  await deleteTickets(made.connection);
+  const left = await Array.fromAsync(made.kv.list({ prefix: [] }));
+  deepEqual(left.map(({ key }) => key), [["head", "p_a"]]);
 });

@@ -1,0 +1,82 @@
+/**
+ * Restores a backup of the log: `deno task restore FILE`. Every pipeline gets a new
+ * epoch, so that clients learn of the events that they may have missed.
+ *
+ * @module
+ */
+
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { deleteTickets } from "../access/mod.ts";
+import { RunnelError, systemRuntime } from "../base/mod.ts";
+import { readConfig } from "../config/mod.ts";
+import { type Kv, KvConnection, prepareStorage, replaceFile } from "../kv/mod.ts";
+import { renewEpochs } from "../log/mod.ts";
+
+const USAGE = `Restores a backup of the log. Every pipeline gets a new epoch, and tickets end.
+
+  deno task restore FILE   while the service is stopped
+  deno task restore        for a store that you restored yourself, such as a KV server
+
+RUNNEL_KV names the log (default: .data/runnel.sqlite).`;
+
+/** Deadline of a call, in milliseconds: nobody waits for it but the operator. */
+const TIMEOUT_MS = 30_000;
+
+async function restore(): Promise<string> {
+  const { values, positionals: [file, ...others] } = parseArgs({
+    options: { help: { type: "boolean", short: "h" } },
+    allowPositionals: true,
+  });
+  if (values.help) return USAGE;
+  if (others.length > 0) throw new TypeError("Cannot restore: expected one FILE, or none");
+  const { kv } = readConfig({ RUNNEL_KV: Deno.env.get("RUNNEL_KV") });
+  using storage = await prepareStorage(kv);
+  if (file === undefined) {
+    const renewed = await renew(storage.open, storage.remote);
+    return `Renewed the epochs of ${renewed} pipelines in ${kv}.`;
+  }
+  if (kv === undefined || kv === ":memory:" || storage.remote) {
+    throw new RunnelError(
+      "invalid-setting",
+      `Cannot restore ${file}: RUNNEL_KV is ${kv}, expected a file. Restore the store where it ` +
+        "is, and then run `deno task restore` without a file",
+    );
+  }
+  let pipelines = 0;
+  // `deno task` runs in the folder of deno.json, not in that of the user.
+  const source = resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), file);
+  const replaced = await replaceFile(kv, source, async (copy) => {
+    pipelines = await renew(() => Deno.openKv(copy), false);
+  });
+  const kept = replaced ? ` The log before is in ${replaced}: delete it when you like.` : "";
+  return `Restored ${file} to ${kv}: ${pipelines} pipelines, each with a new epoch.${kept}`;
+}
+
+/** Renews what a restored store must not keep, and returns the number of its pipelines. */
+async function renew(open: () => Promise<Kv>, remote: boolean): Promise<number> {
+  const kv = await KvConnection.open({
+    open,
+    runtime: systemRuntime,
+    timeoutMs: TIMEOUT_MS,
+    replace: remote,
+  });
+  try {
+    await deleteTickets(kv);
+    return await renewEpochs(kv);
+  } finally {
+    kv.close();
+  }
+}
+
+if (import.meta.main) {
+  try {
+    console.log(await restore());
+  } catch (error) {
+    const isUsage = error instanceof TypeError;
+    if (!(isUsage || error instanceof RunnelError)) throw error;
+    console.error(error.message.replace(/^Cannot (start|read|reach)/, "Cannot restore: cannot $1"));
+    if (isUsage) console.error(`\n${USAGE}`);
+    Deno.exit(1);
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Work on the file of a store as a whole: checks, copies, compaction, replacement.
+ *
+ * @module
+ */
+
+import { RunnelError } from "../base/mod.ts";
+import { copyRows, openDatabase } from "./database.ts";
+import { FILE_MODE } from "./file_lock.ts";
+
+/** Ending of the file beside the store that takes its place. */
+const NEXT = ".next";
+
+/** Ending of the file that keeps what was replaced. */
+const REPLACED = ".replaced";
+
+/** Sizes before and after a compaction, in bytes. */
+export interface Compaction {
+  /** Size of the file and its WAL before. */
+  before: number;
+  /** Size of the file now. */
+  after: number;
+}
+
+/**
+ * Compacts a file that no connection has open: afterwards it contains no byte of
+ * what was deleted. A process that is killed meanwhile leaves the file as it was.
+ *
+ * @param path The file, which the caller has locked.
+ * @throws {RunnelError} `storage-unusable` if it is damaged or not a store.
+ */
+export async function compactFile(path: string): Promise<Compaction> {
+  const before = await sizeOf(path) + await sizeOf(`${path}-wal`);
+  await copyFile(path, path + NEXT);
+  await checkpoint(path);
+  await Deno.rename(path + NEXT, path);
+  return { before, after: await sizeOf(path) };
+}
+
+/**
+ * Replaces a file that no connection has open by a copy of another one, which is
+ * checked first. A process that is killed meanwhile leaves the file as it was.
+ * What is replaced is kept beside it.
+ *
+ * @param path The file, which the caller has locked.
+ * @param from The file that is copied.
+ * @param prepare Called with the path of the copy, to change it before it takes its place.
+ * @returns Path of the file that keeps what was replaced; `null` if it was empty.
+ * @throws {RunnelError} `storage-unusable` if `from` is missing, damaged or not a store.
+ */
+export async function replaceFile(
+  path: string,
+  from: string,
+  prepare: (copy: string) => Promise<void>,
+): Promise<string | null> {
+  const problems = await checkFile(from);
+  if (problems.length > 0) throw unusable(from, problems[0]!);
+  const next = path + NEXT;
+  await copyFile(from, next);
+  await prepare(next);
+  // What is left in a WAL would be lost, because it is not renamed.
+  await checkpoint(next);
+  const replaced = await keepReplaced(path);
+  await Deno.rename(next, path);
+  return replaced;
+}
+
+/** Keeps a file under another name, with its WAL if that cannot be merged. */
+async function keepReplaced(path: string): Promise<string | null> {
+  for (const ending of ["", "-wal"]) await removeIfPresent(path + REPLACED + ending);
+  // A damaged file keeps its WAL, which would be played into the one that follows.
+  try {
+    await checkpoint(path);
+  } catch (error) {
+    if (error instanceof RunnelError) throw error;
+  }
+  const isEmpty = await sizeOf(path) + await sizeOf(`${path}-wal`) === 0;
+  if (!isEmpty) await Deno.link(path, path + REPLACED);
+  try {
+    await Deno.rename(`${path}-wal`, `${path}${REPLACED}-wal`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  await removeIfPresent(`${path}-shm`);
+  return isEmpty ? null : path + REPLACED;
+}
+
+/**
+ * Copies a store as it is at one moment, even while other processes write to it,
+ * into a new file that only its owner can read. An incomplete copy is removed.
+ *
+ * @throws {RunnelError} `storage-unusable` if the source is missing, damaged or not a store.
+ */
+export async function copyFile(source: string, target: string): Promise<void> {
+  // Otherwise SQLite would call a missing file an empty database.
+  if (await sizeOf(source) + await sizeOf(`${source}-wal`) === 0) {
+    throw unusable(source, "there is no such file, or it is empty");
+  }
+  if (target.endsWith(NEXT)) {
+    // Left behind by a process that was killed.
+    for (const ending of ["", "-wal", "-shm"]) await removeIfPresent(target + ending);
+  }
+  (await Deno.open(target, { write: true, createNew: true, mode: FILE_MODE })).close();
+  try {
+    using from = await openDatabase(source, { readOnly: true });
+    using to = await openDatabase(target);
+    copyRows(from, to);
+  } catch (cause) {
+    await removeIfPresent(target);
+    throw cause instanceof RunnelError ? cause : unusable(source, describe(cause), cause);
+  }
+  using file = await Deno.open(target, { read: true, write: true });
+  await file.sync();
+}
+
+/**
+ * Checks the structure of a file, and returns up to three problems.
+ *
+ * @throws {RunnelError} `storage-unusable` if the file is missing.
+ */
+export async function checkFile(path: string): Promise<string[]> {
+  if (await sizeOf(path) === 0) throw unusable(path, "there is no such file, or it is empty");
+  try {
+    using database = await openDatabase(path, { readOnly: true });
+    const rows = database.prepare("PRAGMA quick_check(3)").all();
+    const problems = rows.map(({ quick_check }) => String(quick_check));
+    return problems.filter((problem) => problem !== "ok");
+  } catch (error) {
+    return [describe(error)];
+  }
+}
+
+/** Writes the WAL into the file, and removes it, if no connection has the file open. */
+async function checkpoint(path: string): Promise<void> {
+  using database = await openDatabase(path);
+  const { busy } = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()!;
+  if (busy !== 0) throw unusable(path, "another process uses it. Try again once that has ended");
+}
+
+function unusable(path: string, reason: string, cause?: unknown): RunnelError {
+  return new RunnelError("storage-unusable", `Cannot read ${path}: ${reason}`, { cause });
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+async function removeIfPresent(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
