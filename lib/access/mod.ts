@@ -17,4 +17,5 @@ export {
 } from "./ticket_store.ts";
 export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";
 export { Tickets, type TicketScope, type TicketUse } from "./tickets.ts";
-export { type Bearer, TokenVerifier } from "./token_verifier.ts";
+export { TicketQuota } from "./ticket_quota.ts";
+export { type Bearer, isPublishToken, TokenVerifier } from "./token_verifier.ts";

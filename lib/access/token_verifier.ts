@@ -172,6 +172,11 @@ function publisherOf({ iss, sub }: JWTPayload, { publish, channels }: Grant): st
   );
 }
 
+/** Whether a credential is a publish token, which is the operator's own. */
+export function isPublishToken(credential: string): boolean {
+  return credential.startsWith("token:");
+}
+
 /** Returns the algorithm in the header of a token; `null` if it is not a JSON Web Token. */
 function readAlgorithm(token: string): string | null {
   try {

@@ -71,6 +71,14 @@ export const ACCESS_SETTINGS = {
     unit: "ms",
     doc: "Maximum duration of the session that a ticket opens.",
   }) as Integer<"RUNNEL_SESSION_MS">,
+  maxTickets: integer("RUNNEL_MAX_TICKETS", {
+    default: 100_000,
+    min: 1,
+    max: 100_000_000,
+    unit: "tickets",
+    doc: "Maximum number of tickets of each JSON Web Token per isolate, restored evenly over " +
+      "the time that a ticket lasts. Beyond it, a request gets 429.",
+  }) as Integer<"RUNNEL_MAX_TICKETS">,
 };
 
 /** The configuration of access. */

@@ -6,6 +6,7 @@
 
 import { Hono } from "hono";
 import { z } from "zod";
+import { isPublishToken, TicketQuota } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
 import {
   type AppContext,
@@ -20,7 +21,9 @@ const ticketRequest = z.object({ body: ticketBody });
 
 /** Creates the routes that issue a ticket, as the URL that it opens, and that revoke all. */
 export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
-  const { access, tickets, config, routes, authenticate } = options;
+  const { access, tickets, config, runtime, routes, authenticate } = options;
+  const { ticketMs, sessionMs, maxTickets: max } = config.access;
+  const quota = new TicketQuota({ max, periodMs: ticketMs + sessionMs, runtime });
   const app = new Hono<AppEnv>();
 
   app.post(routes.ticket.getRoutingPath(), async (c) => {
@@ -28,6 +31,8 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
     const bearer = await authenticate(c);
     const { channels = [], lastEventId } = await readTicketBody(c);
     const scope = access.authorizeTicket(bearer, { pipeline, channels });
+    // A service without secrets is reached from this machine only.
+    if (bearer && !isPublishToken(scope.credential)) quota.count(bearer.id);
     const { secret, redeemBy } = await tickets.issue({ pipeline, ...scope, lastEventId });
     const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c));
     // For a service whose streams are public; the ticket itself knows its channels, and

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { bearerHeader, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
+import { bearerHeader, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { startService, type TestService } from "../support/service.ts";
 
 async function askForTicket(
@@ -68,3 +68,23 @@ for (
     equal(stranger.status, 401);
   });
 }
+
+Deno.test("POST …/tickets counts the tickets of a JSON Web Token, and not those of the operator", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_MAX_TICKETS: "2", RUNNEL_PUBLISH_RATE: "1000" };
+  await using service = await startService({ settings });
+  const tokens = [await mint({ subscribe: ["p_a"] }), await mint({ subscribe: ["p_*"] })];
+  const statuses = async (token: string) => {
+    const answers = [];
+    for (let i = 0; i < 3; i++) {
+      const response = await askForTicket(service, null, bearerHeader(token));
+      await response.body?.cancel();
+      answers.push(response.status);
+    }
+    return answers;
+  };
+  for (const token of tokens) deepEqual(await statuses(token), [201, 201, 429]);
+  deepEqual(await statuses(PUBLISH_TOKEN), [201, 201, 201]);
+  // Half of the time that a ticket lasts: five minutes and twelve hours.
+  service.clock.advance((300_000 + 43_200_000) / 2);
+  deepEqual(await statuses(await mint({ subscribe: ["p_a"] })), [201, 429, 429]);
+});
