@@ -181,7 +181,8 @@ export const SETTINGS = {
     min: MiB,
     max: 1024 * MiB,
     unit: "bytes",
-    doc: "Maximum size of the events that wait for the log. Beyond it, a publish gets 503.",
+    doc: "Maximum size of the events that wait for the log, and of the bodies that arrive. " +
+      "Beyond it, a publish gets 503.",
   }) as Integer<"RUNNEL_MAX_WAITING_BYTES">,
   maxTailBytes: integer("RUNNEL_MAX_TAIL_BYTES", {
     default: 256 * MiB,

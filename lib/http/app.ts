@@ -10,6 +10,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import manifest from "../../deno.json" with { type: "json" };
 import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
 import { createAuthenticator } from "./authenticate.ts";
+import { BodyRoom } from "./body_room.ts";
 import {
   type AppContext,
   type AppEnv,
@@ -49,6 +50,8 @@ export interface App {
   fetch: (request: Request, info?: RequestInfo) => Promise<Response>;
   /** The proxy probes in progress. They end when the hub drains. */
   probes: ProxyProbes;
+  /** The bodies that arrive. */
+  bodies: BodyRoom;
 }
 
 /** Creates the handler of all requests. */
@@ -65,7 +68,10 @@ export function createApp(options: AppOptions): App {
 
   app.onError((error, c) => {
     reportOutage(c, error);
-    return problem(error instanceof RunnelError ? error : null);
+    if (!(error instanceof RunnelError)) return problem(null);
+    // The rest of its body is still read: a client may only read its answer after that.
+    const isCutOff = error.type === "draining" && error.cause !== undefined;
+    return problem(error, isCutOff ? { Connection: "keep-alive" } : {});
   });
   app.notFound(() => problem(notFound()));
 
@@ -103,7 +109,8 @@ export function createApp(options: AppOptions): App {
 
   const authenticate = createAuthenticator(options);
   const probes = new ProxyProbes(runtime, hub.draining);
-  const routeOptions = { ...options, routes, authenticate, reportOutage };
+  const bodies = new BodyRoom(config.maxWaitingBytes);
+  const routeOptions = { ...options, bodies, routes, authenticate, reportOutage };
   // Before the streams, whose path also matches that of the probe.
   app.route("/", pageRoutes({ routes, probes }));
   app.route("/", streamRoutes(routeOptions));
@@ -129,6 +136,9 @@ export function createApp(options: AppOptions): App {
       const { completed, remoteAddr } = info ?? {};
       const response = await app.fetch(request, { completed, remoteAddr });
       const { headers } = response;
+      // Over HTTP/1.1, so that a client leaves its connection before it is closed. A
+      // request that is sent at that moment would get a reset instead of an answer.
+      if (hub.draining.aborted && !headers.has("Connection")) headers.set("Connection", "close");
       for (const [name, value] of DEFAULT_HEADERS) if (!headers.has(name)) headers.set(name, value);
       // Every sandboxed page and file has the origin "null", by any author.
       if (config.allowOrigins !== "*" && request.headers.get("Origin") === "null") {
@@ -137,5 +147,6 @@ export function createApp(options: AppOptions): App {
       return response;
     },
     probes,
+    bodies,
   };
 }

@@ -10,6 +10,7 @@ import { type Access, type Bearer, clientAddress, type Tickets } from "../access
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
+import type { BodyRoom } from "./body_room.ts";
 import type { Routes } from "./openapi.ts";
 import { readBody } from "./request_body.ts";
 
@@ -47,6 +48,8 @@ export interface AppOptions {
 export interface RouteOptions extends AppOptions {
   /** Descriptions of all routes. Only their paths are used here. */
   routes: Routes;
+  /** Room for the bodies that arrive. */
+  bodies: BodyRoom;
   /** Authenticates a client that writes, and counts the request. */
   authenticate: (c: AppContext) => Promise<Bearer | null>;
   /** Reports an error to the operator if no client caused it. */
@@ -63,10 +66,24 @@ export function contentType(c: AppContext): string | null {
   return c.req.header("Content-Type") ?? null;
 }
 
-/** Reads a request body within the limits of the settings. */
-export async function bodyOf(c: AppContext, { config, runtime }: AppOptions): Promise<Uint8Array> {
-  const { maxBodyBytes: maxBytes, bodyTimeoutMs: maxMs } = config;
-  return await readBody(c.req.raw, { maxBytes, maxMs, runtime });
+/**
+ * Reads a request body within the limits of the settings.
+ *
+ * @param maxBytes Maximum size of the body, in bytes.
+ */
+export async function bodyOf(
+  c: AppContext,
+  { config, runtime, hub, bodies }: RouteOptions,
+  maxBytes: number = config.maxBodyBytes,
+): Promise<Uint8Array> {
+  const address = addressOf(c, config);
+  return await readBody(c.req.raw, {
+    maxBytes,
+    maxMs: config.bodyTimeoutMs,
+    runtime,
+    reserve: (bytes) => bodies.reserve(address, bytes),
+    draining: hub.draining,
+  });
 }
 
 /** Returns the address by which a client is counted; `null` if it is not counted. */

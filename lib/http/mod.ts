@@ -5,5 +5,6 @@
  */
 
 export { type App, createApp } from "./app.ts";
+export type { BodyRoom } from "./body_room.ts";
 export type { RequestInfo } from "./context.ts";
 export type { ProbeRequest, ProxyProbes } from "./proxy_probes.ts";

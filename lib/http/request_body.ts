@@ -1,10 +1,14 @@
 /**
- * Reads the body of a request, within a limit.
+ * Reads the body of a request, within limits of size, time and memory.
  *
  * @module
  */
 
-import { deadline, RunnelError, type Runtime } from "../base/mod.ts";
+import { setImmediate } from "node:timers";
+import { RunnelError, type Runtime } from "../base/mod.ts";
+
+/** Room that is reserved before a body is read, in bytes. A smaller one is read as a whole. */
+const FIRST_BYTES = 4 * 1024;
 
 /** Limits of a request body. */
 export interface BodyLimits {
@@ -14,19 +18,23 @@ export interface BodyLimits {
   maxMs: number;
   /** Clock used for the deadline. */
   runtime: Pick<Runtime, "clock">;
+  /** Reserves memory for more of the body, in bytes. Throws if there is none. */
+  reserve: (bytes: number) => Disposable;
+  /** Aborted when the drain begins, which cuts off bodies before it ends. */
+  draining: AbortSignal;
 }
 
 /**
- * Reads a whole body, whether its length was announced or not.
+ * Reads a whole body, whether its length was announced or not. Room for it is
+ * reserved before it is read, and in proportion to what has arrived: a client that
+ * announces much and sends nothing takes nothing from others.
  *
  * @throws {RunnelError} `too-large` over the limit, `request-timeout` if it takes
  *   too long, `unsupported-media-type` for an encoded body, `malformed-request` if
- *   the connection closes early.
+ *   it ends early, `draining` if a drain cuts it off, and what `reserve` throws.
  */
-export async function readBody(
-  request: Request,
-  { maxBytes, maxMs, runtime }: BodyLimits,
-): Promise<Uint8Array> {
+export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  const { maxBytes, maxMs, runtime: { clock }, draining } = limits;
   const coding = request.headers.get("content-encoding")?.toLowerCase() ?? "identity";
   if (coding !== "identity") {
     throw new RunnelError(
@@ -34,34 +42,115 @@ export async function readBody(
       "Cannot read body: it has a Content-Encoding. Send it without one",
     );
   }
+  if (!request.body) return new Uint8Array();
   const announced = request.headers.get("content-length");
   // Before the body is sent, if the client waits for "100 Continue".
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
+
+  using room = new DisposableStack();
+  const reserve = (bytes: number) => void room.use(limits.reserve(bytes));
+  const stop = new AbortController();
+  using _timer = clock.after(maxMs, () => stop.abort(tooSlow(maxMs)));
   try {
-    const reading = announced === null ? readParts(request, maxBytes) : request.bytes();
-    const bytes = await deadline(runtime.clock, maxMs, reading, () => tooSlow(maxMs));
-    if (bytes.length <= maxBytes) return bytes;
+    // Created before the body is read: a signal that is created later misses an abort.
+    const connection = isLengthUnknown(request) ? request.signal : null;
+    const reading = announced !== null && Number(announced) <= FIRST_BYTES
+      ? readWhole(request, Number(announced), reserve)
+      : readParts(request.body, { maxBytes, reserve, stopped: stop.signal });
+    const bytes = await stoppable(reading, stop.signal);
+    if (bytes.length > maxBytes) throw tooLarge(maxBytes);
+    if (announced !== null && bytes.length !== Number(announced)) throw endedEarly();
+    if (connection) await assertComplete(connection);
+    return bytes;
   } catch (cause) {
     if (cause instanceof RunnelError) throw cause;
-    throw new RunnelError("malformed-request", "Cannot read body: it ended early. Send it again", {
-      cause,
-    });
+    throw draining.aborted ? cutOff(cause) : endedEarly({ cause });
   }
-  throw tooLarge(maxBytes);
 }
 
-/** Reads a body of unknown length, until it exceeds its limit. */
-async function readParts(request: Request, maxBytes: number): Promise<Uint8Array> {
-  // Parts are copied, not kept: a part of one byte may retain a buffer of 64 KiB.
-  const buffer = new ArrayBuffer(0, { maxByteLength: maxBytes + 1 });
-  const bytes = new Uint8Array(buffer);
-  for await (const part of request.body ?? []) {
-    const start = buffer.byteLength;
-    buffer.resize(Math.min(start + part.length, maxBytes + 1));
-    bytes.set(part.subarray(0, buffer.byteLength - start), start);
-    if (buffer.byteLength > maxBytes) break;
+/**
+ * Whether nothing but the end of the stream tells that a body has ended: over
+ * HTTP/2, where an aborted stream may look like one that ended.
+ */
+function isLengthUnknown({ headers }: Request): boolean {
+  return !headers.has("content-length") && !headers.has("transfer-encoding");
+}
+
+/** Throws if the end of a body was in truth an abort, which is known one turn later. */
+async function assertComplete(connection: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  if (connection.aborted) throw endedEarly();
+}
+
+/** Settles as `work` does, or rejects with the reason of a signal that is aborted before. */
+async function stoppable<T>(work: Promise<T>, stopped: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  stopped.addEventListener("abort", () => reject(stopped.reason));
+  return await Promise.race([work, promise]);
+}
+
+/** Reads a small body of a known length at once: that is the fastest way. */
+async function readWhole(
+  request: Request,
+  length: number,
+  reserve: (bytes: number) => void,
+): Promise<Uint8Array> {
+  reserve(length);
+  return await request.bytes();
+}
+
+/** Reads a body part by part, until it exceeds its limit. */
+async function readParts(
+  body: ReadableStream<Uint8Array>,
+  { maxBytes, reserve, stopped }: {
+    maxBytes: number;
+    reserve: (bytes: number) => void;
+    stopped: AbortSignal;
+  },
+): Promise<Uint8Array> {
+  const reader = body.getReader();
+  // What arrives after that is dropped by the runtime.
+  const cancel = () => void reader.cancel().catch(() => {});
+  stopped.addEventListener("abort", cancel);
+  try {
+    // Parts are copied, not kept: a part of one byte may retain a buffer of 64 KiB.
+    let length = 0;
+    reserve(FIRST_BYTES);
+    let buffer = new ArrayBuffer(FIRST_BYTES);
+    for (;;) {
+      const { value: part, done } = await reader.read();
+      if (done) return new Uint8Array(buffer, 0, length);
+      const needed = length + part.length;
+      if (needed > maxBytes) throw tooLarge(maxBytes);
+      if (needed > buffer.byteLength) {
+        const size = Math.min(Math.max(needed, 2 * buffer.byteLength), maxBytes);
+        reserve(size - buffer.byteLength);
+        buffer = buffer.transfer(size);
+      }
+      new Uint8Array(buffer).set(part, length);
+      length = needed;
+    }
+  } catch (error) {
+    cancel();
+    throw error;
   }
-  return bytes.slice();
+}
+
+function endedEarly(options?: ErrorOptions): RunnelError {
+  return new RunnelError(
+    "malformed-request",
+    "Cannot read body: it ended early. Send it again",
+    options,
+  );
+}
+
+/** Creates the error of a body that the drain cut off. Its client may repeat the request. */
+function cutOff(cause: unknown): RunnelError {
+  return new RunnelError(
+    "draining",
+    "Cannot read body: the instance is about to end. Nothing was stored; send it again",
+    { cause },
+  );
 }
 
 function tooSlow(maxMs: number): RunnelError {

@@ -17,6 +17,9 @@ import {
 } from "./context.ts";
 import { pipelineParams, ticketBody } from "./schemas.ts";
 
+/** Maximum size of the body, in bytes: the longest channels fit, each character escaped. */
+const MAX_TICKET_BODY_BYTES = 16 * 1024;
+
 const ticketRequest = z.object({ body: ticketBody });
 
 /** Creates the routes that issue a ticket, as the URL that it opens, and that revoke all. */
@@ -54,7 +57,7 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
   });
 
   async function readTicketBody(c: AppContext): Promise<z.infer<typeof ticketBody>> {
-    const text = new TextDecoder().decode(await bodyOf(c, options));
+    const text = new TextDecoder().decode(await bodyOf(c, options, MAX_TICKET_BODY_BYTES));
     if (text.trim() === "") return {};
     let body: unknown;
     try {

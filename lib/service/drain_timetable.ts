@@ -4,6 +4,7 @@
  *
  * ```text
  *     0  the signal: new work is refused, publishes in flight are awaited
+ *   250  not before that, connections are closed (LAST_REQUESTS_MS)
  * 2,500  publishes are answered outcome-unknown (PUBLISHES_MS)
  *     │  isolates: each waits until no other one publishes
  * 2,700  isolates are not waited for any more (ISOLATES_STOP_PUBLISHING_MS)
@@ -25,6 +26,12 @@ import type { Clock } from "../base/mod.ts";
 
 /** Time at which publishes in flight are not awaited any more. */
 export const PUBLISHES_MS = 2500;
+
+/**
+ * Time until which requests are answered, if only with a refusal, in any case:
+ * the answer tells clients that keep a connection to leave it.
+ */
+export const LAST_REQUESTS_MS = 250;
 
 /** Time at which isolates that may still publish are not awaited any more. */
 export const ISOLATES_STOP_PUBLISHING_MS = 2700;

@@ -5,10 +5,16 @@
  * @module
  */
 
-import { describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
+import { delay, describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
-import { CATCH_UP_MS, CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
+import {
+  CATCH_UP_MS,
+  CONNECTIONS_MS,
+  DrainDeadline,
+  LAST_REQUESTS_MS,
+  PUBLISHES_MS,
+} from "./drain_timetable.ts";
 import { reachStores } from "./remote_log.ts";
 import { listen } from "./server.ts";
 import { createServiceOn, openStores, type Stores } from "./service.ts";
@@ -59,11 +65,13 @@ worker.addEventListener("message", async (event) => {
     commands.onmessage = async ({ data }: MessageEvent<WorkerCommand>) => {
       if (data === "stop") return stop.resolve();
       using connections = new DrainDeadline(clock, CONNECTIONS_MS);
+      const lastRequests = delay(clock, LAST_REQUESTS_MS);
       await hub.stopPublishing(PUBLISHES_MS);
       post({ type: "publishing-stopped" });
       await stop.promise;
       await hub.catchUp(CATCH_UP_MS);
       await hub.close();
+      await lastRequests;
       await listener.close(connections);
       await log.close();
       post({ type: "drained" });

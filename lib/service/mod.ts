@@ -45,7 +45,7 @@ export type {
   SettingTable,
   Values,
 } from "../config/mod.ts";
-export type { App, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
+export type { App, BodyRoom, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
 export type { HistoryLimits, HistoryRequest, Hub, RepairCause, Subscription } from "../hub/mod.ts";
 export type { Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
 export type {

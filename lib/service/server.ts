@@ -4,9 +4,14 @@
  * @module
  */
 
-import { RunnelError } from "../base/mod.ts";
+import { delay, RunnelError } from "../base/mod.ts";
 import { AcceptingServer } from "./accepting_server.ts";
-import { CONNECTIONS_MS, DrainDeadline, PUBLISHES_MS } from "./drain_timetable.ts";
+import {
+  CONNECTIONS_MS,
+  DrainDeadline,
+  LAST_REQUESTS_MS,
+  PUBLISHES_MS,
+} from "./drain_timetable.ts";
 import type { Service } from "./service.ts";
 
 /** Address to listen at. */
@@ -66,8 +71,10 @@ export function serve(service: Service, address: Address): Server {
     address: listener.address,
     async drain() {
       using connections = new DrainDeadline(clock, CONNECTIONS_MS);
+      const lastRequests = delay(clock, LAST_REQUESTS_MS);
       await hub.stopPublishing(PUBLISHES_MS);
       await hub.close();
+      await lastRequests;
       await listener.close(connections);
       await log.close();
     },

@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { MAX_BODY_BYTES } from "../../lib/protocol/event_rules.ts";
+import { BodyRoom } from "../../lib/http/body_room.ts";
 import { readBody as readBodyWithin } from "../../lib/http/request_body.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
@@ -16,8 +17,19 @@ function inParts(parts: Iterable<Uint8Array>): ReadableStream<Uint8Array> {
 
 const MAX_MS = 1000;
 
-function readBody(request: Request, maxBytes = MAX_BODY_BYTES, clock = new FakeClock()) {
-  return readBodyWithin(request, { maxBytes, maxMs: MAX_MS, runtime: { clock } });
+function readBody(
+  request: Request,
+  maxBytes = MAX_BODY_BYTES,
+  clock = new FakeClock(),
+  { room = new BodyRoom(Infinity), draining = new AbortController().signal } = {},
+) {
+  return readBodyWithin(request, {
+    maxBytes,
+    maxMs: MAX_MS,
+    runtime: { clock },
+    reserve: (bytes) => room.reserve(null, bytes),
+    draining,
+  });
 }
 
 Deno.test("readBody() rejects a stalled body after its maximum time", async () => {
@@ -33,7 +45,8 @@ Deno.test("readBody() rejects a stalled body after its maximum time", async () =
     clock.advance(1);
     await refused;
     equal(clock.liveTimers, 0);
-    await writer.close();
+    // A body that is read in parts is cancelled by then.
+    await writer.close().catch(() => {});
   }
 });
 
@@ -153,3 +166,122 @@ function* breakOff(parts: readonly Uint8Array[], cause: Error): Generator<Uint8A
   yield* parts;
   throw cause;
 }
+
+for (const length of [1, 3, 5, 100_000]) {
+  Deno.test(`readBody() rejects 4 bytes of which ${length} were announced as malformed`, async () => {
+    const headers = { "Content-Length": String(length) };
+    await rejects(readBody(post("1234", headers)), {
+      type: "malformed-request",
+      message: "Cannot read body: it ended early. Send it again",
+    });
+  });
+}
+
+for (const headers of [{}, { "Content-Length": "100000" }]) {
+  const how = Object.keys(headers).length > 0 ? "of a known length" : "of an unknown length";
+
+  Deno.test(`readBody() holds at most twice the room of what has arrived, ${how}`, async () => {
+    const room = new BodyRoom(Infinity);
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const reading = readBody(post(readable, headers), MAX_BODY_BYTES, new FakeClock(), { room });
+    const held = [room.bytes];
+    for (const bytes of [1, 4095, 1, 10_000, 85_903]) {
+      await writer.write(new Uint8Array(bytes));
+      await flush();
+      held.push(room.bytes);
+    }
+    deepEqual(held, [4096, 4096, 4096, 8192, 16_384, 100_000]);
+    await writer.close();
+    equal((await reading).length, 100_000);
+    equal(room.bytes, 0);
+  });
+
+  Deno.test(`readBody() refuses a body ${how} that finds no room, before it reads`, async () => {
+    let pulls = 0;
+    const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
+    const room = new BodyRoom(4095);
+    await rejects(readBody(post(body, headers), MAX_BODY_BYTES, new FakeClock(), { room }), {
+      type: "overloaded",
+      message: "Cannot read body: too much arrives at once. Nothing was stored; try again",
+    });
+    deepEqual([pulls, room.bytes], [0, 0]);
+  });
+
+  Deno.test(`readBody() cancels a body ${how} that finds no more room`, async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const body = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(5000)),
+      cancel: () => resolve(),
+    }, { highWaterMark: 0 });
+    const room = new BodyRoom(10_000);
+    await rejects(readBody(post(body, headers), MAX_BODY_BYTES, new FakeClock(), { room }), {
+      type: "overloaded",
+    });
+    await promise;
+    equal(room.bytes, 0);
+  });
+
+  Deno.test(`readBody() drops a body ${how} that takes too long`, async () => {
+    const clock = new FakeClock();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new Uint8Array(5000)),
+      cancel: () => resolve(),
+    });
+    const room = new BodyRoom(10_000);
+    const reading = readBody(post(body, headers), MAX_BODY_BYTES, clock, { room });
+    await flush();
+    equal(room.bytes, 8192);
+    clock.advance(MAX_MS);
+    await rejects(reading, { type: "request-timeout" });
+    await promise;
+    deepEqual([room.bytes, clock.liveTimers], [0, 0]);
+  });
+}
+
+Deno.test("readBody() reserves the length of a small body before it reads", async () => {
+  let pulls = 0;
+  const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
+  const room = new BodyRoom(1000);
+  const large = post(body, { "Content-Length": "1001" });
+  await rejects(readBody(large, MAX_BODY_BYTES, new FakeClock(), { room }), { type: "overloaded" });
+  deepEqual([pulls, room.bytes], [0, 0]);
+  const small = post("1".repeat(1000), { "Content-Length": "1000" });
+  equal((await readBody(small, MAX_BODY_BYTES, new FakeClock(), { room })).length, 1000);
+  equal(room.bytes, 0);
+});
+
+Deno.test("readBody() reads a body during a drain, and reports one that the drain cuts off", async () => {
+  const draining = AbortSignal.abort();
+  const read = (body: BodyInit) =>
+    readBody(post(body), MAX_BODY_BYTES, new FakeClock(), { draining });
+  equal(decodeUtf8(await read("1234")), "1234");
+  const cause = new Error("the server is shut down");
+  await rejects(read(inParts(breakOff([encodeUtf8("123")], cause))), {
+    type: "draining",
+    message: "Cannot read body: the instance is about to end. Nothing was stored; send it again",
+    cause,
+  });
+});
+
+Deno.test("readBody() rejects a body of an unknown length whose connection was aborted", async () => {
+  const controller = new AbortController();
+  const body = new ReadableStream({
+    pull(stream) {
+      stream.enqueue(encodeUtf8("half"));
+      stream.close();
+      controller.abort();
+    },
+  }, { highWaterMark: 0 });
+  const request = new Request(post(body), { signal: controller.signal });
+  await rejects(readBody(request), { type: "malformed-request" });
+  // Chunks have an end of their own.
+  const chunked = new Request(
+    post(inParts([encodeUtf8("whole")]), { "Transfer-Encoding": "chunked" }),
+    {
+      signal: controller.signal,
+    },
+  );
+  equal(decodeUtf8(await readBody(chunked)), "whole");
+});

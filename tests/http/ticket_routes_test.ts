@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { post } from "../support/clients/http.ts";
 import { bearerHeader, mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { startService, type TestService } from "../support/service.ts";
 
@@ -87,4 +88,17 @@ Deno.test("POST …/tickets counts the tickets of a JSON Web Token, and not thos
   // Half of the time that a ticket lasts: five minutes and twelve hours.
   service.clock.advance((300_000 + 43_200_000) / 2);
   deepEqual(await statuses(await mint({ subscribe: ["p_a"] })), [201, 429, 429]);
+});
+
+Deno.test("POST /pipelines/:pipeline/tickets rejects a body of more than 16 KiB with 413", async () => {
+  await using service = await startService();
+  const channels = Array.from({ length: 20 }, (_, i) => `"${"\\u20ac".repeat(126)}${i + 10}"`);
+  const longest = `{"channels":[${channels}]}`;
+  const answer = async (body: string) => {
+    const response = await service.fetch(post("/pipelines/p_a/tickets", body));
+    await response.body?.cancel();
+    return response.status;
+  };
+  equal(await answer(longest), 201);
+  equal(await answer(longest.padEnd(16 * 1024 + 1)), 413);
 });

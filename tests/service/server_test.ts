@@ -98,15 +98,21 @@ Deno.test("Server.drain() refuses publishes that are in flight 2.5 s after its c
   await draining;
 });
 
-Deno.test("Server.drain() ends streams with their last events, at once if all clients read", async () => {
+Deno.test("Server.drain() ends streams at once, and closes connections after 250 ms if all clients read", async () => {
   const { service, server } = await start();
   const url = `http://127.0.0.1:${server.address.port}/pipelines/p_a/sse`;
   const stream = new StreamReader(await fetch(url));
   await stream.until("runnel.live");
   await service.hub.publish("p_a", [textEvent("1")]);
   const ending = stream.events(Infinity);
-  await server.drain();
+  const { draining, hasEndedAt } = drain(service, server);
   deepEqual((await ending).map(({ data }) => data), ["1"]);
+  const refused = await fetch(url, { headers: { Accept: "application/json" } });
+  deepEqual([refused.status, refused.headers.get("Retry-After")], [503, "1"]);
+  await refused.body!.cancel();
+  equal(await hasEndedAt(249), false);
+  await hasEndedAt(250);
+  await draining;
   await rejects(fetch(url), TypeError);
   equal(service.clock.liveTimers, 0);
 });

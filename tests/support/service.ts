@@ -112,7 +112,7 @@ export function jsonPost(path: string, body: unknown, headers: HeadersInit = {})
 const MAX_TURNS = 100;
 
 /** Asserts that a service holds nothing: no stream, no publish, no timer. */
-export async function assertIdle({ hub, log, probes, clock }: TestService): Promise<void> {
+export async function assertIdle({ hub, log, probes, bodies, clock }: TestService): Promise<void> {
   await flush();
   // A call to the store that is in flight has a deadline timer, which ends with the call.
   for (let turns = 0; turns < MAX_TURNS && clock.liveTimers > 0; turns++) await flush();
@@ -125,6 +125,7 @@ export async function assertIdle({ hub, log, probes, clock }: TestService): Prom
     tailBytes: 0,
   });
   equal(probes.size, 0);
+  equal(bodies.bytes, 0);
   deepEqual(log.pending, { waitingBytes: 0, sweeps: 0 });
   equal(clock.liveTimers, 0);
 }

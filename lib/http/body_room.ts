@@ -1,0 +1,68 @@
+/**
+ * Limits the memory of request bodies while they arrive.
+ *
+ * @module
+ */
+
+import { Quota, RunnelError } from "../base/mod.ts";
+
+/** Share of the room that the bodies of one client may take. */
+const CLIENT_SHARE = 0.25;
+
+/** Key of the total, which has only one owner. */
+const ALL = "";
+
+/** Room for the bodies that arrive at an isolate: in total, and for each client. */
+export class BodyRoom {
+  readonly #total: Quota;
+  readonly #byClient: Quota;
+
+  /**
+   * Creates the room of an isolate.
+   *
+   * @param maxBytes Maximum memory of all bodies that arrive, in bytes.
+   */
+  constructor(maxBytes: number) {
+    this.#total = new Quota(maxBytes);
+    this.#byClient = new Quota(Math.floor(maxBytes * CLIENT_SHARE));
+  }
+
+  /** Memory of the bodies that arrive now, in bytes. */
+  get bytes(): number {
+    return this.#total.inUse(ALL);
+  }
+
+  /**
+   * Reserves room for a body, or for more of it, until the result is disposed.
+   *
+   * @param client Address of the client; `null` for one that is not counted by it.
+   * @param bytes Memory, in bytes.
+   * @returns The reservation.
+   * @throws {RunnelError} `overloaded` or `too-many-requests` if there is no room;
+   *   nothing is reserved then.
+   */
+  reserve(client: string | null, bytes: number): Disposable {
+    using held = new DisposableStack();
+    if (client !== null) held.use(this.#byClient.acquire(client, bytes) ?? refuse(clientFull()));
+    held.use(this.#total.acquire(ALL, bytes) ?? refuse(full()));
+    return held.move();
+  }
+}
+
+function refuse(error: RunnelError): never {
+  throw error;
+}
+
+function full(): RunnelError {
+  return new RunnelError(
+    "overloaded",
+    "Cannot read body: too much arrives at once. Nothing was stored; try again",
+  );
+}
+
+function clientFull(): RunnelError {
+  return new RunnelError(
+    "too-many-requests",
+    "Cannot read body: too much of this address arrives at once. Send it with fewer requests at a time",
+  );
+}
