@@ -47,12 +47,15 @@ export interface AppendRequest {
   readonly idempotency: IdempotencyToken | undefined;
 }
 
-/** A head with the version of its record. */
+/** A head with the versions of the records that it was read from. */
 export interface VersionedHead {
-  /** The head, or that of a new log if there is no record. */
+  /** The head, or that of an unwritten pipeline if there is no record. */
   readonly head: Head;
-  /** Version of the record, which the next commit checks; `null` if there is no record. */
-  readonly versionstamp: string | null;
+  /**
+   * Versions that the next commit checks: first that of the head's record, then,
+   * if there is none, those of the records that its epoch is derived from.
+   */
+  readonly checks: readonly Deno.AtomicCheck[];
 }
 
 /** Plan of a commit, which does not change as long as the head does not. */
@@ -103,7 +106,7 @@ export function buildCommit(
   { pipeline, base, next, segments, requests }: CommitPlan,
 ): Deno.AtomicOperation {
   const key = headKey(pipeline);
-  const operation = kv.atomic().check({ key, versionstamp: base.versionstamp }).set(key, next);
+  const operation = kv.atomic().check(...base.checks).set(key, next);
   for (const segment of segments) {
     operation.set(segmentKey(pipeline, readSegmentHeader(segment).last), segment);
   }

@@ -20,10 +20,11 @@ import {
   type Receipt,
   type VersionedHead,
 } from "./commit.ts";
-import { type Head, mintEpoch, newHead, type Retention } from "./head.ts";
+import { type Head, type Retention, UNWRITTEN_LIFETIME_MS } from "./head.ts";
 import type { IdempotencyRecord } from "./idempotency.ts";
 import { headKey, idempotencyKey } from "./keys.ts";
 import { readSegmentHeader } from "./segment.ts";
+import type { HeadReader } from "./unwritten.ts";
 
 /** Longest pause between two tries of a commit, in milliseconds. */
 const MAX_RETRY_PAUSE_MS = 50;
@@ -32,6 +33,8 @@ const MAX_RETRY_PAUSE_MS = 50;
 export interface CommitterOptions {
   /** The store. */
   kv: KvConnection;
+  /** Reader of the heads, those of unwritten pipelines included. */
+  headReader: HeadReader;
   /** Clock for deadlines and random numbers for jitter. */
   runtime: Pick<Runtime, "clock" | "random">;
   /** Retention of the log. */
@@ -116,7 +119,7 @@ export class Committer {
       this.#head ??= await this.#readHead(until);
       // A head that did not change admits no other commit between this one and
       // its repetition, so the same plan, token and all, is tried again.
-      if (plan?.base.versionstamp !== this.#head.versionstamp) {
+      if (!plan || !isSameVersion(plan.base.checks, this.#head.checks)) {
         await this.#answerDuplicates(batch.filter((request) => !outcomes.has(request)), {
           outcomes,
           until,
@@ -152,13 +155,8 @@ export class Committer {
   }
 
   async #readHead(until: number): Promise<VersionedHead> {
-    const entry = await this.#call(until, (kv) => kv.get<Head>(headKey(this.#pipeline)));
-    return this.#versioned(entry);
-  }
-
-  #versioned({ value, versionstamp }: Deno.KvEntryMaybe<Head>): VersionedHead {
-    const head = value ?? newHead(mintEpoch(), this.#options.runtime.clock.now());
-    return { head, versionstamp };
+    const { headReader } = this.#options;
+    return await headReader.read((use) => this.#call(until, use), this.#pipeline);
   }
 
   /**
@@ -202,7 +200,7 @@ export class Committer {
     try {
       const result = await this.#call(until, (kv) => buildCommit(kv, plan).commit());
       if (result.ok) {
-        this.#head = { head: plan.next, versionstamp: result.versionstamp };
+        this.#head = this.#committed(plan.next, result);
         this.#unresolved = null;
         return this.#succeed(plan, outcomes);
       }
@@ -228,33 +226,41 @@ export class Committer {
    * log was trimmed beyond its first segment, neither can be proved.
    */
   async #wasApplied(plan: CommitPlan, until: number): Promise<boolean | "unprovable"> {
-    const keys = [headKey(this.#pipeline), plan.firstKey] as const;
-    const [head, segment] = await this.#call(
-      until,
-      (kv) => kv.getMany<[Head, Uint8Array]>(keys),
-    );
-    const wasApplied = segment.value !== null &&
-      readSegmentHeader(segment.value).token === plan.token;
-    this.#head = this.#versioned(head);
-    // Both are read in one snapshot: a commit that was applied has moved the head.
-    if (head.versionstamp !== plan.base.versionstamp) this.#unresolved = null;
+    const { base, firstKey, token } = plan;
+    const keys = [firstKey, ...base.checks.map(({ key }) => key)];
+    const [segment, ...checked] = await this.#call(until, (kv) => kv.getMany<unknown[]>(keys));
+    const wasApplied = segment!.value !== null &&
+      readSegmentHeader(segment!.value as Uint8Array).token === token;
+    const { key, value, versionstamp } = checked[0]!;
+    const head = value as Head | null;
+    const isMoved = !isSameVersion(base.checks, checked);
+    if (head) this.#head = { head, checks: [{ key, versionstamp }] };
+    else this.#head = isMoved ? null : base;
+    // All are read in one snapshot: a commit that was applied has moved the head.
+    if (isMoved) this.#unresolved = null;
     if (wasApplied) return true;
-    const wasTrimmed = head.value !== null && head.value.oldest > Number(plan.firstKey.at(-1));
+    const wasTrimmed = head !== null && head.oldest > Number(firstKey.at(-1));
     return wasTrimmed ? "unprovable" : false;
   }
 
   /** Fences out a late commit: rewrites the head, so that the commit's version check fails. */
   async #fence({ base }: CommitPlan, until: number): Promise<void> {
     const key = headKey(this.#pipeline);
-    const { head, versionstamp } = base;
+    const { head, checks } = base;
+    const options = head.sequence === 0 ? { expireIn: UNWRITTEN_LIFETIME_MS } : {};
     const result = await this.#call(
       until,
-      (kv) => kv.atomic().check({ key, versionstamp }).set(key, head).commit(),
+      (kv) => kv.atomic().check(...checks).set(key, head, options).commit(),
     );
     // If the head changed in between, the caller searches the log once more.
     if (!result.ok) return;
-    this.#head = { head, versionstamp: result.versionstamp };
+    this.#head = this.#committed(head, result);
     this.#unresolved = null;
+  }
+
+  /** Returns a head as the next commit follows it, once it was written. */
+  #committed(head: Head, { versionstamp }: Deno.KvCommitResult): VersionedHead {
+    return { head, checks: [{ key: headKey(this.#pipeline), versionstamp }] };
   }
 
   #succeed(plan: CommitPlan, outcomes: Map<AppendRequest, Outcome>): null {
@@ -285,6 +291,15 @@ export class Committer {
   #msUntil(time: number): number {
     return time - this.#options.runtime.clock.monotonic();
   }
+}
+
+/** Whether the records that a head was read from are those of another read. */
+function isSameVersion(
+  checks: readonly Deno.AtomicCheck[],
+  others: readonly { versionstamp: string | null }[],
+): boolean {
+  return checks.length === others.length &&
+    checks.every(({ versionstamp }, index) => versionstamp === others[index]!.versionstamp);
 }
 
 /** State of the commit of one batch. */

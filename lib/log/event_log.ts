@@ -19,6 +19,7 @@ import { ListenerSlot } from "./listener_slot.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
 import { Sweeper } from "./sweeper.ts";
+import { HeadReader } from "./unwritten.ts";
 
 /**
  * Number of idle writers from which on they are evicted, with the heads that
@@ -62,6 +63,7 @@ export class EventLog {
   readonly #options: EventLogOptions;
   readonly #backlog: Backlog;
   readonly #writers = new Map<string, LogWriter>();
+  readonly #headReader: HeadReader;
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
   readonly #sweeper: Sweeper;
@@ -73,7 +75,8 @@ export class EventLog {
   constructor(options: EventLogOptions) {
     this.#options = options;
     this.#backlog = new Backlog(options.maxWaitingBytes);
-    this.#heads = new HeadStore(options);
+    this.#headReader = new HeadReader(options.runtime);
+    this.#heads = new HeadStore({ ...options, headReader: this.#headReader });
     this.#reader = new LogReader({ ...options, heads: this.#heads });
     this.#sweeper = new Sweeper(options.kv, options.runtime);
   }
@@ -127,6 +130,7 @@ export class EventLog {
       this.#evictIdleWriters();
       writer = new LogWriter(pipeline, {
         ...this.#options,
+        headReader: this.#headReader,
         onCommit: (commit) => this.#deliver(commit),
         onTrim: (pipeline, oldest) => this.#sweeper.add(pipeline, oldest),
         onTimeStep: (pipeline, ms) => this.#reportTimeStep(pipeline, ms),

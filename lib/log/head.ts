@@ -33,6 +33,11 @@ export interface Head {
   oldest: number;
   /** Value of `oldest` after the last clear; 0 without one. */
   cleared: number;
+  /**
+   * Sequence of the newest event that was deleted with the pipeline, while sequences
+   * go on under a new epoch; absent or 0 without a deletion.
+   */
+  deleted?: number;
   /** Time at which the newest event was accepted, in milliseconds since the Unix epoch. */
   time: number;
   /** Total size of all segments ever written, in bytes. */
@@ -48,15 +53,26 @@ export interface Head {
  */
 const MAX_FROZEN_MS = 60 * 60 * 1000;
 
+/**
+ * Lifetime of the stored head of a pipeline without events, in milliseconds. Such a
+ * head is stored only if a commit was fenced out, or by an older version.
+ */
+export const UNWRITTEN_LIFETIME_MS: number = 72 * 60 * 60 * 1000;
+
 /** Number of trim points that divide what the retention asks for. */
 const TRIM_POINTS = 8;
 
+/** Number of bytes of an epoch. */
+export const EPOCH_BYTES = 8;
+
+/** Returns the epoch of {@linkcode EPOCH_BYTES} bytes. */
+export function formatEpoch(bytes: Uint8Array): string {
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
 /** Returns a new epoch, which nobody can guess. */
 export function mintEpoch(): string {
-  return crypto.getRandomValues(new Uint8Array(8)).toBase64({
-    alphabet: "base64url",
-    omitPadding: true,
-  });
+  return formatEpoch(crypto.getRandomValues(new Uint8Array(EPOCH_BYTES)));
 }
 
 /** Returns the head of a new log. The time is in milliseconds since the Unix epoch. */

@@ -1,25 +1,22 @@
 /**
- * The heads of pipelines in Deno KV: reads them by strong reads, creates them
- * for first subscribers, and clears them. Commits write them, too.
+ * The heads of pipelines in Deno KV: reads them by strong reads, and clears them.
+ * Commits write them, too.
  *
  * @module
  */
 
 import { delay, type Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
-import { clearHead, type Head, mintEpoch, newHead } from "./head.ts";
+import { clearHead, type Head, newHead, UNWRITTEN_LIFETIME_MS } from "./head.ts";
 import { headKey } from "./keys.ts";
-
-/**
- * Lifetime of the head of a pipeline without events, in milliseconds. Its
- * subscribers reconnect within 29 hours at the latest, and renew it.
- */
-const UNWRITTEN_LIFETIME_MS = 72 * 60 * 60 * 1000;
+import { type HeadReader, isLocked } from "./unwritten.ts";
 
 /** Options for {@linkcode HeadStore}. */
 export interface HeadStoreOptions {
   /** The store. */
   kv: KvConnection;
+  /** Reader of the heads, those of unwritten pipelines included. */
+  headReader: HeadReader;
   /** Clock for the age of heads, and random numbers for jitter. */
   runtime: Pick<Runtime, "clock" | "random">;
 }
@@ -35,7 +32,7 @@ export class HeadStore {
   /**
    * Reads the head of a pipeline by a strong read.
    *
-   * @returns The head, or `null` if the pipeline never had a publisher or subscriber.
+   * @returns The head, or `null` if the pipeline has no event.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async read(pipeline: string): Promise<Head | null> {
@@ -54,21 +51,28 @@ export class HeadStore {
   }
 
   /**
-   * Returns the head of a pipeline, and creates it if it is missing: for a
-   * pipeline that is about to have a subscriber. So the very first subscriber has
-   * an epoch, and with it a position from which it can resume. A head without
-   * events expires three days after the last call that renewed it.
+   * Returns the head of a pipeline, or the one that its first event will follow:
+   * for a pipeline that is about to have a subscriber. So the very first subscriber
+   * has an epoch, and with it a position from which it can resume. A head without
+   * events that an older version stored is renewed, because it would expire.
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async ensureHead(pipeline: string): Promise<Head> {
-    const now = this.#options.runtime.clock.now();
+    const { headReader, kv, runtime: { clock } } = this.#options;
     while (true) {
-      const entry = await this.#entry(pipeline);
-      const head = entry.value;
-      if (head && (head.sequence > 0 || now - head.time < UNWRITTEN_LIFETIME_MS / 2)) return head;
-      const unwritten = newHead(head?.epoch ?? mintEpoch(), now);
-      if (await this.#swap(entry, unwritten, UNWRITTEN_LIFETIME_MS)) return unwritten;
+      const { head, checks } = await headReader.read(
+        (use) => kv.call(use, { as: "log-unavailable" }),
+        pipeline,
+      );
+      const [{ key, versionstamp }] = checks as [Deno.AtomicCheck];
+      const now = clock.now();
+      const isRenewed = now - head.time < UNWRITTEN_LIFETIME_MS / 2;
+      if (head.sequence > 0 || versionstamp === null || isRenewed) return head;
+      const unwritten = newHead(head.epoch, now);
+      if (await this.#swap({ key, versionstamp }, unwritten, UNWRITTEN_LIFETIME_MS)) {
+        return unwritten;
+      }
     }
   }
 
@@ -95,7 +99,7 @@ export class HeadStore {
 
   /** Writes a head unless it changed since it was read. Returns whether it was written. */
   async #swap(
-    { key, versionstamp }: Deno.KvEntryMaybe<Head>,
+    { key, versionstamp }: Deno.AtomicCheck,
     head: Head,
     expireIn?: number,
   ): Promise<boolean> {
@@ -106,7 +110,7 @@ export class HeadStore {
         return (await kv.atomic().check({ key, versionstamp }).set(key, head, options).commit()).ok;
       } catch (error) {
         // Two writers of one file: the other form of contention.
-        if (error instanceof TypeError && error.message.includes("locked")) return false;
+        if (isLocked(error)) return false;
         throw error;
       }
     }, { as: "log-unavailable" });

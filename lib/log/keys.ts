@@ -9,6 +9,14 @@ export function headKey(pipeline: string): Deno.KvKey {
   return ["head", pipeline];
 }
 
+/** The key of the secret from which the epochs of unwritten pipelines are derived. */
+export const SECRET_KEY: Deno.KvKey = ["epoch-secret"];
+
+/** The key of a counter that steps when the head of one of its pipelines is removed. */
+export function generationKey(counter: number): Deno.KvKey {
+  return ["generation", counter];
+}
+
 /** The key of a record that is written only to check that the store takes writes. */
 export const PING_KEY: Deno.KvKey = ["ping"];
 

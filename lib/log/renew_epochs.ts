@@ -10,6 +10,7 @@
 import type { KvConnection } from "../kv/mod.ts";
 import { type Head, mintEpoch } from "./head.ts";
 import { headKey } from "./keys.ts";
+import { replaceSecret } from "./unwritten.ts";
 
 /** Number of heads that are read, and written, at once. */
 const BATCH_SIZE = 100;
@@ -22,6 +23,8 @@ const BATCH_SIZE = 100;
  * @throws {RunnelError} `log-unavailable` if the store does not answer.
  */
 export async function renewEpochs(kv: KvConnection): Promise<number> {
+  // Pipelines without heads may have been written after the backup.
+  await kv.call(replaceSecret, { as: "log-unavailable" });
   let count = 0;
   let start: Deno.KvKey | undefined;
   while (true) {

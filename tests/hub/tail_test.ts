@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import type { Commit } from "../../lib/log/commit.ts";
 import { PageReader } from "../../lib/stream/page_reader.ts";
 import { packSegments } from "../../lib/log/segment.ts";
+import { replaceSecret } from "../../lib/log/unwritten.ts";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { Tail } from "../../lib/hub/tail.ts";
 import { fail, type Fault, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
@@ -388,6 +389,7 @@ async function replaceLog({ kv, log, advanceUntil }: Awaited<ReturnType<typeof c
       await kv.inner.atomic().delete(key).commit();
     }
   }
+  await replaceSecret(kv.inner);
   return await advanceUntil(log.append("p_a", [textEvent("y")]));
 }
 

@@ -1,7 +1,20 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { newHead } from "../../lib/log/head.ts";
+import { headKey } from "../../lib/log/keys.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
 import { commitThenFailCheck, databaseLocked, fail, failCheck } from "../support/fakes/kv.ts";
-import { appendTexts, createTestLog, storedSegments } from "../support/log.ts";
+import { appendTexts, createTestLog, storedSegments, type TestLog } from "../support/log.ts";
 import { flush, until } from "../support/wait.ts";
+
+const EPOCH = "AAECAwQFBgc";
+
+/** A log with a head without events that an older version stored, and that is due to be renewed. */
+async function createExpiring(): Promise<TestLog> {
+  const clock = new FakeClock(36 * 60 * 60 * 1000);
+  const test = await createTestLog({ clock, random: () => 0.5 });
+  await test.kv.inner.atomic().set(headKey("p_a"), newHead(EPOCH, 0)).commit();
+  return test;
+}
 
 for (
   const [name, fault] of [["refused", commitThenFailCheck], [
@@ -9,11 +22,13 @@ for (
     fail(databaseLocked),
   ]] as const
 ) {
-  Deno.test(`HeadStore.ensureHead() creates one epoch though its commit is ${name}`, async () => {
-    await using test = await createTestLog();
+  Deno.test(`HeadStore.ensureHead() renews a head without events though its commit is ${name}`, async () => {
+    await using test = await createExpiring();
     test.kv.script("commit", fault);
-    const { epoch } = await test.advanceUntil(test.log.ensureHead("p_a"));
-    equal((await test.log.head("p_a"))!.epoch, epoch);
+    const head = await test.advanceUntil(test.log.ensureHead("p_a"));
+    deepEqual(await test.log.head("p_a"), head);
+    deepEqual(head, newHead(EPOCH, head.time));
+    equal(head.time >= 36 * 60 * 60 * 1000, true);
     equal(test.kv.commits, 1);
   });
 
@@ -28,7 +43,7 @@ for (
 }
 
 Deno.test("HeadStore.ensureHead() pauses before it writes again", async () => {
-  await using test = await createTestLog({ random: () => 0.5 });
+  await using test = await createExpiring();
   test.kv.script("commit", failCheck);
   const head = test.log.ensureHead("p_a");
   await until(() => test.kv.calls.commit === 1 && test.kv.busy === 0);
@@ -39,7 +54,7 @@ Deno.test("HeadStore.ensureHead() pauses before it writes again", async () => {
 });
 
 Deno.test("HeadStore.ensureHead() rejects if the store fails for another reason", async () => {
-  await using test = await createTestLog();
+  await using test = await createExpiring();
   const cause = new TypeError("database or disk is full");
   test.kv.script("commit", fail(() => cause));
   await rejects(test.log.ensureHead("p_a"), { type: "log-unavailable", cause });

@@ -99,8 +99,7 @@ Deno.test("readHistory() returns no events and no epoch of a pipeline without a 
 
 Deno.test("readHistory() reads only the head of a log without events", async () => {
   await using test = await createTestLog();
-  const { epoch } = await test.log.ensureHead("p_a");
-  deepEqual(await readPages(historyOf(test, 3)), [{ epoch, events: [], isLast: true }]);
+  deepEqual(await readPages(historyOf(test, 3)), [{ epoch: "", events: [], isLast: true }]);
   deepEqual(test.kv.calls.next, 0);
 });
 

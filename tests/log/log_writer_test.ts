@@ -11,6 +11,7 @@ import { RunnelError } from "../../lib/base/errors.ts";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { LogWriter } from "../../lib/log/log_writer.ts";
+import { HeadReader } from "../../lib/log/unwritten.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import {
   commitThenFail,
@@ -31,6 +32,7 @@ import {
   committedTexts,
   createTestLog,
   memoryStore,
+  prepareStore,
   readTexts,
   textEvent,
   TIMEOUT_MS,
@@ -60,6 +62,7 @@ async function outcomeOf(answer: Promise<Receipt>): Promise<string> {
 /** Creates a writer on a store of its own. */
 async function createWriter({ shared = false }: { shared?: boolean } = {}) {
   const [clock, kv] = [new FakeClock(), new FaultyKv(await Deno.openKv(":memory:"))];
+  await prepareStore(kv.inner);
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
     runtime: { clock },
@@ -75,6 +78,7 @@ async function createWriter({ shared = false }: { shared?: boolean } = {}) {
     onCommit: () => {},
     onTrim: () => {},
     onTimeStep: () => {},
+    headReader: new HeadReader({ clock, random: () => 0 }),
   });
   return {
     clock,

@@ -6,6 +6,7 @@ import {
 import type { Head } from "../../lib/log/head.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { renewEpochs } from "../../lib/log/renew_epochs.ts";
+import { HeadReader } from "../../lib/log/unwritten.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { failCheck, FaultyKv } from "../support/fakes/kv.ts";
@@ -59,4 +60,14 @@ Deno.test("renewEpochs() renews a head that a running process writes meanwhile",
   store.kv.script("commit", failCheck);
   equal(await renewEpochs(store.connection), 1);
   notStrictEqual((await store.kv.get<Head>(headKey("p_a"))).value!.epoch, "before");
+});
+
+Deno.test("renewEpochs() gives pipelines without a head another epoch", async () => {
+  using store = await openStore({});
+  const reader = new HeadReader({ clock: new FakeClock(), random: Math.random });
+  const epoch = async () => (await reader.read((use) => use(store.kv), "p_a")).head.epoch;
+  const before = await epoch();
+  equal(await epoch(), before);
+  await renewEpochs(store.connection);
+  notStrictEqual(await epoch(), before);
 });

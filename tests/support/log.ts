@@ -7,6 +7,7 @@
 
 import type { NewEvent } from "../../lib/protocol/event.ts";
 import { KvTicketStore } from "../../lib/access/ticket_store.ts";
+import { systemClock } from "../../lib/base/clock.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
 import { EventLog } from "../../lib/log/event_log.ts";
 import type { Retention } from "../../lib/log/head.ts";
@@ -14,6 +15,7 @@ import { headKey } from "../../lib/log/keys.ts";
 import { type Kv, KvConnection } from "../../lib/kv/kv_connection.ts";
 import type { Commit } from "../../lib/log/commit.ts";
 import { unpackSegment } from "../../lib/log/segment.ts";
+import { HeadReader } from "../../lib/log/unwritten.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { FaultyKv } from "./fakes/kv.ts";
 
@@ -63,7 +65,9 @@ export async function createTestLog({
   const commits: Commit[] = [];
   const reports: string[] = [];
   const runtime: Runtime = { clock, random, report: (message) => reports.push(message) };
-  const kv = new FaultyKv(await open());
+  const inner = await open();
+  await prepareStore(inner);
+  const kv = new FaultyKv(inner);
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
     runtime,
@@ -95,6 +99,12 @@ export async function createTestLog({
     advanceUntil: (work) => advanceLogsUntil([{ kv, clock }], work),
     [Symbol.asyncDispose]: () => log.close(),
   };
+}
+
+/** Creates the secret of a store, so that no call of a test does. */
+export async function prepareStore(kv: Kv): Promise<void> {
+  const runtime = { clock: systemClock, random: Math.random };
+  await new HeadReader(runtime).read((use) => use(kv), "p_prepared");
 }
 
 /** Awaits work on logs, and advances their clocks whenever no call to a store is in flight. */
@@ -185,6 +195,11 @@ export async function storedSegments(kv: Kv, pipeline: string): Promise<number[]
   const found: number[] = [];
   for await (const { key } of kv.list({ prefix: ["log", pipeline] })) found.push(Number(key[2]));
   return found;
+}
+
+/** Returns the keys of all records. */
+export async function storedKeys(kv: Kv): Promise<Deno.KvKey[]> {
+  return (await Array.fromAsync(kv.list({ prefix: [] }))).map(({ key }) => key);
 }
 
 /** Trims a pipeline without its log, as another isolate may at any time. */

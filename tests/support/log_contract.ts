@@ -12,7 +12,9 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
+import { newHead } from "../../lib/log/head.ts";
 import { KEY_LIFETIME_MS } from "../../lib/log/idempotency.ts";
+import { headKey } from "../../lib/log/keys.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import {
   advanceLogsUntil,
@@ -20,6 +22,7 @@ import {
   payloadText,
   readTexts,
   type SharedStore,
+  storedKeys,
   storedSegments,
   type TestLog,
   type TestLogOptions,
@@ -411,8 +414,8 @@ export function testEventLog(
   test("clear() changes nothing if there are no events", async (logs) => {
     const { log, kv } = await logs.open();
     equal(await log.clear("p_a"), null);
-    const unwritten = await log.ensureHead("p_a");
-    deepEqual(await log.clear("p_a"), unwritten);
+    await log.ensureHead("p_a");
+    equal(await log.clear("p_a"), null);
     await log.append("p_a", [textEvent("1")]);
     const head = await log.clear("p_a");
     await until(() => log.pending.sweeps === 0);
@@ -501,18 +504,31 @@ export function testEventLog(
     deepEqual(await log.ensureHead("p_a"), await log.head("p_a"));
   });
 
-  test("ensureHead() lets an epoch expire three days after it was last renewed", async (logs) => {
+  test("ensureHead() stores nothing, and every log returns the same", async (logs) => {
+    const [a, b] = [await logs.open(), await logs.open()];
+    const before = await storedKeys(a.kv);
+    const heads = await Promise.all([a, b].map(({ log }) => log.ensureHead("p_a")));
+    logs.clock.advance(1000 * HOUR_MS);
+    heads.push(await (await logs.reopen(b)).log.ensureHead("p_a"));
+    for (const head of heads) deepEqual(head, { ...newHead(heads[0]!.epoch, 0) });
+    equal(await a.log.head("p_a"), null);
+    deepEqual(await storedKeys(a.kv), before);
+    equal((await a.log.ensureHead("p_b")).epoch === heads[0]!.epoch, false);
+  });
+
+  test("ensureHead() renews a head without events that an older version stored", async (logs) => {
     const { log, kv } = await logs.open();
-    const { epoch } = await log.ensureHead("p_a");
-    deepEqual(kv.written, [{ key: ["head", "p_a"], expireIn: 72 * HOUR_MS }]);
+    const stored = newHead("AAECAwQFBgc", logs.clock.now());
+    await kv.inner.atomic().set(headKey("p_a"), stored).commit();
     logs.clock.advance(36 * HOUR_MS - 1);
+    deepEqual(await log.ensureHead("p_a"), stored);
+    equal(kv.written.length, 0);
+    logs.clock.advance(1);
+    equal((await log.ensureHead("p_a")).epoch, stored.epoch);
+    deepEqual(kv.written, [{ key: ["head", "p_a"], expireIn: 72 * HOUR_MS }]);
     await log.ensureHead("p_a");
     equal(kv.written.length, 1);
-    logs.clock.advance(1);
-    equal((await log.ensureHead("p_a")).epoch, epoch);
-    deepEqual(kv.written[1], { key: ["head", "p_a"], expireIn: 72 * HOUR_MS });
-    await log.ensureHead("p_a");
-    equal(kv.written.length, 2);
+    equal((await log.append("p_a", [textEvent("1")])).epoch, stored.epoch);
   });
 
   test("ensureHead() does not change the head of a pipeline with events, however old", async (logs) => {

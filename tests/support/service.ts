@@ -16,6 +16,7 @@ import { StreamReader } from "./clients/stream_reader.ts";
 import { drain } from "./drain.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { FaultyKv } from "./fakes/kv.ts";
+import { prepareStore } from "./log.ts";
 import { flush } from "./wait.ts";
 
 /** Options for {@linkcode startService}. */
@@ -63,6 +64,7 @@ export async function startService({
     async open() {
       const store = await open();
       kv = store instanceof FaultyKv ? store : new FaultyKv(store);
+      await prepareStore(kv.inner);
       return kv;
     },
     watch,
