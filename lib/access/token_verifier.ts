@@ -57,7 +57,7 @@ type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
 /** Verifies static tokens and JSON Web Tokens. */
 export class TokenVerifier {
   readonly #runtime: Pick<Runtime, "clock">;
-  readonly #publishTokens: Promise<Uint8Array[]>;
+  readonly #publishTokens: Promise<{ hash: Uint8Array; credential: string }[]>;
   readonly #secret: { key: Uint8Array; credential: Promise<string> } | null;
   readonly #publicKeys: PublicKeys | null;
   /** Fingerprints of the credentials that the settings name. */
@@ -65,7 +65,10 @@ export class TokenVerifier {
 
   constructor({ publishTokens, tokenSecret, jwksUrl }: Keys, runtime: Pick<Runtime, "clock">) {
     this.#runtime = runtime;
-    this.#publishTokens = Promise.all(publishTokens.map(digest));
+    this.#publishTokens = Promise.all(publishTokens.map(async (token) => ({
+      hash: await digest(token),
+      credential: await fingerprint("token", token),
+    })));
     this.#secret = tokenSecret === null ? null : {
       key: new TextEncoder().encode(tokenSecret),
       credential: fingerprint("secret", tokenSecret),
@@ -86,15 +89,17 @@ export class TokenVerifier {
   async verify(token: string): Promise<Bearer | null> {
     const hash = await digest(token);
     // Compares with all tokens, each in constant time, so that timing reveals nothing.
-    const matches = (await this.#publishTokens).filter((known) => timingSafeEqual(known, hash));
-    if (matches.length > 0) {
+    const [match] = (await this.#publishTokens).filter((known) =>
+      timingSafeEqual(known.hash, hash)
+    );
+    if (match) {
       // The operator's own: it issues tickets to the subscribers of any pipeline.
       return {
         id: hash.toHex(),
         publisher: undefined,
         grant: { ...FULL_ACCESS, subscribe: [] },
         tickets: ["*"],
-        credential: await fingerprint("token", token),
+        credential: match.credential,
       };
     }
     const verified = await this.#verifyJwt(token);

@@ -52,6 +52,8 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
         notBefore: session?.seen,
         signal: session?.superseded,
         revoked: session?.revoked,
+        // Its first event may be long in coming, and without an ID it could not come back.
+        announcesStart: session !== null,
         onStart: session?.begin,
         onClose: session?.close,
         connectionClosed: c.env.completed,

@@ -43,6 +43,8 @@ export interface Subscription {
   signal?: AbortSignal | undefined;
   /** Ends the stream when it is aborted, because its token or ticket was revoked. */
   revoked?: AbortSignal | undefined;
+  /** Whether the client is told the position after which the stream begins, before all else. */
+  announcesStart?: boolean | undefined;
   /** Called with the position after which the stream begins, and awaited before it is returned. */
   onStart?: ((start: Position) => Promise<void>) | undefined;
   /** Called when the stream has ended, or could not start. */
@@ -185,6 +187,7 @@ export class Hub {
       if (notBefore) live.awaitBroadcast(notBefore);
       const subscriber = await live.subscribe({
         lastEventId: subscription.lastEventId,
+        announcesStart: subscription.announcesStart,
         history: Math.min(subscription.history ?? history, history),
         filter: new ChannelFilter(subscription.channels ?? []),
         retryMs: Math.round(retryMs * (1 + random())),

@@ -12,6 +12,7 @@ import {
   encodeComment,
   encodeEvent,
   encodeRetry,
+  formatEventId,
   type Position,
 } from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
@@ -44,6 +45,11 @@ export interface SubscriberOptions {
    * position, `"unknown"` for one whose position is not in this log.
    */
   resume: number | "fresh" | "unknown";
+  /**
+   * Whether it is told its position before all else, for a client that has to come
+   * back with one. @default {false}
+   */
+  announcesStart?: boolean | undefined;
   /** Number of events of the history that it gets if it does not resume. */
   history: number;
   /** Filter of the channels that it gets. */
@@ -88,6 +94,9 @@ export class Subscriber {
       : Replay.ofHistory(newest, filter, history);
     this.#pendingBytes = encodeRetry(retryMs);
     if (resume === "unknown") this.#sendFirst(this.#replay.gap(null, "unknown"));
+    else if (options.announcesStart) {
+      this.#sendFirst(encodeEvent({ id: formatEventId(this.#replay.start) }));
+    }
     this.body = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;

@@ -150,6 +150,32 @@ Deno.test("a ticket's URL resumes where its request said if streams are public, 
   await stream.cancel();
 });
 
+Deno.test("a ticket's stream that is cut in its first event has an ID to come back with", async () => {
+  await using service = await createTokenService();
+  const { epoch } = await service.hub.publish("p_a", numbers(1, 5).map(jsonEvent));
+  for (
+    const [body, query, sequence] of [
+      [undefined, "", 0],
+      [undefined, "&history=2", 3],
+      [{ lastEventId: `${epoch}-4` }, "", 4],
+    ] as const
+  ) {
+    const url = await ticketUrl(service, { body });
+    const response = await statusOf(service, url + query);
+    const reader = response.body!.getReader();
+    const text = new TextDecoder().decode((await reader.read()).value);
+    const [, id] = /^id: (.+)$/m.exec(text)!;
+    equal(id, `${epoch}-${sequence}`);
+    ok(!text.includes("data:"), "it comes before all else");
+    await reader.cancel();
+    service.clock.advance(REPEAT_MS);
+    const stream = await open(service, url, { "Last-Event-ID": id! });
+    const expected = [...numbers(sequence + 1, 5), liveMarker(5 - sequence)];
+    deepEqual((await stream.until("runnel.live")).map(describeEvent), expected);
+    await stream.cancel();
+  }
+});
+
 Deno.test("a ticket's session is bound to where its stream began", async () => {
   await using service = await createTokenService({ settings: { RUNNEL_HISTORY: "2" } });
   const { epoch } = await service.hub.publish("p_a", numbers(1, 5).map(jsonEvent));
