@@ -10,7 +10,7 @@ import type { Position } from "../protocol/mod.ts";
 import type { Ticket, TicketStore } from "./ticket_store.ts";
 import type { SpentTicket } from "./ticket_use.ts";
 
-/** Maximum number of sessions that are checked with one call of the store. */
+/** Maximum number of sessions or pipelines that are checked with one call of the store. */
 const MAX_CHECKED = 1000;
 
 /** Source of what is known about credentials. */
@@ -117,9 +117,8 @@ export class Sessions implements Disposable {
 
   /** Ends the sessions of a pipeline, except those of tickets that were issued after a revocation. */
   revoke(pipeline: string, revocation: string): void {
-    for (const { ticket, revoked } of this.#entries.values()) {
-      if (ticket.pipeline === pipeline && isRevoked(ticket, revocation)) revoked.abort();
-    }
+    const entries = this.#entries.values().filter(({ ticket }) => ticket.pipeline === pipeline);
+    abortRevoked(entries, revocation);
   }
 
   async #checkOnce(): Promise<void> {
@@ -127,10 +126,12 @@ export class Sessions implements Disposable {
     if (this.#isChecking) return;
     this.#isChecking = true;
     // An error of one leaves the streams to the next check, and the others to theirs.
-    const checks = [this.#checkTakeovers(), this.#checkRevocations(), this.#checkCredentials()];
-    for (const check of await Promise.allSettled(checks)) {
-      if (check.status === "fulfilled") continue;
-      this.#options.runtime.report("Cannot check the sessions of tickets", check.reason);
+    for (const check of [this.#checkTakeovers, this.#checkRevocations, this.#checkCredentials]) {
+      try {
+        await check.call(this);
+      } catch (error) {
+        this.#options.runtime.report("Cannot check the sessions of tickets", error);
+      }
     }
     this.#isChecking = false;
   }
@@ -149,12 +150,11 @@ export class Sessions implements Disposable {
   }
 
   async #checkRevocations(): Promise<void> {
-    const pipelines = new Set(this.#entries.values().map(({ ticket }) => ticket.pipeline));
-    for (const part of chunk([...pipelines], MAX_CHECKED)) {
-      const revocations = await this.#options.store.revocations(part);
-      part.forEach((pipeline, index) => {
-        const revocation = revocations[index];
-        if (revocation) this.revoke(pipeline, revocation);
+    const held = Map.groupBy(this.#entries.values(), ({ ticket }) => ticket.pipeline);
+    for (const pipelines of chunk([...held.keys()], MAX_CHECKED)) {
+      const revocations = await this.#options.store.revocations(pipelines);
+      pipelines.forEach((pipeline, index) => {
+        abortRevoked(held.get(pipeline)!, revocations[index] ?? null);
       });
     }
   }
@@ -172,6 +172,12 @@ export class Sessions implements Disposable {
   [Symbol.dispose](): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
+  }
+}
+
+function abortRevoked(entries: Iterable<Entry>, revocation: string | null): void {
+  for (const { ticket, revoked } of entries) {
+    if (isRevoked(ticket, revocation)) revoked.abort();
   }
 }
 

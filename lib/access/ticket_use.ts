@@ -81,11 +81,10 @@ function reconnect(
  */
 export function beginSession(ticket: SpentTicket, start: Position): SpentTicket {
   const { session } = ticket;
-  const { from, bound = true, generation } = session;
-  const isKnown = start.epoch === from.epoch
-    // A repeat may begin earlier than the stream before it.
-    ? bound && start.sequence >= from.sequence
-    // Another log has replaced that of the session: its client may know only that.
-    : generation > 1;
-  return isKnown ? ticket : { ...ticket, session: { ...session, from: start, bound: true } };
+  const { from, bound = true } = session;
+  // In a log that has replaced the session's, its client proves itself by a reconnect.
+  if (start.epoch !== from.epoch) return ticket;
+  // A repeat of the first use may begin earlier than the stream before it.
+  if (bound && start.sequence >= from.sequence) return ticket;
+  return { ...ticket, session: { ...session, from: start, bound: true } };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
@@ -58,26 +58,26 @@ type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
 export class TokenVerifier {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #publishTokens: Promise<{ hash: Uint8Array; credential: string }[]>;
-  readonly #secret: { key: Uint8Array; credential: Promise<string> } | null;
+  readonly #secret: { key: Uint8Array; credential: string } | null;
   readonly #publicKeys: PublicKeys | null;
   /** Fingerprints of the credentials that the settings name. */
-  readonly #credentials: Promise<string[]>;
+  readonly #credentials: readonly string[];
 
   constructor({ publishTokens, tokenSecret, jwksUrl }: Keys, runtime: Pick<Runtime, "clock">) {
     this.#runtime = runtime;
     this.#publishTokens = Promise.all(publishTokens.map(async (token) => ({
       hash: await digest(token),
-      credential: await fingerprint("token", token),
+      credential: fingerprint("token", token),
     })));
     this.#secret = tokenSecret === null ? null : {
       key: new TextEncoder().encode(tokenSecret),
       credential: fingerprint("secret", tokenSecret),
     };
     this.#publicKeys = jwksUrl === null ? null : new PublicKeys(jwksUrl, runtime);
-    this.#credentials = Promise.all([
+    this.#credentials = [
       ...publishTokens.map((token) => fingerprint("token", token)),
       ...this.#secret ? [this.#secret.credential] : [],
-    ]);
+    ];
   }
 
   /**
@@ -118,7 +118,7 @@ export class TokenVerifier {
    * @throws {RunnelError} `keys-unavailable` if the public keys cannot be fetched.
    */
   async isValid(credential: string): Promise<boolean> {
-    const known = await this.#credentials;
+    const known = this.#credentials;
     if (credential === NO_CREDENTIAL) return known.length === 0 && !this.#publicKeys;
     if (known.includes(credential)) return true;
     const [, thumbprint] = /^key:(.+)$/.exec(credential) ?? [];
@@ -141,7 +141,7 @@ export class TokenVerifier {
         if (!this.#secret) return null;
         const algorithms = ["HS256"];
         ({ payload } = await jwtVerify(token, this.#secret.key, { algorithms, currentDate }));
-        credential = await this.#secret.credential;
+        ({ credential } = this.#secret);
       } else {
         if (!this.#publicKeys) return null;
         const algorithms = PUBLIC_KEY_ALGORITHMS;
@@ -198,8 +198,9 @@ function isInvalidToken(error: unknown): boolean {
 }
 
 /** Returns the fingerprint of a credential: not the hash by which a token is counted. */
-async function fingerprint(kind: "token" | "secret", credential: string): Promise<string> {
-  return `${kind}:${(await digest(`runnel ${kind} ${credential}`)).toHex()}`;
+function fingerprint(kind: "token" | "secret", credential: string): string {
+  const hash = createHash("sha256").update(`runnel ${kind} ${credential}`);
+  return `${kind}:${hash.digest("hex")}`;
 }
 
 async function digest(text: string): Promise<Uint8Array> {
