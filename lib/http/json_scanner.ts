@@ -117,9 +117,12 @@ const KEY = 2;
 const AFTER_KEY = 3;
 const AFTER_VALUE = 4;
 
+/** Shared by all values that are not deep: one each would be slow for 200,000 small ones. */
+const shallow: Uint8Array = new Uint8Array(64);
+
 function scanValue(bytes: Uint8Array, start: number): ScannedValue {
   /** The arrays and objects that are open, by their first byte. */
-  let open: Uint8Array = new Uint8Array(16);
+  let open = shallow;
   let levels = 0;
   let depth = 0;
   let spaceBytes = 0;

@@ -1,0 +1,132 @@
+/**
+ * Requests that cost as much as they can: the worst of each kind that is known.
+ *
+ * @module
+ */
+
+import { mint, PUBLISH_TOKEN, sign } from "../clients/tokens.ts";
+import type { SeededRandom } from "./random.ts";
+import { collide, event, fill, JSON_TYPE, MAX_BODY, slowBodies } from "./slow_bodies.ts";
+
+const KiB = 1024;
+
+/** Maximum size of a token, in bytes. */
+const MAX_TOKEN = 8 * KiB;
+
+/** A request over HTTP/1.1. */
+export interface SlowRequest {
+  kind: string;
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+  /** Text after which the response is not read any further. */
+  until?: string;
+}
+
+/** Pipeline with a long history, to which the requests that read go. */
+export const FULL_PIPELINE = "p_full";
+
+/** Requests for streams, histories, tickets and pages. */
+function reads(random: SeededRandom): SlowRequest[] {
+  const get = (kind: string, path: string, until?: string, headers = {}): SlowRequest => ({
+    kind,
+    method: "GET",
+    path,
+    headers,
+    body: "",
+    ...until !== undefined && { until },
+  });
+  const sse = `/pipelines/${FULL_PIPELINE}/sse`;
+  const channels = (count: number) =>
+    Array.from({ length: count }, (_, index) => `channel=c${index}`).join("&");
+  const ticket = (kind: string, body: string): SlowRequest => ({
+    kind,
+    method: "POST",
+    path: "/pipelines/p_slow/tickets",
+    headers: { "Content-Type": JSON_TYPE },
+    body,
+  });
+  return [
+    get("a history", `/pipelines/${FULL_PIPELINE}/events?history=400`),
+    get("a history of a channel", `/pipelines/${FULL_PIPELINE}/events?history=400&channel=odd`),
+    get("a history of 20 channels", `/pipelines/${FULL_PIPELINE}/events?${channels(20)}`),
+    get("a stream with its history", `${sse}?history=400`, "runnel.live"),
+    get("a stream of 20 channels", `${sse}?history=400&${channels(20)}`, "runnel.live"),
+    get("a stream of 4,000 channels", `${sse}?${channels(4000)}`, "}"),
+    get("a stream of one long channel", `${sse}?channel=${"c".repeat(60_000)}`, "}"),
+    get("a stream after a long ID", sse, "runnel.live", { "Last-Event-ID": "9".repeat(60_000) }),
+    get("a stream by a long ticket", `${sse}?ticket=${"t".repeat(60_000)}`, "runnel.live"),
+    get("escapes in a query", `${sse}?${"%20=%20&".repeat(8000)}`, "runnel.live"),
+    get("escapes in a path", `/pipelines/${"%2e".repeat(20_000)}/sse`),
+    get("a long path", `/${"a/".repeat(30_000)}`),
+    get("the start page", "/", undefined, { Accept: "text/html".padStart(60_000, "*/*,") }),
+    get("the OpenAPI document", "/openapi.json"),
+    get("the diagnosis", "/pipelines/diagnose/sse?every=20&bytes=16384"),
+    ticket("a ticket of many channels", fill('{"channels":[', (i) => `"c${i}"`, "]}")),
+    ticket("a ticket of unknown keys", fill("{", (i) => `"k${i}":1`, "}", { max: 16 * KiB })),
+    ...[10, 12, 14].map((bits) =>
+      ticket(
+        `a ticket of colliding strings, 2^${bits}`,
+        fill('{"channels":[', collide(random, bits), "]}", { max: 16 * KiB }),
+      )
+    ),
+  ];
+}
+
+/** Tokens: valid ones with large claims, and invalid ones. */
+async function tokens(random: SeededRandom): Promise<[kind: string, token: string][]> {
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `p_${index}*`);
+  const encode = (text: string) => btoa(text).replaceAll("=", "");
+  const colliding = (max: number) =>
+    fill('{"alg":"HS256","x":[', collide(random, 14), "]}", { max });
+  const ids = Array.from({ length: 300 }, (_, index) => collide(random, 14)(index).slice(1, -1));
+  return [
+    ["a token of 500 pipelines", await mint({ publish: names(500) })],
+    ["a token of 300 colliding channels", await mint({ publish: ["*"], channels: [...ids, "a"] })],
+    ["a token of unknown claims", await sign(Object.fromEntries(ids.map((id) => [id, 1])))],
+    ["a token with colliding strings", `${encode(colliding(MAX_TOKEN * 0.7))}.e30.AA`],
+    ["a token of 60 KiB with colliding strings", `${encode(colliding(45 * KiB))}.e30.AA`],
+    ["a token of dots", ".".repeat(MAX_TOKEN)],
+    ["a token of 60 KiB", "t".repeat(60_000)],
+  ];
+}
+
+/** Returns the requests. The same seed makes the same ones. */
+export async function slowRequests(random: SeededRandom): Promise<SlowRequest[]> {
+  const authorization = { Authorization: `Bearer ${PUBLISH_TOKEN}` };
+  const publish = (kind: string, body: string, headers: Record<string, string>): SlowRequest => ({
+    kind,
+    method: "POST",
+    path: "/ingest",
+    headers: { ...authorization, ...headers },
+    body,
+  });
+  const raw = (kind: string, body: string, type: string): SlowRequest => ({
+    ...publish(kind, body, { "Content-Type": type }),
+    path: "/ingest/p_slow/a",
+  });
+  const json = { "Content-Type": JSON_TYPE };
+  const batch = `[${Array(1000).fill(event(`"${"x".repeat(450)}"`))}]`;
+  return [
+    ...slowBodies(random).map(([kind, body, type = JSON_TYPE]) =>
+      publish(kind, body, { "Content-Type": type })
+    ),
+    publish("1,000 events with a key", batch, { ...json, "Idempotency-Key": "k".repeat(255) }),
+    publish("a long key", event("1"), { ...json, "Idempotency-Key": "k".repeat(60_000) }),
+    publish("a long media type", event("1"), { "Content-Type": `a/b;${" ".repeat(60_000)}` }),
+    publish("a long origin", event("1"), { ...json, Origin: `http://${"a.".repeat(30_000)}` }),
+    publish("a long cookie", event("1"), { ...json, Cookie: "runnel_token ; ".repeat(4000) }),
+    publish("many forwarders", event("1"), { ...json, "X-Forwarded-For": "::1, ".repeat(12_000) }),
+    raw("a text of control characters", "\u0001".repeat(MAX_BODY), "text/plain"),
+    raw("a text of quotes", '"'.repeat(MAX_BODY), "text/plain"),
+    raw("a raw payload of fractions", fill("[", () => "1.5", "]"), JSON_TYPE),
+    ...(await tokens(random)).map(([kind, token]) =>
+      publish(kind, batch, { ...json, Authorization: `Bearer ${token}` })
+    ),
+    ...reads(random).map((request) => ({
+      ...request,
+      headers: { ...authorization, ...request.headers },
+    })),
+  ];
+}
