@@ -14,7 +14,7 @@ import type { DatabaseSync } from "node:sqlite";
 const BUSY_MS = 5000;
 
 /** Number of rows that are in memory at once: 13 MB at most. */
-const ROWS_AT_ONCE = 200;
+export const ROWS_AT_ONCE = 200;
 
 /** Opens a database. It is created if it is missing, unless it is opened to be read. */
 export async function openDatabase(
@@ -67,4 +67,13 @@ function copyTable(
   for (let rows = first.all(); rows.length > 0; rows = next.all(rows.at(-1)!["after"]!)) {
     for (const { after: _, ...row } of rows) insert.run(...Object.values(row));
   }
+}
+
+/** Checks the structure of a database, and returns up to three problems. */
+export function quickCheck(database: DatabaseSync): string[] {
+  const rows = database.prepare("PRAGMA quick_check(3)").all();
+  // Several problems of one kind are the lines of one text.
+  return rows
+    .map(({ quick_check }) => String(quick_check).replace(/^\*\*\*.*\n/, "").replaceAll("\n", ", "))
+    .filter((problem) => problem !== "ok");
 }

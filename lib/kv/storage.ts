@@ -9,6 +9,7 @@ import { RunnelError, type Runtime, systemRuntime } from "../base/mod.ts";
 import { FileGuard, type StoreGuard } from "./file_guard.ts";
 import { folderOf, lockFile } from "./file_lock.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
+import { checkAtStart, findInvalid } from "./start_check.ts";
 
 /** A store that is ready to be opened. Disposing it unlocks it for other processes. */
 export interface KvStorage extends Disposable {
@@ -24,6 +25,12 @@ export interface KvStorage extends Disposable {
    * not a file.
    */
   guard: ((runtime: Pick<Runtime, "clock" | "report">) => Promise<StoreGuard>) | null;
+  /**
+   * Searches the values under the keys of two texts that cannot be decoded or are
+   * invalid, and returns the second texts; `null` if the store is not a file. Called
+   * before the store is opened.
+   */
+  findInvalid: ((first: string, isValid: (value: unknown) => boolean) => Promise<string[]>) | null;
 }
 
 /**
@@ -43,9 +50,11 @@ export async function prepareStorage(
   const remote = kv === undefined || isUrl(kv);
   const inFile = !remote && kv !== ":memory:";
   const lock = inFile ? await withSetupHint(kv, () => lockFile(kv, runtime)) : null;
+  if (inFile) await checkAtStart(kv, runtime);
   return {
     open: () => withSetupHint(kv ?? "the platform's store", () => Deno.openKv(kv)),
     remote,
+    findInvalid: inFile ? (first, isValid) => findInvalid(kv, first, isValid) : null,
     guard: lock && ((runtime) => FileGuard.start(kv!, lock, runtime)),
     [Symbol.dispose]: () => lock?.[Symbol.dispose](),
   };

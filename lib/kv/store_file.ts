@@ -5,7 +5,7 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import { copyRows, openDatabase } from "./database.ts";
+import { copyRows, openDatabase, quickCheck } from "./database.ts";
 import { FILE_MODE } from "./file_lock.ts";
 
 /** Ending of the file beside the store that takes its place. */
@@ -122,9 +122,7 @@ export async function checkFile(path: string): Promise<string[]> {
   if (await sizeOf(path) === 0) throw unusable(path, "there is no such file, or it is empty");
   try {
     using database = await openDatabase(path, { readOnly: true });
-    const rows = database.prepare("PRAGMA quick_check(3)").all();
-    const problems = rows.map(({ quick_check }) => String(quick_check));
-    return problems.filter((problem) => problem !== "ok");
+    return quickCheck(database);
   } catch (error) {
     return [describe(error)];
   }

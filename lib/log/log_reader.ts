@@ -9,8 +9,7 @@ import type { KvConnection } from "../kv/mod.ts";
 import type { AcceptedEvent } from "../protocol/mod.ts";
 import type { Head } from "./head.ts";
 import type { HeadStore } from "./head_store.ts";
-import { segmentsFrom } from "./keys.ts";
-import { readSegmentHeader, unpackSegment } from "./segment.ts";
+import { listEvents, type ListOptions } from "./segment_list.ts";
 
 /**
  * Minimum and maximum of segments read at once. Deno KV's default of 100 would be
@@ -19,14 +18,14 @@ import { readSegmentHeader, unpackSegment } from "./segment.ts";
 const MIN_READ_SIZE = 4;
 const MAX_READ_SIZE = 64;
 
-/** Maximum number of events in a page: tiny ones grow many times over when they are encoded. */
-const MAX_PAGE_EVENTS = 1000;
-
 /** Maximum number of tries to read a page, while the log is trimmed in between. */
 const READ_TRIES = 5;
 
-/** Reason why events are missing: retention evicted them, or a clear removed them. */
-export type MissedReason = "evicted" | "cleared";
+/**
+ * Reason why events are missing: retention evicted them, a clear removed them, or
+ * the store lost them.
+ */
+export type MissedReason = "evicted" | "cleared" | "damaged";
 
 /** Events of a pipeline that follow a position. */
 export interface Page {
@@ -76,12 +75,20 @@ export class LogReader {
       const head = await this.#options.heads.read(pipeline);
       if (!head) return null;
       const after = Math.max(sequence, head.oldest - 1);
-      const events = await this.#list(pipeline, after, maxBytes, readSize(head, maxBytes));
+      const events = await this.#list(pipeline, {
+        after,
+        last: head.sequence,
+        maxBytes,
+        batchSize: readSize(head, maxBytes),
+      });
       const found = events[0]?.sequence ?? head.sequence + 1;
-      if (found > after + 1 && tries < READ_TRIES) continue;
-      if (found > after + 1) {
+      const isDamaged = found > after + 1;
+      if (isDamaged && tries < READ_TRIES) continue;
+      if (isDamaged) {
         this.#options.runtime.report(
-          `The log of ${pipeline} has no events ${after + 1} to ${found - 1}`,
+          `The log of ${pipeline} has no events ${after + 1} to ${
+            found - 1
+          }: it is damaged, or a later version wrote it`,
         );
       }
       return {
@@ -89,41 +96,22 @@ export class LogReader {
         sequence: Math.max(head.sequence, events.at(-1)?.sequence ?? 0),
         after: Math.max(after, found - 1),
         missed: Math.max(0, found - 1 - sequence),
-        reason: head.oldest === head.cleared ? "cleared" : "evicted",
+        reason: isDamaged ? "damaged" : head.oldest === head.cleared ? "cleared" : "evicted",
         events,
       };
     }
   }
 
-  /**
-   * Reads events as long as they are contiguous: the pages of a list are not one
-   * snapshot, so a trim may run between two of them.
-   */
   async #list(
     pipeline: string,
-    after: number,
-    maxBytes: number,
-    batchSize: number,
+    options: Omit<ListOptions, "isLate">,
   ): Promise<AcceptedEvent[]> {
     const { kv, runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.monotonic() + timeoutMs;
-    return await kv.call(async (kv) => {
-      const events: AcceptedEvent[] = [];
-      let bytes = 0;
-      const selector = segmentsFrom(pipeline, after + 1);
-      for await (const { value } of kv.list<Uint8Array>(selector, { batchSize })) {
-        const { first } = readSegmentHeader(value);
-        const previous = events.at(-1)?.sequence;
-        if (previous !== undefined && first !== previous + 1) break;
-        const wanted = unpackSegment(value).filter(({ sequence }) => sequence > after);
-        events.push(...wanted.slice(0, MAX_PAGE_EVENTS - events.length));
-        bytes += value.length;
-        if (bytes >= maxBytes || events.length === MAX_PAGE_EVENTS) break;
-        // The caller has its error by now, and nobody reads the rest.
-        if (clock.monotonic() > until) break;
-      }
-      return events;
-    }, { as: "log-unavailable" });
+    const isLate = () => clock.monotonic() > until;
+    return await kv.call((kv) => listEvents(kv, pipeline, { ...options, isLate }), {
+      as: "log-unavailable",
+    });
   }
 }
 

@@ -114,6 +114,7 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeader {
  * Unpacks the events of a segment. Their payloads are views of `bytes`, not copies.
  *
  * @throws {TypeError} If another version of this service wrote the segment.
+ * @throws {RangeError} If it is damaged: its lengths do not fit its size.
  */
 export function unpackSegment(bytes: Uint8Array): AcceptedEvent[] {
   const { time, first, last } = readSegmentHeader(bytes);
@@ -123,6 +124,7 @@ export function unpackSegment(bytes: Uint8Array): AcceptedEvent[] {
   for (let sequence = first; sequence <= last; sequence++) {
     const payloadStart = offset + EVENT_HEADER_BYTES + view.getUint16(offset);
     const end = payloadStart + view.getUint32(offset + 2);
+    if (end > bytes.length) break;
     events.push({
       sequence,
       time,
@@ -130,6 +132,9 @@ export function unpackSegment(bytes: Uint8Array): AcceptedEvent[] {
       payload: bytes.subarray(payloadStart, end),
     });
     offset = end;
+  }
+  if (offset !== bytes.length || events.length !== last - first + 1 || events.length === 0) {
+    throw new RangeError("Cannot read segment: its lengths do not fit its size");
   }
   return events;
 }

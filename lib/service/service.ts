@@ -9,8 +9,8 @@ import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { type App, createApp } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
-import { type Kv, KvConnection, type StoreGuard, type WatchKv } from "../kv/mod.ts";
-import { EventLog, type Log } from "../log/mod.ts";
+import { type Kv, KvConnection, type KvStorage, type StoreGuard, type WatchKv } from "../kv/mod.ts";
+import { EventLog, isHead, type Log, rebuildHead } from "../log/mod.ts";
 import { type PipelineChannels, Sync } from "../sync/mod.ts";
 
 /** Minimum time that a log retains events, in milliseconds. */
@@ -47,6 +47,12 @@ export interface StoresOptions {
    */
   guard?: ((runtime: Runtime) => Promise<StoreGuard>) | null;
   /**
+   * Searches damaged records of a file, as {@linkcode KvStorage.findInvalid} does.
+   *
+   * @default {null}
+   */
+  findInvalid?: KvStorage["findInvalid"];
+  /**
    * Parts of the runtime to replace. By default, it has the clock of the system,
    * `Math.random`, and a reporter that writes to standard error.
    */
@@ -54,7 +60,8 @@ export interface StoresOptions {
 }
 
 /** Options for {@linkcode createServiceOn}. */
-export interface ServiceParts extends Omit<StoresOptions, "open" | "remote" | "guard"> {
+export interface ServiceParts
+  extends Omit<StoresOptions, "open" | "remote" | "guard" | "findInvalid"> {
   /** Broadcasts to other isolates, if there are any. @default {null} */
   channels?: PipelineChannels | null;
   /** Opens the store to watch it, if other processes write to it. @default {null} */
@@ -122,9 +129,11 @@ export async function openStores({
   open,
   remote = false,
   guard = null,
+  findInvalid = null,
   runtime: replaced = {},
 }: StoresOptions): Promise<Stores> {
   const runtime = { ...systemRuntime, ...replaced };
+  const damaged = await findInvalid?.("head", isHead) ?? [];
   const kv = await KvConnection.open({
     open,
     runtime,
@@ -132,6 +141,10 @@ export async function openStores({
     replace: remote,
     guard: guard && (() => guard(runtime)),
   });
+  for (const pipeline of damaged) {
+    runtime.report(`The head of ${pipeline} is damaged: it is rebuilt, under a new epoch`);
+    await rebuildHead(kv, pipeline, runtime.clock.now());
+  }
   const log = new EventLog({
     kv,
     shared: remote,

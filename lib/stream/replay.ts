@@ -130,8 +130,10 @@ export class Replay {
     this.#page = page;
     if (page.missed === 0) return null;
     this.#cursor = page.after;
-    // A client does not miss an event that it was never told of.
-    return this.#isAtStart ? null : this.gap(page.missed, page.reason);
+    // A client does not miss an event that it was never told of, but the history that
+    // it asked for is shorter than it may think.
+    if (this.#isAtStart && page.reason !== "damaged") return null;
+    return this.gap(page.missed, page.reason);
   }
 
   /** Frees the page, of a stream that is closed though its connection may stay. */

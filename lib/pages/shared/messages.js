@@ -60,6 +60,8 @@ export function describeGap(data) {
     ? "the history was cleared"
     : reason === "evicted"
     ? "the log keeps only the newest"
+    : reason === "damaged"
+    ? "the file of the log is damaged"
     : "the reason is unknown";
   return `${what}: ${why}.`;
 }

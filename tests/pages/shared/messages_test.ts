@@ -3,6 +3,7 @@ import { describeGap, describeLive, plural } from "../../../lib/pages/shared/mes
 
 Deno.test("describeGap() says how many events are missing, and why", () => {
   const cases = [
+    [{ missed: 1, reason: "damaged" }, "1 event is missing here: the file of the log is damaged."],
     [{ missed: 7, reason: "evicted" }, "7 events are missing here: the log keeps only the newest."],
     [{ missed: 1, reason: "cleared" }, "1 event is missing here: the history was cleared."],
     [

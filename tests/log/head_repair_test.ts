@@ -1,0 +1,59 @@
+import {
+  deepStrictEqual as deepEqual,
+  notStrictEqual,
+  strictEqual as equal,
+} from "node:assert/strict";
+import { KvConnection } from "../../lib/kv/kv_connection.ts";
+import { isHead, rebuildHead } from "../../lib/log/head_repair.ts";
+import { headKey } from "../../lib/log/keys.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { FaultyKv } from "../support/fakes/kv.ts";
+import { appendTexts, createTestLog } from "../support/log.ts";
+
+Deno.test("isHead() accepts the heads of this and of the older version only", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 2);
+  const head = (await test.log.head("p_a"))!;
+  equal(isHead(head), true);
+  for (const value of [undefined, null, 3, {}, { ...head, sequence: "2" }, { ...head, epoch: 1 }]) {
+    equal(isHead(value), false);
+  }
+});
+
+Deno.test("rebuildHead() makes a head of the segments that are left, under a new epoch", async () => {
+  await using test = await createTestLog();
+  await appendTexts(test, 5);
+  const before = (await test.log.head("p_a"))!;
+  await test.kv.atomic().set(headKey("p_a"), 3).commit();
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(test.kv),
+    runtime: { clock: new FakeClock() },
+    timeoutMs: 3000,
+    replace: false,
+  });
+  await rebuildHead(connection, "p_a", before.time + 1);
+  const after = (await test.log.head("p_a"))!;
+  equal(isHead(after), true);
+  notStrictEqual(after.epoch, before.epoch);
+  deepEqual([after.sequence, after.oldest, after.time], [5, 1, before.time]);
+  const page = (await test.log.readAfter("p_a", 0, Infinity))!;
+  deepEqual([page.missed, page.events.length], [0, 5]);
+  const payload = new TextEncoder().encode("6");
+  const publish = test.log.append("p_a", [{ channel: "tick", payload }]);
+  const { first } = await test.advanceUntil(publish);
+  equal(first, 6);
+});
+
+Deno.test("rebuildHead() does not return to the epoch of a pipeline without segments", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  const connection = await KvConnection.open({
+    open: () => Promise.resolve(kv),
+    runtime: { clock: new FakeClock() },
+    timeoutMs: 3000,
+    replace: false,
+  });
+  await rebuildHead(connection, "p_a", 7);
+  const { value } = await kv.get(headKey("p_a"));
+  equal(isHead(value) && value.sequence === 0 && value.oldest === 1, true);
+  connection.close();
+});
