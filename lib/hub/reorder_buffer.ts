@@ -6,19 +6,24 @@
 
 import { type Commit, readSegmentHeader } from "../log/mod.ts";
 
-/** Maximum size of buffered commits, in bytes; the log has what is dropped beyond it. */
+/** Maximum memory of buffered commits, in bytes; the log has what is dropped beyond it. */
 const MAX_BYTES = 2 * 1024 * 1024;
+
+/** Memory of a buffered commit beside its segments, in bytes. */
+const COMMIT_OVERHEAD_BYTES = 512;
 
 /** Commits of one pipeline, in the order of their arrival until they are released. */
 export class ReorderBuffer {
   #commits: Commit[] = [];
+  #bytes = 0;
   #hasDropped = false;
 
   /** Adds a commit, and drops the first ones if they exceed the limit. */
   add(commit: Commit): void {
     this.#commits.push(commit);
-    while (sizeOf(this.#commits) > MAX_BYTES) {
-      this.#commits.shift();
+    this.#bytes += sizeOf(commit);
+    while (this.#bytes > MAX_BYTES) {
+      this.#bytes -= sizeOf(this.#commits.shift()!);
       this.#hasDropped = true;
     }
   }
@@ -42,6 +47,7 @@ export class ReorderBuffer {
   /** Empties the buffer. */
   clear(): void {
     this.#commits = [];
+    this.#bytes = 0;
     this.#hasDropped = false;
   }
 }
@@ -50,10 +56,6 @@ function firstOf({ segments }: Commit): number {
   return readSegmentHeader(segments[0]!).first;
 }
 
-function sizeOf(commits: readonly Commit[]): number {
-  let bytes = 0;
-  for (const { segments } of commits) {
-    for (const segment of segments) bytes += segment.length;
-  }
-  return bytes;
+function sizeOf({ segments }: Commit): number {
+  return segments.reduce((sum, segment) => sum + segment.length, COMMIT_OVERHEAD_BYTES);
 }

@@ -15,7 +15,11 @@ import {
 /** Maximum size of a chunk, in bytes. One event fits at least, whatever its size. */
 export const MAX_CHUNK_BYTES: number = 256 * 1024;
 
-/** Maximum size of the chunks that are kept for subscribers at the same cursor, in bytes. */
+/**
+ * Maximum memory of the chunks that are kept for subscribers at the same cursor, in
+ * bytes, and never more than that of the events themselves: so the limit of all tails
+ * limits their chunks, too, whatever filters clients ask for.
+ */
 const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
 
 /** Memory of a kept chunk beside its bytes and its key, in bytes. */
@@ -157,10 +161,12 @@ export class EncodedEvents {
     const chunk = this.#join(cursor, until, filter);
     // A chunk of one event is that event's own bytes, and an empty one costs nothing
     // to make again. Any client can ask for any number of filters that keep nothing.
-    if (chunk.count > 1) {
-      this.#sharedBytes += chunk.bytes.length + 2 * key.length + SHARED_OVERHEAD_BYTES;
-      if (this.#sharedBytes > MAX_SHARED_BYTES) this.#dropShared();
+    const size = chunk.bytes.length + 2 * key.length + SHARED_OVERHEAD_BYTES;
+    const maxBytes = Math.min(MAX_SHARED_BYTES, this.#bytes);
+    if (chunk.count > 1 && size <= maxBytes) {
+      if (this.#sharedBytes + size > maxBytes) this.#dropShared();
       this.#shared.set(key, chunk);
+      this.#sharedBytes += size;
     }
     return chunk;
   }

@@ -48,3 +48,11 @@ Deno.test("ReorderBuffer.release() returns false when more than 2 MiB were added
   buffer.add(commitOf(1));
   equal(release(buffer).isWhole, true);
 });
+
+Deno.test("ReorderBuffer.add() counts what a commit takes beside its segments", () => {
+  const buffer = new ReorderBuffer();
+  for (let first = 1; first <= 10_000; first++) buffer.add(commitOf(first));
+  const { taken, isWhole } = release(buffer);
+  ok(taken.length < 4096, `${taken.length}`);
+  deepEqual([taken.at(-1), isWhole], [10_000, false]);
+});

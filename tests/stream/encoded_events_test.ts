@@ -124,7 +124,7 @@ Deno.test("EncodedEvents.chunkAfter() keeps nothing for filters that match nothi
 });
 
 Deno.test("EncodedEvents.chunkAfter() counts the keys of the chunks that it keeps", () => {
-  const run = runOf(1, 2);
+  const run = runOf(1, 1200);
   const chunk = run.chunkAfter(0, 2, ALL);
   const filters = 2 * MAX_CHUNK_BYTES / (20 * 100);
   for (let i = 0; i < filters; i++) {
@@ -132,6 +132,21 @@ Deno.test("EncodedEvents.chunkAfter() counts the keys of the chunks that it keep
     run.chunkAfter(0, 2, new ChannelFilter(["a", ...names]));
   }
   notStrictEqual(run.chunkAfter(0, 2, ALL), chunk);
+});
+
+Deno.test("EncodedEvents.chunkAfter() keeps no more memory than the events take", () => {
+  const run = runOf(1, 4);
+  const filters = Array.from({ length: 1000 }, (_, i) => new ChannelFilter(["a", `${i}`]));
+  const chunks = filters.map((filter) => run.chunkAfter(0, 4, filter));
+  let kept = 0;
+  while (run.chunkAfter(0, 4, filters.at(-1 - kept)!) === chunks.at(-1 - kept)) kept++;
+  // Each has the bytes of all events, and its key.
+  ok(kept > 0 && kept < run.bytes / 256, `${kept}`);
+  const long = new ChannelFilter([
+    "a",
+    ...Array.from({ length: 19 }, (_, i) => `${i}`.padEnd(128)),
+  ]);
+  notStrictEqual(run.chunkAfter(0, 4, long), run.chunkAfter(0, 4, long));
 });
 
 Deno.test("EncodedEvents.chunkAfter() fills a chunk up to its maximum size", () => {
