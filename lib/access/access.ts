@@ -5,18 +5,13 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import type { AccessConfig } from "../config/mod.ts";
+import { type AccessConfig, MAX_TOKEN_LENGTH } from "../config/mod.ts";
 import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
 import { rejectForeignPages } from "./local_only.ts";
+import type { RateLimiter } from "./rate_limiter.ts";
 import type { GrantedScope, GrantedStream, RequestedScope, RequestedStream } from "./scope.ts";
 import type { Tickets } from "./tickets.ts";
 import { type Bearer, NO_CREDENTIAL, type TokenVerifier } from "./token_verifier.ts";
-
-/**
- * Maximum length of a token, in characters: a longer one is invalid without being
- * parsed, which takes a stranger's JSON 15 to 48 ms of everybody's time at 44 KB.
- */
-const MAX_TOKEN_LENGTH = 8192;
 
 /** Matches the cookie that may contain a subscriber's token. */
 const COOKIE = /(?:^|;\s*)runnel_token=([^;\s]+)/;
@@ -29,8 +24,18 @@ export interface AccessOptions {
   allowOrigins: "*" | readonly string[];
   /** Verifies tokens. */
   verifier: TokenVerifier;
+  /** Counts the invalid tokens of each address. */
+  invalidTokens: RateLimiter;
   /** Tickets that open streams. */
   tickets: Tickets;
+}
+
+/** Client of a request. */
+export interface Client {
+  /** Headers of the request. */
+  headers: Headers;
+  /** Address by which it is counted; `null` if it is not. */
+  address: string | null;
 }
 
 /** Authenticates and authorizes requests. */
@@ -55,11 +60,11 @@ export class Access {
    * Authenticates a client by the token in its headers. Does not read the body.
    *
    * @returns The bearer of the token; `null` if the service has no secrets.
-   * @throws {RunnelError} `unauthorized`, `keys-unavailable`.
+   * @throws {RunnelError} `unauthorized`, `too-many-requests`, `keys-unavailable`.
    */
-  async authenticate({ headers }: Request): Promise<Bearer | null> {
+  async authenticate(client: Client): Promise<Bearer | null> {
     if (this.#options.config.allowsAnonymous) return null;
-    return await this.#verify(readAuthorization(headers));
+    return await this.#verify(readAuthorization(client.headers), client);
   }
 
   /**
@@ -96,14 +101,16 @@ export class Access {
   /**
    * Authorizes a subscriber to read events, by a token in its headers.
    *
-   * @throws {RunnelError} `unauthorized`, `forbidden`, `keys-unavailable`.
+   * @throws {RunnelError} `unauthorized`, `forbidden`, `too-many-requests`,
+   *   `keys-unavailable`.
    */
-  async authorizeRead({ headers }: Request, requested: RequestedScope): Promise<GrantedScope> {
+  async authorizeRead(client: Client, requested: RequestedScope): Promise<GrantedScope> {
     if (this.#options.config.subscribe === "public") {
       return { channels: requested.channels, endsAt: Infinity };
     }
+    const { headers } = client;
     const token = readAuthorization(headers) ?? COOKIE.exec(headers.get("Cookie") ?? "")?.[1];
-    const { grant } = await this.#verify(token);
+    const { grant } = await this.#verify(token, client);
     return authorizeSubscribe(requested, { ...grant, pipelines: grant.subscribe });
   }
 
@@ -113,19 +120,19 @@ export class Access {
    *
    * @returns The scope, the position to resume from, unchecked, and the session of
    *   the ticket if one was redeemed.
-   * @throws {RunnelError} `unauthorized`, `forbidden`, `keys-unavailable`,
-   *   `log-unavailable`; `malformed-request` for a ticket beside a position in the URL.
+   * @throws {RunnelError} `unauthorized`, `forbidden`, `too-many-requests`,
+   *   `keys-unavailable`, `log-unavailable`; `malformed-request` for a ticket beside a position in the URL.
    */
   async authorizeStream(
-    request: Request,
+    client: Client,
     { ticket, lastEventIdInUrl, ...requested }: RequestedStream,
   ): Promise<GrantedStream> {
     const { config, tickets } = this.#options;
-    const { headers } = request;
+    const { headers } = client;
     const inHeader = headers.get("Last-Event-ID") || undefined;
     if (!ticket || config.subscribe === "public" || readAuthorization(headers)) {
       const lastEventId = inHeader ?? lastEventIdInUrl;
-      return { ...await this.authorizeRead(request, requested), lastEventId, session: null };
+      return { ...await this.authorizeRead(client, requested), lastEventId, session: null };
     }
     // An ID is what opens the stream again. Whoever finds the URL must not find one in it.
     if (lastEventIdInUrl !== undefined) throw positionBesideTicket();
@@ -150,7 +157,7 @@ export class Access {
     return { ...authorizeSubscribe(requested, { ...grant, pipelines: tickets }), credential };
   }
 
-  async #verify(token: string | undefined): Promise<Bearer> {
+  async #verify(token: string | undefined, { address }: Client): Promise<Bearer> {
     if (token === undefined) {
       throw new RunnelError(
         "unauthorized",
@@ -158,10 +165,14 @@ export class Access {
           "Send one in the header Authorization: Bearer …",
       );
     }
-    const bearer = token.length <= MAX_TOKEN_LENGTH
-      ? await this.#options.verifier.verify(token)
-      : null;
-    if (bearer) return bearer;
+    const { verifier, invalidTokens } = this.#options;
+    // Before it is verified, so that those that arrive meanwhile are counted too.
+    const window = address === null ? 0 : invalidTokens.count(address);
+    const bearer = token.length <= MAX_TOKEN_LENGTH ? await verifier.verify(token) : null;
+    if (bearer) {
+      if (address !== null) invalidTokens.discount(address, window);
+      return bearer;
+    }
     throw new RunnelError(
       "unauthorized",
       "Cannot authenticate: the token is invalid or expired. Send another one",

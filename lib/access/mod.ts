@@ -4,7 +4,7 @@
  * @module
  */
 
-export { Access } from "./access.ts";
+export { Access, type Client } from "./access.ts";
 export { clientAddress } from "./client_address.ts";
 export { RateLimiter } from "./rate_limiter.ts";
 export {

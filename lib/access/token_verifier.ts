@@ -7,7 +7,13 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
+import {
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyOptions,
+} from "jose";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
 import { FULL_ACCESS, type Grant, readGrant } from "./grant.ts";
@@ -27,6 +33,12 @@ const PUBLIC_KEY_ALGORITHMS = [
   "RS384",
   "RS512",
 ];
+
+/**
+ * Time by which the clocks of an issuer and of the service may differ, in seconds:
+ * a token is valid that much before its `nbf` and after its `exp`.
+ */
+const LEEWAY_SECONDS = 30;
 
 /** Credential of a service without secrets, which nobody needs a token for. */
 export const NO_CREDENTIAL = "none";
@@ -52,19 +64,31 @@ export interface Bearer {
   readonly credential: string;
 }
 
-type Keys = Pick<AccessConfig, "publishTokens" | "tokenSecret" | "jwksUrl">;
+/** Settings of tokens. */
+export type TokenConfig = Pick<
+  AccessConfig,
+  "publishTokens" | "tokenSecret" | "jwksUrl" | "tokenAudience" | "tokenIssuer" | "tokenExpiry"
+>;
 
 /** Verifies static tokens and JSON Web Tokens. */
 export class TokenVerifier {
   readonly #runtime: Pick<Runtime, "clock">;
+  readonly #options: JWTVerifyOptions;
   readonly #publishTokens: Promise<{ hash: Uint8Array; credential: string }[]>;
   readonly #secret: { key: Uint8Array; credential: string } | null;
   readonly #publicKeys: PublicKeys | null;
   /** Fingerprints of the credentials that the settings name. */
   readonly #credentials: readonly string[];
 
-  constructor({ publishTokens, tokenSecret, jwksUrl }: Keys, runtime: Pick<Runtime, "clock">) {
+  constructor(config: TokenConfig, runtime: Pick<Runtime, "clock">) {
+    const { publishTokens, tokenSecret, jwksUrl } = config;
     this.#runtime = runtime;
+    this.#options = {
+      clockTolerance: LEEWAY_SECONDS,
+      requiredClaims: config.tokenExpiry === "required" ? ["exp"] : [],
+      ...config.tokenAudience !== null && { audience: config.tokenAudience },
+      ...config.tokenIssuer !== null && { issuer: config.tokenIssuer },
+    };
     this.#publishTokens = Promise.all(publishTokens.map(async (token) => ({
       hash: await digest(token),
       credential: fingerprint("token", token),
@@ -131,7 +155,7 @@ export class TokenVerifier {
   }
 
   async #verifyJwt(token: string): Promise<Omit<Bearer, "id" | "tickets"> | null> {
-    const currentDate = new Date(this.#runtime.clock.now());
+    const options = { ...this.#options, currentDate: new Date(this.#runtime.clock.now()) };
     const algorithm = readAlgorithm(token);
     if (algorithm === null) return null;
     try {
@@ -140,18 +164,19 @@ export class TokenVerifier {
       if (algorithm === "HS256") {
         if (!this.#secret) return null;
         const algorithms = ["HS256"];
-        ({ payload } = await jwtVerify(token, this.#secret.key, { algorithms, currentDate }));
+        ({ payload } = await jwtVerify(token, this.#secret.key, { ...options, algorithms }));
         ({ credential } = this.#secret);
       } else {
         if (!this.#publicKeys) return null;
         const algorithms = PUBLIC_KEY_ALGORITHMS;
         const { find } = this.#publicKeys;
-        const verified = await jwtVerify(token, find, { algorithms, currentDate });
+        const verified = await jwtVerify(token, find, { ...options, algorithms });
         ({ payload } = verified);
         credential = `key:${await this.#publicKeys.thumbprint(verified.key)}`;
       }
       const { exp, runnel } = payload;
-      const grant = readGrant(runnel, exp === undefined ? Infinity : exp * 1000);
+      const endsAt = exp === undefined ? Infinity : (exp + LEEWAY_SECONDS) * 1000;
+      const grant = readGrant(runnel, endsAt);
       return grant && { grant, credential, publisher: publisherOf(payload, grant) };
     } catch (error) {
       if (isInvalidToken(error)) return null;

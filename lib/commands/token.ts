@@ -8,9 +8,10 @@
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { RunnelError } from "../base/mod.ts";
-import { readConfig } from "../config/mod.ts";
+import { MAX_TOKEN_LENGTH, readConfig } from "../config/mod.ts";
 
-const USAGE = `Creates a token, signed with RUNNEL_TOKEN_SECRET.
+const USAGE = `Creates a token, signed with RUNNEL_TOKEN_SECRET, for the audience and the issuer in
+RUNNEL_TOKEN_AUDIENCE and RUNNEL_TOKEN_ISSUER if they are set.
 
   deno task token --publish p_abc --subscribe 'p_team_*' --for 1h
 
@@ -66,16 +67,29 @@ async function createToken(): Promise<string> {
     if (!PATTERN.test(id)) throw new UsageError(`Cannot use ${id}: expected p_… or p_…*`);
   }
   const seconds = readSeconds(values.for);
-  const name = "RUNNEL_TOKEN_SECRET";
-  const { tokenSecret } = readConfig({ [name]: Deno.env.get(name) }).access;
+  const names = ["RUNNEL_TOKEN_SECRET", "RUNNEL_TOKEN_AUDIENCE", "RUNNEL_TOKEN_ISSUER"];
+  const settings = Object.fromEntries(names.map((name) => [name, Deno.env.get(name)]));
+  const { tokenSecret, tokenAudience: aud, tokenIssuer: iss } = readConfig(settings).access;
   if (!tokenSecret) {
-    throw new UsageError(`Cannot sign: ${name} is not set. Set it to the secret of the service`);
+    throw new UsageError(
+      "Cannot sign: RUNNEL_TOKEN_SECRET is not set. Set it to the secret of the service",
+    );
   }
-  return await new SignJWT({ runnel: { publish, subscribe, ...channels && { channels } } })
+  const runnel = { publish, subscribe, ...channels && { channels } };
+  const token = await new SignJWT({
+    runnel,
+    ...aud !== null && { aud },
+    ...iss !== null && { iss },
+  })
     .setProtectedHeader({ alg: "HS256" })
     .setIssuedAt()
     .setExpirationTime(`${seconds}s`)
     .sign(new TextEncoder().encode(tokenSecret));
+  if (token.length <= MAX_TOKEN_LENGTH) return token;
+  throw new UsageError(
+    `Cannot create a token: it would have ${token.length} characters, and the service accepts ` +
+      `${MAX_TOKEN_LENGTH}. Name fewer pipelines or channels, or use a * for several of them`,
+  );
 }
 
 if (import.meta.main) {

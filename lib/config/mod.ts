@@ -9,6 +9,7 @@ export {
   type AccessConfig,
   MAX_SESSION_MS,
   MAX_TICKET_MS,
+  MAX_TOKEN_LENGTH,
 } from "./access_config.ts";
 export { type Config, readConfig, SETTING_NAMES } from "./config.ts";
 export type { Environment, Integer, Setting, SettingTable, Values } from "./setting.ts";

@@ -137,7 +137,8 @@ export const SETTINGS = {
     max: 1_000_000,
     unit: "requests/s",
     doc: "Maximum rate of requests for events or tickets per isolate, for each token, " +
-      "or for each client address without one. Beyond it, a request gets 429. " +
+      "or for each client address without one; and of invalid tokens for each address. " +
+      "Beyond it, a request gets 429. " +
       "This machine's own address is not limited.",
   }) as Integer<"RUNNEL_PUBLISH_RATE">,
   maxBodyBytes: integer("RUNNEL_MAX_BODY_BYTES", {

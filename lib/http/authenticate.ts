@@ -6,7 +6,7 @@
  */
 
 import { type Bearer, RateLimiter } from "../access/mod.ts";
-import { addressOf, type AppContext, type AppOptions } from "./context.ts";
+import { type AppContext, type AppOptions, clientOf } from "./context.ts";
 
 /**
  * Creates a function that authenticates a client and counts its request, before
@@ -16,11 +16,18 @@ import { addressOf, type AppContext, type AppOptions } from "./context.ts";
 export function createAuthenticator(
   { access, config, runtime }: AppOptions,
 ): (c: AppContext) => Promise<Bearer | null> {
-  const rate = new RateLimiter(config.publishRate, runtime);
+  const { publishRate } = config;
+  const rate = new RateLimiter(
+    publishRate,
+    runtime,
+    `Cannot publish: more than ${publishRate} requests in a second. ` +
+      "Send more events in each, or wait",
+  );
   return async (c) => {
-    const bearer = await access.authenticate(c.req.raw);
-    const client = bearer?.id ?? addressOf(c, config);
-    if (client !== null) rate.count(client);
+    const client = clientOf(c, config);
+    const bearer = await access.authenticate(client);
+    const counted = bearer?.id ?? client.address;
+    if (counted !== null) rate.count(counted);
     return bearer;
   };
 }

@@ -6,7 +6,13 @@
 
 import type { Context } from "hono";
 import type { z } from "zod";
-import { type Access, type Bearer, clientAddress, type Tickets } from "../access/mod.ts";
+import {
+  type Access,
+  type Bearer,
+  type Client,
+  clientAddress,
+  type Tickets,
+} from "../access/mod.ts";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
@@ -91,6 +97,11 @@ export function addressOf(c: AppContext, { trustedProxies }: Config): string | n
   const { remoteAddr } = c.env;
   const remote = remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
   return clientAddress(c.req.raw, { remote, trustedProxies });
+}
+
+/** Returns the client of a request, for its authentication. */
+export function clientOf(c: AppContext, config: Config): Client {
+  return { headers: c.req.raw.headers, address: addressOf(c, config) };
 }
 
 /** Validates named parts of a request. The error names the first part that is invalid. */

@@ -11,6 +11,7 @@ import {
   addressOf,
   type AppContext,
   type AppEnv,
+  clientOf,
   parseOrThrow,
   type RouteOptions,
 } from "./context.ts";
@@ -33,14 +34,14 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
     // Hono runs this for HEAD too and drops the body unread. A stream would then
     // leave its subscriber open and its ticket spent.
     if (c.req.method === "HEAD") {
-      await access.authorizeRead(c.req.raw, requested);
+      await access.authorizeRead(clientOf(c, config), requested);
       return new Response(null, { headers: streamHeaders(c) });
     }
     try {
       const address = addressOf(c, config);
       // Before the ticket is spent.
       if (ticket) hub.assertCapacity(pipeline, address);
-      const { session, ...granted } = await access.authorizeStream(c.req.raw, {
+      const { session, ...granted } = await access.authorizeStream(clientOf(c, config), {
         ...requested,
         ticket,
         lastEventIdInUrl: lastEventId || undefined,
@@ -73,7 +74,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
   app.get(routes.history.getRoutingPath(), async (c) => {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const { channels, history } = readQuery(c);
-    const granted = await access.authorizeRead(c.req.raw, { pipeline, channels });
+    const granted = await access.authorizeRead(clientOf(c, config), { pipeline, channels });
     const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
     // Hono runs this for HEAD too and drops the body, which would stay open.
     if (c.req.method === "HEAD") return new Response(null, { headers });

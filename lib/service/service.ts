@@ -4,7 +4,14 @@
  * @module
  */
 
-import { Access, KvTicketStore, Tickets, type TicketStore, TokenVerifier } from "../access/mod.ts";
+import {
+  Access,
+  KvTicketStore,
+  RateLimiter,
+  Tickets,
+  type TicketStore,
+  TokenVerifier,
+} from "../access/mod.ts";
 import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { type App, createApp } from "../http/mod.ts";
@@ -207,8 +214,19 @@ export function createServiceOn({ log, tickets: store }: Stores, {
     sessionMs: config.access.sessionMs,
     checkMs: config.keepAliveMs,
   });
-  const { allowOrigins } = config;
-  const access = new Access({ config: config.access, allowOrigins, verifier, tickets });
+  const { allowOrigins, publishRate } = config;
+  const invalidTokens = new RateLimiter(
+    publishRate,
+    runtime,
+    `Cannot authenticate: more than ${publishRate} invalid tokens in a second. Wait`,
+  );
+  const access = new Access({
+    config: config.access,
+    allowOrigins,
+    verifier,
+    invalidTokens,
+    tickets,
+  });
   return {
     ...createApp({ hub, access, tickets, config, runtime }),
     hub,

@@ -1,6 +1,16 @@
-import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
-import { type Bearer, NO_CREDENTIAL, TokenVerifier } from "../../lib/access/token_verifier.ts";
+import {
+  type Bearer,
+  NO_CREDENTIAL,
+  type TokenConfig,
+  TokenVerifier,
+} from "../../lib/access/token_verifier.ts";
 import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/clients/tokens.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { type LocalServer, serveLocally } from "../support/servers/local_server.ts";
@@ -32,14 +42,17 @@ async function serveKeys(): Promise<KeyServer> {
     & KeyServer;
 }
 
-function verifier(
-  { publishTokens = [PUBLISH_TOKEN], tokenSecret = SECRET, jwksUrl = null }: {
-    publishTokens?: string[];
-    tokenSecret?: string | null;
-    jwksUrl?: string | null;
-  } = {},
-): TokenVerifier {
-  return new TokenVerifier({ publishTokens, tokenSecret, jwksUrl }, { clock });
+const CONFIG: TokenConfig = {
+  publishTokens: [PUBLISH_TOKEN],
+  tokenSecret: SECRET,
+  jwksUrl: null,
+  tokenAudience: null,
+  tokenIssuer: null,
+  tokenExpiry: "required",
+};
+
+function verifier(config: Partial<TokenConfig> = {}): TokenVerifier {
+  return new TokenVerifier({ ...CONFIG, ...config }, { clock });
 }
 
 function part(value: unknown): string {
@@ -61,8 +74,7 @@ Deno.test("TokenVerifier.verify() grants static tokens all publishes, and no sub
 Deno.test("TokenVerifier.verify() reads the grant of a token until it expires", async () => {
   const token = await sign({ runnel: CLAIM, exp: now + 1, nbf: now });
   const bearer = await verifier().verify(token);
-  deepEqual(bearer?.grant, { ...CLAIM, endsAt: (now + 1) * 1000 });
-  equal((await verifier().verify(await mint(CLAIM)))?.grant.endsAt, Infinity);
+  deepEqual(bearer?.grant, { ...CLAIM, endsAt: (now + 31) * 1000 });
 });
 
 Deno.test("Bearer.id differs between tokens, and is not a token", async () => {
@@ -81,6 +93,37 @@ Deno.test("Bearer.id is the same for each way to write the signature of a token"
   for (const other of [token, ...others]) bearers.push(await verifier().verify(other));
   equal(new Set(bearers.filter((bearer) => bearer).map((bearer) => bearer!.id)).size, 1);
 });
+
+Deno.test("TokenVerifier.verify() lets clocks differ by 30 s", async () => {
+  for (const claims of [{ exp: now - 29 }, { nbf: now + 30 }]) {
+    ok(await verifier().verify(await sign({ runnel: CLAIM, ...claims })));
+  }
+});
+
+Deno.test("TokenVerifier.verify() accepts a token without an end if that is optional", async () => {
+  const token = await sign({ runnel: CLAIM, exp: undefined });
+  const { grant } = (await verifier({ tokenExpiry: "optional" }).verify(token))!;
+  equal(grant.endsAt, Infinity);
+  const expired = await sign({ runnel: CLAIM, exp: now - 30 });
+  equal(await verifier({ tokenExpiry: "optional" }).verify(expired), null);
+});
+
+for (
+  const [claim, setting] of [["aud", "tokenAudience"], ["iss", "tokenIssuer"]] as const
+) {
+  Deno.test(`TokenVerifier.verify() accepts only the ${claim} of the settings`, async () => {
+    const strict = verifier({ [setting]: "runnel.example" });
+    const verify = async (claims: Record<string, unknown>) =>
+      await strict.verify(await sign({ runnel: CLAIM, ...claims })) !== null;
+    equal(await verify({ [claim]: "runnel.example" }), true);
+    equal(await verify({ aud: ["another", "runnel.example"], iss: "runnel.example" }), true);
+    for (const wrong of [undefined, "", "runnel", "RUNNEL.example", 1, ["another"], {}]) {
+      equal(await verify({ [claim]: wrong }), false, String(wrong));
+    }
+    ok(await strict.verify(PUBLISH_TOKEN), "a static token has no claims");
+    ok(await verifier().verify(await sign({ runnel: CLAIM, [claim]: "another" })));
+  });
+}
 
 const unsigned = `${part({ alg: "none" })}.${part({ runnel: CLAIM })}.`;
 const signed = await mint(CLAIM);
@@ -103,9 +146,10 @@ const refused: Record<string, string> = {
   "an unknown extension that it calls critical": await new SignJWT({ runnel: CLAIM })
     .setProtectedHeader({ alg: "HS256", crit: ["x"], x: 1 })
     .sign(new TextEncoder().encode(SECRET), { crit: { x: true } }),
-  "an end that has come": await sign({ runnel: CLAIM, exp: now }),
+  "an end that came 30 s ago": await sign({ runnel: CLAIM, exp: now - 30 }),
+  "no end": await sign({ runnel: CLAIM, exp: undefined }),
   "an end that is no number": `${header}.${part({ runnel: CLAIM, exp: "never" })}.${signature}`,
-  "a beginning to come": await sign({ runnel: CLAIM, nbf: now + 1 }),
+  "a beginning to come in more than 30 s": await sign({ runnel: CLAIM, nbf: now + 31 }),
   "no claim": await sign({}),
   "a malformed claim": await mint({ publish: "*" }),
   "a claim with a word more": await mint({ ...CLAIM, not: ["p_a"] }),
@@ -121,10 +165,10 @@ for (const [what, token] of Object.entries(refused)) {
 Deno.test("TokenVerifier.verify() accepts signatures of published keys, and no others", async () => {
   await using server = await serveKeys();
   const verifierOfKeys = verifier({ tokenSecret: null, jwksUrl: server.url });
-  const claims = { runnel: CLAIM };
+  const claims = { runnel: CLAIM, exp: now };
   const es256 = { key: privateKey, alg: "ES256", kid: "k1" };
   const { grant } = (await verifierOfKeys.verify(await sign(claims, es256)))!;
-  deepEqual(grant, { ...CLAIM, endsAt: Infinity });
+  deepEqual(grant, { ...CLAIM, endsAt: (now + 30) * 1000 });
 
   // A public key is not a secret, in whatever form it is used as one.
   const known = [spki, spki.trim(), JSON.stringify(await exportJWK(publicKey)), "k1".repeat(16)];
@@ -134,8 +178,9 @@ Deno.test("TokenVerifier.verify() accepts signatures of published keys, and no o
     ),
     await sign(claims, { key: other.privateKey, alg: "ES256", kid: "k1" }),
     await sign(claims, { key: other.privateKey, alg: "ES256", kid: "k2" }),
-    await sign({ ...claims, exp: now }, es256),
-    await sign({ ...claims, nbf: now + 1 }, es256),
+    await sign({ ...claims, exp: now - 30 }, es256),
+    await sign({ ...claims, exp: undefined }, es256),
+    await sign({ ...claims, nbf: now + 31 }, es256),
     await mint(CLAIM),
     unsigned,
   ];
@@ -222,7 +267,7 @@ Deno.test("TokenVerifier.isValid() accepts the credentials of the settings, and 
 Deno.test("TokenVerifier.isValid() notices within a minute that a key is no longer published", async () => {
   await using server = await serveKeys();
   const clock = new FakeClock();
-  const settings = { publishTokens: [], tokenSecret: null, jwksUrl: server.url };
+  const settings = { ...CONFIG, publishTokens: [], tokenSecret: null, jwksUrl: server.url };
   const by = new TokenVerifier(settings, { clock });
   const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
   const { credential } = (await by.verify(token))!;
@@ -241,7 +286,7 @@ Deno.test("TokenVerifier.isValid() notices within a minute that a key is no long
 Deno.test("TokenVerifier.isValid() goes by the known keys while they cannot be fetched", async () => {
   await using server = await serveKeys();
   const clock = new FakeClock();
-  const settings = { publishTokens: [], tokenSecret: null, jwksUrl: server.url };
+  const settings = { ...CONFIG, publishTokens: [], tokenSecret: null, jwksUrl: server.url };
   const by = new TokenVerifier(settings, { clock });
   const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
   const { credential } = (await by.verify(token))!;

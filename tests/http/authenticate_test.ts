@@ -118,3 +118,38 @@ Deno.test("a token of more than 8 KiB is invalid, though its signature is valid"
     await response.body?.cancel();
   }
 });
+
+Deno.test("RUNNEL_PUBLISH_RATE limits the invalid tokens of an address before they are verified", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
+  await using service = await startService({ settings });
+  const invalid = bearerHeader(await mint({ publish: ["p_a"] }, service.clock.now()));
+  const from = (hostname: string, headers: HeadersInit) => publishFrom(service, hostname, headers);
+  // All at once: none is verified when the last one arrives.
+  const responses = await Promise.all([1, 2, 3, 4].map(() => from("192.0.2.1", invalid)));
+  deepEqual(responses.map(({ status }) => status).sort(), [401, 401, 429, 429]);
+  // Valid or not is not known then.
+  const valid = bearerHeader(PUBLISH_TOKEN);
+  equal((await from("192.0.2.1", valid)).status, 429);
+  equal((await from("192.0.2.2", valid)).status, 202);
+  equal((await from("127.0.0.1", invalid)).status, 401);
+  service.clock.advance(1000);
+  equal((await from("192.0.2.1", valid)).status, 202);
+});
+
+Deno.test("RUNNEL_PUBLISH_RATE counts invalid tokens of subscribers, and no valid ones", async () => {
+  const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "2" };
+  await using service = await startService({ settings });
+  const remoteAddr = { transport: "tcp" as const, hostname: "192.0.2.1", port: 1234 };
+  const read = async (path: string, headers: HeadersInit) => {
+    const url = `http://localhost/pipelines/p_a/${path}`;
+    const response = await service.fetch(new Request(url, { headers }), { remoteAddr });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const valid = bearerHeader(await mint({ subscribe: ["p_a"] }));
+  for (let i = 0; i < 5; i++) equal(await read("events", valid), 200);
+  equal(await read("events", { Cookie: "runnel_token=x" }), 401);
+  equal(await read("sse", bearerHeader("x")), 401);
+  equal(await read("sse", bearerHeader("x")), 429);
+  equal(await read("events", { Cookie: "runnel_token=x" }), 429);
+});

@@ -29,19 +29,26 @@ export interface Signing {
   kid?: string;
 }
 
-/** Creates a JSON Web Token with claims. */
+/** Time for which a token is valid beyond its expiry, in seconds. */
+export const LEEWAY_SECONDS = 30;
+
+/** Expiry of a token that a test does not let expire, in seconds: the year 2100. */
+const FAR = 4_102_444_800;
+
+/** Creates a JSON Web Token with claims. It does not expire during a test unless they say so. */
 export async function sign(
   claims: Record<string, unknown>,
   { key = new TextEncoder().encode(SECRET), alg = "HS256", kid }: Signing = {},
 ): Promise<string> {
-  return await new SignJWT(claims)
+  return await new SignJWT({ exp: FAR, ...claims })
     .setProtectedHeader({ alg, ...kid !== undefined && { kid } })
     .sign(key);
 }
 
-/** Creates a JSON Web Token with a grant, which expires at a time in milliseconds if given. */
+/** Creates a JSON Web Token with a grant, which ends at a time in milliseconds if given. */
 export async function mint(runnel: unknown, endsAt?: number): Promise<string> {
-  return await sign({ runnel, ...endsAt !== undefined && { exp: endsAt / 1000 } });
+  const exp = endsAt === undefined ? FAR : endsAt / 1000 - LEEWAY_SECONDS;
+  return await sign({ runnel, exp });
 }
 
 /** Returns the header with a bearer token. */
