@@ -115,13 +115,22 @@ export class EventLog {
     publisher?: string,
   ): Promise<Receipt> {
     const bytes = requestBytes(events);
-    using _held = this.#backlog.add(bytes);
+    using held = new DisposableStack();
+    held.use(this.#backlog.add(bytes));
     const idempotency = key === undefined
       ? undefined
       : await hashIdempotency(key, events, publisher);
     if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
     this.#options.kv.assertUsable();
-    return await this.#writer(pipeline).append(events, bytes, idempotency);
+    const writer = this.#writer(pipeline);
+    try {
+      return await writer.append(events, bytes, idempotency);
+    } catch (error) {
+      // Its events stay in memory until the log tells what became of them.
+      const rest = held.move();
+      writer.whenOutcomeKnown().then(() => rest.dispose());
+      throw error;
+    }
   }
 
   #writer(pipeline: string): LogWriter {

@@ -55,6 +55,8 @@ export class LogWriter {
   #running: Promise<void> | null = null;
   /** The commit in flight; it never rejects. */
   #commit: Promise<BatchResult> | null = null;
+  /** Settled when the unknown outcome, if there is one, is known or given up. */
+  #outcomeKnown: PromiseWithResolvers<void> | null = null;
   #closed = false;
   #wake = () => {};
 
@@ -71,6 +73,11 @@ export class LogWriter {
   /** Resolves when the commit in flight, if there is one, has ended. */
   async waitForCommit(): Promise<void> {
     await this.#commit;
+  }
+
+  /** Resolves when the outcome of no commit is unknown, at the latest when the writer is closed. */
+  async whenOutcomeKnown(): Promise<void> {
+    await this.#outcomeKnown?.promise;
   }
 
   /**
@@ -132,6 +139,7 @@ export class LogWriter {
         if (this.#committer.hasUnknownOutcome) await this.#pause();
       } else if (this.#options.shared && streak % MAX_STREAK === 0) await this.#yield(started);
     }
+    this.#outcomeKnown?.resolve();
     this.#running = null;
   }
 
@@ -139,6 +147,7 @@ export class LogWriter {
   async #commitBatch(batch: readonly Waiting[]): Promise<unknown> {
     this.#commit = this.#committer.commit(batch);
     const { outcomes, failure } = await this.#commit;
+    if (this.#committer.hasUnknownOutcome) this.#outcomeKnown = Promise.withResolvers();
     batch.forEach(({ deferred }, index) => {
       const outcome = outcomes[index]!;
       if (outcome instanceof RunnelError) deferred.reject(outcome);
@@ -151,6 +160,8 @@ export class LogWriter {
   async #resolveOutcome(): Promise<boolean> {
     try {
       await this.#committer.resolveOutcome();
+      this.#outcomeKnown?.resolve();
+      this.#outcomeKnown = null;
       return true;
     } catch (cause) {
       // Refused now, the requests that wait are answered in time.

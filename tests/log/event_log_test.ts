@@ -101,7 +101,28 @@ Deno.test("EventLog.append() does not count a refused request as waiting", async
   ok(test.log.pending.waitingBytes > 0);
   test.clock.advance(TIMEOUT_MS);
   await rejects(unknown, { type: "outcome-unknown" });
+  // Its events stay in memory until the log tells what became of them.
+  ok(test.log.pending.waitingBytes > 0);
+  await test.advanceUntil(test.log.append("p_a", [textEvent("3")]));
   equal(test.log.pending.waitingBytes, 0);
+});
+
+Deno.test("EventLog.append() bounds the memory of unknown outcomes in all pipelines", async () => {
+  await using test = await createTestLog({ maxWaitingBytes: 1024 * 1024 });
+  const events = Array.from({ length: 6 }, () => textEvent("x".repeat(50_000)));
+  const publish = (pipeline: string) => test.log.append(pipeline, events);
+  const outcomes: string[] = [];
+  test.kv.fallback = (call) => call === "commit" ? hang : passThrough;
+  for (let i = 0; i < 6; i++) {
+    const outcome = publish(`p_${i}`).then(() => "stored", ({ type }) => type);
+    outcomes.push(await test.advanceUntil(outcome));
+  }
+  const unknown = outcomes.filter((outcome) => outcome === "outcome-unknown").length;
+  equal(unknown, 3, outcomes.join());
+  deepEqual([...new Set(outcomes.slice(unknown))], ["overloaded"]);
+  test.kv.fallback = () => passThrough;
+  await test.advanceUntil(until(() => test.log.pending.waitingBytes === 0));
+  await test.advanceUntil(publish("p_new"));
 });
 
 Deno.test("EventLog evicts idle writers, and needs nothing that they have cached", async () => {
