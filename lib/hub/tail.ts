@@ -24,13 +24,16 @@ const REPAIR_PAUSE_MS = 1000;
 /** Grace period for a broadcast commit to arrive before it is read from the log, in milliseconds. */
 const BROADCAST_GRACE_MS = 20;
 
+/** Grace period for the watch of a store to reach the events of the tail, in milliseconds. */
+const WATCH_GRACE_MS = 1000;
+
 /** Grace period for a commit in flight in this isolate to deliver the events of a head, in milliseconds. */
 const COMMIT_GRACE_MS = 100;
 
 /** Options for {@linkcode Tail}. */
 export interface TailOptions {
   /** The log that is read. */
-  log: Pick<EventLog, "ensureHead" | "waitForCommit">;
+  log: Pick<EventLog, "ensureHead" | "renewEpoch" | "waitForCommit">;
   /** Reader of missing events. */
   pages: Pick<PageReader, "read">;
   /** Clock and reporter. */
@@ -68,6 +71,9 @@ export class Tail implements Disposable {
   /** The newest event that is known to be committed, while its broadcast may be on its way. */
   #expected: Position | null = null;
   #graceTimer: Disposable | null = null;
+  /** The newest head that a watch observed, while it is behind the tail. */
+  #observed: ObservedHead | null = null;
+  #observedTimer: Disposable | null = null;
   /** The last clear: events below it may still arrive, late or from a read that began before it. */
   #cleared: { epoch: string; oldest: number } | null = null;
   #closed = false;
@@ -183,6 +189,7 @@ export class Tail implements Disposable {
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
   async reconcileWith(head: ObservedHead | null, cause: RepairCause): Promise<boolean> {
+    if (await this.#isRolledBack(head, cause)) return true;
     if (this.#events) this.behind = head ? Math.max(0, head.sequence - this.#events.last) : 0;
     if (this.#isBehind(head)) await this.#waitForOwnCommit();
     if (this.#isBehind(head)) await this.#repairing?.catch(() => {});
@@ -194,6 +201,30 @@ export class Tail implements Disposable {
     this.repairs[cause]++;
     await this.repair();
     return true;
+  }
+
+  /**
+   * Whether the log was rolled back behind the tail, which was repaired then. A head
+   * that was read or sent before the tail's last events came looks the same, so only
+   * a strong read that begins now can tell. It is not made for each message: only
+   * with the comparison once a minute, or if a watch stays behind.
+   */
+  async #isRolledBack(head: ObservedHead | null, cause: RepairCause): Promise<boolean> {
+    const events = this.#events;
+    this.#observed = null;
+    if (!events || !head || head.epoch !== events.epoch || head.sequence >= events.last) {
+      return false;
+    }
+    if (cause === "watch") {
+      this.#observed = head;
+      this.#observedTimer ??= this.#options.runtime.clock.after(WATCH_GRACE_MS, () => {
+        this.#observedTimer = null;
+        if (this.#observed) this.#inBackground(this.repair());
+      });
+    }
+    if (cause !== "reconcile") return false;
+    await this.repair();
+    return this.#events?.epoch !== events.epoch;
   }
 
   #isBehind(head: ObservedHead | null): boolean {
@@ -258,9 +289,13 @@ export class Tail implements Disposable {
   async #readToHead(): Promise<Head> {
     const { log, pages, limits } = this.#options;
     const { bytes } = this;
-    const head = await log.ensureHead(this.#pipeline);
+    let head = await log.ensureHead(this.#pipeline);
     let events = this.#events;
-    if (!events || events.epoch !== head.epoch || events.last > head.sequence) {
+    // No event is appended during a repair: those of the tail are older than the read.
+    if (events && head.epoch === events.epoch && head.sequence < events.last) {
+      head = await log.renewEpoch(this.#pipeline, { epoch: events.epoch, sequence: events.last });
+    }
+    if (!events || events.epoch !== head.epoch) {
       events = new EncodedEvents(head.epoch, Math.max(0, head.sequence - limits.events));
     } else if (head.sequence - events.last > limits.events) {
       // Only the subscribers that need the events in between read them.
@@ -329,5 +364,7 @@ export class Tail implements Disposable {
     this.#retryTimer = null;
     this.#graceTimer?.[Symbol.dispose]();
     this.#graceTimer = null;
+    this.#observedTimer?.[Symbol.dispose]();
+    this.#observedTimer = null;
   }
 }

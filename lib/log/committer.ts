@@ -11,6 +11,7 @@
 
 import { delay, RunnelError, type Runtime } from "../base/mod.ts";
 import type { Kv, KvConnection } from "../kv/mod.ts";
+import type { Position } from "../protocol/mod.ts";
 import {
   type AppendRequest,
   buildCommit,
@@ -23,6 +24,7 @@ import {
 import { type Head, type Retention, UNWRITTEN_LIFETIME_MS } from "./head.ts";
 import type { IdempotencyRecord } from "./idempotency.ts";
 import { headKey, idempotencyKey } from "./keys.ts";
+import { renewIfRolledBack } from "./rollback.ts";
 import { readSegmentHeader } from "./segment.ts";
 import type { HeadReader } from "./unwritten.ts";
 
@@ -71,6 +73,8 @@ export class Committer {
   readonly #options: CommitterOptions;
   /** Cached head that the next commit follows; `null` if it has to be read. */
   #head: VersionedHead | null = null;
+  /** The newest event that was committed here. */
+  #newest: Position | null = null;
   /** Commit that was tried and is neither known to be applied nor fenced out. */
   #unresolved: CommitPlan | null = null;
 
@@ -156,7 +160,8 @@ export class Committer {
 
   async #readHead(until: number): Promise<VersionedHead> {
     const { headReader } = this.#options;
-    return await headReader.read((use) => this.#call(until, use), this.#pipeline);
+    const read = await headReader.read((use) => this.#call(until, use), this.#pipeline);
+    return renewIfRolledBack(read, this.#newest);
   }
 
   /**
@@ -234,8 +239,9 @@ export class Committer {
     const { key, value, versionstamp } = checked[0]!;
     const head = value as Head | null;
     const isMoved = !isSameVersion(base.checks, checked);
-    if (head) this.#head = { head, checks: [{ key, versionstamp }] };
-    else this.#head = isMoved ? null : base;
+    if (head) {
+      this.#head = renewIfRolledBack({ head, checks: [{ key, versionstamp }] }, this.#newest);
+    } else this.#head = isMoved ? null : base;
     // All are read in one snapshot: a commit that was applied has moved the head.
     if (isMoved) this.#unresolved = null;
     if (wasApplied) return true;
@@ -276,7 +282,8 @@ export class Committer {
   }
 
   #deliver({ base, next, segments }: CommitPlan): void {
-    const { epoch, cleared, oldest } = next;
+    const { epoch, sequence, cleared, oldest } = next;
+    this.#newest = { epoch, sequence };
     this.#options.onCommit({ pipeline: this.#pipeline, epoch, cleared, segments });
     if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, oldest);
     if (base.head.sequence > 0 && next.time < base.head.time) {

@@ -7,7 +7,7 @@
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
-import type { NewEvent } from "../protocol/mod.ts";
+import type { NewEvent, Position } from "../protocol/mod.ts";
 import { Backlog, requestBytes } from "./backlog.ts";
 import type { Change, Receipt } from "./commit.ts";
 import type { Head, Retention } from "./head.ts";
@@ -18,6 +18,7 @@ import { PING_KEY } from "./keys.ts";
 import { ListenerSlot } from "./listener_slot.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriter } from "./log_writer.ts";
+import { storeNewEpoch } from "./rollback.ts";
 import { Sweeper } from "./sweeper.ts";
 import { HeadReader } from "./unwritten.ts";
 
@@ -194,6 +195,11 @@ export class EventLog {
   /** Calls {@linkcode HeadStore.ensureHead}. */
   ensureHead(pipeline: string): Promise<Head> {
     return this.#heads.ensureHead(pipeline);
+  }
+
+  /** Calls {@linkcode storeNewEpoch}: the log was rolled back behind an event. */
+  renewEpoch(pipeline: string, known: Position): Promise<Head> {
+    return storeNewEpoch(pipeline, known, { ...this.#options, headReader: this.#headReader });
   }
 
   /** Calls {@linkcode LogReader.readAfter}. */

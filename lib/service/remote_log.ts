@@ -80,6 +80,7 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
       heads: true,
       waitForCommit: true,
       readAfter: true,
+      renewEpoch: true,
       clear: true,
     }),
     async append(pipeline, events, key, publisher) {

@@ -452,3 +452,68 @@ Deno.test("Tail.clearBelow() reads the log when another epoch was cleared", asyn
   await settledWhen(() => tail.events!.epoch === epoch);
   deepEqual([tail.events!.epoch, tail.events!.first, tail.events!.last], [epoch, 2, 1]);
 });
+
+/** Puts the store back to where it was when `keep` was called. */
+async function keep({ kv }: Awaited<ReturnType<typeof createTestTail>>) {
+  const entries = await Array.fromAsync(kv.inner.list({ prefix: [] }));
+  return async () => {
+    for await (const { key } of kv.inner.list({ prefix: [] })) {
+      await kv.inner.atomic().delete(key).commit();
+    }
+    for (const { key, value } of entries) await kv.inner.atomic().set(key, value).commit();
+  };
+}
+
+Deno.test("Tail.reconcileWith() gives the log a new epoch when it was rolled back", async () => {
+  await using test = await createTestTail(10);
+  const rollBack = await keep(test);
+  await test.append(5);
+  await test.tail.repair();
+  const before = test.tail.events!;
+  await rollBack();
+  equal(await test.tail.reconcileWith(await test.head(), "reconcile"), true);
+  const { epoch, sequence } = await test.head();
+  equal(epoch === before.epoch, false);
+  equal(sequence, 10);
+  deepEqual([test.tail.events!.epoch, test.tail.events!.last], [epoch, 10]);
+  equal(test.log.pending.waitingBytes, 0);
+});
+
+Deno.test("Tail.reconcileWith() does not take an old head for a log that was rolled back", async () => {
+  await using test = await createTestTail(10);
+  const old = await test.head();
+  await test.append(5);
+  await test.tail.repair();
+  const before = test.tail.events!;
+  for (const source of ["reconcile", "watch", "announcement"] as const) {
+    await test.tail.reconcileWith(old, source);
+  }
+  test.clock.advance(1000);
+  await flush();
+  equal(test.tail.events, before);
+  equal((await test.head()).epoch, before.epoch);
+});
+
+Deno.test("Tail.reconcileWith() checks a log whose watch stays behind, once in a second", async () => {
+  await using test = await createTestTail(10);
+  const rollBack = await keep(test);
+  await test.append(5);
+  await test.tail.repair();
+  const before = test.tail.events!;
+  const { get } = test.kv.calls;
+  // Behind, and then not any more.
+  await test.tail.reconcileWith({ ...await test.head(), sequence: 14 }, "watch");
+  await test.tail.reconcileWith(await test.head(), "watch");
+  test.clock.advance(1000);
+  await flush();
+  equal(test.kv.calls.get, get);
+
+  await rollBack();
+  const head = await test.head();
+  await test.tail.reconcileWith(head, "watch");
+  await test.tail.reconcileWith(head, "watch");
+  equal(test.tail.events, before);
+  test.clock.advance(1000);
+  await until(() => test.tail.events !== before);
+  equal(test.tail.events!.epoch === before.epoch, false);
+});

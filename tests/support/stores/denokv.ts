@@ -87,6 +87,24 @@ export class DenoKv implements AsyncDisposable {
     this.#child = null;
   }
 
+  /**
+   * Stops the server and returns a function that puts its data of now in place of
+   * those of later, as an operator rolls a store back; then starts it again.
+   */
+  async snapshot(): Promise<() => Promise<void>> {
+    await this.stop();
+    const copy = await Deno.makeTempDir();
+    await copyFiles(this.#folder, copy);
+    await this.start();
+    return async () => {
+      await this.stop();
+      await Deno.remove(this.#folder, { recursive: true });
+      await copyFiles(copy, this.#folder);
+      await Deno.remove(copy, { recursive: true });
+      await this.start();
+    };
+  }
+
   /** Freezes the server: connections stay open, and nothing responds. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
@@ -107,6 +125,13 @@ export class DenoKv implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+async function copyFiles(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name } of Deno.readDir(from)) {
+    await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
   }
 }
 
