@@ -71,8 +71,10 @@ export function subscriptionQuery(maxHistory: number): z.ZodObject<{
   return z.object({
     channel: z.array(channelSchema)
       .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
-      .optional(),
-    history: wholeNumber({ min: 0, max: maxHistory, maxDigits: 3 }),
+      .optional()
+      .meta({ description: "Only these channels, of the history and of new events" }),
+    history: wholeNumber({ min: 0, max: maxHistory, maxDigits: 3 })
+      .meta({ description: "Maximum number of events of the history: the newest of the channels" }),
     lastEventId: z.string().optional(),
   });
 }

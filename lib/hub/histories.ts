@@ -7,6 +7,8 @@
 import { Quota, RunnelError, Semaphore } from "../base/mod.ts";
 import { type HistoryPage, type Log, readHistory } from "../log/mod.ts";
 import { ChannelFilter } from "../protocol/mod.ts";
+import { EncodedEvents } from "../stream/mod.ts";
+import type { HistoryStarts } from "./history_starts.ts";
 
 /** Maximum number of pages read at once. */
 const MAX_READS = 4;
@@ -45,12 +47,15 @@ const ALL = "";
 /** The histories that an isolate sends. */
 export class Histories {
   readonly #options: HistoriesOptions;
+  readonly #starts: HistoryStarts;
   readonly #reads = new Semaphore(MAX_READS);
   readonly #total: Quota;
   readonly #byAddress: Quota;
 
-  constructor(options: HistoriesOptions) {
+  /** @param starts Finds where the histories of some channels begin. */
+  constructor(options: HistoriesOptions, starts: HistoryStarts) {
     this.#options = options;
+    this.#starts = starts;
     this.#total = new Quota(options.maxHistories);
     this.#byAddress = new Quota(options.maxAddressHistories);
   }
@@ -78,7 +83,11 @@ export class Histories {
       log: this.#options.log,
       reads: this.#reads,
       filter,
-      findStart: ({ sequence }) => Math.max(0, sequence - count),
+      findStart: ({ epoch, sequence }) => {
+        // No event is in memory: all are found in the log.
+        const newest = new EncodedEvents(epoch, sequence);
+        return this.#starts.find({ pipeline, newest: () => newest, filter, count });
+      },
     });
     if (connectionClosed) {
       const rest = place.move();

@@ -10,6 +10,7 @@ import type { HistoryPage, Receipt } from "../log/mod.ts";
 import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
 import { KeepAliveWheel } from "../stream/mod.ts";
 import { Histories, type HistoryLimits, type HistoryRequest } from "./histories.ts";
+import { HistoryStarts } from "./history_starts.ts";
 import { InFlightPublishes } from "./in_flight.ts";
 import { PipelineRegistry, type PipelineRegistryOptions } from "./pipeline_registry.ts";
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
@@ -74,8 +75,9 @@ export class Hub {
    */
   constructor(options: HubOptions) {
     this.#options = options;
-    this.#pipelines = new PipelineRegistry(options);
-    this.#histories = new Histories(options);
+    const starts = new HistoryStarts(options.log);
+    this.#pipelines = new PipelineRegistry(options, starts);
+    this.#histories = new Histories(options, starts);
     this.#keepAliveWheel = new KeepAliveWheel(options.runtime, options.keepAliveMs);
     this.#subscriberQuota = new SubscriberQuota(options);
   }

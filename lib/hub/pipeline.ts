@@ -6,7 +6,7 @@
  */
 
 import type { Change } from "../log/mod.ts";
-import { parseEventId, type Position } from "../protocol/mod.ts";
+import { type ChannelFilter, parseEventId, type Position } from "../protocol/mod.ts";
 import {
   type EncodedEvents,
   type EncodedPage,
@@ -15,12 +15,15 @@ import {
   type SubscriberSource,
 } from "../stream/mod.ts";
 import type { HeadSource, ObservedHead, Sync } from "../sync/mod.ts";
+import type { HistoryScope, HistoryStarts } from "./history_starts.ts";
 import { type RepairCause, Tail, type TailOptions } from "./tail.ts";
 
 /** Options for {@linkcode Pipeline}. */
 export interface PipelineOptions extends Omit<TailOptions, "onChange"> {
   /** Source of commits, clears and heads. */
   sync: Pick<Sync, "follow">;
+  /** Finds where the histories of filtered subscribers begin. */
+  starts: HistoryStarts;
   /** Called once, when no subscriber is left and none is pending. */
   onIdle: () => void;
 }
@@ -87,6 +90,11 @@ export class Pipeline implements SubscriberSource, Disposable {
       // What was accepted by now is history for a subscriber that comes now.
       await this.#tail.catchUpToExpected();
       const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
+      const { filter, history } = options;
+      // Whatever comes after the search, while this waits for its turn, is found, too.
+      while (typeof resume !== "number" && this.historyStart(filter, history) === null) {
+        await this.findHistory(filter, history);
+      }
       const subscriber = new Subscriber({
         ...options,
         source: this,
@@ -129,6 +137,20 @@ export class Pipeline implements SubscriberSource, Disposable {
     if (page?.epoch !== this.newest.epoch || page.sequence < before) await this.#tail.repair();
     else await this.#tail.catchUpTo(page);
     return page;
+  }
+
+  /** Calls {@linkcode HistoryStarts.peek}. */
+  historyStart(filter: ChannelFilter, count: number): number | null {
+    return this.#options.starts.peek(this.#scope(filter, count));
+  }
+
+  /** Calls {@linkcode HistoryStarts.find}. */
+  findHistory(filter: ChannelFilter, count: number): Promise<number> {
+    return this.#options.starts.find(this.#scope(filter, count), () => this.#tail.repair());
+  }
+
+  #scope(filter: ChannelFilter, count: number): HistoryScope {
+    return { pipeline: this.#id, newest: () => this.newest, filter, count };
   }
 
   #receive(change: Change): void {

@@ -9,6 +9,7 @@ import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import { PageReader } from "../stream/mod.ts";
 import type { Sync } from "../sync/mod.ts";
+import type { HistoryStarts } from "./history_starts.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { RepairCause } from "./tail.ts";
 
@@ -36,6 +37,7 @@ export class PipelineRegistry {
   readonly #options: PipelineRegistryOptions;
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #pages: PageReader;
+  readonly #starts: HistoryStarts;
   /** Bytes that the tails took in since they were last counted. */
   #growth = 0;
   /** Repairs of pipelines that are no longer live. */
@@ -46,8 +48,10 @@ export class PipelineRegistry {
     reconcile: 0,
   };
 
-  constructor(options: PipelineRegistryOptions) {
+  /** @param starts Finds where the histories of filtered subscribers begin. */
+  constructor(options: PipelineRegistryOptions, starts: HistoryStarts) {
     this.#options = options;
+    this.#starts = starts;
     this.#pages = new PageReader(options.log);
   }
 
@@ -109,6 +113,7 @@ export class PipelineRegistry {
       sync,
       runtime,
       pages: this.#pages,
+      starts: this.#starts,
       limits: { events: history, bytes: TAIL_BYTES },
       onGrowth: (bytes) => this.#enforceTailBudget(bytes),
       onIdle: () => this.#remove(id, pipeline),

@@ -9,6 +9,7 @@ import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { NewEvent, Position } from "../protocol/mod.ts";
 import { Backlog, requestBytes } from "./backlog.ts";
+import { type ChannelScan, scanChannels } from "./channel_scan.ts";
 import type { Change, Receipt } from "./commit.ts";
 import type { Head, Retention } from "./head.ts";
 import type { AnnouncedHead } from "./head_announcer.ts";
@@ -205,6 +206,11 @@ export class EventLog {
   /** Calls {@linkcode LogReader.readAfter}. */
   readAfter(pipeline: string, sequence: number, maxBytes: number): Promise<Page | null> {
     return this.#reader.readAfter(pipeline, sequence, maxBytes);
+  }
+
+  /** Calls {@linkcode scanChannels}. */
+  scanChannels(pipeline: string): Promise<ChannelScan | null> {
+    return scanChannels(pipeline, { kv: this.#options.kv, heads: this.#heads });
   }
 
   /**

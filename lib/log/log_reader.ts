@@ -7,16 +7,9 @@
 import type { Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { AcceptedEvent } from "../protocol/mod.ts";
-import type { Head } from "./head.ts";
 import type { HeadStore } from "./head_store.ts";
+import { readSize } from "./read_size.ts";
 import { listEvents, type ListOptions } from "./segment_list.ts";
-
-/**
- * Minimum and maximum of segments read at once. Deno KV's default of 100 would be
- * 6 MiB at worst, of which a page takes a part.
- */
-const MIN_READ_SIZE = 4;
-const MAX_READ_SIZE = 64;
 
 /** Maximum number of tries to read a page, while the log is trimmed in between. */
 const READ_TRIES = 5;
@@ -113,11 +106,4 @@ export class LogReader {
       as: "log-unavailable",
     });
   }
-}
-
-/** Returns the number of segments that probably contain `bytes`. A segment has an event at least. */
-function readSize({ sequence, oldest, bytes, marks }: Head, maxBytes: number): number {
-  const bytesBefore = marks[0]?.[2] ?? bytes;
-  const averageBytes = (bytes - bytesBefore) / (sequence - oldest + 1) || 1;
-  return Math.ceil(Math.max(MIN_READ_SIZE, Math.min(MAX_READ_SIZE, maxBytes / averageBytes)));
 }

@@ -5,6 +5,7 @@
  */
 
 export { Backlog, requestBytes } from "./backlog.ts";
+export type { ChannelScan } from "./channel_scan.ts";
 export type { Change, Commit, Receipt } from "./commit.ts";
 export { EventLog, type Log, type LogListener } from "./event_log.ts";
 export type { Head, TrimPoint } from "./head.ts";

@@ -139,6 +139,25 @@ export function unpackSegment(bytes: Uint8Array): AcceptedEvent[] {
   return events;
 }
 
+/**
+ * Reads the channels of the events of a segment alone, oldest first.
+ *
+ * @throws {TypeError} If another version of this service wrote the segment.
+ */
+export function readChannels(bytes: Uint8Array): string[] {
+  const { first, last } = readSegmentHeader(bytes);
+  const view = viewOf(bytes);
+  const channels: string[] = [];
+  let offset = HEADER_BYTES;
+  for (let sequence = first; sequence <= last; sequence++) {
+    const start = offset + EVENT_HEADER_BYTES;
+    const end = start + view.getUint16(offset);
+    channels.push(decoder.decode(bytes.subarray(start, end)));
+    offset = end + view.getUint32(offset + 2);
+  }
+  return channels;
+}
+
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -16,6 +16,11 @@ export class ChannelFilter {
     this.key = JSON.stringify([...this.#channels].sort());
   }
 
+  /** Whether events of all channels are kept. */
+  get keepsAll(): boolean {
+    return this.#channels.size === 0;
+  }
+
   /** Whether events of a channel are kept. */
   keeps(channel: string): boolean {
     return this.#channels.size === 0 || this.#channels.has(channel);

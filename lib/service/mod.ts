@@ -51,6 +51,7 @@ export type { Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,
   Change,
+  ChannelScan,
   Commit,
   EventLog,
   Head,

@@ -81,6 +81,7 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
       waitForCommit: true,
       readAfter: true,
       renewEpoch: true,
+      scanChannels: true,
       clear: true,
     }),
     async append(pipeline, events, key, publisher) {

@@ -171,6 +171,24 @@ export class EncodedEvents {
     return chunk;
   }
 
+  /**
+   * Finds the newest events that a filter keeps, up to `count`.
+   *
+   * @returns Their number, and the sequence of the oldest of them: one more than
+   *   {@linkcode EncodedEvents.last} if there are none.
+   */
+  newestOf(filter: ChannelFilter, count: number): { found: number; first: number } {
+    let found = 0;
+    let first = this.#last + 1;
+    for (let i = this.#events.length - 1; i >= 0 && found < count; i--) {
+      const { sequence, channel } = this.#events[i]!;
+      if (!filter.keeps(channel)) continue;
+      found++;
+      first = sequence;
+    }
+    return { found, first };
+  }
+
   #dropShared(): void {
     this.#shared.clear();
     this.#sharedBytes = 0;

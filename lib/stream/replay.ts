@@ -51,10 +51,9 @@ export class Replay {
     this.#isAtStart = isAtStart;
   }
 
-  /** Begins with the newest events, up to `count`. */
-  static ofHistory(newest: EncodedEvents, filter: ChannelFilter, count: number): Replay {
-    const cursor = Math.max(0, newest.last - count);
-    return new Replay(newest, filter, { cursor, isAtStart: true });
+  /** Begins with the history, which follows the event with a sequence. */
+  static ofHistory(newest: EncodedEvents, filter: ChannelFilter, start: number): Replay {
+    return new Replay(newest, filter, { cursor: start, isAtStart: true });
   }
 
   /** Resumes after the event with a sequence, which must not be newer than `newest`. */

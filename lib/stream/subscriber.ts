@@ -34,6 +34,13 @@ export interface SubscriberSource {
   readonly newest: EncodedEvents;
   /** Reads what follows a sequence that is before the newest events. */
   page(sequence: number): Promise<EncodedPage | null>;
+  /**
+   * Returns the sequence after which the newest events of a filter begin, up to
+   * `count`; `null` if they have to be searched in the log.
+   */
+  historyStart(filter: ChannelFilter, count: number): number | null;
+  /** Searches them, so that {@linkcode SubscriberSource.historyStart} knows it. */
+  findHistory(filter: ChannelFilter, count: number): Promise<unknown>;
 }
 
 /** Options for {@linkcode Subscriber}. */
@@ -88,10 +95,14 @@ export class Subscriber {
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    const { source: { newest }, resume, history, filter, retryMs } = options;
-    this.#replay = typeof resume === "number"
-      ? Replay.after(newest, filter, resume)
-      : Replay.ofHistory(newest, filter, history);
+    const { source, resume, history, filter, retryMs } = options;
+    const { newest } = source;
+    if (typeof resume === "number") this.#replay = Replay.after(newest, filter, resume);
+    else {
+      const start = source.historyStart(filter, history);
+      if (start === null) throw new Error("Cannot begin a stream: its history was not searched");
+      this.#replay = Replay.ofHistory(newest, filter, start);
+    }
     this.#pendingBytes = encodeRetry(retryMs);
     if (resume === "unknown") this.#sendFirst(this.#replay.gap(null, "unknown"));
     else if (options.announcesStart) {
@@ -163,18 +174,23 @@ export class Subscriber {
     if (typeof next !== "string") return this.#enqueue(next);
     // A stream that is ending does so with what is in memory.
     if (this.#endAfter !== null) return this.#finish();
-    if (next === "page-needed" && !this.#reading) this.#readPage();
+    if (this.#reading) return;
+    if (next === "page-needed") this.#read(() => this.#readPage());
+    else if (next === "start-needed") this.#read(() => this.#findHistory());
   }
 
-  #next(): ReturnType<Replay["next"]> {
+  #next(): ReturnType<Replay["next"]> | "start-needed" {
     const pending = this.#pendingBytes;
     if (pending) {
       this.#pendingBytes = null;
       return pending;
     }
-    const { source: { newest }, filter, history } = this.#options;
+    const { source, filter, history } = this.#options;
+    const { newest } = source;
     if (!this.#replay.isIn(newest)) {
-      this.#replay = Replay.ofHistory(newest, filter, history);
+      const start = source.historyStart(filter, history);
+      if (start === null) return "start-needed";
+      this.#replay = Replay.ofHistory(newest, filter, start);
       return this.#replay.gap(null, "unknown");
     }
     return this.#replay.next(newest, this.#endAfter ?? Infinity);
@@ -186,14 +202,11 @@ export class Subscriber {
     this.#controller.enqueue(bytes);
   }
 
-  async #readPage(): Promise<void> {
+  /** Reads the log, and then goes on. */
+  async #read(read: () => Promise<void>): Promise<void> {
     this.#reading = true;
     try {
-      const replay = this.#replay;
-      const page = await this.#options.source.page(replay.cursor);
-      // The log may have been replaced meanwhile, or the stream been closed.
-      const gap = replay === this.#replay && !this.#closed ? replay.addPage(page) : null;
-      if (gap) this.#sendFirst(gap);
+      await read();
     } catch (error) {
       this.#options.runtime.report(
         "Cannot read the log for a subscriber, which has to come back",
@@ -204,6 +217,19 @@ export class Subscriber {
       this.#reading = false;
     }
     this.#fill();
+  }
+
+  async #readPage(): Promise<void> {
+    const replay = this.#replay;
+    const page = await this.#options.source.page(replay.cursor);
+    // The log may have been replaced meanwhile, or the stream been closed.
+    const gap = replay === this.#replay && !this.#closed ? replay.addPage(page) : null;
+    if (gap) this.#sendFirst(gap);
+  }
+
+  async #findHistory(): Promise<void> {
+    const { source, filter, history } = this.#options;
+    await source.findHistory(filter, history);
   }
 
   #sendFirst(bytes: Uint8Array): void {

@@ -50,7 +50,8 @@ Deno.test("GET /pipelines/:pipeline/events returns the newest events of the chan
   deepEqual(await history(""), Array.from({ length: 100 }, (_, i) => i + 4));
   deepEqual(await history("?history=3"), [101, 102, 103]);
   deepEqual(await history("?history=0"), []);
-  deepEqual(await history("?history=4&channel=odd"), [101, 103]);
+  deepEqual(await history("?history=4&channel=odd"), [97, 99, 101, 103]);
+  deepEqual(await history("?channel=odd"), Array.from({ length: 52 }, (_, i) => 2 * i + 1));
   deepEqual(await history("?history=3&channel=odd&channel=even"), [101, 102, 103]);
   deepEqual(await history("?channel=other"), []);
 });

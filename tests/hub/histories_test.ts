@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { Histories, type HistoriesOptions } from "../../lib/hub/histories.ts";
+import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import type { HistoryPage } from "../../lib/log/history.ts";
 import { numbers } from "../support/events.ts";
 import { pause } from "../support/fakes/kv.ts";
@@ -10,13 +11,8 @@ import { flush } from "../support/wait.ts";
 const TYPE = (type: string) => ({ name: "RunnelError", type });
 
 function historiesOf({ log }: TestLog, options: Partial<HistoriesOptions> = {}): Histories {
-  return new Histories({
-    log,
-    history: 100,
-    maxHistories: 4,
-    maxAddressHistories: 2,
-    ...options,
-  });
+  const limits = { history: 100, maxHistories: 4, maxAddressHistories: 2 };
+  return new Histories({ log, ...limits, ...options }, new HistoryStarts(log));
 }
 
 /** Appends events of 60 KB, so that a history of them has several pages. */

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import { Pipeline } from "../../lib/hub/pipeline.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { replaceSecret } from "../../lib/log/unwritten.ts";
@@ -225,6 +226,7 @@ Deno.test("Pipeline reports a repair that failed after a head was observed", asy
   using _pipeline = new Pipeline("p_a", {
     log,
     pages: new PageReader(log),
+    starts: new HistoryStarts(log),
     runtime: { clock, report: (message) => reports.push(message) },
     limits: { events: 1, bytes: 1 },
     onGrowth() {},

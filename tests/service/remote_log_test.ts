@@ -64,6 +64,15 @@ function failing(method: keyof Log, error: Error): Stores {
   return { log: { [method]: () => Promise.reject(error) } } as unknown as Stores;
 }
 
+Deno.test("Remote log.scanChannels() is the owner's", async () => {
+  await using test = await createTestLog();
+  using there = reach(test);
+  await test.log.append("p_a", ["a", "b", "a"].map((channel) => textEvent("1", channel)));
+  const scan = await there.remote.scanChannels("p_a");
+  deepEqual(scan, await test.log.scanChannels("p_a"));
+  deepEqual(scan!.channels, Uint32Array.of(0, 1, 0));
+});
+
 Deno.test("Remote log.append() and readAfter() are the owner's, to the byte", async () => {
   await using test = await createTestLog();
   using there = reach(test);

@@ -4,6 +4,7 @@ import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import { type Expiry, Subscriber, type SubscriberOptions } from "../../lib/stream/subscriber.ts";
 import { textEvent } from "../support/log.ts";
 import { flush } from "../support/wait.ts";
+import { withHistory } from "../support/subscriber_source.ts";
 
 const EPOCH = "AAECAwQFBgc";
 
@@ -18,7 +19,10 @@ function createSubscriber(options: Partial<SubscriberOptions> = {}): Subscriber 
     })),
   );
   return new Subscriber({
-    source: { newest, page: () => Promise.reject(new Error("nothing is behind the tail")) },
+    source: withHistory({
+      newest,
+      page: () => Promise.reject(new Error("nothing is behind the tail")),
+    }),
     resume: "fresh",
     history: 100,
     filter: new ChannelFilter([]),
@@ -52,7 +56,7 @@ for (const reason of ["expired", "revoked"] as const) {
 Deno.test("Subscriber.end() tells the position with the expiry if events were passed over", async () => {
   const source = new EncodedEvents(EPOCH, 0);
   const subscriber = createSubscriber({
-    source: { newest: source, page: () => Promise.resolve(null) },
+    source: withHistory({ newest: source, page: () => Promise.resolve(null) }),
     filter: new ChannelFilter(["b"]),
   });
   const reader = subscriber.body.getReader();

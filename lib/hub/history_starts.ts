@@ -1,0 +1,166 @@
+/**
+ * Finds where the history of a filtered subscriber begins: the newest events of
+ * its channels may lie far behind the newest events of all.
+ *
+ * @module
+ */
+
+import { RunnelError, Semaphore } from "../base/mod.ts";
+import type { ChannelScan, Log } from "../log/mod.ts";
+import type { ChannelFilter } from "../protocol/mod.ts";
+import type { EncodedEvents } from "../stream/mod.ts";
+
+/** Maximum number of scans at once. */
+const MAX_SCANS = 2;
+
+/** Maximum memory of the scans that are kept, in bytes. */
+const MAX_SCANS_BYTES = 8 * 1024 * 1024;
+
+/** Maximum memory of the starts that are kept, in bytes. */
+const MAX_STARTS_BYTES = 1024 * 1024;
+
+/** Memory of an entry or a string beside its content, in bytes. */
+const OVERHEAD_BYTES = 128;
+
+/** Maximum number of scans for one start, while the log changes in between. */
+const MAX_TRIES = 4;
+
+/** Newest events of a pipeline, and the filter and the number of those that are wanted. */
+export interface HistoryScope {
+  /** Pipeline ID. */
+  pipeline: string;
+  /** Returns the newest events. Those before them are in the log. */
+  newest: () => EncodedEvents;
+  /** Filter of the channels. */
+  filter: ChannelFilter;
+  /** Maximum number of events of the history. */
+  count: number;
+}
+
+/**
+ * The starts of histories, for all pipelines of an isolate. A scan of the log is
+ * shared by all filters, and is good for as long as the newest events in memory
+ * reach back to it; a start is shared by all subscribers with the same filter.
+ */
+export class HistoryStarts {
+  readonly #log: Pick<Log, "scanChannels">;
+  readonly #semaphore = new Semaphore(MAX_SCANS);
+  readonly #scanning = new Map<string, Promise<void>>();
+  /** Scans by pipeline, the one that was made last at the end. */
+  readonly #scans = new Map<string, ChannelScan>();
+  #scansBytes = 0;
+  readonly #starts = new Map<string, number>();
+  #startsBytes = 0;
+
+  constructor(log: Pick<Log, "scanChannels">) {
+    this.#log = log;
+  }
+
+  /** Memory of all that is kept, in bytes. */
+  get bytes(): number {
+    return this.#scansBytes + this.#startsBytes;
+  }
+
+  /**
+   * Returns the sequence after which a history begins, at once.
+   *
+   * @returns `null` if the log has to be scanned before, by {@linkcode HistoryStarts.find}.
+   */
+  peek(scope: HistoryScope): number | null {
+    const { pipeline, filter, count } = scope;
+    const newest = scope.newest();
+    if (filter.keepsAll || count === 0) return Math.max(0, newest.last - count);
+    const key = `${pipeline} ${newest.epoch} ${newest.last} ${count} ${filter.key}`;
+    const known = this.#starts.get(key);
+    if (known !== undefined) return known;
+    let { found, first } = newest.newestOf(filter, count);
+    if (found < count && newest.first > 1) {
+      const scan = this.#scans.get(pipeline);
+      if (scan?.epoch !== newest.epoch || scan.last < newest.first - 1) return null;
+      first = oldestOf(scan, { below: newest.first, count: count - found, filter }) ?? first;
+    }
+    this.#keepStart(key, first - 1);
+    return first - 1;
+  }
+
+  /**
+   * Returns the sequence after which a history begins, and scans the log for it if
+   * it has to.
+   *
+   * @param repair Called if a scan does not fit the newest events: the log may have
+   *   been replaced.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer, or changes
+   *   faster than it is scanned.
+   */
+  async find(scope: HistoryScope, repair?: () => Promise<void>): Promise<number> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      if (tries > 1) await repair?.();
+      const start = this.peek(scope);
+      if (start !== null) return start;
+      await this.#scan(scope.pipeline);
+    }
+    throw new RunnelError(
+      "log-unavailable",
+      `Cannot find the history of ${scope.pipeline}: its log changes too fast. Try again`,
+    );
+  }
+
+  /** Scans a pipeline, once for all that ask for it at the same time. */
+  #scan(pipeline: string): Promise<void> {
+    let scanning = this.#scanning.get(pipeline);
+    if (!scanning) {
+      scanning = this.#semaphore.run(async () => {
+        const scan = await this.#log.scanChannels(pipeline);
+        if (scan) this.#keepScan(pipeline, scan);
+      }).finally(() => this.#scanning.delete(pipeline));
+      this.#scanning.set(pipeline, scanning);
+    }
+    return scanning;
+  }
+
+  #keepScan(pipeline: string, scan: ChannelScan): void {
+    this.#dropScan(pipeline);
+    this.#scans.set(pipeline, scan);
+    this.#scansBytes += memoryOf(scan);
+    for (const [oldest] of this.#scans) {
+      if (this.#scansBytes <= MAX_SCANS_BYTES || oldest === pipeline) break;
+      this.#dropScan(oldest);
+    }
+  }
+
+  #dropScan(pipeline: string): void {
+    const scan = this.#scans.get(pipeline);
+    if (!scan) return;
+    this.#scans.delete(pipeline);
+    this.#scansBytes -= memoryOf(scan);
+  }
+
+  #keepStart(key: string, start: number): void {
+    this.#startsBytes += 2 * key.length + OVERHEAD_BYTES;
+    if (this.#startsBytes > MAX_STARTS_BYTES) {
+      this.#starts.clear();
+      this.#startsBytes = 2 * key.length + OVERHEAD_BYTES;
+    }
+    this.#starts.set(key, start);
+  }
+}
+
+/** Returns the sequence of the oldest among the newest events that a filter keeps, if there is one. */
+function oldestOf(
+  { last, names, channels }: ChannelScan,
+  { below, count, filter }: { below: number; count: number; filter: ChannelFilter },
+): number | null {
+  const isKept = names.map((name) => filter.keeps(name));
+  let oldest: number | null = null;
+  for (let i = last + 1 - below; i < channels.length && count > 0; i++) {
+    if (!isKept[channels[i]!]) continue;
+    oldest = last - i;
+    count--;
+  }
+  return oldest;
+}
+
+function memoryOf({ names, channels }: ChannelScan): number {
+  const length = names.reduce((sum, name) => sum + 2 * name.length + OVERHEAD_BYTES, 0);
+  return OVERHEAD_BYTES + channels.byteLength + length;
+}

@@ -1,0 +1,158 @@
+import {
+  deepStrictEqual as deepEqual,
+  ok,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import { HistoryStarts } from "../../lib/hub/history_starts.ts";
+import type { ChannelScan } from "../../lib/log/channel_scan.ts";
+import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
+import { numbers } from "../support/events.ts";
+
+const EPOCH = "AAECAwQFBgc";
+
+/** The channel of an event: every tenth is rare. */
+function channelOf(sequence: number): string {
+  return sequence % 10 === 0 ? "rare" : "often";
+}
+
+/** The newest events of a pipeline, in memory. */
+function eventsOf(first: number, last: number, epoch = EPOCH): EncodedEvents {
+  const events = new EncodedEvents(epoch, first - 1);
+  const payload = new TextEncoder().encode("1");
+  events.append(
+    numbers(first, last).map((sequence) => ({
+      sequence,
+      time: 0,
+      channel: channelOf(sequence),
+      payload,
+    })),
+  );
+  return events;
+}
+
+function scanOf(first: number, last: number, epoch = EPOCH): ChannelScan {
+  const sequences = numbers(first, last).reverse();
+  const channels = Uint32Array.from(
+    sequences,
+    (sequence) => Number(channelOf(sequence) === "rare"),
+  );
+  return { epoch, last, names: ["often", "rare"], channels };
+}
+
+/** Starts on a log that returns the scans in order, and then nothing. */
+function startsOn(...scans: readonly ChannelScan[]) {
+  const scanned: string[] = [];
+  const starts = new HistoryStarts({
+    scanChannels(pipeline) {
+      scanned.push(pipeline);
+      return Promise.resolve(scans[scanned.length - 1] ?? null);
+    },
+  });
+  return { starts, scanned };
+}
+
+function scopeOf(newest: EncodedEvents, count: number, ...channels: string[]) {
+  return {
+    pipeline: "p_a",
+    newest: () => newest,
+    filter: new ChannelFilter(channels),
+    count,
+  };
+}
+
+Deno.test("HistoryStarts.peek() counts back from the newest event for all channels", () => {
+  const { starts, scanned } = startsOn();
+  equal(starts.peek(scopeOf(eventsOf(91, 100), 50)), 50);
+  equal(starts.peek(scopeOf(eventsOf(91, 100), 200)), 0);
+  equal(starts.peek(scopeOf(eventsOf(91, 100), 0, "rare")), 100);
+  equal(scanned.length, 0);
+  equal(starts.bytes, 0);
+});
+
+Deno.test("HistoryStarts.peek() finds the newest events of a channel in memory", () => {
+  const { starts } = startsOn();
+  equal(starts.peek(scopeOf(eventsOf(51, 105), 3, "rare")), 79);
+  equal(starts.peek(scopeOf(eventsOf(51, 105), 3, "rare", "often")), 102);
+});
+
+Deno.test("HistoryStarts.peek() scans nothing if all events are in memory", () => {
+  const { starts } = startsOn();
+  equal(starts.peek(scopeOf(eventsOf(1, 105), 50, "rare")), 9);
+  equal(starts.peek(scopeOf(eventsOf(1, 105), 50, "none")), 105);
+});
+
+Deno.test("HistoryStarts.find() scans the log for what is not in memory", async () => {
+  const { starts, scanned } = startsOn(scanOf(1, 105));
+  const scope = scopeOf(eventsOf(91, 105), 4, "rare");
+  equal(starts.peek(scope), null);
+  equal(await starts.find(scope), 69);
+  equal(starts.peek(scope), 69);
+  deepEqual(scanned, ["p_a"]);
+});
+
+Deno.test("HistoryStarts.find() begins at the first event that a scan reaches", async () => {
+  const { starts } = startsOn(scanOf(45, 105));
+  equal(await starts.find(scopeOf(eventsOf(91, 105), 100, "rare")), 49);
+  equal(await starts.find(scopeOf(eventsOf(91, 105), 100, "none")), 105);
+});
+
+Deno.test("HistoryStarts.find() scans once for all filters until the memory has moved on", async () => {
+  const { starts, scanned } = startsOn(scanOf(1, 105), scanOf(1, 120));
+  await Promise.all(
+    numbers(1, 20).map((i) => starts.find(scopeOf(eventsOf(91, 105), 10 + i, "rare", `${i}`))),
+  );
+  equal(scanned.length, 1);
+  // The scan and the memory meet at 105.
+  equal(await starts.find(scopeOf(eventsOf(106, 119), 4, "rare")), 79);
+  equal(scanned.length, 1);
+  equal(await starts.find(scopeOf(eventsOf(107, 120), 4, "rare")), 89);
+  equal(scanned.length, 2);
+});
+
+Deno.test("HistoryStarts.find() repairs the memory if the log was replaced", async () => {
+  const { starts } = startsOn(scanOf(1, 50, "BBECAwQFBgc"), scanOf(1, 50, "BBECAwQFBgc"));
+  let newest = eventsOf(91, 105);
+  const repair = () => Promise.resolve(void (newest = eventsOf(41, 50, "BBECAwQFBgc")));
+  const scope = { ...scopeOf(newest, 2, "rare"), newest: () => newest };
+  equal(await starts.find(scope, repair), 39);
+});
+
+Deno.test("HistoryStarts.find() rejects if no scan fits the memory", async () => {
+  const { starts, scanned } = startsOn();
+  await rejects(starts.find(scopeOf(eventsOf(91, 105), 4, "rare")), {
+    name: "RunnelError",
+    type: "log-unavailable",
+  });
+  equal(scanned.length, 4);
+});
+
+Deno.test("HistoryStarts.find() rejects if the log does not answer, and scans again later", async () => {
+  let scans = 0;
+  const starts = new HistoryStarts({
+    scanChannels: () =>
+      scans++ ? Promise.resolve(scanOf(1, 105)) : Promise.reject(new Error("log")),
+  });
+  const scope = scopeOf(eventsOf(91, 105), 4, "rare");
+  await rejects(starts.find(scope), { message: "log" });
+  equal(await starts.find(scope), 69);
+});
+
+Deno.test("HistoryStarts keeps 8 MiB of scans and 1 MiB of starts, whatever is asked", async () => {
+  const names = numbers(1, 5000).map((i) => String(i).padStart(128, "x"));
+  const scan = { ...scanOf(1, 105), names: ["often", "rare", ...names] };
+  const { starts, scanned } = startsOn(...numbers(1, 20).map(() => scan));
+  const newest = eventsOf(91, 105);
+  for (let i = 1; i <= 20; i++) {
+    await starts.find({ ...scopeOf(newest, 4, "rare"), pipeline: `p_${i}` });
+  }
+  equal(scanned.length, 20);
+  ok(starts.bytes > 6 * 1024 * 1024 && starts.bytes < 8 * 1024 * 1024, `${starts.bytes}`);
+  for (let i = 0; i < 2000; i++) {
+    const channels = numbers(1, 20).map((n) => `${i} ${n}`.padEnd(128, "x"));
+    starts.peek({ ...scopeOf(newest, 4, ...channels), pipeline: "p_20" });
+  }
+  ok(starts.bytes < 9 * 1024 * 1024, `${starts.bytes}`);
+  equal(scanned.length, 20);
+});

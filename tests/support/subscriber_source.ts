@@ -1,0 +1,17 @@
+/**
+ * A source of a subscriber's events that searches no history in a log.
+ *
+ * @module
+ */
+
+import type { SubscriberSource } from "../../lib/stream/subscriber.ts";
+
+/** Adds to a source the starts of histories of all channels. */
+export function withHistory<S extends Pick<SubscriberSource, "newest" | "page">>(
+  source: S,
+): S & SubscriberSource {
+  return Object.assign(source, {
+    historyStart: (_filter: unknown, count: number) => Math.max(0, source.newest.last - count),
+    findHistory: () => Promise.reject(new Error("nothing is to be searched")),
+  });
+}
