@@ -1,29 +1,73 @@
 /**
- * Addresses of clients.
+ * Addresses of clients, by which they are counted.
  *
  * @module
  */
 
-import { isLoopback } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
+import { parseIpAddress } from "./ip_address.ts";
 
-/** Facts about a connection, for {@linkcode clientAddress}. */
-export interface Connection {
-  /** Address at the other end of the connection, if it is known. */
-  remote: string | undefined;
+/** Headers of requests that a proxy forwards. */
+const PROXY_HEADERS = ["X-Forwarded-For", "Forwarded"];
+
+/** Finds the addresses of clients. */
+export class ClientAddresses {
+  readonly #trustedProxies: number;
+  readonly #runtime: Pick<Runtime, "report">;
+  #hasReported = false;
+
   /**
-   * Number of trusted proxies. Each appends one address to `X-Forwarded-For`;
-   * earlier entries can be forged.
+   * @param trustedProxies Number of trusted proxies. Each appends one address to
+   *   `X-Forwarded-For`; earlier entries can be forged.
+   * @param runtime Reporter of settings that do not match the requests.
    */
-  trustedProxies: number;
-}
+  constructor(trustedProxies: number, runtime: Pick<Runtime, "report">) {
+    this.#trustedProxies = trustedProxies;
+    this.#runtime = runtime;
+  }
 
-/** Returns the address of a client; `null` if it is unknown, or is this machine. */
-export function clientAddress(
-  request: Request,
-  { remote, trustedProxies }: Connection,
-): string | null {
-  const forwarded = (request.headers.get("X-Forwarded-For") ?? "")
-    .split(",").map((address) => address.trim()).filter((address) => address !== "");
-  const address = trustedProxies > 0 ? forwarded.at(-trustedProxies) ?? remote : remote;
-  return address === undefined || isLoopback(address) ? null : address;
+  /**
+   * Returns the address by which a client is counted. Only this machine itself is
+   * not, and none of its clients if it is a proxy.
+   *
+   * @param headers Headers of the request.
+   * @param remote Address at the other end of the connection, if it is known.
+   * @returns The address, or the network of an IPv6 address; `null` if the client is
+   *   not counted.
+   */
+  of(headers: Headers, remote: string | undefined): string | null {
+    const forwarded = this.#forwarded(headers);
+    if (forwarded) return forwarded;
+    if (remote === undefined) return null;
+    const { client, isLoopback } = parseIpAddress(remote) ?? { client: remote, isLoopback: false };
+    if (this.#trustedProxies > 0) {
+      this.#reportOnce(
+        `A request of ${client} has no address in X-Forwarded-For from ` +
+          `${this.#trustedProxies} proxies, so ${client} is counted. Let each of your proxies ` +
+          "append to that header, and set RUNNEL_TRUSTED_PROXIES to their number",
+      );
+      return client;
+    }
+    if (!isLoopback) return client;
+    if (!PROXY_HEADERS.some((name) => headers.get(name))) return null;
+    this.#reportOnce(
+      "A proxy of this machine forwards requests, and all its clients are counted as one. " +
+        "Set RUNNEL_TRUSTED_PROXIES to the number of your proxies",
+    );
+    return client;
+  }
+
+  /** Returns the address that the first trusted proxy appended. */
+  #forwarded(headers: Headers): string | null {
+    if (this.#trustedProxies === 0) return null;
+    const entries = (headers.get("X-Forwarded-For") ?? "").split(",").map((entry) => entry.trim());
+    const entry = entries.at(-this.#trustedProxies);
+    return entry === undefined ? null : parseIpAddress(entry)?.client ?? null;
+  }
+
+  #reportOnce(message: string): void {
+    if (this.#hasReported) return;
+    this.#hasReported = true;
+    this.#runtime.report(message);
+  }
 }

@@ -5,7 +5,7 @@
  */
 
 export { Access, type Client } from "./access.ts";
-export { clientAddress } from "./client_address.ts";
+export { ClientAddresses } from "./client_address.ts";
 export { RateLimiter } from "./rate_limiter.ts";
 export {
   deleteTickets,

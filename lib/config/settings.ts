@@ -174,8 +174,8 @@ export const SETTINGS = {
     min: 0,
     max: 10,
     unit: "proxies",
-    doc: "Number of your own proxies in front of the service. " +
-      "The address that the first of them adds to `X-Forwarded-For` is the client's.",
+    doc: "Number of your own proxies in front of the service, which all requests pass. " +
+      "Each must append to `X-Forwarded-For`. What the first of them appends is the client's address.",
   }) as Integer<"RUNNEL_TRUSTED_PROXIES">,
   maxWaitingBytes: integer("RUNNEL_MAX_WAITING_BYTES", {
     default: 16 * MiB,

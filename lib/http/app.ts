@@ -8,6 +8,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import manifest from "../../deno.json" with { type: "json" };
+import { ClientAddresses } from "../access/mod.ts";
 import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
 import { createAuthenticator } from "./authenticate.ts";
 import { BodyRoom } from "./body_room.ts";
@@ -107,10 +108,11 @@ export function createApp(options: AppOptions): App {
       ),
   }));
 
-  const authenticate = createAuthenticator(options);
+  const addresses = new ClientAddresses(config.trustedProxies, runtime);
+  const authenticate = createAuthenticator({ ...options, addresses });
   const probes = new ProxyProbes(runtime, hub.draining);
   const bodies = new BodyRoom(config.maxWaitingBytes);
-  const routeOptions = { ...options, bodies, routes, authenticate, reportOutage };
+  const routeOptions = { ...options, addresses, bodies, routes, authenticate, reportOutage };
   // Before the streams, whose path also matches that of the probe.
   app.route("/", pageRoutes({ routes, probes }));
   app.route("/", streamRoutes(routeOptions));

@@ -6,7 +6,7 @@
  */
 
 import { type Bearer, RateLimiter } from "../access/mod.ts";
-import { type AppContext, type AppOptions, clientOf } from "./context.ts";
+import { type AppContext, clientOf, type RouteOptions } from "./context.ts";
 
 /**
  * Creates a function that authenticates a client and counts its request, before
@@ -14,7 +14,10 @@ import { type AppContext, type AppOptions, clientOf } from "./context.ts";
  * a client without a token by its address.
  */
 export function createAuthenticator(
-  { access, config, runtime }: AppOptions,
+  { access, addresses, config, runtime }: Pick<
+    RouteOptions,
+    "access" | "addresses" | "config" | "runtime"
+  >,
 ): (c: AppContext) => Promise<Bearer | null> {
   const { publishRate } = config;
   const rate = new RateLimiter(
@@ -24,7 +27,7 @@ export function createAuthenticator(
       "Send more events in each, or wait",
   );
   return async (c) => {
-    const client = clientOf(c, config);
+    const client = clientOf(c, addresses);
     const bearer = await access.authenticate(client);
     const counted = bearer?.id ?? client.address;
     if (counted !== null) rate.count(counted);

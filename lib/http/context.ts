@@ -6,13 +6,7 @@
 
 import type { Context } from "hono";
 import type { z } from "zod";
-import {
-  type Access,
-  type Bearer,
-  type Client,
-  clientAddress,
-  type Tickets,
-} from "../access/mod.ts";
+import type { Access, Bearer, Client, ClientAddresses, Tickets } from "../access/mod.ts";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
@@ -54,6 +48,8 @@ export interface AppOptions {
 export interface RouteOptions extends AppOptions {
   /** Descriptions of all routes. Only their paths are used here. */
   routes: Routes;
+  /** Finds the addresses of clients. */
+  addresses: ClientAddresses;
   /** Room for the bodies that arrive. */
   bodies: BodyRoom;
   /** Authenticates a client that writes, and counts the request. */
@@ -79,10 +75,10 @@ export function contentType(c: AppContext): string | null {
  */
 export async function bodyOf(
   c: AppContext,
-  { config, runtime, hub, bodies }: RouteOptions,
+  { addresses, config, runtime, hub, bodies }: RouteOptions,
   maxBytes: number = config.maxBodyBytes,
 ): Promise<Uint8Array> {
-  const address = addressOf(c, config);
+  const address = addressOf(c, addresses);
   return await readBody(c.req.raw, {
     maxBytes,
     maxMs: config.bodyTimeoutMs,
@@ -93,15 +89,15 @@ export async function bodyOf(
 }
 
 /** Returns the address by which a client is counted; `null` if it is not counted. */
-export function addressOf(c: AppContext, { trustedProxies }: Config): string | null {
+export function addressOf(c: AppContext, addresses: ClientAddresses): string | null {
   const { remoteAddr } = c.env;
   const remote = remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
-  return clientAddress(c.req.raw, { remote, trustedProxies });
+  return addresses.of(c.req.raw.headers, remote);
 }
 
 /** Returns the client of a request, for its authentication. */
-export function clientOf(c: AppContext, config: Config): Client {
-  return { headers: c.req.raw.headers, address: addressOf(c, config) };
+export function clientOf(c: AppContext, addresses: ClientAddresses): Client {
+  return { headers: c.req.raw.headers, address: addressOf(c, addresses) };
 }
 
 /** Validates named parts of a request. The error names the first part that is invalid. */

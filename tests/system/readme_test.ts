@@ -260,6 +260,77 @@ testWithRequirements(
   },
 );
 
+/** Opens a stream at nginx from an address of this machine, and returns the status. */
+async function openFrom(
+  address: string,
+  nginx: Nginx,
+  headers: Record<string, string> = {},
+): Promise<number> {
+  const args = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
+  const { stdout } = await new Deno.Command("curl", {
+    args: ["-sI", "-X", "GET", "--interface", address, ...args, `${nginx.url}/pipelines/p_a/sse`],
+  }).output();
+  return Number(new TextDecoder().decode(stdout).split(" ")[1]);
+}
+
+/** Headers by which a client may pretend to have another address. */
+const FORGED = {
+  "X-Forwarded-For": "203.0.113.9",
+  Forwarded: "for=203.0.113.9",
+  "X-Real-IP": "203.0.113.9",
+};
+
+testWithRequirements(
+  [systemNginx],
+  "The documented nginx passes on the address of a client, and not what the client says it is",
+  async () => {
+    await using program = await Program.start({
+      RUNNEL_KV: ":memory:",
+      RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1",
+      RUNNEL_TRUSTED_PROXIES: "1",
+    });
+    await using nginx = await Nginx.start(nginxSample(program.url));
+    const stream = await fetch(`${nginx.url}/pipelines/p_a/sse`);
+    equal(stream.status, 200);
+    // The connection is from 127.0.0.1.
+    equal(await openFrom("127.0.0.1", nginx), 429);
+    equal(await openFrom("127.0.0.1", nginx, FORGED), 429);
+    equal(await openFrom("127.0.0.2", nginx), 200);
+    equal(await openFrom("127.0.0.3", nginx, { "X-Forwarded-For": "127.0.0.1" }), 200);
+    deepEqual(program.complaints, []);
+    // A request that goes around the proxy is counted, and reported once.
+    for (let i = 0; i < 2; i++) {
+      const around = await fetch(`${program.url}/pipelines/p_a/sse`);
+      equal(around.status, 429);
+      await around.body?.cancel();
+    }
+    await stream.body?.cancel();
+    await eventually("it is reported", () => program.complaints.length > 0);
+    equal(program.complaints.length, 1);
+    match(program.complaints[0]!, /^A request of 127\.0\.0\.1 has no address in X-Forwarded-For/);
+  },
+);
+
+testWithRequirements(
+  [systemNginx],
+  "The clients of the documented nginx are counted as one without RUNNEL_TRUSTED_PROXIES",
+  async () => {
+    await using program = await Program.start({
+      RUNNEL_KV: ":memory:",
+      RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1",
+    });
+    await using nginx = await Nginx.start(nginxSample(program.url));
+    const stream = await fetch(`${nginx.url}/pipelines/p_a/sse`);
+    equal(stream.status, 200);
+    equal(await openFrom("127.0.0.2", nginx, FORGED), 429);
+    const direct = await Promise.all([1, 2].map(() => fetch(`${program.url}/pipelines/p_a/sse`)));
+    deepEqual(direct.map(({ status }) => status), [200, 200]);
+    for (const { body } of [stream, ...direct]) await body?.cancel();
+    await eventually("it is reported", () => program.complaints.length > 0);
+    deepEqual(program.complaints.map((line) => /^A proxy of this machine/.test(line)), [true]);
+  },
+);
+
 testWithRequirements(
   [systemNginx],
   "The documented limits of nginx end silent connections, and count those of an address",
