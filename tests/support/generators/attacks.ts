@@ -307,6 +307,8 @@ export class Attacks {
         "",
         "{}",
         '{"channels":["a"]}',
+        JSON.stringify({ lastEventId: random.pick(AWKWARD_VALUES) }),
+        JSON.stringify({ lastEventId: "x".repeat(random.pick([128, 129, 100_000])) }),
         '{"__proto__":1}',
         this.#json.bomb(),
         "[",
@@ -323,7 +325,8 @@ export class Attacks {
     const absolute = random.chance(0.05)
       ? random.pick(["http://evil.example", "http://localhost", "//", "http://", "file://"])
       : "";
-    const text = `${isTicket ? "POST" : method} ${absolute}${
+    const ticketMethod = random.pick(["POST", "POST", "POST", "DELETE"]);
+    const text = `${isTicket ? ticketMethod : method} ${absolute}${
       query ? `${path}?${query}` : path
     } HTTP/1.1\r\nHost: ${host}\r\n${lines}\r\n${body}`;
     return this.#attack("reading", text, { isHead: method === "HEAD" && !isTicket });
