@@ -6,12 +6,13 @@
 
 import { RunnelError } from "../base/mod.ts";
 import { type AccessConfig, MAX_TOKEN_LENGTH } from "../config/mod.ts";
+import { NO_CREDENTIAL } from "./credential.ts";
 import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
 import { rejectForeignPages } from "./local_only.ts";
 import type { RateLimiter } from "./rate_limiter.ts";
 import type { GrantedScope, GrantedStream, RequestedScope, RequestedStream } from "./scope.ts";
 import type { Tickets } from "./tickets.ts";
-import { type Bearer, NO_CREDENTIAL, type TokenVerifier } from "./token_verifier.ts";
+import type { Bearer, TokenVerifier } from "./token_verifier.ts";
 
 /** Matches the cookie that may contain a subscriber's token. */
 const COOKIE = /(?:^|;\s*)runnel_token=([^;\s]+)/;

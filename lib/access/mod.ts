@@ -6,6 +6,7 @@
 
 export { Access, type Client } from "./access.ts";
 export { ClientAddresses } from "./client_address.ts";
+export { isPublishToken } from "./credential.ts";
 export { RateLimiter } from "./rate_limiter.ts";
 export {
   deleteTickets,
@@ -18,4 +19,4 @@ export {
 export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";
 export { Tickets, type TicketScope, type TicketUse } from "./tickets.ts";
 export { TicketQuota } from "./ticket_quota.ts";
-export { type Bearer, isPublishToken, TokenVerifier } from "./token_verifier.ts";
+export { type Bearer, TokenVerifier } from "./token_verifier.ts";

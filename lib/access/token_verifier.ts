@@ -6,7 +6,7 @@
  * @module
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import {
   decodeProtectedHeader,
   errors,
@@ -16,6 +16,7 @@ import {
 } from "jose";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { AccessConfig } from "../config/mod.ts";
+import { fingerprint, NO_CREDENTIAL, publicKey, publicKeyOf } from "./credential.ts";
 import { FULL_ACCESS, type Grant, readGrant } from "./grant.ts";
 import { PublicKeys } from "./public_keys.ts";
 
@@ -39,9 +40,6 @@ const PUBLIC_KEY_ALGORITHMS = [
  * a token is valid that much before its `nbf` and after its `exp`.
  */
 const LEEWAY_SECONDS = 30;
-
-/** Credential of a service without secrets, which nobody needs a token for. */
-export const NO_CREDENTIAL = "none";
 
 /** Bearer of a valid token. */
 export interface Bearer {
@@ -145,8 +143,8 @@ export class TokenVerifier {
     const known = this.#credentials;
     if (credential === NO_CREDENTIAL) return known.length === 0 && !this.#publicKeys;
     if (known.includes(credential)) return true;
-    const [, thumbprint] = /^key:(.+)$/.exec(credential) ?? [];
-    if (thumbprint === undefined || !this.#publicKeys) return false;
+    const thumbprint = publicKeyOf(credential);
+    if (thumbprint === null || !this.#publicKeys) return false;
     try {
       return await this.#publicKeys.has(thumbprint);
     } catch (error) {
@@ -172,7 +170,7 @@ export class TokenVerifier {
         const { find } = this.#publicKeys;
         const verified = await jwtVerify(token, find, { ...options, algorithms });
         ({ payload } = verified);
-        credential = `key:${await this.#publicKeys.thumbprint(verified.key)}`;
+        credential = publicKey(await this.#publicKeys.thumbprint(verified.key));
       }
       const { exp, runnel } = payload;
       const endsAt = exp === undefined ? Infinity : (exp + LEEWAY_SECONDS) * 1000;
@@ -202,11 +200,6 @@ function publisherOf({ iss, sub }: JWTPayload, { publish, channels }: Grant): st
   );
 }
 
-/** Whether a credential is a publish token, which is the operator's own. */
-export function isPublishToken(credential: string): boolean {
-  return credential.startsWith("token:");
-}
-
 /** Returns the algorithm in the header of a token; `null` if it is not a JSON Web Token. */
 function readAlgorithm(token: string): string | null {
   try {
@@ -220,12 +213,6 @@ function readAlgorithm(token: string): string | null {
 function isInvalidToken(error: unknown): boolean {
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false;
   return error instanceof errors.JOSEError && error.code !== "ERR_JOSE_GENERIC";
-}
-
-/** Returns the fingerprint of a credential: not the hash by which a token is counted. */
-function fingerprint(kind: "token" | "secret", credential: string): string {
-  const hash = createHash("sha256").update(`runnel ${kind} ${credential}`);
-  return `${kind}:${hash.digest("hex")}`;
 }
 
 async function digest(text: string): Promise<Uint8Array> {

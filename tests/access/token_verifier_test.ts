@@ -5,12 +5,8 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
-import {
-  type Bearer,
-  NO_CREDENTIAL,
-  type TokenConfig,
-  TokenVerifier,
-} from "../../lib/access/token_verifier.ts";
+import { NO_CREDENTIAL } from "../../lib/access/credential.ts";
+import { type Bearer, type TokenConfig, TokenVerifier } from "../../lib/access/token_verifier.ts";
 import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/clients/tokens.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { type LocalServer, serveLocally } from "../support/servers/local_server.ts";
