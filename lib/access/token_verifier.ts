@@ -6,7 +6,7 @@
  * @module
  */
 
-import { timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import {
   decodeProtectedHeader,
   errors,
@@ -72,7 +72,7 @@ export type TokenConfig = Pick<
 export class TokenVerifier {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: JWTVerifyOptions;
-  readonly #publishTokens: Promise<{ hash: Uint8Array; credential: string }[]>;
+  readonly #publishTokens: readonly { hash: Uint8Array; credential: string }[];
   readonly #secret: { key: Uint8Array; credential: string } | null;
   readonly #publicKeys: PublicKeys | null;
   /** Fingerprints of the credentials that the settings name. */
@@ -87,17 +87,17 @@ export class TokenVerifier {
       ...config.tokenAudience !== null && { audience: config.tokenAudience },
       ...config.tokenIssuer !== null && { issuer: config.tokenIssuer },
     };
-    this.#publishTokens = Promise.all(publishTokens.map(async (token) => ({
-      hash: await digest(token),
+    this.#publishTokens = publishTokens.map((token) => ({
+      hash: createHash("sha256").update(token).digest(),
       credential: fingerprint("token", token),
-    })));
+    }));
     this.#secret = tokenSecret === null ? null : {
       key: new TextEncoder().encode(tokenSecret),
       credential: fingerprint("secret", tokenSecret),
     };
     this.#publicKeys = jwksUrl === null ? null : new PublicKeys(jwksUrl, runtime);
     this.#credentials = [
-      ...publishTokens.map((token) => fingerprint("token", token)),
+      ...this.#publishTokens.map(({ credential }) => credential),
       ...this.#secret ? [this.#secret.credential] : [],
     ];
   }
@@ -111,9 +111,7 @@ export class TokenVerifier {
   async verify(token: string): Promise<Bearer | null> {
     const hash = await digest(token);
     // Compares with all tokens, each in constant time, so that timing reveals nothing.
-    const [match] = (await this.#publishTokens).filter((known) =>
-      timingSafeEqual(known.hash, hash)
-    );
+    const [match] = this.#publishTokens.filter((known) => timingSafeEqual(known.hash, hash));
     if (match) {
       // The operator's own: it issues tickets to the subscribers of any pipeline.
       return {
