@@ -27,6 +27,7 @@ async function start(folder: DataFolder, isolates: number): Promise<[Program, po
   const program = await Program.start({
     RUNNEL_KV: folder.kv,
     RUNNEL_ISOLATES: String(isolates),
+    RUNNEL_MAX_SUBSCRIBERS: "1000",
   });
   return [program, Number(new URL(program.url).port)];
 }
