@@ -5,6 +5,7 @@
  */
 
 import type { JsonScanner, ScannedValue } from "./json_scanner.ts";
+import { QUOTE } from "./json_tokens.ts";
 
 /** Maximum number of unrecognized keys that an error names, and of UTF-16 units of each. */
 const MAX_NAMED_KEYS = 3;
@@ -27,6 +28,7 @@ export interface Envelope {
 }
 
 const BACKSLASH = 0x5c;
+const MAX_ASCII = 0x7f;
 // A channel may begin with U+FEFF, which is no byte order mark there.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -34,9 +36,14 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * Reads the envelope at the position of a scanner.
  *
  * @param bytes The text of the scanner, in UTF-8.
+ * @param before The envelope before it, whose strings are taken if they are the same.
  * @throws {SyntaxError} If it is not JSON.
  */
-export function readEnvelope(scanner: JsonScanner, bytes: Uint8Array): Envelope {
+export function readEnvelope(
+  scanner: JsonScanner,
+  bytes: Uint8Array,
+  before?: Envelope,
+): Envelope {
   if (!scanner.consume("{")) {
     return { fields: sampleOf(bytes, scanner.value()), payload: null, problem: null };
   }
@@ -51,11 +58,11 @@ export function readEnvelope(scanner: JsonScanner, bytes: Uint8Array): Envelope 
       const value = scanner.value();
       // It is refused by now: the rest only has to be JSON.
       if (repeated !== null || unrecognized.length === MAX_NAMED_KEYS) continue;
-      const name = decodeString(bytes, key);
+      const name = KEYS.find((name) => isText(bytes, key, name)) ?? decodeString(bytes, key);
       if (!KEYS.includes(name)) unrecognized.push(name);
       else if (Object.hasOwn(fields, name)) repeated = name;
-      else fields[name] = sampleOf(bytes, value);
-      if (name === "payload") payload = value;
+      else if (name === "payload") fields[name] = payload = value;
+      else fields[name] = reuse(before, name, bytes, value) ?? sampleOf(bytes, value);
     } while (scanner.consume(","));
     scanner.expect("}");
   }
@@ -78,6 +85,30 @@ function sampleOf(bytes: Uint8Array, value: ScannedValue): unknown {
   if (first === "[") return [];
   if (first === "n") return null;
   return first === "t" || first === "f" ? false : 0;
+}
+
+/** Returns the string of a field in the envelope before, if it is the same. */
+function reuse(
+  before: Envelope | undefined,
+  name: string,
+  bytes: Uint8Array,
+  value: ScannedValue,
+): string | undefined {
+  const text = before && (before.fields as Record<string, unknown>)?.[name];
+  return typeof text === "string" && isText(bytes, value, text) ? text : undefined;
+}
+
+/**
+ * Whether a string has a text: decoding is slower. It may be false for a text that
+ * is escaped or not ASCII.
+ */
+function isText(bytes: Uint8Array, { start, end }: ScannedValue, text: string): boolean {
+  if (end - start !== text.length + 2 || bytes[start] !== QUOTE) return false;
+  for (let index = 0; index < text.length; index++) {
+    const byte = bytes[start + 1 + index]!;
+    if (byte !== text.charCodeAt(index) || byte > MAX_ASCII || byte === BACKSLASH) return false;
+  }
+  return true;
 }
 
 function decodeString(bytes: Uint8Array, { start, end }: ScannedValue): string {

@@ -30,7 +30,7 @@ export function readJson(text: Uint8Array, maxEvents: number): Envelopes {
   scanJson(text, "The body", (scanner) => {
     const readNext = () => {
       if (++count > maxEvents) scanner.value();
-      else envelopes.push(readEnvelope(scanner, text));
+      else envelopes.push(readEnvelope(scanner, text, envelopes.at(-1)));
     };
     if (!scanner.consume("[")) return readNext();
     if (scanner.consume("]")) return;
@@ -56,7 +56,7 @@ export function readNdjson(text: Uint8Array, maxEvents: number): Envelopes {
     // The positions of an envelope are those in the whole body.
     const lines = text.subarray(0, end);
     scanJson(lines, `Event ${count - 1}`, (scanner) => {
-      envelopes.push(readEnvelope(scanner, lines));
+      envelopes.push(readEnvelope(scanner, lines, envelopes.at(-1)));
     }, start);
   }
   return { envelopes, count };

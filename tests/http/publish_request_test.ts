@@ -107,6 +107,28 @@ Deno.test("readPublishRequest() decodes escapes in a channel", () => {
   deepEqual([pipeline, events[0]!.channel], ["p_a", "é😀"]);
 });
 
+Deno.test("readPublishRequest() tells channels apart of which bytes and characters are alike", () => {
+  const channels: [text: string, channel: string][] = [
+    ['"a\\\\/"', "a\\/"],
+    ['"a\\/"', "a/"],
+    ['"a/"', "a/"],
+    ['"Ã©"', "Ã©"],
+    ['"é"', "é"],
+    ['"\\u00e9"', "é"],
+    ['"é"', "é"],
+    ['"ab"', "ab"],
+    ['"a"', "a"],
+    ['"b"', "b"],
+  ];
+  const events = channels.map(([text]) => `{"pipeline":"p_a","channel":${text},"payload":1}`);
+  for (
+    const [type, body] of [[JSON_TYPE, `[${events}]`], [NDJSON_TYPE, events.join("\n")]] as const
+  ) {
+    const request = readPublishRequest({ contentType: type, body: encodeUtf8(body) });
+    deepEqual(request.events.map(({ channel }) => channel), channels.map(([, channel]) => channel));
+  }
+});
+
 Deno.test(`readPublishRequest() accepts ${MAX_EVENTS} events and no more`, () => {
   const bodies = (count: number): [string, string][] => {
     const events = Array<string>(count).fill(eventOf("1"));
