@@ -13,8 +13,11 @@ import type { DatabaseSync } from "node:sqlite";
 /** Time for which SQLite waits for a lock of another connection, in milliseconds. */
 const BUSY_MS = 5000;
 
-/** Number of rows that are in memory at once: 13 MB at most. */
-export const ROWS_AT_ONCE = 200;
+/** Number of rows that are in memory at once: 1.3 MB at most. */
+export const ROWS_AT_ONCE = 20;
+
+/** Time after which other work gets its turn, in milliseconds. */
+const TURN_MS = 5;
 
 /** Opens a database. It is created if it is missing, unless it is opened to be read. */
 export async function openDatabase(
@@ -26,8 +29,11 @@ export async function openDatabase(
   return new DatabaseSync(path, { readOnly, timeout: BUSY_MS });
 }
 
-/** Copies all tables into an empty database, in one transaction on each side. */
-export function copyRows(from: DatabaseSync, to: DatabaseSync): void {
+/**
+ * Copies all tables into an empty database, in one transaction on each side. Other
+ * work gets its turn in between.
+ */
+export async function copyRows(from: DatabaseSync, to: DatabaseSync): Promise<void> {
   to.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN");
   from.exec("BEGIN");
   const schema = from.prepare("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
@@ -40,7 +46,7 @@ export function copyRows(from: DatabaseSync, to: DatabaseSync): void {
   for (const { name, sql } of tables) {
     to.exec(sql);
     // Only `kv` is a table without row IDs, and has one key.
-    copyTable(from, to, { name, key: name === "kv" ? "k" : "rowid" });
+    await copyTable(from, to, { name, key: name === "kv" ? "k" : "rowid" });
   }
   // Faster than to keep them up to date row by row.
   for (const { type, sql } of schema) if (type !== "table") to.exec(sql);
@@ -51,11 +57,11 @@ export function copyRows(from: DatabaseSync, to: DatabaseSync): void {
  * Copies a table in the order of its key. Not by `iterate()`: in the runtime, it
  * ends at an error as it does at the end, and the copy would be incomplete.
  */
-function copyTable(
+async function copyTable(
   from: DatabaseSync,
   to: DatabaseSync,
   { name, key }: { name: string; key: string },
-): void {
+): Promise<void> {
   const columns = `SELECT ${key} AS "after", * FROM "${name}"`;
   const order = `ORDER BY ${key} LIMIT ${ROWS_AT_ONCE}`;
   const first = from.prepare(`${columns} ${order}`);
@@ -63,9 +69,13 @@ function copyTable(
   // Numbers beyond 2^53 are an error otherwise.
   for (const rows of [first, next]) rows.setReadBigInts(true);
   const places = first.columns().slice(1).map(() => "?").join();
+  let started = performance.now();
   const insert = to.prepare(`INSERT INTO "${name}" VALUES (${places})`);
   for (let rows = first.all(); rows.length > 0; rows = next.all(rows.at(-1)!["after"]!)) {
     for (const { after: _, ...row } of rows) insert.run(...Object.values(row));
+    if (performance.now() - started < TURN_MS) continue;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    started = performance.now();
   }
 }
 
@@ -76,4 +86,10 @@ export function quickCheck(database: DatabaseSync): string[] {
   return rows
     .map(({ quick_check }) => String(quick_check).replace(/^\*\*\*.*\n/, "").replaceAll("\n", ", "))
     .filter((problem) => problem !== "ok");
+}
+
+/** Returns the size of what is in use in a database, in bytes. */
+export function sizeInUse(database: DatabaseSync): number {
+  const read = (name: string) => Number(database.prepare(`PRAGMA ${name}`).get()![name]);
+  return (read("page_count") - read("freelist_count")) * read("page_size");
 }

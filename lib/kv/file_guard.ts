@@ -17,6 +17,8 @@ export interface StoreGuard extends Disposable {
   readonly error: RunnelError | null;
   /** Checks now. */
   check(): Promise<void>;
+  /** Makes no check during work that replaces the store and opens it again. */
+  suspend(work: () => Promise<void>): Promise<void>;
 }
 
 /** Identity of a file on its machine. */
@@ -31,6 +33,8 @@ export class FileGuard implements StoreGuard {
   /** The files that were opened, by their endings. Those of SQLite appear with the first write. */
   readonly #opened = new Map<string, Identity>();
   #timer: Disposable | null = null;
+  /** Number of replacements by this process that have begun or ended: odd during one. */
+  #replacements = 0;
 
   private constructor(path: string, runtime: Pick<Runtime, "clock" | "report">) {
     this.#path = path;
@@ -58,7 +62,11 @@ export class FileGuard implements StoreGuard {
 
   /** Compares the files with those that were opened. */
   async check(): Promise<void> {
+    const replacements = this.#replacements;
+    if (replacements % 2 === 1) return;
     const changed = await this.#findChanged();
+    // It compared files of before a replacement with those of after it.
+    if (replacements !== this.#replacements) return;
     const before = this.error;
     this.error = changed === null ? null : new RunnelError(
       "log-unavailable",
@@ -67,6 +75,19 @@ export class FileGuard implements StoreGuard {
     );
     if (changed === null && before) this.#runtime.report(`${this.#path} is back: it is used again`);
     if (changed !== null && !before) this.#runtime.report(this.#describe(changed));
+  }
+
+  /** Makes no check during work that replaces the file and opens it again. */
+  async suspend(work: () => Promise<void>): Promise<void> {
+    this.#replacements++;
+    try {
+      await work();
+    } finally {
+      const lock = this.#opened.get(".lock")!;
+      this.#opened.clear();
+      this.#opened.set(".lock", lock).set("", await Deno.stat(this.#path));
+      this.#replacements++;
+    }
   }
 
   /** Returns the ending of a file that is missing or another one; `null` if all are the same. */

@@ -6,6 +6,7 @@
  */
 
 import { chunk, deadline, RunnelError, type Runtime } from "../base/mod.ts";
+import { CallGate } from "./call_gate.ts";
 import type { StoreGuard } from "./file_guard.ts";
 
 /** Part of `Deno.Kv` that calls use, so that a test can replace it. */
@@ -66,6 +67,7 @@ export class KvConnection implements Disposable {
   /** Connections that were replaced, with the timers that will close them. */
   readonly #replaced = new Map<Promise<Kv>, Disposable>();
   readonly #guard: StoreGuard | null;
+  readonly #gate = new CallGate();
   #kv: Promise<Kv> | null;
   #closed = false;
 
@@ -150,7 +152,8 @@ export class KvConnection implements Disposable {
     const timeoutMs = Math.min(ms, this.#options.timeoutMs);
     if (timeoutMs <= 0) throw late(0);
     const kv = this.#kv ??= this.#options.open();
-    return await deadline(runtime.clock, timeoutMs, this.#use(kv, use), () => {
+    const made = this.#gate.run(() => this.#use(this.#kv ??= this.#options.open(), use));
+    return await deadline(runtime.clock, timeoutMs, made, () => {
       // A deadline much shorter than its own says nothing about the connection.
       if (replace && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
       return late(timeoutMs);
@@ -167,6 +170,31 @@ export class KvConnection implements Disposable {
       throw error;
     }
     return await use(opened);
+  }
+
+  /**
+   * Closes the store for work on its file, and opens it again. Calls that come
+   * meanwhile wait, within their deadlines.
+   *
+   * @throws {Error} If the calls in flight do not end in time.
+   * @throws Whatever `work` throws, or opening.
+   */
+  async exclusive(work: () => Promise<void>): Promise<void> {
+    const { runtime: { clock }, timeoutMs, open } = this.#options;
+    await this.#gate.exclusive(clock, timeoutMs, async () => {
+      this.assertUsable();
+      const kv = this.#kv;
+      this.#kv = null;
+      (await kv)?.close();
+      const reopen = async () => {
+        try {
+          await work();
+        } finally {
+          if (!this.#closed) await (this.#kv = open());
+        }
+      };
+      await (this.#guard ? this.#guard.suspend(reopen) : reopen());
+    });
   }
 
   #retire(kv: Promise<Kv>): void {

@@ -10,6 +10,7 @@ import { FileGuard, type StoreGuard } from "./file_guard.ts";
 import { folderOf, lockFile } from "./file_lock.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
 import { checkAtStart, findInvalid } from "./start_check.ts";
+import { eraseFile } from "./store_file.ts";
 
 /** A store that is ready to be opened. Disposing it unlocks it for other processes. */
 export interface KvStorage extends Disposable {
@@ -31,6 +32,11 @@ export interface KvStorage extends Disposable {
    * before the store is opened.
    */
   findInvalid: ((first: string, isValid: (value: unknown) => boolean) => Promise<string[]>) | null;
+  /**
+   * Removes all bytes of what was deleted, while no connection is open; `null` if
+   * the store is not a file. Returns false if it is too large for a service that waits.
+   */
+  erase: (() => Promise<boolean>) | null;
 }
 
 /**
@@ -55,6 +61,7 @@ export async function prepareStorage(
     open: () => withSetupHint(kv ?? "the platform's store", () => Deno.openKv(kv)),
     remote,
     findInvalid: inFile ? (first, isValid) => findInvalid(kv, first, isValid) : null,
+    erase: inFile ? () => eraseFile(kv) : null,
     guard: lock && ((runtime) => FileGuard.start(kv!, lock, runtime)),
     [Symbol.dispose]: () => lock?.[Symbol.dispose](),
   };

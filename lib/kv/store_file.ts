@@ -5,7 +5,7 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import { copyRows, openDatabase, quickCheck } from "./database.ts";
+import { copyRows, openDatabase, quickCheck, sizeInUse } from "./database.ts";
 import { FILE_MODE } from "./file_lock.ts";
 
 /** Ending of the file beside the store that takes its place. */
@@ -13,6 +13,15 @@ const NEXT = ".next";
 
 /** Ending of the file that keeps what was replaced. */
 const REPLACED = ".replaced";
+
+/** Maximum size of what {@linkcode eraseFile} copies, in bytes: that takes a fifth of a second. */
+const MAX_ERASED_BYTES = 16 * 1024 * 1024;
+
+/** Pause between two looks at whether a connection has closed, in milliseconds. */
+const CLOSING_PAUSE_MS = 10;
+
+/** Number of such pauses. */
+const CLOSING_TRIES = 50;
 
 /** Sizes before and after a compaction, in bytes. */
 export interface Compaction {
@@ -35,6 +44,27 @@ export async function compactFile(path: string): Promise<Compaction> {
   await checkpoint(path);
   await Deno.rename(path + NEXT, path);
   return { before, after: await sizeOf(path) };
+}
+
+/**
+ * Compacts the file of a service that waits for it, if there is little in it.
+ *
+ * @returns Whether there was little enough.
+ * @throws {Error} If a connection still has it open.
+ */
+export async function eraseFile(path: string): Promise<boolean> {
+  {
+    using database = await openDatabase(path);
+    if (sizeInUse(database) > MAX_ERASED_BYTES) return false;
+  }
+  // The last connection removes the WAL. One that is still closing would remove that
+  // of the new file.
+  for (let tries = 0; await exists(`${path}-wal`); tries++) {
+    if (tries === CLOSING_TRIES) throw new Error(`${path} is still in use`);
+    await new Promise((resolve) => setTimeout(resolve, CLOSING_PAUSE_MS));
+  }
+  await compactFile(path);
+  return true;
 }
 
 /**
@@ -104,7 +134,7 @@ export async function copyFile(source: string, target: string): Promise<void> {
   try {
     using from = await openDatabase(source, { readOnly: true });
     using to = await openDatabase(target);
-    copyRows(from, to);
+    await copyRows(from, to);
   } catch (cause) {
     await removeIfPresent(target);
     throw cause instanceof RunnelError ? cause : unusable(source, describe(cause), cause);
@@ -148,6 +178,16 @@ async function sizeOf(path: string): Promise<number> {
     return (await Deno.stat(path)).size;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

@@ -11,6 +11,7 @@ import type { NewEvent, Position } from "../protocol/mod.ts";
 import { Backlog, requestBytes } from "./backlog.ts";
 import { type ChannelScan, scanChannels } from "./channel_scan.ts";
 import type { Change, Receipt } from "./commit.ts";
+import { Eraser, type EraserOptions } from "./eraser.ts";
 import type { Head, Retention } from "./head.ts";
 import type { AnnouncedHead } from "./head_announcer.ts";
 import { HeadStore } from "./head_store.ts";
@@ -37,6 +38,11 @@ const TIME_STEP_REPORT_MS = 60 * 60 * 1000;
 export interface EventLogOptions {
   /** The store. */
   kv: KvConnection;
+  /**
+   * Removes deleted bytes from the file of the store, as {@linkcode EraserOptions.erase}
+   * does; by default, they are left there.
+   */
+  erase?: EraserOptions["erase"] | null;
   /** Whether other isolates or processes write to the store, too. */
   shared: boolean;
   /** Clock, random numbers and reporter. */
@@ -69,6 +75,7 @@ export class EventLog {
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
   readonly #sweeper: Sweeper;
+  readonly #eraser: Eraser | null = null;
   #closed = false;
   #timeStepReportedUntil = -Infinity;
   readonly #slot = new ListenerSlot<LogListener>();
@@ -81,6 +88,9 @@ export class EventLog {
     this.#heads = new HeadStore({ ...options, headReader: this.#headReader });
     this.#reader = new LogReader({ ...options, heads: this.#heads });
     this.#sweeper = new Sweeper(options.kv, options.runtime);
+    if (!options.erase) return;
+    const isSwept = () => this.pending.sweeps === 0;
+    this.#eraser = new Eraser({ ...options, erase: options.erase, isSwept });
   }
 
   /** Memory of waiting requests, in bytes, and number of pipelines to be swept. */
@@ -225,6 +235,7 @@ export class EventLog {
     if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
     // Even if it was clear before: the sweep of that clear may have failed.
     if (head) this.#sweeper.add(pipeline, head.oldest);
+    if (head) await this.#eraser?.request();
     return head;
   }
 
@@ -248,7 +259,7 @@ export class EventLog {
   async close(): Promise<void> {
     this.#closed = true;
     const writers = this.#writers.values().map((writer) => writer.close());
-    await Promise.all([...writers, this.#sweeper.close()]);
+    await Promise.all([...writers, this.#sweeper.close(), this.#eraser?.close()]);
     this.#options.kv.close();
   }
 }

@@ -17,6 +17,9 @@ export function generationKey(counter: number): Deno.KvKey {
   return ["generation", counter];
 }
 
+/** The key of a record that is there while deleted events are to be erased from the file. */
+export const ERASE_KEY: Deno.KvKey = ["erase"];
+
 /** The key of a record that is written only to check that the store takes writes. */
 export const PING_KEY: Deno.KvKey = ["ping"];
 

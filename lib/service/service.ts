@@ -60,6 +60,12 @@ export interface StoresOptions {
    */
   findInvalid?: KvStorage["findInvalid"];
   /**
+   * Removes deleted bytes from a file, as {@linkcode KvStorage.erase} does.
+   *
+   * @default {null}
+   */
+  erase?: KvStorage["erase"];
+  /**
    * Parts of the runtime to replace. By default, it has the clock of the system,
    * `Math.random`, and a reporter that writes to standard error.
    */
@@ -68,7 +74,7 @@ export interface StoresOptions {
 
 /** Options for {@linkcode createServiceOn}. */
 export interface ServiceParts
-  extends Omit<StoresOptions, "open" | "remote" | "guard" | "findInvalid"> {
+  extends Omit<StoresOptions, "open" | "remote" | "guard" | "findInvalid" | "erase"> {
   /** Broadcasts to other isolates, if there are any. @default {null} */
   channels?: PipelineChannels | null;
   /** Opens the store to watch it, if other processes write to it. @default {null} */
@@ -137,6 +143,7 @@ export async function openStores({
   remote = false,
   guard = null,
   findInvalid = null,
+  erase = null,
   runtime: replaced = {},
 }: StoresOptions): Promise<Stores> {
   const runtime = { ...systemRuntime, ...replaced };
@@ -154,6 +161,7 @@ export async function openStores({
   }
   const log = new EventLog({
     kv,
+    erase,
     shared: remote,
     runtime,
     retention: { events: config.retention, ms: RETENTION_MS, bytes: RETENTION_BYTES },

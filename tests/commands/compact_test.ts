@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { DataFolder, Program } from "../support/programs/program.ts";
+import { eventually } from "../support/wait.ts";
 import { runStorageTask } from "../support/programs/storage_task.ts";
 
 const COUNT = 50;
@@ -54,6 +55,34 @@ Deno.test("deno task compact removes deleted payloads from the file, and gives r
   const { events } = await response.json();
   equal(events.length, COUNT);
 });
+
+for (const isolates of ["1", "2"]) {
+  Deno.test(`The service with ${isolates} isolates removes deleted payloads from its file by itself`, async () => {
+    await using folder = new DataFolder();
+    const settings = { RUNNEL_KV: folder.kv, RUNNEL_ISOLATES: isolates };
+    await using program = await Program.start(settings);
+    for (let i = 0; i < COUNT; i++) {
+      const payload = JSON.stringify(`secret-${i}-${"x".repeat(300 * (i % 20))}`);
+      await request(`${program.url}/ingest/p_gone/tick`, "POST", payload);
+      await request(`${program.url}/ingest/p_kept/tick`, "POST", `"kept-${i}"`);
+    }
+    equal(await countPayloads(folder.kv), COUNT);
+    await request(`${program.url}/pipelines/p_gone/events`, "DELETE");
+    let published = COUNT;
+    await eventually("they are removed", async () => {
+      // Publishes go on meanwhile, and none of them fails.
+      await request(`${program.url}/ingest/p_kept/tick`, "POST", `"kept-${published++}"`);
+      return await countPayloads(folder.kv) === 0;
+    });
+    await request(`${program.url}/ingest/p_kept/tick`, "POST", `"kept-${published++}"`);
+    await request(`${program.url}/readyz`, "GET");
+    const response = await fetch(`${program.url}/pipelines/p_kept/events?limit=1000`);
+    const { events } = await response.json();
+    const sequences = events.map(({ id }: { id: string }) => Number(id.split("-").at(-1)));
+    equal(sequences.at(-1), published);
+    deepEqual(program.complaints.filter((line) => !line.includes("ulimit")), []);
+  });
+}
 
 Deno.test("deno task compact leaves a damaged file as it is", async () => {
   await using folder = new DataFolder();
