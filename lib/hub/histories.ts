@@ -83,6 +83,7 @@ export class Histories {
       log: this.#options.log,
       reads: this.#reads,
       filter,
+      skip: (position) => this.#starts.skip(pipeline, position, filter),
       findStart: ({ epoch, sequence }) => {
         // No event is in memory: all are found in the log.
         const newest = new EncodedEvents(epoch, sequence);

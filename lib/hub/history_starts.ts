@@ -7,7 +7,7 @@
 
 import { RunnelError, Semaphore } from "../base/mod.ts";
 import type { ChannelScan, Log } from "../log/mod.ts";
-import type { ChannelFilter } from "../protocol/mod.ts";
+import type { ChannelFilter, Position } from "../protocol/mod.ts";
 import type { EncodedEvents } from "../stream/mod.ts";
 
 /** Maximum number of scans at once. */
@@ -103,6 +103,21 @@ export class HistoryStarts {
       "log-unavailable",
       `Cannot find the history of ${scope.pipeline}: its log changes too fast. Try again`,
     );
+  }
+
+  /**
+   * Returns how far the events after a position are known to be on other channels:
+   * a replay need not read them. It is the position itself if nothing is known.
+   */
+  skip(pipeline: string, { epoch, sequence }: Position, filter: ChannelFilter): number {
+    const scan = this.#scans.get(pipeline);
+    if (filter.keepsAll || scan?.epoch !== epoch) return sequence;
+    const { last, names, channels } = scan;
+    const isKept = names.map((name) => filter.keeps(name));
+    let i = last - sequence;
+    // Not past an event whose channel is unknown: if it is lost, the client is told.
+    while (i > 0 && i <= channels.length && isKept[channels[i - 1]!] === false) i--;
+    return Math.max(sequence, last - i);
   }
 
   /** Scans a pipeline, once for all that ask for it at the same time. */

@@ -8,7 +8,7 @@
 import type { Change } from "../log/mod.ts";
 import { type ChannelFilter, parseEventId, type Position } from "../protocol/mod.ts";
 import {
-  type EncodedEvents,
+  EncodedEvents,
   type EncodedPage,
   Subscriber,
   type SubscriberOptions,
@@ -126,13 +126,20 @@ export class Pipeline implements SubscriberSource, Disposable {
   }
 
   /**
-   * Reads what follows a sequence from the log.
+   * Reads what follows a sequence from the log, except for events that the filter,
+   * if there is one, is known to pass over.
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async page(sequence: number): Promise<EncodedPage | null> {
-    const before = this.newest.last;
-    const page = await this.#options.pages.read(this.#id, sequence);
+  async page(sequence: number, filter: ChannelFilter | null): Promise<EncodedPage | null> {
+    const { pages, starts } = this.#options;
+    const { newest } = this;
+    const { epoch, first, last: before } = newest;
+    const from = filter ? starts.skip(this.#id, { epoch, sequence }, filter) : sequence;
+    if (from > sequence && from >= first - 1) return emptyPage(newest);
+    let page = await pages.read(this.#id, from);
+    // Those that are missed count with all that were to be passed over.
+    if (from > sequence && page?.missed) page = await pages.read(this.#id, sequence);
     // Of another log, or behind where the tail was: the log was replaced.
     if (page?.epoch !== this.newest.epoch || page.sequence < before) await this.#tail.repair();
     else await this.#tail.catchUpTo(page);
@@ -212,4 +219,11 @@ export class Pipeline implements SubscriberSource, Disposable {
     this.#following[Symbol.dispose]();
     this.#tail[Symbol.dispose]();
   }
+}
+
+/** Returns the page that ends before the newest events and has none. */
+function emptyPage({ epoch, first, last }: EncodedEvents): EncodedPage {
+  const after = first - 1;
+  const events = new EncodedEvents(epoch, after);
+  return { epoch, sequence: last, after, missed: 0, reason: "evicted", events };
 }

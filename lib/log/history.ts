@@ -6,7 +6,7 @@
  */
 
 import { RunnelError, type Semaphore } from "../base/mod.ts";
-import type { AcceptedEvent, ChannelFilter } from "../protocol/mod.ts";
+import type { AcceptedEvent, ChannelFilter, Position } from "../protocol/mod.ts";
 import type { EventLog } from "./event_log.ts";
 import type { Head } from "./head.ts";
 import type { Page } from "./log_reader.ts";
@@ -34,6 +34,8 @@ export interface HistoryOptions {
   filter: ChannelFilter;
   /** Returns the sequence after which the history begins in a log. */
   findStart: (head: Head) => number | Promise<number>;
+  /** Returns how far the events after a position are known to be on other channels. */
+  skip?: (position: Position) => number;
 }
 
 /**
@@ -45,13 +47,15 @@ export interface HistoryOptions {
  */
 export async function* readHistory(
   pipeline: string,
-  { log, reads, filter, findStart }: HistoryOptions,
+  { log, reads, filter, findStart, skip = ({ sequence }) => sequence }: HistoryOptions,
 ): AsyncGenerator<HistoryPage, void> {
   const head = await log.head(pipeline);
   if (!head) return yield { epoch: "", events: [], isLast: true };
   let cursor = await findStart(head);
   for (let isFirst = true; cursor < head.sequence; isFirst = false) {
-    const page = await reads.run(() => log.readAfter(pipeline, cursor, PAGE_BYTES));
+    const from = skip({ epoch: head.epoch, sequence: cursor });
+    if (from >= head.sequence) break;
+    const page = await reads.run(() => log.readAfter(pipeline, from, PAGE_BYTES));
     if (page?.epoch !== head.epoch || page.sequence < head.sequence) throw changed(pipeline);
     if (!isFirst && await wasTrimmed(log, pipeline, page)) throw changed(pipeline);
     cursor = page.events.at(-1)?.sequence ?? page.after;

@@ -21,6 +21,8 @@ import type { EncodedPage } from "./page_reader.ts";
 export class Replay {
   /** Position after which it began. No ID that it sends is before it. */
   readonly start: Position;
+  /** Whether it began with the history, and not after an event that the client has. */
+  readonly isOfHistory: boolean;
   readonly #epoch: string;
   readonly #filter: ChannelFilter;
   /** Sequence of the newest event at the beginning. */
@@ -48,6 +50,7 @@ export class Replay {
     this.#replayEnd = newest.last;
     this.#cursor = cursor;
     this.#clientCursor = cursor;
+    this.isOfHistory = isAtStart;
     this.#isAtStart = isAtStart;
   }
 
@@ -127,8 +130,9 @@ export class Replay {
   addPage(page: EncodedPage | null): Uint8Array | null {
     if (page?.epoch !== this.#epoch) return null;
     this.#page = page;
-    if (page.missed === 0) return null;
+    // Later than the cursor if events are missing, or passed over by the filter.
     this.#cursor = page.after;
+    if (page.missed === 0) return null;
     // A client does not miss an event that it was never told of, but the history that
     // it asked for is shorter than it may think.
     if (this.#isAtStart && page.reason !== "damaged") return null;

@@ -32,8 +32,11 @@ export type Expiry = "expired" | "revoked";
 export interface SubscriberSource {
   /** The newest events. Another object if the pipeline's log was replaced. */
   readonly newest: EncodedEvents;
-  /** Reads what follows a sequence that is before the newest events. */
-  page(sequence: number): Promise<EncodedPage | null>;
+  /**
+   * Reads what follows a sequence that is before the newest events. With a filter, the
+   * page may begin later, after events that it passes over.
+   */
+  page(sequence: number, filter: ChannelFilter | null): Promise<EncodedPage | null>;
   /**
    * Returns the sequence after which the newest events of a filter begin, up to
    * `count`; `null` if they have to be searched in the log.
@@ -221,7 +224,9 @@ export class Subscriber {
 
   async #readPage(): Promise<void> {
     const replay = this.#replay;
-    const page = await this.#options.source.page(replay.cursor);
+    const { source, filter } = this.#options;
+    // A client that resumes is told of each event that is missing, of any channel.
+    const page = await source.page(replay.cursor, replay.isOfHistory ? filter : null);
     // The log may have been replaced meanwhile, or the stream been closed.
     const gap = replay === this.#replay && !this.#closed ? replay.addPage(page) : null;
     if (gap) this.#sendFirst(gap);

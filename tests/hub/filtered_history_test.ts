@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { headKey, segmentKey } from "../../lib/log/keys.ts";
 import { replaceSecret } from "../../lib/log/unwritten.ts";
 import { drain } from "../support/drain.ts";
-import { describeEvent, liveMarker, numbers, UNKNOWN_GAP } from "../support/events.ts";
+import { describeEvent, gapMarker, liveMarker, numbers, UNKNOWN_GAP } from "../support/events.ts";
 import { FaultyKv, passThrough, pause } from "../support/fakes/kv.ts";
+import { trimBelow } from "../support/log.ts";
 import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
 import { advanceUntil } from "../support/wait.ts";
 
@@ -172,6 +173,66 @@ Deno.test("A filtered subscriber gets the history of another log that takes the 
   deepEqual((await stream.events(3)).map(describeEvent), [UNKNOWN_GAP, 101, liveMarker(1)]);
   await stream.cancel();
   await drain(elsewhere.hub);
+});
+
+Deno.test("A filtered history reads only the pages that have events of its channels", async () => {
+  await using service = await startService({ settings: { RUNNEL_HISTORY: "20" } });
+  for (let i = 0; i < 8; i++) {
+    const channels = numbers(1, 1000).map((n) => n === 500 && i % 4 === 0 ? "rare" : "often");
+    await publish(service, channels, 1000 * i + 1);
+  }
+  const { kv: { calls } } = service;
+  const stream = await service.subscribe("p_a/sse?channel=rare");
+  const before = calls.next;
+  deepEqual((await stream.until("runnel.live")).map(describeEvent), [500, 4500, liveMarker(2)]);
+  // Two pages, each of two segments; all events have 16.
+  equal(calls.next - before, 4);
+  const { next } = calls;
+  deepEqual(await historyOf(service, "?channel=rare"), [500, 4500]);
+  equal(calls.next - next, 4);
+  await stream.cancel();
+});
+
+Deno.test("A filtered subscriber that resumes is told of missing events of all channels", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await startService({
+    settings: { RUNNEL_HISTORY: "3" },
+    open: () => Promise.resolve(kv),
+  });
+  const channels = numbers(1, 50).map((i) => i === 40 ? "rare" : "often");
+  for (const [i, channel] of channels.entries()) await publish(service, [channel], i + 1);
+  const other = await service.subscribe("p_a/sse?channel=rare");
+  const events = await other.until("runnel.live");
+  deepEqual(events.map(describeEvent), [40, liveMarker(1)]);
+  const id = events[0]!.id!.replace(/-40$/, "-5");
+  await trimBelow(kv, "p_a", 21);
+  const stream = await service.subscribe("p_a/sse?channel=rare", { "Last-Event-ID": id });
+  deepEqual((await stream.until("runnel.live")).map(describeEvent), [
+    gapMarker(15, "evicted"),
+    40,
+    liveMarker(1),
+  ]);
+  for (const each of [stream, other]) await each.cancel();
+});
+
+Deno.test("A filtered subscriber is told of all events that are trimmed during its replay", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await startService({
+    settings: { RUNNEL_HISTORY: "3" },
+    open: () => Promise.resolve(kv),
+  });
+  for (const i of numbers(1, 40)) {
+    const isRare = [1, 27, 36].includes(i);
+    await service.publish("p_a", isRare ? "rare" : "often", isRare ? i : "x".repeat(25_000));
+  }
+  const stream = await service.subscribe("p_a/sse?channel=rare");
+  deepEqual((await stream.events(1)).map(describeEvent), [1]);
+  await trimBelow(kv, "p_a", 31);
+  const [gap, ...rest] = await stream.until("runnel.live");
+  // The first page ended with event 12.
+  deepEqual(describeEvent(gap!), gapMarker(18, "evicted"));
+  deepEqual(rest.map(describeEvent), [36, liveMarker(2)]);
+  await stream.cancel();
 });
 
 /** The same store for another service, which must not close it. */

@@ -139,6 +139,31 @@ Deno.test("HistoryStarts.find() rejects if the log does not answer, and scans ag
   equal(await starts.find(scope), 69);
 });
 
+Deno.test("HistoryStarts.skip() returns how far a filter is known to pass events over", async () => {
+  const { starts } = startsOn(scanOf(45, 105));
+  const skip = (sequence: number, channel: string, epoch = EPOCH) =>
+    starts.skip("p_a", { epoch, sequence }, new ChannelFilter([channel]));
+  equal(skip(51, "rare"), 51);
+  await starts.find(scopeOf(eventsOf(91, 105), 100, "rare"));
+  deepEqual([43, 44, 48, 49, 50, 59].map((i) => skip(i, "rare")), [43, 49, 49, 49, 59, 59]);
+  deepEqual([100, 104, 105, 106].map((i) => skip(i, "rare")), [105, 105, 105, 106]);
+  equal(skip(44, "none"), 105);
+  equal(skip(44, "often"), 44);
+  equal(skip(44, "none", "BBECAwQFBgc"), 44);
+  equal(starts.skip("p_b", { epoch: EPOCH, sequence: 44 }, new ChannelFilter(["none"])), 44);
+  equal(starts.skip("p_a", { epoch: EPOCH, sequence: 44 }, new ChannelFilter([])), 44);
+});
+
+Deno.test("HistoryStarts.skip() ends before an event that is damaged or missing", async () => {
+  const scan = scanOf(1, 105);
+  scan.channels[105 - 60] = 2 ** 32 - 1;
+  const { starts } = startsOn(scan);
+  const filter = new ChannelFilter(["none"]);
+  await starts.find({ ...scopeOf(eventsOf(91, 105), 100), filter });
+  equal(starts.skip("p_a", { epoch: EPOCH, sequence: 44 }, filter), 59);
+  equal(starts.skip("p_a", { epoch: EPOCH, sequence: 60 }, filter), 105);
+});
+
 Deno.test("HistoryStarts keeps 8 MiB of scans and 1 MiB of starts, whatever is asked", async () => {
   const names = numbers(1, 5000).map((i) => String(i).padStart(128, "x"));
   const scan = { ...scanOf(1, 105), names: ["often", "rare", ...names] };

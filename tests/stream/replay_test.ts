@@ -87,6 +87,16 @@ Deno.test("Replay.next() needs pages until the newest events follow", () => {
   deepEqual(read(replay.next(newest, Infinity)), { data: ["6", "7", "8"], id: 8 });
 });
 
+Deno.test("Replay.addPage() passes over what a filter leaves out before the page", () => {
+  const newest = eventsOf(7, 8);
+  const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), 1);
+  equal(replay.addPage(pageOf(4, 5)), null);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["4"], id: 4 });
+  equal(read(replay.next(newest, Infinity)), "page-needed");
+  equal(replay.addPage({ ...pageOf(7, 6), sequence: 8 }), null);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["8"], id: 8 });
+});
+
 Deno.test("Replay.addPage() returns a gap event when events before the page are missed", () => {
   const newest = eventsOf(7, 8);
   const replay = Replay.after(newest, ALL, 2);
