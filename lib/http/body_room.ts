@@ -9,12 +9,19 @@ import { Quota, RunnelError } from "../base/mod.ts";
 /** Share of the room that the bodies of one client may take. */
 const CLIENT_SHARE = 0.25;
 
+/**
+ * Share of the room that the rest of bodies may take, beyond the beginning of each:
+ * large bodies that stall do not keep small ones out.
+ */
+const REST_SHARE = 0.75;
+
 /** Key of the total, which has only one owner. */
 const ALL = "";
 
 /** Room for the bodies that arrive at an isolate: in total, and for each client. */
 export class BodyRoom {
   readonly #total: Quota;
+  readonly #rest: Quota;
   readonly #byClient: Quota;
 
   /**
@@ -24,6 +31,7 @@ export class BodyRoom {
    */
   constructor(maxBytes: number) {
     this.#total = new Quota(maxBytes);
+    this.#rest = new Quota(Math.floor(maxBytes * REST_SHARE));
     this.#byClient = new Quota(Math.floor(maxBytes * CLIENT_SHARE));
   }
 
@@ -37,13 +45,15 @@ export class BodyRoom {
    *
    * @param client Address of the client; `null` for one that is not counted by it.
    * @param bytes Memory, in bytes.
+   * @param isMore Whether the beginning of the body has room already.
    * @returns The reservation.
    * @throws {RunnelError} `overloaded` or `too-many-requests` if there is no room;
    *   nothing is reserved then.
    */
-  reserve(client: string | null, bytes: number): Disposable {
+  reserve(client: string | null, bytes: number, isMore: boolean): Disposable {
     using held = new DisposableStack();
     if (client !== null) held.use(this.#byClient.acquire(client, bytes) ?? refuse(clientFull()));
+    if (isMore) held.use(this.#rest.acquire(ALL, bytes) ?? refuse(full()));
     held.use(this.#total.acquire(ALL, bytes) ?? refuse(full()));
     return held.move();
   }

@@ -83,7 +83,7 @@ export async function bodyOf(
     maxBytes,
     maxMs: config.bodyTimeoutMs,
     runtime,
-    reserve: (bytes) => bodies.reserve(address, bytes),
+    reserve: (bytes, isMore) => bodies.reserve(address, bytes, isMore),
     draining: hub.draining,
   });
 }

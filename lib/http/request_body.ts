@@ -10,6 +10,9 @@ import { RunnelError, type Runtime } from "../base/mod.ts";
 /** Room that is reserved before a body is read, in bytes. A smaller one is read as a whole. */
 const FIRST_BYTES = 4 * 1024;
 
+/** Reserves memory for the time in which a body is read. */
+type Reserve = (bytes: number, isMore: boolean) => void;
+
 /** Limits of a request body. */
 export interface BodyLimits {
   /** Maximum body size, in bytes. */
@@ -18,8 +21,8 @@ export interface BodyLimits {
   maxMs: number;
   /** Clock used for the deadline. */
   runtime: Pick<Runtime, "clock">;
-  /** Reserves memory for more of the body, in bytes. Throws if there is none. */
-  reserve: (bytes: number) => Disposable;
+  /** Reserves memory, in bytes: for the body, and then for more of it. Throws if there is none. */
+  reserve: (bytes: number, isMore: boolean) => Disposable;
   /** Aborted when the drain begins, which cuts off bodies before it ends. */
   draining: AbortSignal;
 }
@@ -48,7 +51,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
 
   using room = new DisposableStack();
-  const reserve = (bytes: number) => void room.use(limits.reserve(bytes));
+  const reserve: Reserve = (bytes, isMore) => void room.use(limits.reserve(bytes, isMore));
   const stop = new AbortController();
   using _timer = clock.after(maxMs, () => stop.abort(tooSlow(maxMs)));
   try {
@@ -93,9 +96,9 @@ async function stoppable<T>(work: Promise<T>, stopped: AbortSignal): Promise<T> 
 async function readWhole(
   request: Request,
   length: number,
-  reserve: (bytes: number) => void,
+  reserve: Reserve,
 ): Promise<Uint8Array> {
-  reserve(length);
+  reserve(length, false);
   return await request.bytes();
 }
 
@@ -104,7 +107,7 @@ async function readParts(
   body: ReadableStream<Uint8Array>,
   { maxBytes, reserve, stopped }: {
     maxBytes: number;
-    reserve: (bytes: number) => void;
+    reserve: Reserve;
     stopped: AbortSignal;
   },
 ): Promise<Uint8Array> {
@@ -115,7 +118,7 @@ async function readParts(
   try {
     // Parts are copied, not kept: a part of one byte may retain a buffer of 64 KiB.
     let length = 0;
-    reserve(FIRST_BYTES);
+    reserve(FIRST_BYTES, false);
     let buffer = new ArrayBuffer(FIRST_BYTES);
     for (;;) {
       const { value: part, done } = await reader.read();
@@ -124,7 +127,7 @@ async function readParts(
       if (needed > maxBytes) throw tooLarge(maxBytes);
       if (needed > buffer.byteLength) {
         const size = Math.min(Math.max(needed, 2 * buffer.byteLength), maxBytes);
-        reserve(size - buffer.byteLength);
+        reserve(size - buffer.byteLength, true);
         buffer = buffer.transfer(size);
       }
       new Uint8Array(buffer).set(part, length);

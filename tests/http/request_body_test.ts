@@ -27,7 +27,7 @@ function readBody(
     maxBytes,
     maxMs: MAX_MS,
     runtime: { clock },
-    reserve: (bytes) => room.reserve(null, bytes),
+    reserve: (bytes, isMore) => room.reserve(null, bytes, isMore),
     draining,
   });
 }
