@@ -71,7 +71,7 @@ export function createApp(options: AppOptions): App {
     reportOutage(c, error);
     if (!(error instanceof RunnelError)) return problem(null);
     // The rest of its body is still read: a client may only read its answer after that.
-    const isCutOff = error.type === "draining" && error.cause !== undefined;
+    const isCutOff = ["draining", "overloaded"].includes(error.type) && error.cause !== undefined;
     return problem(error, isCutOff ? { Connection: "keep-alive" } : {});
   });
   app.notFound(() => problem(notFound()));
@@ -135,8 +135,8 @@ export function createApp(options: AppOptions): App {
 
   return {
     async fetch(request, info) {
-      const { completed, remoteAddr } = info ?? {};
-      const response = await app.fetch(request, { completed, remoteAddr });
+      const { completed, remoteAddr, shutdown } = info ?? {};
+      const response = await app.fetch(request, { completed, remoteAddr, shutdown });
       const { headers } = response;
       // Over HTTP/1.1, so that a client leaves its connection before it is closed. A
       // request that is sent at that moment would get a reset instead of an answer.

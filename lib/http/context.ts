@@ -20,6 +20,8 @@ export interface RequestInfo {
   completed?: Promise<unknown> | undefined;
   /** Address at the other end of the connection. */
   remoteAddr?: Deno.Addr | undefined;
+  /** Aborted before the server closes its connections, though the instance goes on. */
+  shutdown?: AbortSignal | undefined;
 }
 
 /** Environment of the apps: the type of `c.env`. */
@@ -85,6 +87,7 @@ export async function bodyOf(
     runtime,
     reserve: (bytes, isMore) => bodies.reserve(address, bytes, isMore),
     draining: hub.draining,
+    shutdown: c.env.shutdown,
   });
 }
 

@@ -25,6 +25,8 @@ export interface BodyLimits {
   reserve: (bytes: number, isMore: boolean) => Disposable;
   /** Aborted when the drain begins, which cuts off bodies before it ends. */
   draining: AbortSignal;
+  /** Aborted before the server closes its connections, which cuts off bodies as well. */
+  shutdown?: AbortSignal | undefined;
 }
 
 /**
@@ -34,7 +36,8 @@ export interface BodyLimits {
  *
  * @throws {RunnelError} `too-large` over the limit, `request-timeout` if it takes
  *   too long, `unsupported-media-type` for an encoded body, `malformed-request` if
- *   it ends early, `draining` if a drain cuts it off, and what `reserve` throws.
+ *   it ends early, `draining` or `overloaded` if it is cut off here, and what
+ *   `reserve` throws.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   const { maxBytes, maxMs, runtime: { clock }, draining } = limits;
@@ -67,7 +70,9 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
     return bytes;
   } catch (cause) {
     if (cause instanceof RunnelError) throw cause;
-    throw draining.aborted ? cutOff(cause) : endedEarly({ cause });
+    if (draining.aborted) throw cutOff("draining", "the instance is about to end", cause);
+    if (limits.shutdown?.aborted) throw cutOff("overloaded", "the instance is full", cause);
+    throw endedEarly({ cause });
   }
 }
 
@@ -147,13 +152,10 @@ function endedEarly(options?: ErrorOptions): RunnelError {
   );
 }
 
-/** Creates the error of a body that the drain cut off. Its client may repeat the request. */
-function cutOff(cause: unknown): RunnelError {
-  return new RunnelError(
-    "draining",
-    "Cannot read body: the instance is about to end. Nothing was stored; send it again",
-    { cause },
-  );
+/** Creates the error of a body that was cut off here. Its client may repeat the request. */
+function cutOff(type: "draining" | "overloaded", reason: string, cause: unknown): RunnelError {
+  const message = `Cannot read body: ${reason}. Nothing was stored; send it again`;
+  return new RunnelError(type, message, { cause });
 }
 
 function tooSlow(maxMs: number): RunnelError {

@@ -29,9 +29,21 @@ const STEADY_MS = 10_000;
 const QUIET_MS = 60_000;
 
 /** Handler of requests, as `Deno.serve` calls it. */
-export type RequestHandler = (
+export type ServeHandler = (
   request: Request,
   info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+) => Response | Promise<Response>;
+
+/** Facts about a request that it does not carry itself. */
+export interface ServedRequest extends Deno.ServeHandlerInfo<Deno.NetAddr> {
+  /** Aborted before the server shuts down, which cuts off the bodies that still arrive. */
+  shutdown: AbortSignal;
+}
+
+/** Handler of requests. */
+export type RequestHandler = (
+  request: Request,
+  info: ServedRequest,
 ) => Response | Promise<Response>;
 
 /** Part of a `Deno.HttpServer` that is used here. */
@@ -46,7 +58,7 @@ export interface AcceptingServerOptions {
   /** Clock of the pauses, and reporter of errors. */
   runtime: Pick<Runtime, "clock" | "report">;
   /** Starts a server. @default {Deno.serve} */
-  serve?: (options: Deno.ServeTcpOptions, handler: RequestHandler) => HttpServer;
+  serve?: (options: Deno.ServeTcpOptions, handler: ServeHandler) => HttpServer;
 }
 
 /** A server of the runtime, with the requests that have no response yet. */
@@ -101,8 +113,8 @@ export class AcceptingServer {
   async #recover({ server, requests }: Serving, error: unknown): Promise<void> {
     this.#steady?.[Symbol.dispose]();
     this.#reportOnce(error);
-    // A shutdown breaks off the bodies that are being read.
     await this.#wait(ANSWERS_MS, requests.answered());
+    requests.cutOff();
     this.#shutDown(server);
     for (;;) {
       await this.#wait(this.#pauseMs);
@@ -148,19 +160,27 @@ export class AcceptingServer {
 /** Counts the requests that have no response yet. */
 class Requests {
   /** Handler that counts its requests. */
-  readonly handler: RequestHandler;
+  readonly handler: ServeHandler;
+  readonly #shutdown = new AbortController();
   #open = 0;
   #onAnswered = () => {};
 
   constructor(handler: RequestHandler) {
+    const { signal: shutdown } = this.#shutdown;
     this.handler = async (request, info) => {
       this.#open++;
       try {
-        return await handler(request, info);
+        const { remoteAddr, completed } = info;
+        return await handler(request, { remoteAddr, completed, shutdown });
       } finally {
         if (--this.#open === 0) this.#onAnswered();
       }
     };
+  }
+
+  /** Tells the handlers that their bodies are cut off. */
+  cutOff(): void {
+    this.#shutdown.abort();
   }
 
   /** Resolves once no request is without a response. */

@@ -42,8 +42,8 @@ export interface StartOptions {
  * ```
  */
 export async function start({ config, onFailure }: StartOptions): Promise<Server> {
+  // Before connections use files. It is told once the service listens.
   const warning = warnOfOpenFiles(config);
-  if (warning) systemRuntime.report(warning);
   using stack = new DisposableStack();
   const storage = stack.use(await prepareStorage(config.kv));
   const server = config.isolates > 1 ? await startIsolates({ config, storage, onFailure }) : serve(
@@ -52,6 +52,7 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
   );
   // From here on the store stays locked until the drain has ended.
   const open = stack.move();
+  if (warning) systemRuntime.report(warning);
   return {
     address: server.address,
     async drain() {

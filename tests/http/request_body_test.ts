@@ -21,7 +21,11 @@ function readBody(
   request: Request,
   maxBytes = MAX_BODY_BYTES,
   clock = new FakeClock(),
-  { room = new BodyRoom(Infinity), draining = new AbortController().signal } = {},
+  { room = new BodyRoom(Infinity), draining = new AbortController().signal, shutdown }: {
+    room?: BodyRoom;
+    draining?: AbortSignal;
+    shutdown?: AbortSignal;
+  } = {},
 ) {
   return readBodyWithin(request, {
     maxBytes,
@@ -29,6 +33,7 @@ function readBody(
     runtime: { clock },
     reserve: (bytes, isMore) => room.reserve(null, bytes, isMore),
     draining,
+    shutdown,
   });
 }
 
@@ -261,6 +266,17 @@ Deno.test("readBody() reads a body during a drain, and reports one that the drai
   await rejects(read(inParts(breakOff([encodeUtf8("123")], cause))), {
     type: "draining",
     message: "Cannot read body: the instance is about to end. Nothing was stored; send it again",
+    cause,
+  });
+});
+
+Deno.test("readBody() reports a body that the shutdown of a full server cuts off", async () => {
+  const shutdown = AbortSignal.abort();
+  const cause = new Error("the server is shut down");
+  const body = post(inParts(breakOff([encodeUtf8("123")], cause)));
+  await rejects(readBody(body, MAX_BODY_BYTES, new FakeClock(), { shutdown }), {
+    type: "overloaded",
+    message: "Cannot read body: the instance is full. Nothing was stored; send it again",
     cause,
   });
 });

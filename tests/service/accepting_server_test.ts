@@ -3,6 +3,7 @@ import {
   AcceptingServer,
   type HttpServer,
   type RequestHandler,
+  type ServeHandler,
 } from "../../lib/service/accepting_server.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { flush } from "../support/wait.ts";
@@ -12,7 +13,7 @@ const PORT = 1234;
 /** A server of the runtime that a test makes fail. */
 class FakeServer implements HttpServer {
   readonly addr: Deno.NetAddr;
-  readonly handler: RequestHandler;
+  readonly handler: ServeHandler;
   readonly finished: Promise<void>;
   readonly fail: (error: Error) => void;
   /** Ends its connections, after a shutdown. */
@@ -20,7 +21,7 @@ class FakeServer implements HttpServer {
   isShutDown = false;
   readonly #ended = Promise.withResolvers<void>();
 
-  constructor({ hostname = "", port = 0 }: Deno.ServeTcpOptions, handler: RequestHandler) {
+  constructor({ hostname = "", port = 0 }: Deno.ServeTcpOptions, handler: ServeHandler) {
     this.addr = { transport: "tcp", hostname, port: port === 0 ? PORT : port };
     this.handler = handler;
     const { promise, reject } = Promise.withResolvers<void>();
@@ -110,6 +111,25 @@ Deno.test("AcceptingServer lets requests get their responses before a shutdown, 
   await Promise.all([first, second]);
   await flush();
   equal(servers[1]!.isShutDown, true);
+  await close(test);
+});
+
+Deno.test("AcceptingServer tells handlers of a shutdown, of their own server alone", async () => {
+  const signals: AbortSignal[] = [];
+  const test = start((_, { shutdown, remoteAddr }) => {
+    equal(remoteAddr.port, 1);
+    signals.push(shutdown);
+    return new Promise(() => {});
+  });
+  const { servers, advance, fail } = test;
+  request(servers[0]!);
+  await fail();
+  await advance(999);
+  equal(signals[0]!.aborted, false);
+  await advance(1);
+  await advance(10);
+  request(servers[1]!);
+  deepEqual(signals.map(({ aborted }) => aborted), [true, false]);
   await close(test);
 });
 

@@ -225,5 +225,7 @@ Deno.test("A server frees all resources after malformed requests", async () => {
   }));
   await eventually("all are gone", () => service.hub.stats.places === 0 && service.handling === 0);
   await assertIdle(service);
-  equal(service.reports.join("\n"), "");
+  // Some attacks have the headers of a proxy, and come from this machine.
+  const reports = service.reports.filter((line) => !line.startsWith("A proxy of this machine"));
+  equal(reports.join("\n"), "");
 });

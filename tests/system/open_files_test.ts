@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { openStream } from "../support/clients/stream_reader.ts";
 import { DataFolder, Program, startCommand } from "../support/programs/program.ts";
+import { readRaw, sendRaw } from "../support/servers/local_server.ts";
 import { eventually } from "../support/wait.ts";
 
 /** Maximum number of open files of the program: more than it needs without connections. */
@@ -34,7 +35,8 @@ class SilentConnections implements Disposable {
       const end = () => this.ended++;
       connection.read(new Uint8Array(1)).then(end, end);
     } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      const { ConnectionRefused, ConnectionReset } = Deno.errors;
+      if (!(error instanceof ConnectionRefused || error instanceof ConnectionReset)) throw error;
     }
   }
 
@@ -73,6 +75,11 @@ for (const isolates of [1, 2]) {
     });
     const stream = await openStream(program, "p_a");
     await stream.until("runnel.live");
+    const port = Number(new URL(program.url).port);
+    const slow = await sendRaw(
+      port,
+      "POST /ingest/p_a/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf",
+    );
     let number = 0;
     {
       using silent = new SilentConnections(program);
@@ -83,6 +90,10 @@ for (const isolates of [1, 2]) {
       // They do not starve those that send a request.
       await eventually("the program closes connections", () => silent.ended > FILES / 2);
       await publish(program, ++number);
+      // What still arrives after a second is cut off, and may be sent again.
+      const answer = await readRaw(slow, (text) => text.endsWith("}"));
+      match(answer, /^HTTP\/1\.1 503 [^]*\r\nretry-after: 1\r\n[^]*"type":"[^"]*overloaded"/i);
+      slow.close();
     }
     const expected = Array.from({ length: number }, (_, index) => String(index + 1));
     // On the connection that was open all the time.
