@@ -176,6 +176,26 @@ Deno.test("a ticket's stream that is cut in its first event has an ID to come ba
   }
 });
 
+Deno.test("a ticket's session starts where the history of its channels does", async () => {
+  await using service = await createTokenService({ settings: { RUNNEL_HISTORY: "2" } });
+  const event = (value: number, channel: string) => ({ ...jsonEvent(value), channel });
+  const { epoch } = await service.hub.publish("p_a", [
+    ...[1, 2, 3].map((value) => event(value, "alerts")),
+    ...numbers(4, 400).map((value) => event(value, "ticks")),
+  ]);
+  const url = await ticketUrl(service, { body: { channels: ["alerts"] } });
+  const first = await open(service, url);
+  // Cut in the middle of its replay, far behind the newest events of all channels.
+  equal((await first.event())?.id, `${epoch}-2`);
+  await first.cancel();
+  service.clock.advance(REPEAT_MS);
+  const headers = { "Last-Event-ID": `${epoch}-2` };
+  const second = await open(service, url, headers);
+  deepEqual((await second.until("runnel.live")).map(describeEvent), [3, liveMarker(1)]);
+  await second.cancel();
+  equal((await statusOf(service, url, { "Last-Event-ID": `${epoch}-0` })).status, 403);
+});
+
 Deno.test("a ticket's session is bound to where its stream began", async () => {
   await using service = await createTokenService({ settings: { RUNNEL_HISTORY: "2" } });
   const { epoch } = await service.hub.publish("p_a", numbers(1, 5).map(jsonEvent));
