@@ -53,6 +53,23 @@ for (const [name, breakOff] of ends) {
   }
 }
 
+Deno.test("bodies over HTTP/2 that break off at any moment are not stored", async () => {
+  await using service = await serveService();
+  const lanes = Array.from({ length: 8 }, async (_, lane) => {
+    for (let round = 0; round < 40; round++) {
+      using connection = await Http2Connection.open(service.port);
+      await connection.post(1, PATH);
+      await connection.data(1, TEXT);
+      await new Promise((resolve) => setTimeout(resolve, (lane + round) % 10));
+      await connection.reset(1, round % 2 === 0 ? CANCEL : NO_ERROR);
+    }
+  });
+  await Promise.all(lanes);
+  await eventually("all requests have ended", () => service.handling === 0);
+  deepEqual(await stored(service), []);
+  await assertIdle(service);
+});
+
 for (const length of [String(TEXT.length), null]) {
   Deno.test(`a whole body over HTTP/2 is stored ${length ? "with" : "without"} a length`, async () => {
     await using service = await serveService();

@@ -18,7 +18,7 @@ import { FakeChannels } from "../support/fakes/broadcast.ts";
 import { type FaultyKv, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
 import { assertIdle, startService, type TestService } from "../support/service.ts";
 import { startTwoInstances } from "../support/two_instances.ts";
-import { flush } from "../support/wait.ts";
+import { flush, until } from "../support/wait.ts";
 
 const TYPE = (type: string) => ({ name: "RunnelError", type });
 
@@ -151,7 +151,7 @@ Deno.test("Hub.stopPublishing() tells publishers at its deadline that the outcom
     new Request("http://localhost/ingest/p_a/events", { method: "POST", body: "x" }),
   );
   const refused = rejects(publishing, TYPE("outcome-unknown"));
-  await flush();
+  await until(() => hub.stats.publishing === 2);
   const draining = drain(hub, 2500);
   service.clock.advance(2500);
   await draining;
