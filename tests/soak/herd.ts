@@ -218,7 +218,9 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
     publishMs: { before: percentiles(before.publishMs), during: percentiles(during.publishMs) },
     deliveryMs: { before: percentiles(before.deliveryMs), during: percentiles(during.deliveryMs) },
   });
-  equal(program.complaints.join("\n"), "", "the program writes nothing to standard error");
+  // It is told to take more subscribers than a process has open files.
+  const complaints = program.complaints.filter((line) => !/^RUNNEL_MAX_SUBSCRIBERS is/.test(line));
+  equal(complaints.join("\n"), "", "the program writes nothing else to standard error");
   for (const times of [during.publishMs, during.deliveryMs]) {
     const { p99, max } = percentiles(times);
     ok(p99 < P99_MS && max < MAX_MS, "others are served all the time");
