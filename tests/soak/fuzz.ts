@@ -281,7 +281,10 @@ async function fuzz(
       2,
     ),
   );
-  equal(program.complaints.join("\n"), "", "the program writes nothing to standard error");
+  // Some attacks have the headers of a proxy, and come from this machine.
+  const complaints = program.complaints.filter((line) => !line.startsWith("A proxy of this mach"));
+  equal(complaints.join("\n"), "", "the program writes nothing else to standard error");
+  ok(program.complaints.length <= 1, "it reports that proxy once");
   for (const times of [wellBehaved.publishMs, wellBehaved.deliveryMs]) {
     ok(percentiles(times).max < MAX_LATENCY_MS, "well-behaved clients are served all the time");
   }
