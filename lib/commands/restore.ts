@@ -34,7 +34,7 @@ async function restore(): Promise<string> {
   using storage = await prepareStorage(kv);
   if (file === undefined) {
     const renewed = await renew(storage.open, storage.remote);
-    return `Renewed the epochs of ${renewed} pipelines in ${kv}.`;
+    return `Renewed the epochs of ${count(renewed)} in ${kv}.`;
   }
   if (kv === undefined || kv === ":memory:" || storage.remote) {
     throw new RunnelError(
@@ -50,7 +50,11 @@ async function restore(): Promise<string> {
     pipelines = await renew(() => Deno.openKv(copy), false);
   });
   const kept = replaced ? ` The log before is in ${replaced}: delete it when you like.` : "";
-  return `Restored ${file} to ${kv}: ${pipelines} pipelines, each with a new epoch.${kept}`;
+  return `Restored ${file} to ${kv}: ${count(pipelines)}, each with a new epoch.${kept}`;
+}
+
+function count(pipelines: number): string {
+  return pipelines === 1 ? "1 pipeline" : `${pipelines} pipelines`;
 }
 
 /** Renews what a restored store must not keep, and returns the number of its pipelines. */

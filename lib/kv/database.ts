@@ -26,7 +26,10 @@ export async function openDatabase(
 ): Promise<DatabaseSync> {
   // Only when it is needed: not every platform has it.
   const { DatabaseSync } = await import("node:sqlite");
-  return new DatabaseSync(path, { readOnly, timeout: BUSY_MS });
+  const database = new DatabaseSync(path, { readOnly, timeout: BUSY_MS });
+  // Deno 2.5 has databases that cannot be disposed of.
+  database[Symbol.dispose] ??= () => database.close();
+  return database;
 }
 
 /**
@@ -62,13 +65,14 @@ async function copyTable(
   to: DatabaseSync,
   { name, key }: { name: string; key: string },
 ): Promise<void> {
-  const columns = `SELECT ${key} AS "after", * FROM "${name}"`;
+  const all = `SELECT ${key} AS "after", * FROM "${name}"`;
   const order = `ORDER BY ${key} LIMIT ${ROWS_AT_ONCE}`;
-  const first = from.prepare(`${columns} ${order}`);
-  const next = from.prepare(`${columns} WHERE ${key} > ? ${order}`);
+  const first = from.prepare(`${all} ${order}`);
+  const next = from.prepare(`${all} WHERE ${key} > ? ${order}`);
   // Numbers beyond 2^53 are an error otherwise.
   for (const rows of [first, next]) rows.setReadBigInts(true);
-  const places = first.columns().slice(1).map(() => "?").join();
+  const columns = from.prepare(`PRAGMA table_info("${name}")`).all();
+  const places = columns.map(() => "?").join();
   let started = performance.now();
   const insert = to.prepare(`INSERT INTO "${name}" VALUES (${places})`);
   for (let rows = first.all(); rows.length > 0; rows = next.all(rows.at(-1)!["after"]!)) {

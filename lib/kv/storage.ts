@@ -10,7 +10,7 @@ import { FileGuard, type StoreGuard } from "./file_guard.ts";
 import { folderOf, lockFile } from "./file_lock.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
 import { checkAtStart, findInvalid } from "./start_check.ts";
-import { eraseFile } from "./store_file.ts";
+import { eraseFile, removeIncompleteCopy } from "./store_file.ts";
 
 /** A store that is ready to be opened. Disposing it unlocks it for other processes. */
 export interface KvStorage extends Disposable {
@@ -56,7 +56,10 @@ export async function prepareStorage(
   const remote = kv === undefined || isUrl(kv);
   const inFile = !remote && kv !== ":memory:";
   const lock = inFile ? await withSetupHint(kv, () => lockFile(kv, runtime)) : null;
-  if (inFile) await checkAtStart(kv, runtime);
+  if (inFile) {
+    await removeIncompleteCopy(kv);
+    await checkAtStart(kv, runtime);
+  }
   return {
     open: () => withSetupHint(kv ?? "the platform's store", () => Deno.openKv(kv)),
     remote,

@@ -31,6 +31,11 @@ export interface Compaction {
   after: number;
 }
 
+/** Removes the incomplete copy that a process left that was killed, if there is one. */
+export async function removeIncompleteCopy(path: string): Promise<void> {
+  for (const ending of ["", "-wal", "-shm"]) await removeIfPresent(path + NEXT + ending);
+}
+
 /**
  * Compacts a file that no connection has open: afterwards it contains no byte of
  * what was deleted. A process that is killed meanwhile leaves the file as it was.
@@ -40,6 +45,7 @@ export interface Compaction {
  */
 export async function compactFile(path: string): Promise<Compaction> {
   const before = await sizeOf(path) + await sizeOf(`${path}-wal`);
+  await removeIncompleteCopy(path);
   await copyFile(path, path + NEXT);
   await checkpoint(path);
   await Deno.rename(path + NEXT, path);
@@ -86,6 +92,7 @@ export async function replaceFile(
   const problems = await checkFile(from);
   if (problems.length > 0) throw unusable(from, problems[0]!);
   const next = path + NEXT;
+  await removeIncompleteCopy(path);
   await copyFile(from, next);
   await prepare(next);
   // What is left in a WAL would be lost, because it is not renamed.
@@ -125,10 +132,6 @@ export async function copyFile(source: string, target: string): Promise<void> {
   // Otherwise SQLite would call a missing file an empty database.
   if (await sizeOf(source) + await sizeOf(`${source}-wal`) === 0) {
     throw unusable(source, "there is no such file, or it is empty");
-  }
-  if (target.endsWith(NEXT)) {
-    // Left behind by a process that was killed.
-    for (const ending of ["", "-wal", "-shm"]) await removeIfPresent(target + ending);
   }
   (await Deno.open(target, { write: true, createNew: true, mode: FILE_MODE })).close();
   try {

@@ -1,7 +1,9 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { openStream, type StreamReader } from "../support/clients/stream_reader.ts";
+import { TempFolder } from "../support/programs/temp_folder.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { runStorageTask } from "../support/programs/storage_task.ts";
+import { findReadme } from "../support/readme.ts";
 
 const PIPELINES = ["p_a", "p_b"];
 
@@ -125,4 +127,27 @@ Deno.test("deno task restore without a file renews the epochs of a log", async (
   const [gap, ...events] = await readToLive(await openStream(program, "p_a", position));
   equal(gap!.type, "runnel.gap");
   equal(events.length, 4);
+});
+
+Deno.test("The README's commands for a backup, a restore and a compaction work in its order", async () => {
+  await using folder = new DataFolder();
+  await using user = new TempFolder();
+  {
+    await using program = await Program.start({ RUNNEL_KV: folder.kv });
+    await publish(program.url, 1, 2);
+    program.kill("SIGTERM");
+    await program.exit();
+  }
+  const text = findReadme("lib/service/README.md").text;
+  const commands = [...text.matchAll(/^ +deno task (backup|restore|compact)( \S+)?$/gm)];
+  deepEqual(commands.map(([, name]) => name), ["backup", "restore", "compact"]);
+  for (const [, name, file] of commands) {
+    const { code, stderr } = await runStorageTask(name as "backup" | "restore" | "compact", {
+      kv: folder.kv,
+      args: file ? [file.trim()] : [],
+      env: { INIT_CWD: user.path },
+    });
+    deepEqual([code, stderr], [0, ""], name);
+  }
+  ok((await Deno.stat(`${user.path}/backup.sqlite`)).isFile);
 });

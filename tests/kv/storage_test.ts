@@ -142,3 +142,11 @@ for (const [name, make] of unusable) {
     });
   });
 }
+
+Deno.test("prepareStorage() removes the copy that a killed process did not complete", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/runnel.sqlite`;
+  await Deno.writeTextFile(`${path}.next`, "text of events that may be deleted later");
+  using _storage = await prepareStorage(path);
+  await rejects(Deno.stat(`${path}.next`), Deno.errors.NotFound);
+});
