@@ -212,6 +212,9 @@ Deno.test("Hub.catchUp() does not wait long for the last events of others when t
   deepEqual(await rest(stream), [liveMarker(0)]);
   held.release();
   await held.done;
+  // The repair that it held goes on.
+  await flush();
+  await until(() => kv.busy === 0);
 });
 
 Deno.test("Hub.close() ends a pending stream, too", async () => {
