@@ -57,6 +57,14 @@ export const SETTINGS = {
     unit: "events",
     doc: "Minimum number of events that the log keeps for subscribers that reconnect.",
   }) as Integer<"RUNNEL_RETENTION">,
+  pipelineDays: integer("RUNNEL_PIPELINE_DAYS", {
+    default: 30,
+    min: 0,
+    max: 3650,
+    unit: "days",
+    doc: "Days after which a pipeline without new events and without subscribers is deleted. " +
+      "0 for never.",
+  }) as Integer<"RUNNEL_PIPELINE_DAYS">,
   keepAliveMs: integer("RUNNEL_KEEPALIVE_MS", {
     default: 15_000,
     // Deno Deploy may stop an instance 5 seconds after its last byte.

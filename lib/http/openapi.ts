@@ -188,6 +188,13 @@ export function createRoutes(maxHistory: number) {
       request: { params: pipelineParams },
       responses: { 204: { description: "The history is cleared" }, ...errors },
     }),
+    delete: createRoute({
+      method: "delete",
+      path: "/pipelines/{pipeline}",
+      summary: "Delete a pipeline with all its records",
+      request: { params: pipelineParams },
+      responses: { 204: { description: "The pipeline is deleted" }, ...errors },
+    }),
     healthy: createRoute({
       method: "get",
       path: "/healthz",

@@ -19,7 +19,7 @@ import {
 import { type PublishRequest, readPublishRequest, readRawEvent } from "./publish_request.ts";
 import { pipelineParams, publishHeaders } from "./schemas.ts";
 
-/** Creates the routes that publish to pipelines and clear them. */
+/** Creates the routes that publish to pipelines, clear them and delete them. */
 export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
   const { hub, access, config, routes, authenticate } = options;
   const app = new Hono<AppEnv>();
@@ -45,6 +45,13 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     access.authorizePublish(await authenticate(c), { pipeline, events: null });
     await hub.clear(pipeline);
+    return c.body(null, 204);
+  });
+
+  app.delete(routes.delete.getRoutingPath(), async (c) => {
+    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    access.authorizePublish(await authenticate(c), { pipeline, events: null });
+    await hub.delete(pipeline);
     return c.body(null, 204);
   });
 

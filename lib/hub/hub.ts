@@ -78,7 +78,11 @@ export class Hub {
     const starts = new HistoryStarts(options.log);
     this.#pipelines = new PipelineRegistry(options, starts);
     this.#histories = new Histories(options, starts);
-    this.#keepAliveWheel = new KeepAliveWheel(options.runtime, options.keepAliveMs);
+    this.#keepAliveWheel = new KeepAliveWheel(
+      options.runtime,
+      options.keepAliveMs,
+      () => this.#pipelines.renewLeases(),
+    );
     this.#subscriberQuota = new SubscriberQuota(options);
   }
 
@@ -237,6 +241,19 @@ export class Hub {
   async clear(pipeline: string): Promise<void> {
     this.draining.throwIfAborted();
     const head = await this.#options.log.clear(pipeline);
+    if (head) this.#pipelines.get(pipeline)?.clearBelow(head);
+  }
+
+  /**
+   * Deletes a pipeline with all its records. Subscribers stay connected: they
+   * receive a gap.
+   *
+   * @param pipeline The pipeline's ID.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer; `draining`.
+   */
+  async delete(pipeline: string): Promise<void> {
+    this.draining.throwIfAborted();
+    const head = await this.#options.log.delete(pipeline);
     if (head) this.#pipelines.get(pipeline)?.clearBelow(head);
   }
 

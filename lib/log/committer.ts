@@ -45,8 +45,8 @@ export interface CommitterOptions {
   timeoutMs: number;
   /** Called with each commit that was applied, before its requests are answered. */
   onCommit: (commit: Commit) => void;
-  /** Called when a commit trimmed the log, with the sequence of the oldest event retained. */
-  onTrim: (pipeline: string, oldest: number) => void;
+  /** Called when a commit trimmed the log of an epoch, with the sequence of the oldest event retained. */
+  onTrim: (pipeline: string, epoch: string, oldest: number) => void;
   /**
    * Called when a commit has an earlier time than the one before, because the
    * clock was set back by more than an hour.
@@ -183,12 +183,22 @@ export class Committer {
     ];
     const ms = this.#msUntil(until);
     const records = await this.#options.kv.getMany<IdempotencyRecord>(keys, { ms });
+    if (records.some(({ value }) => value)) {
+      // The pipeline may have been deleted since its head was read.
+      const head = await this.#readHead(until);
+      const isCurrent = isSameVersion(head.checks, this.#head!.checks);
+      this.#head = head;
+      // Read after that head again, so that none is missed.
+      if (!isCurrent) return await this.#answerDuplicates(requests, { outcomes, until });
+    }
     [...keyed, ...former].forEach((request, index) => {
       const record = records[index]?.value;
       if (!record || record.until <= this.#options.runtime.clock.now()) return;
       // What is stored under the key alone may be the operator's.
       if (index >= keyed.length && (record.ofPublisher || outcomes.has(request))) return;
       const { epoch, first, count, fingerprint } = record;
+      // A deletion deletes the keys with the events, some of them later.
+      if (first <= (this.#head!.head.deleted ?? 0)) return;
       const isSame = fingerprint === request.idempotency!.fingerprint;
       outcomes.set(request, isSame ? { epoch, first, count, replayed: true } : keyReused());
     });
@@ -285,7 +295,7 @@ export class Committer {
     const { epoch, sequence, cleared, oldest } = next;
     this.#newest = { epoch, sequence };
     this.#options.onCommit({ pipeline: this.#pipeline, epoch, cleared, segments });
-    if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, oldest);
+    if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, epoch, oldest);
     if (base.head.sequence > 0 && next.time < base.head.time) {
       this.#options.onTimeStep(this.#pipeline, base.head.time - next.time);
     }

@@ -14,25 +14,17 @@ import type { Change, Receipt } from "./commit.ts";
 import { Eraser, type EraserOptions } from "./eraser.ts";
 import type { Head, Retention } from "./head.ts";
 import type { AnnouncedHead } from "./head_announcer.ts";
+import { Deletions } from "./deletions.ts";
+import { Expiry, type ExpiryOptions } from "./expiry.ts";
 import { HeadStore } from "./head_store.ts";
 import { hashIdempotency } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
 import { ListenerSlot } from "./listener_slot.ts";
 import { LogReader, type Page } from "./log_reader.ts";
-import { LogWriter } from "./log_writer.ts";
+import { LogWriters } from "./log_writers.ts";
 import { storeNewEpoch } from "./rollback.ts";
 import { Sweeper } from "./sweeper.ts";
 import { HeadReader } from "./unwritten.ts";
-
-/**
- * Number of idle writers from which on they are evicted, with the heads that
- * they have cached. With fewer writers than live pipelines, every commit would
- * have to read its head first.
- */
-const MAX_IDLE_WRITERS = 4000;
-
-/** Time for which no further step of the clock is reported, in milliseconds: it concerns all pipelines. */
-const TIME_STEP_REPORT_MS = 60 * 60 * 1000;
 
 /** Options for {@linkcode EventLog}. */
 export interface EventLogOptions {
@@ -53,6 +45,12 @@ export interface EventLogOptions {
   timeoutMs: number;
   /** Maximum memory of waiting requests in all pipelines together, in bytes. */
   maxWaitingBytes: number;
+  /**
+   * Age at which this process deletes pipelines without subscribers, `Infinity` for
+   * never, in milliseconds. It also finishes deletions that were begun. By default,
+   * it does neither.
+   */
+  upkeep?: Pick<ExpiryOptions, "expireMs"> | undefined;
 }
 
 /** Interface of a log, whether this isolate or another owns it. */
@@ -70,32 +68,55 @@ export interface LogListener {
 export class EventLog {
   readonly #options: EventLogOptions;
   readonly #backlog: Backlog;
-  readonly #writers = new Map<string, LogWriter>();
+  readonly #writers: LogWriters;
   readonly #headReader: HeadReader;
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
   readonly #sweeper: Sweeper;
   readonly #eraser: Eraser | null = null;
+  readonly #deletions: Deletions;
+  readonly #expiry: Expiry | null = null;
   #closed = false;
-  #timeStepReportedUntil = -Infinity;
   readonly #slot = new ListenerSlot<LogListener>();
 
   /** Creates a log on an open store. */
   constructor(options: EventLogOptions) {
     this.#options = options;
     this.#backlog = new Backlog(options.maxWaitingBytes);
-    this.#headReader = new HeadReader(options.runtime);
-    this.#heads = new HeadStore({ ...options, headReader: this.#headReader });
+    const headReader = this.#headReader = new HeadReader(options.runtime);
+    this.#heads = new HeadStore({ ...options, headReader });
     this.#reader = new LogReader({ ...options, heads: this.#heads });
-    this.#sweeper = new Sweeper(options.kv, options.runtime);
-    if (!options.erase) return;
-    const isSwept = () => this.pending.sweeps === 0;
-    this.#eraser = new Eraser({ ...options, erase: options.erase, isSwept });
+    this.#sweeper = new Sweeper(options.kv, headReader, options.runtime);
+    this.#deletions = new Deletions({ ...options, headReader });
+    this.#writers = new LogWriters({
+      ...options,
+      headReader,
+      onCommit: (commit) => this.#deliver(commit),
+      onTrim: (pipeline, epoch, oldest) => this.#sweeper.add(pipeline, epoch, oldest),
+    });
+    const { erase, upkeep } = options;
+    if (erase) {
+      const isSwept = () => this.pending.sweeps === 0;
+      this.#eraser = new Eraser({ ...options, erase, isSwept });
+    }
+    if (!upkeep) return;
+    this.#deletions.wake();
+    this.#expiry = new Expiry({
+      ...options,
+      ...upkeep,
+      remove: (pipeline, isDue) => this.#delete(pipeline, isDue),
+    });
   }
 
-  /** Memory of waiting requests, in bytes, and number of pipelines to be swept. */
+  /**
+   * Memory of waiting requests, in bytes, and number of pipelines to be swept, with
+   * one more while the remains of deleted pipelines are removed.
+   */
   get pending(): { waitingBytes: number; sweeps: number } {
-    return { waitingBytes: this.#backlog.bytes, sweeps: this.#sweeper.size };
+    return {
+      waitingBytes: this.#backlog.bytes,
+      sweeps: this.#sweeper.size + (this.#deletions.busy ? 1 : 0),
+    };
   }
 
   /**
@@ -134,7 +155,7 @@ export class EventLog {
       : await hashIdempotency(key, events, publisher);
     if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
     this.#options.kv.assertUsable();
-    const writer = this.#writer(pipeline);
+    const writer = this.#writers.getOrCreate(pipeline);
     try {
       return await writer.append(events, bytes, idempotency);
     } catch (error) {
@@ -143,22 +164,6 @@ export class EventLog {
       writer.whenOutcomeKnown().then(() => rest.dispose());
       throw error;
     }
-  }
-
-  #writer(pipeline: string): LogWriter {
-    let writer = this.#writers.get(pipeline);
-    if (!writer) {
-      this.#evictIdleWriters();
-      writer = new LogWriter(pipeline, {
-        ...this.#options,
-        headReader: this.#headReader,
-        onCommit: (commit) => this.#deliver(commit),
-        onTrim: (pipeline, oldest) => this.#sweeper.add(pipeline, oldest),
-        onTimeStep: (pipeline, ms) => this.#reportTimeStep(pipeline, ms),
-      });
-      this.#writers.set(pipeline, writer);
-    }
-    return writer;
   }
 
   /** Delivers a change. An error of its listener does not undo the change, which is stored. */
@@ -170,27 +175,9 @@ export class EventLog {
     }
   }
 
-  #reportTimeStep(pipeline: string, ms: number): void {
-    const { clock, report } = this.#options.runtime;
-    const now = clock.monotonic();
-    if (now < this.#timeStepReportedUntil) return;
-    this.#timeStepReportedUntil = now + TIME_STEP_REPORT_MS;
-    report(
-      `The clock was set back: new events of ${pipeline} are ${Math.round(ms / 1000)} s earlier ` +
-        "than those before them. Steps of other pipelines are not reported for an hour",
-    );
-  }
-
-  #evictIdleWriters(): void {
-    for (const [pipeline, writer] of this.#writers) {
-      if (this.#writers.size < MAX_IDLE_WRITERS) return;
-      if (writer.idle) this.#writers.delete(pipeline);
-    }
-  }
-
   /** Resolves when the commit of a pipeline that is in flight here, if there is one, has ended. */
   async waitForCommit(pipeline: string): Promise<void> {
-    await this.#writers.get(pipeline)?.waitForCommit();
+    await this.#writers.waitForCommit(pipeline);
   }
 
   /** Calls {@linkcode HeadStore.read}. */
@@ -234,9 +221,33 @@ export class EventLog {
     const head = await this.#heads.clear(pipeline);
     if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
     // Even if it was clear before: the sweep of that clear may have failed.
-    if (head) this.#sweeper.add(pipeline, head.oldest);
+    if (head) this.#sweeper.add(pipeline, head.epoch, head.oldest);
     if (head) await this.#eraser?.request();
     return head;
+  }
+
+  /**
+   * Deletes a pipeline with all its records. Its subscribers receive a gap, and go
+   * on in a new epoch. What is left is removed in the background, also after a crash.
+   *
+   * @returns The head after the deletion, or `null` if the pipeline has no event.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  delete(pipeline: string): Promise<Head | null> {
+    return this.#delete(pipeline, () => true);
+  }
+
+  async #delete(pipeline: string, isDue: (head: Head) => boolean): Promise<Head | null> {
+    const head = await this.#heads.delete(pipeline, isDue);
+    if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
+    if (head) this.#deletions.wake();
+    if (head) await this.#eraser?.request();
+    return head;
+  }
+
+  /** Calls {@linkcode HeadStore.renewLeases}. */
+  renewLeases(pipelines: readonly string[]): Promise<void> {
+    return this.#heads.renewLeases(pipelines);
   }
 
   /**
@@ -258,8 +269,13 @@ export class EventLog {
   /** Refuses waiting requests, resolves when commits in flight have ended, and closes the store. */
   async close(): Promise<void> {
     this.#closed = true;
-    const writers = this.#writers.values().map((writer) => writer.close());
-    await Promise.all([...writers, this.#sweeper.close(), this.#eraser?.close()]);
+    this.#expiry?.[Symbol.dispose]();
+    await Promise.all([
+      this.#writers.close(),
+      this.#sweeper.close(),
+      this.#deletions.close(),
+      this.#eraser?.close(),
+    ]);
     this.#options.kv.close();
   }
 }

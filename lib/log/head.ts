@@ -38,6 +38,11 @@ export interface Head {
    * go on under a new epoch; absent or 0 without a deletion.
    */
   deleted?: number;
+  /**
+   * Lease of the subscribers of a pipeline that is not written: the time at which
+   * one was seen, in milliseconds since the Unix epoch.
+   */
+  seen?: number;
   /** Time at which the newest event was accepted, in milliseconds since the Unix epoch. */
   time: number;
   /** Total size of all segments ever written, in bytes. */
@@ -135,4 +140,26 @@ export function advanceHead(
 export function clearHead(head: Head): Head {
   const oldest = head.sequence + 1;
   return { ...head, oldest, cleared: oldest, marks: [] };
+}
+
+/**
+ * Returns the head after a deletion: as after a clear, but under a new epoch, and
+ * without the lease of a subscriber.
+ */
+export function deleteHead(head: Head): Head {
+  const { seen: _, ...rest } = clearHead(head);
+  return { ...rest, epoch: mintEpoch(), deleted: head.sequence };
+}
+
+/** Whether a pipeline was deleted, and not written since. */
+export function isDeleted({ deleted = 0, sequence }: Head): boolean {
+  return deleted > 0 && deleted === sequence;
+}
+
+/**
+ * Returns the time at which a pipeline was last written or seen to have a
+ * subscriber, since it was deleted: 0 if it was not.
+ */
+export function lastUse(head: Head): number {
+  return Math.max(isDeleted(head) ? 0 : head.time, head.seen ?? 0);
 }

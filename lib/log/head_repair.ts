@@ -5,8 +5,9 @@
  */
 
 import type { KvConnection } from "../kv/mod.ts";
+import type { Deletion } from "./deletions.ts";
 import { type Head, mintEpoch, newHead } from "./head.ts";
-import { headKey, segmentsBelow } from "./keys.ts";
+import { deletionKey, headKey, segmentsBelow } from "./keys.ts";
 import { readSegmentHeader } from "./segment.ts";
 
 /** Whether a value is a head. */
@@ -37,9 +38,24 @@ export async function rebuildHead(kv: KvConnection, pipeline: string, now: numbe
     head.time = Math.min(newest.time, now);
     head.marks = [[oldest.first, oldest.time, 0]];
   }
+  const { value: job } = await kv.call((kv) => kv.get<Deletion>(deletionKey(pipeline)), {
+    as: "log-unavailable",
+  });
+  if (job) skipDeleted(head, job);
   await kv.call((kv) => kv.atomic().set(headKey(pipeline), head).commit(), {
     as: "log-unavailable",
   });
+}
+
+/** Moves a head beyond what a deletion has not removed yet, and is going to remove. */
+function skipDeleted(head: Head, { below }: Deletion): void {
+  head.deleted = below - 1;
+  if (head.sequence < below) {
+    Object.assign(head, { sequence: below - 1, oldest: below, cleared: below, marks: [] });
+  } else if (head.oldest < below) {
+    head.oldest = below;
+    head.marks = [[below, head.marks[0]![1], 0]];
+  }
 }
 
 /** Reads the header of the first segment of a pipeline, or of the last one. */

@@ -7,9 +7,21 @@
 
 import { delay, type Runtime } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
-import { clearHead, type Head, newHead, UNWRITTEN_LIFETIME_MS } from "./head.ts";
-import { headKey } from "./keys.ts";
+import type { Deletion } from "./deletions.ts";
+import {
+  clearHead,
+  deleteHead,
+  type Head,
+  isDeleted,
+  lastUse,
+  newHead,
+  UNWRITTEN_LIFETIME_MS,
+} from "./head.ts";
+import { deletionKey, headKey } from "./keys.ts";
 import { type HeadReader, isLocked } from "./unwritten.ts";
+
+/** Age of a lease, or of the newest event, from which on a lease is renewed, in milliseconds. */
+const LEASE_RENEWAL_MS = 12 * 60 * 60 * 1000;
 
 /** Options for {@linkcode HeadStore}. */
 export interface HeadStoreOptions {
@@ -17,8 +29,8 @@ export interface HeadStoreOptions {
   kv: KvConnection;
   /** Reader of the heads, those of unwritten pipelines included. */
   headReader: HeadReader;
-  /** Clock for the age of heads, and random numbers for jitter. */
-  runtime: Pick<Runtime, "clock" | "random">;
+  /** Clock for the age of heads, random numbers for jitter, and reporter. */
+  runtime: Runtime;
 }
 
 /** The heads of all pipelines of a store. */
@@ -67,10 +79,15 @@ export class HeadStore {
       );
       const [{ key, versionstamp }] = checks as [Deno.AtomicCheck];
       const now = clock.now();
+      if (isDeleted(head) && now - lastUse(head) >= LEASE_RENEWAL_MS) {
+        // If the head was removed meanwhile, it has another epoch now.
+        if (await this.#leaveLease({ key, versionstamp }, { ...head, seen: now })) return head;
+        continue;
+      }
       const isRenewed = now - head.time < UNWRITTEN_LIFETIME_MS / 2;
       if (head.sequence > 0 || versionstamp === null || isRenewed) return head;
       const unwritten = newHead(head.epoch, now);
-      if (await this.#swap({ key, versionstamp }, unwritten, UNWRITTEN_LIFETIME_MS)) {
+      if (await this.#swap({ key, versionstamp }, unwritten, { expireIn: UNWRITTEN_LIFETIME_MS })) {
         return unwritten;
       }
     }
@@ -92,6 +109,55 @@ export class HeadStore {
     }
   }
 
+  /**
+   * Deletes a pipeline: no event so far is retained, and a new epoch begins. The
+   * same commit stores the job that removes what is left.
+   *
+   * @param isDue Whether the pipeline is to be deleted with the head that it has.
+   * @returns The head after the deletion; `null` if nothing was to be deleted.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async delete(pipeline: string, isDue: (head: Head) => boolean): Promise<Head | null> {
+    while (true) {
+      const entry = await this.#entry(pipeline);
+      const head = entry.value;
+      if (head === null || head.sequence === 0 || !isDue(head)) return null;
+      // What is left of one that was deleted before may have been left for a subscriber.
+      const deleted = isDeleted(head) ? head : deleteHead(head);
+      const job: Deletion = { epoch: deleted.epoch, below: deleted.oldest };
+      if (await this.#swap(entry, deleted, { job })) return deleted;
+    }
+  }
+
+  /**
+   * Renews the leases of subscribers, for pipelines that were not written for half
+   * a day: others must not take them for unused.
+   *
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async renewLeases(pipelines: readonly string[]): Promise<void> {
+    const { kv, runtime: { clock } } = this.#options;
+    const entries = await kv.getMany<Head>(pipelines.map(headKey), { as: "log-unavailable" });
+    for (const entry of entries) {
+      const head = entry.value;
+      const now = clock.now();
+      if (!head || head.sequence === 0 || now - lastUse(head) < LEASE_RENEWAL_MS) continue;
+      // Whoever is faster has written the pipeline, or renewed its lease.
+      await this.#swap(entry, { ...head, seen: now });
+    }
+  }
+
+  /** Keeps a deleted pipeline from being removed. Returns false if its head has changed. */
+  async #leaveLease(entry: Deno.AtomicCheck, head: Head): Promise<boolean> {
+    try {
+      return await this.#swap(entry, head);
+    } catch (error) {
+      // Without it the subscriber may receive one more gap, and with a full disk it can still read.
+      this.#options.runtime.report("Cannot leave the lease of a subscriber", error);
+      return true;
+    }
+  }
+
   async #entry(pipeline: string): Promise<Deno.KvEntryMaybe<Head>> {
     const { kv } = this.#options;
     return await kv.call((kv) => kv.get<Head>(headKey(pipeline)), { as: "log-unavailable" });
@@ -101,13 +167,14 @@ export class HeadStore {
   async #swap(
     { key, versionstamp }: Deno.AtomicCheck,
     head: Head,
-    expireIn?: number,
+    { job, ...options }: { expireIn?: number; job?: Deletion } = {},
   ): Promise<boolean> {
     const { kv, runtime: { clock, random } } = this.#options;
-    const options = expireIn === undefined ? {} : { expireIn };
     const written = await kv.call(async (kv) => {
       try {
-        return (await kv.atomic().check({ key, versionstamp }).set(key, head, options).commit()).ok;
+        const operation = kv.atomic().check({ key, versionstamp }).set(key, head, options);
+        if (job) operation.set(deletionKey(key[1] as string), job);
+        return (await operation.commit()).ok;
       } catch (error) {
         // Two writers of one file: the other form of contention.
         if (isLocked(error)) return false;

@@ -4,9 +4,12 @@
  * @module
  */
 
+/** Prefix of the keys of all heads. */
+export const HEADS: Deno.KvKey = ["head"];
+
 /** The key of a pipeline's {@linkcode Head}. */
 export function headKey(pipeline: string): Deno.KvKey {
-  return ["head", pipeline];
+  return [...HEADS, pipeline];
 }
 
 /** The key of the secret from which the epochs of unwritten pipelines are derived. */
@@ -47,4 +50,21 @@ export function segmentsBelow(pipeline: string, sequence: number): Deno.KvListSe
 /** The key of the record of an idempotency key, by the key's SHA-256. */
 export function idempotencyKey(pipeline: string, hash: Uint8Array): Deno.KvKey {
   return ["once", pipeline, hash];
+}
+
+/** Selects the records of idempotency keys of a pipeline, all or those from a key on. */
+export function idempotencyKeysFrom(
+  pipeline: string,
+  start: Deno.KvKey | null,
+): Deno.KvListSelector {
+  const prefix = ["once", pipeline];
+  return start ? { prefix, start } : { prefix };
+}
+
+/** Prefix of the keys of all jobs that remove what is left of deleted pipelines. */
+export const DELETIONS: Deno.KvKey = ["deletion"];
+
+/** The key of the job that removes what is left of a deleted pipeline. */
+export function deletionKey(pipeline: string): Deno.KvKey {
+  return [...DELETIONS, pipeline];
 }

@@ -31,6 +31,16 @@ interface Secret {
   versionstamp: string;
 }
 
+/** The counter of a pipeline, whose steps tell the logs apart that it had under one key. */
+export interface Generation {
+  /** Checks of a commit that is for this log alone, and for none that followed it. */
+  checks: readonly Deno.AtomicCheck[];
+  /** Key of the counter. */
+  key: Deno.KvKey;
+  /** Value of the counter once the head is removed. */
+  next: number;
+}
+
 /** Reads the heads of pipelines, those of unwritten ones included. */
 export class HeadReader {
   readonly #runtime: Pick<Runtime, "clock" | "random">;
@@ -50,26 +60,42 @@ export class HeadReader {
     const key = headKey(pipeline);
     const { value, versionstamp } = await call((kv) => kv.get<Head>(key));
     if (value) return { head: value, checks: [{ key, versionstamp }] };
+    // One snapshot: what is derived holds for as long as none of the three changes.
+    const { secret, generation, entries } = await this.#snapshot(call, pipeline);
+    const [head] = entries;
+    if (head.value) {
+      return { head: head.value, checks: [{ key, versionstamp: head.versionstamp }] };
+    }
+    const epoch = await sign(secret, `${generation} ${pipeline}`);
+    return {
+      head: newHead(formatEpoch(epoch.subarray(0, EPOCH_BYTES)), 0),
+      checks: entries.map(({ key, versionstamp }) => ({ key, versionstamp })),
+    };
+  }
+
+  /**
+   * Reads the counter of a pipeline, which steps whenever the head of the pipeline
+   * is removed.
+   *
+   * @throws The error of the store.
+   */
+  async generation(call: Call, pipeline: string): Promise<Generation> {
+    const { generation, entries: [, secret, counter] } = await this.#snapshot(call, pipeline);
+    return { checks: [secret, counter], key: counter.key, next: generation + 1 };
+  }
+
+  async #snapshot(call: Call, pipeline: string) {
     while (true) {
       const secret = this.#secret ??= await this.#loadSecret(call);
       const digest = await sign(secret, pipeline);
       const counter = new DataView(digest.buffer).getUint16(0) % COUNTERS;
-      const keys = [key, SECRET_KEY, generationKey(counter)] as const;
-      // One snapshot: what is derived holds for as long as none of them changes.
+      const keys = [headKey(pipeline), SECRET_KEY, generationKey(counter)] as const;
       const entries = await call((kv) => kv.getMany<[Head, Uint8Array, number]>(keys));
-      const [head, { versionstamp }, generation] = entries;
-      if (head.value) {
-        return { head: head.value, checks: [{ key, versionstamp: head.versionstamp }] };
+      if (entries[1].versionstamp === secret.versionstamp) {
+        return { secret, generation: entries[2].value ?? 0, entries };
       }
       // A restored store has another secret.
-      if (versionstamp !== secret.versionstamp) this.#secret = null;
-      else {
-        const epoch = await sign(secret, `${generation.value ?? 0} ${pipeline}`);
-        return {
-          head: newHead(formatEpoch(epoch.subarray(0, EPOCH_BYTES)), 0),
-          checks: entries.map(({ key, versionstamp }) => ({ key, versionstamp })),
-        };
-      }
+      this.#secret = null;
     }
   }
 

@@ -48,7 +48,7 @@ worker.addEventListener("message", async (event) => {
   try {
     const storage = logPort ? null : await prepareStorage(config.kv);
     const stores: Stores = storage
-      ? await openStores({ config, ...storage })
+      ? await openStores({ config, ...storage, upkeep: true })
       : reachStores(logPort!, {
         runtime: systemRuntime,
         timeoutMs: config.kvTimeoutMs,

@@ -55,7 +55,9 @@ export async function startIsolates(
   { config, storage, onFailure, entry = new URL("./isolate.ts", import.meta.url) }: IsolatesOptions,
 ): Promise<Server> {
   assertPortFree({ hostname: config.host, port: config.port });
-  const owner = storage.remote ? null : new LogOwner(await openStores({ config, ...storage }));
+  const owner = storage.remote
+    ? null
+    : new LogOwner(await openStores({ config, ...storage, upkeep: true }));
   const workers: ServingWorker[] = [];
   const start = (port: number) => {
     const worker = new ServingWorker(entry, { config, port, logPort: owner?.serve() ?? null });

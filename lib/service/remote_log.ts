@@ -83,6 +83,8 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
       renewEpoch: true,
       scanChannels: true,
       clear: true,
+      delete: true,
+      renewLeases: true,
     }),
     async append(pipeline, events, key, publisher) {
       using _held = backlog.add(requestBytes(events));

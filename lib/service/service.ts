@@ -26,6 +26,8 @@ const RETENTION_MS = 60_000;
 /** Maximum size of the events that a log retains, in bytes. */
 const RETENTION_BYTES = 32 * 1024 * 1024;
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 /** The log and the tickets, which share a connection to one store. */
 export interface Stores {
   /** Log of the events. Closing it closes the connection. */
@@ -47,6 +49,13 @@ export interface StoresOptions {
    * @default {false}
    */
   remote?: boolean;
+  /**
+   * Whether to delete pipelines that have expired, and to finish deletions that
+   * were begun. Any number of processes of a store may do so.
+   *
+   * @default {false}
+   */
+  upkeep?: boolean;
   /**
    * Starts to check that the store is still the one that was opened.
    *
@@ -74,7 +83,7 @@ export interface StoresOptions {
 
 /** Options for {@linkcode createServiceOn}. */
 export interface ServiceParts
-  extends Omit<StoresOptions, "open" | "remote" | "guard" | "findInvalid" | "erase"> {
+  extends Omit<StoresOptions, "open" | "remote" | "upkeep" | "guard" | "findInvalid" | "erase"> {
   /** Broadcasts to other isolates, if there are any. @default {null} */
   channels?: PipelineChannels | null;
   /** Opens the store to watch it, if other processes write to it. @default {null} */
@@ -141,6 +150,7 @@ export async function openStores({
   config,
   open,
   remote = false,
+  upkeep = false,
   guard = null,
   findInvalid = null,
   erase = null,
@@ -167,6 +177,7 @@ export async function openStores({
     retention: { events: config.retention, ms: RETENTION_MS, bytes: RETENTION_BYTES },
     timeoutMs: config.kvTimeoutMs,
     maxWaitingBytes: config.maxWaitingBytes,
+    upkeep: upkeep ? { expireMs: (config.pipelineDays || Infinity) * DAY_MS } : undefined,
   });
   return { log, tickets: new KvTicketStore(kv) };
 }

@@ -47,7 +47,12 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
   using stack = new DisposableStack();
   const storage = stack.use(await prepareStorage(config.kv));
   const server = config.isolates > 1 ? await startIsolates({ config, storage, onFailure }) : serve(
-    await createService({ config, ...storage, watch: storage.remote ? storage.open : null }),
+    await createService({
+      config,
+      ...storage,
+      upkeep: true,
+      watch: storage.remote ? storage.open : null,
+    }),
     { hostname: config.host, port: config.port },
   );
   // From here on the store stays locked until the drain has ended.

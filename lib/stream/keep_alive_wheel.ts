@@ -14,6 +14,7 @@ const SLOTS = 15;
 export class KeepAliveWheel {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #ms: number;
+  readonly #onRound: () => void;
   readonly #slots: Set<Subscriber>[] = Array.from({ length: SLOTS }, () => new Set());
   readonly #slotOf = new Map<Subscriber, Set<Subscriber>>();
   #next = 0;
@@ -22,10 +23,12 @@ export class KeepAliveWheel {
   /**
    * @param runtime Clock used for the timer.
    * @param ms Interval between two ticks of a subscriber, in milliseconds.
+   * @param onRound Called after each round, as long as there are subscribers.
    */
-  constructor(runtime: Pick<Runtime, "clock">, ms: number) {
+  constructor(runtime: Pick<Runtime, "clock">, ms: number, onRound: () => void = () => {}) {
     this.#runtime = runtime;
     this.#ms = ms;
+    this.#onRound = onRound;
   }
 
   /** Number of subscribers. */
@@ -60,5 +63,6 @@ export class KeepAliveWheel {
     const now = this.#runtime.clock.monotonic();
     for (const subscriber of this.#slots[this.#next]!) subscriber.tick(now);
     this.#next = (this.#next + 1) % SLOTS;
+    if (this.#next === 0) this.#onRound();
   }
 }

@@ -37,6 +37,7 @@ Deno.test("openapi.json describes each route and method with its responses", asy
   deepEqual(answers.sort(), [
     "delete /pipelines/{pipeline}/events: 204 4XX 503",
     "delete /pipelines/{pipeline}/tickets: 204 4XX 503",
+    "delete /pipelines/{pipeline}: 204 4XX 503",
     "get /: 200",
     "get /assets/{folder}/{file}: 200 4XX 503",
     "get /diagnose: 200",

@@ -21,7 +21,8 @@ import {
 } from "../support/clients/tokens.ts";
 import { encodeUtf8 } from "../support/generators/text.ts";
 import { assertIdle, jsonPost, startService } from "../support/service.ts";
-import { advanceUntil, flush } from "../support/wait.ts";
+import { advanceUntil, flush, until } from "../support/wait.ts";
+import { describeEvent, liveMarker, UNKNOWN_GAP } from "../support/events.ts";
 
 const ndjson = [1, 2, 3].map((payload) => JSON.stringify({ ...EVENT, payload })).join("\n");
 
@@ -135,6 +136,34 @@ Deno.test("DELETE /pipelines/:pipeline/events clears the history and keeps the s
   equal(after, before.replace(/1$/, "2"));
   const other = await service.fetch(request("/pipelines/p_b/events", { method: "DELETE" }));
   equal(other.status, 204);
+  await assertIdle(service);
+});
+
+Deno.test("DELETE /pipelines/:pipeline begins a new log, and tells its subscribers", async () => {
+  await using service = await startService();
+  const before = await service.publish("p_a", "events", 1);
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  const remove = () => service.fetch(request("/pipelines/p_a", { method: "DELETE" }));
+  for (const response of [await remove(), await remove()]) {
+    equal(response.status, 204);
+    equal(response.body, null);
+  }
+  const [gap, live] = await stream.events(2);
+  deepEqual([gap, live].map((event) => describeEvent(event!)), [UNKNOWN_GAP, liveMarker(0)]);
+  const history = await service.fetch(request("/pipelines/p_a/events"));
+  deepEqual((await history.json()).events, []);
+  const after = await advanceUntil(service.clock, service.publish("p_a", "events", 2));
+  equal(after.split("-")[0], gap!.id!.split("-")[0]);
+  equal(after.split("-")[0] === before.split("-")[0], false);
+  deepEqual((await stream.events(1)).map(describeEvent), [2]);
+  await stream.cancel();
+  const resumed = await service.subscribe("p_a/sse", { "Last-Event-ID": before });
+  deepEqual((await resumed.events(3)).map(describeEvent), [UNKNOWN_GAP, 2, liveMarker(1)]);
+  await resumed.cancel();
+  const unwritten = await service.fetch(request("/pipelines/p_b", { method: "DELETE" }));
+  equal(unwritten.status, 204);
+  await advanceUntil(service.clock, until(() => service.log.pending.sweeps === 0), 500);
   await assertIdle(service);
 });
 

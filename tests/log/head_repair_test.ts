@@ -7,8 +7,10 @@ import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { isHead, rebuildHead } from "../../lib/log/head_repair.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
-import { FaultyKv } from "../support/fakes/kv.ts";
-import { appendTexts, createTestLog } from "../support/log.ts";
+import { fail, FaultyKv } from "../support/fakes/kv.ts";
+import { appendTexts, createTestLog, memoryStore, readTexts } from "../support/log.ts";
+import { until } from "../support/wait.ts";
+import { appendText } from "../support/written_log.ts";
 
 Deno.test("isHead() accepts the heads of this and of the older version only", async () => {
   await using test = await createTestLog();
@@ -57,3 +59,30 @@ Deno.test("rebuildHead() does not return to the epoch of a pipeline without segm
   equal(isHead(value) && value.sequence === 0 && value.oldest === 1, true);
   connection.close();
 });
+
+for (const count of [0, 2]) {
+  Deno.test(`rebuildHead() brings nothing back that is being deleted, with ${count} events since`, async () => {
+    await using store = await memoryStore();
+    const broken = await createTestLog(store);
+    await appendTexts(broken, 3);
+    // The process ends before anything was swept.
+    broken.kv.script("next", fail());
+    await broken.log.delete("p_a");
+    for (let i = 0; i < count; i++) await broken.advanceUntil(appendText(broken, `new ${i}`));
+    await broken.kv.inner.atomic().set(headKey("p_a"), 3).commit();
+    await broken.log.close();
+    const connection = await KvConnection.open({
+      open: store.open,
+      runtime: { clock: new FakeClock() },
+      timeoutMs: 3000,
+      replace: false,
+    });
+    await rebuildHead(connection, "p_a", Date.now());
+    await using test = await createTestLog({ ...store, upkeep: { expireMs: Infinity } });
+    const texts = Array.from({ length: count }, (_, i) => `new ${i}`);
+    deepEqual(await readTexts(test.log, "p_a"), texts);
+    equal((await appendText(test, "last")).first, 4 + count);
+    await test.advanceUntil(until(() => test.log.pending.sweeps === 0));
+    deepEqual(await readTexts(test.log, "p_a"), [...texts, "last"]);
+  });
+}

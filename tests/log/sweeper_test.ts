@@ -1,19 +1,32 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
-import { segmentKey } from "../../lib/log/keys.ts";
+import { newHead } from "../../lib/log/head.ts";
+import { headKey, segmentKey } from "../../lib/log/keys.ts";
 import { Sweeper } from "../../lib/log/sweeper.ts";
+import { HeadReader } from "../../lib/log/unwritten.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { fail, FaultyKv, passThrough, pause } from "../support/fakes/kv.ts";
-import { appendTexts, createTestLog, storedSegments, textEvent } from "../support/log.ts";
+import {
+  appendTexts,
+  createTestLog,
+  prepareStore,
+  storedSegments,
+  textEvent,
+} from "../support/log.ts";
 import { until } from "../support/wait.ts";
+
+const EPOCH = "AAECAwQFBgc";
 
 /** Creates a sweeper on a store with segments of one event each. */
 async function createTestSweeper(segments: number) {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  const clock = new FakeClock();
+  await prepareStore(kv.inner);
+  await kv.inner.atomic().set(headKey("p_a"), newHead(EPOCH, 0)).commit();
   const reports: string[] = [];
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    runtime: { clock: new FakeClock() },
+    runtime: { clock },
     timeoutMs: 3000,
     replace: false,
   });
@@ -23,15 +36,17 @@ async function createTestSweeper(segments: number) {
   return {
     kv,
     reports,
-    sweeper: new Sweeper(connection, { report: (message) => reports.push(message) }),
+    sweeper: new Sweeper(connection, new HeadReader({ clock, random: () => 0 }), {
+      report: (message) => reports.push(message),
+    }),
     [Symbol.dispose]: () => connection.close(),
   };
 }
 
 Deno.test("Sweeper.add() never lowers the oldest event that stays", async () => {
   using test = await createTestSweeper(5);
-  test.sweeper.add("p_a", 4);
-  test.sweeper.add("p_a", 2);
+  test.sweeper.add("p_a", EPOCH, 4);
+  test.sweeper.add("p_a", EPOCH, 2);
   await until(() => test.sweeper.size === 0);
   deepEqual(await storedSegments(test.kv, "p_a"), [4, 5]);
 });
@@ -40,7 +55,7 @@ Deno.test("Sweeper.close() waits for the deletion in flight, and starts no other
   using test = await createTestSweeper(450);
   const held = pause("call");
   test.kv.script("commit", held.fault);
-  test.sweeper.add("p_a", 451);
+  test.sweeper.add("p_a", EPOCH, 451);
   await held.reached;
   const closed = test.sweeper.close();
   held.release();
@@ -55,7 +70,7 @@ Deno.test("Sweeper does not report a deletion that fails during close()", async 
     await held.fault(carryOut);
     throw new Error("connection reset");
   });
-  test.sweeper.add("p_a", 2);
+  test.sweeper.add("p_a", EPOCH, 2);
   await held.reached;
   const closed = test.sweeper.close();
   held.release();

@@ -309,6 +309,7 @@ Deno.test("Subscriber that reads slowly gets a gap event when events are evicted
   const events = await stream.events(82 - oldest);
   deepEqual(events.map(describeEvent), [gapMarker(oldest - 1, "evicted"), ...numbers(oldest, 80)]);
   await stream.cancel();
+  await until(() => service.log.pending.sweeps === 0);
   await assertIdle(service);
 });
 

@@ -34,6 +34,8 @@ export interface TestLogOptions {
   maxWaitingBytes?: number;
   timeoutMs?: number;
   random?: () => number;
+  /** Whether the log finishes deletions, and deletes what has expired. */
+  upkeep?: { expireMs: number };
 }
 
 /** A log with the parts that a test inspects. Disposing it closes it. */
@@ -61,6 +63,7 @@ export async function createTestLog({
   maxWaitingBytes = 64 * 1024 * 1024,
   timeoutMs = TIMEOUT_MS,
   random = Math.random,
+  upkeep,
 }: TestLogOptions = {}): Promise<TestLog> {
   const commits: Commit[] = [];
   const reports: string[] = [];
@@ -81,6 +84,7 @@ export async function createTestLog({
     retention: { events: 1000, ms: 60_000, bytes: 32 * 1024 * 1024, ...retention },
     timeoutMs,
     maxWaitingBytes,
+    upkeep,
   });
   const listening = log.listen({
     onChange(change) {

@@ -65,6 +65,16 @@ export class FakeClock implements Clock {
     this.#monotonic = end;
   }
 
+  /**
+   * Advances the clock to the next timer, at most by `ms`, and returns by how much:
+   * what the timer starts can then end before its own deadline.
+   */
+  advanceToNext(ms: number): number {
+    const next = Math.min(ms, ...[...this.#timers].map(({ at }) => at - this.#monotonic));
+    this.advance(Math.max(0, next));
+    return Math.max(0, next);
+  }
+
   /** Lets time pass without running timers, as on a machine that is late. */
   pass(ms: number): void {
     this.#monotonic += ms;
