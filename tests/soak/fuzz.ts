@@ -13,6 +13,7 @@ import { ok, strictEqual as equal } from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { StreamReader } from "../support/clients/stream_reader.ts";
+import { fillPipeline, misuse, type MisuseOptions } from "../support/clients/misuses.ts";
 import { percentiles, WellBehavedClients } from "../support/clients/well_behaved.ts";
 import { type Attack, Attacks, type Target } from "../support/generators/attacks.ts";
 import type { ExpectedEvent } from "../support/generators/json_text.ts";
@@ -27,6 +28,9 @@ import { DataFolder, type Environment, Program } from "../support/programs/progr
 
 /** Number of concurrent attackers. */
 const LANES = 16;
+
+/** Number of concurrent clients that misuse the service over valid HTTP. */
+const MISUSERS = 8;
 
 /** Number of attacks before the log is compared: a log retains only 32 MiB. */
 const ROUND = 60;
@@ -44,6 +48,16 @@ const SECRET = "a secret of thirty-two characters";
 
 /** Internal details that no answer may reveal: paths of the code, and stack traces. */
 const INTERNAL = /\.ts\b|file:\/\/|node_modules|\bat \S+ \(|\/home\/|\/tmp\/|SQLITE|TypeError/;
+
+/** Lines for the operator that attacks and deletions bring about. */
+const HINTS = [
+  // Some attacks have the headers of a proxy, and come from this machine.
+  /^A proxy of this machine forwards requests, and all its clients are counted as one/,
+  // The log of this test is larger than what is erased while the service runs. On a busy
+  // machine the file may be in use for longer than that waits; it is tried again.
+  /^The text of deleted events stays in the file of the log, which is too large/,
+  /^Cannot remove deleted events from the file of the log: Error: \S+ is still in use$/,
+];
 
 /** Attacks of a round and their results. */
 interface Round {
@@ -229,6 +243,7 @@ async function fuzz(
     RUNNEL_RETENTION: "100000",
     ...settings,
   });
+  await fillPipeline(program.url, credentials);
   const wellBehaved = new WellBehavedClients(program.url, { headers: credentials });
   const endsAt = performance.now() + seconds * 1000;
   const warmAt = performance.now() + Math.min(30, seconds / 2) * 1000;
@@ -252,7 +267,18 @@ async function fuzz(
           tally,
         ),
     );
-    await Promise.all(lanes.map((lane) => lane.run(() => performance.now() >= endsAt)));
+    const isOver = () => performance.now() >= endsAt;
+    const misusers = Array.from({ length: MISUSERS }, (_, index): MisuseOptions => ({
+      url: program.url,
+      credentials,
+      isSecured: "Authorization" in credentials,
+      random: new SeededRandom(random.integer(0, 2 ** 31)),
+      name: `${name}${index}`,
+    }));
+    await Promise.all([
+      ...lanes.map((lane) => lane.run(isOver)),
+      ...misusers.map((options) => misuse(options, isOver, (kind) => tally.add(kind))),
+    ]);
     await wellBehaved.stop();
   } catch (error) {
     throw new Error(`The program said: ${program.errors}`, { cause: error });
@@ -281,10 +307,9 @@ async function fuzz(
       2,
     ),
   );
-  // Some attacks have the headers of a proxy, and come from this machine.
-  const complaints = program.complaints.filter((line) => !line.startsWith("A proxy of this mach"));
+  const complaints = program.complaints.filter((line) => !HINTS.some((hint) => hint.test(line)));
   equal(complaints.join("\n"), "", "the program writes nothing else to standard error");
-  ok(program.complaints.length <= 1, "it reports that proxy once");
+  ok(program.complaints.filter((line) => HINTS[0]!.test(line)).length <= 1, "it hints once");
   for (const times of [wellBehaved.publishMs, wellBehaved.deliveryMs]) {
     ok(percentiles(times).max < MAX_LATENCY_MS, "well-behaved clients are served all the time");
   }

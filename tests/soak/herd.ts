@@ -1,9 +1,11 @@
 /**
- * Load of stalled clients: thousands of subscribers that never read and hundreds
- * of publishers that send a byte per second, at the real program, while much is
- * published to their pipeline. Other clients must stay served.
+ * Load of stalled clients: thousands of subscribers that never read, hundreds of
+ * histories that nobody reads, of publishers that send a byte per second, and of
+ * connections that send nothing, at the real program, while much is published to
+ * their pipeline. Other clients must stay served.
  *
- * Run it with `deno task test:herd --streams 9000 --uploads 300 --seconds 30`.
+ * Run it with `deno task test:herd --streams 9000 --uploads 300 --histories 300
+ * --silent 300 --seconds 30`.
  * If the machine cannot hold that many, the program reports it and continues with
  * fewer.
  *
@@ -12,6 +14,8 @@
 
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { parseArgs } from "node:util";
+import { fillPipeline } from "../support/clients/misuses.ts";
+import { FULL_PIPELINE } from "../support/clients/reading_misuses.ts";
 import { percentiles, WellBehavedClients } from "../support/clients/well_behaved.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 
@@ -62,6 +66,19 @@ class Herd implements Disposable {
   async listen(count: number): Promise<void> {
     const head = `GET /pipelines/${PIPELINE}/sse HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     await this.#open(count, head);
+  }
+
+  /** Asks for histories of 5 MB and never reads them. */
+  async read(count: number): Promise<void> {
+    await this.#open(
+      count,
+      `GET /pipelines/${FULL_PIPELINE}/events HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    );
+  }
+
+  /** Opens connections that send nothing. */
+  async connect(count: number): Promise<void> {
+    await this.#open(count, "");
   }
 
   /** Begins uploads that never end. */
@@ -159,7 +176,18 @@ async function machine(): Promise<Record<string, string>> {
   };
 }
 
-async function run(streams: number, uploads: number, seconds: number): Promise<void> {
+/** Numbers of stalled clients by kind, and the time for which they stay. */
+interface HerdOptions {
+  streams: number;
+  uploads: number;
+  histories: number;
+  silent: number;
+  seconds: number;
+}
+
+async function run(
+  { streams, uploads, histories, silent, seconds }: HerdOptions,
+): Promise<void> {
   await using folder = new DataFolder();
   await folder.make(".");
   await using program = await Program.start({
@@ -171,6 +199,7 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
   const port = Number(new URL(url).port);
   console.log(await machine());
 
+  await fillPipeline(url, {});
   const before = new WellBehavedClients(url);
   await pause(BEFORE_MS);
   await before.stop();
@@ -185,11 +214,13 @@ async function run(streams: number, uploads: number, seconds: number): Promise<v
     const isOver = () => performance.now() >= endsAt;
     const heavy = publishMuch(url, isOver);
     const start = performance.now();
+    await herd.connect(silent);
     await herd.upload(uploads);
+    await herd.read(histories);
     await herd.listen(streams);
-    opened = herd.connections.length - uploads;
+    opened = herd.connections.length - uploads - silent;
     console.log(
-      `${opened} streams and ${uploads} uploads, opened in ${
+      `${opened} streams and histories, ${uploads} uploads, ${silent} silent, opened in ${
         Math.round(performance.now() - start)
       } ms; ${herd.reason || "as many as asked for"}`,
     );
@@ -240,12 +271,19 @@ if (import.meta.main) {
     options: {
       streams: { type: "string", default: "9000" },
       uploads: { type: "string", default: "300" },
+      histories: { type: "string", default: "300" },
+      silent: { type: "string", default: "300" },
       seconds: { type: "string", default: "30" },
     },
   });
-  const { streams, uploads, seconds } = values;
-  console.log(
-    `deno task test:herd --streams ${streams} --uploads ${uploads} --seconds ${seconds}`,
-  );
-  await run(Number(streams), Number(uploads), Number(seconds));
+  const options = {
+    streams: Number(values.streams),
+    uploads: Number(values.uploads),
+    histories: Number(values.histories),
+    silent: Number(values.silent),
+    seconds: Number(values.seconds),
+  };
+  const flags = Object.entries(options).map(([name, value]) => `--${name} ${value}`);
+  console.log(`deno task test:herd ${flags.join(" ")}`);
+  await run(options);
 }
