@@ -107,10 +107,10 @@ Deno.test("historyBody() ends the body with the error of a later page", async ()
   equal(clock.liveTimers, 0);
 });
 
-Deno.test("historyBody() ends the body with an error if a page is not read for 30 seconds", async () => {
+Deno.test("historyBody() ends the body with an error if it is not read within two minutes", async () => {
   const { source, clock, reader } = await open(pageOf(1, 1), pageOf(2, 2, true));
   await reader.read();
-  clock.advance(29_999);
+  clock.advance(119_999);
   await flush();
   equal(source.ended, false);
   clock.advance(1);
@@ -135,7 +135,7 @@ Deno.test("historyBody() ends the body with an error after two minutes of slow r
 
 Deno.test("historyBody() has no deadline for a client that has all pages", async () => {
   const { clock, reader } = await open(pageOf(1, 1, true));
-  equal(clock.liveTimers, 2);
+  equal(clock.liveTimers, 1);
   await reader.read();
   equal(clock.liveTimers, 0);
 });
