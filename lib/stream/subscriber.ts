@@ -6,74 +6,23 @@
  * @module
  */
 
-import type { Runtime } from "../base/mod.ts";
 import {
-  type ChannelFilter,
   encodeComment,
   encodeEvent,
   encodeRetry,
   formatEventId,
   type Position,
 } from "../protocol/mod.ts";
-import type { EncodedEvents } from "./encoded_events.ts";
-import type { EncodedPage } from "./page_reader.ts";
 import { Replay } from "./replay.ts";
+import type { Expiry, StreamOptions } from "./stream_options.ts";
 
 /** Keep-alives that a connection may leave unread before its stream is closed. */
 const MAX_MISSED_KEEP_ALIVES = 2;
 
-/**
- * Reason for which a stream ends that its client may open again with another token
- * or ticket: its own is past its time, or was revoked.
- */
-export type Expiry = "expired" | "revoked";
-
-/** Source of a subscriber's events. */
-export interface SubscriberSource {
-  /** The newest events. Another object if the pipeline's log was replaced. */
-  readonly newest: EncodedEvents;
-  /**
-   * Reads what follows a sequence that is before the newest events. With a filter, the
-   * page may begin later, after events that it passes over.
-   */
-  page(sequence: number, filter: ChannelFilter | null): Promise<EncodedPage | null>;
-  /**
-   * Returns the sequence after which the newest events of a filter begin, up to
-   * `count`; `null` if they have to be searched in the log.
-   */
-  historyStart(filter: ChannelFilter, count: number): number | null;
-  /** Searches them, so that {@linkcode SubscriberSource.historyStart} knows it. */
-  findHistory(filter: ChannelFilter, count: number): Promise<unknown>;
-}
-
 /** Options for {@linkcode Subscriber}. */
-export interface SubscriberOptions {
-  /** Source of its events. */
-  source: SubscriberSource;
-  /**
-   * Sequence after which it resumes; `"fresh"` for a subscriber without a
-   * position, `"unknown"` for one whose position is not in this log.
-   */
-  resume: number | "fresh" | "unknown";
-  /**
-   * Whether it is told its position before all else, for a client that has to come
-   * back with one. @default {false}
-   */
-  announcesStart?: boolean | undefined;
-  /** Number of events of the history that it gets if it does not resume. */
-  history: number;
-  /** Filter of the channels that it gets. */
-  filter: ChannelFilter;
-  /** Reconnection time that it is told, in milliseconds. */
-  retryMs: number;
-  /** Time at which its stream ends, in milliseconds of the monotonic clock. */
-  endsAt: number;
-  /** Time at which its token or ticket expires, in the same unit. */
-  expiresAt: number;
+export interface SubscriberOptions extends StreamOptions {
   /** Called once, when the stream has ended for whatever reason. */
   onClose: (subscriber: Subscriber) => void;
-  /** Reporter of reads of the log that failed. */
-  runtime: Pick<Runtime, "report">;
 }
 
 /** One subscriber. */
@@ -242,10 +191,7 @@ export class Subscriber {
     this.#pendingBytes = pending ? new Uint8Array([...pending, ...bytes]) : bytes;
   }
 
-  /**
-   * Closes the stream, with the position that it has reached, unless the client has
-   * that already, and with the expiry, if there is one.
-   */
+  /** Closes the stream, with its position if the client does not have that, and its expiry. */
   #finish(): void {
     const id = this.#replay.takePosition();
     const position = id === undefined ? {} : { id };

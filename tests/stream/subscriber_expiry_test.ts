@@ -1,7 +1,8 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
-import { type Expiry, Subscriber, type SubscriberOptions } from "../../lib/stream/subscriber.ts";
+import type { Expiry } from "../../lib/stream/stream_options.ts";
+import { Subscriber, type SubscriberOptions } from "../../lib/stream/subscriber.ts";
 import { textEvent } from "../support/log.ts";
 import { flush } from "../support/wait.ts";
 import { withHistory } from "../support/subscriber_source.ts";

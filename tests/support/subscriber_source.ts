@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SubscriberSource } from "../../lib/stream/subscriber.ts";
+import type { SubscriberSource } from "../../lib/stream/stream_options.ts";
 
 /** Adds to a source the starts of histories of all channels. */
 export function withHistory<S extends Pick<SubscriberSource, "newest" | "page">>(

@@ -1,0 +1,62 @@
+/**
+ * Options for the event stream of a subscriber, and the source of its events.
+ *
+ * @module
+ */
+
+import type { Runtime } from "../base/mod.ts";
+import type { ChannelFilter } from "../protocol/mod.ts";
+import type { EncodedEvents } from "./encoded_events.ts";
+import type { EncodedPage } from "./page_reader.ts";
+
+/**
+ * Reason for which a stream ends that its client may open again with another token
+ * or ticket: its own is past its time, or was revoked.
+ */
+export type Expiry = "expired" | "revoked";
+
+/** Source of a subscriber's events. */
+export interface SubscriberSource {
+  /** The newest events. Another object if the pipeline's log was replaced. */
+  readonly newest: EncodedEvents;
+  /**
+   * Reads what follows a sequence that is before the newest events. With a filter, the
+   * page may begin later, after events that it passes over.
+   */
+  page(sequence: number, filter: ChannelFilter | null): Promise<EncodedPage | null>;
+  /**
+   * Returns the sequence after which the newest events of a filter begin, up to
+   * `count`; `null` if they have to be searched in the log.
+   */
+  historyStart(filter: ChannelFilter, count: number): number | null;
+  /** Searches them, so that {@linkcode SubscriberSource.historyStart} knows it. */
+  findHistory(filter: ChannelFilter, count: number): Promise<unknown>;
+}
+
+/** Options for a stream. */
+export interface StreamOptions {
+  /** Source of its events. */
+  source: SubscriberSource;
+  /**
+   * Sequence after which it resumes; `"fresh"` for a subscriber without a
+   * position, `"unknown"` for one whose position is not in this log.
+   */
+  resume: number | "fresh" | "unknown";
+  /**
+   * Whether it is told its position before all else, for a client that has to come
+   * back with one. @default {false}
+   */
+  announcesStart?: boolean | undefined;
+  /** Number of events of the history that it gets if it does not resume. */
+  history: number;
+  /** Filter of the channels that it gets. */
+  filter: ChannelFilter;
+  /** Reconnection time that it is told, in milliseconds. */
+  retryMs: number;
+  /** Time at which its stream ends, in milliseconds of the monotonic clock. */
+  endsAt: number;
+  /** Time at which its token or ticket expires, in the same unit. */
+  expiresAt: number;
+  /** Reporter of reads of the log that failed. */
+  runtime: Pick<Runtime, "report">;
+}
