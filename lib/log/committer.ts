@@ -24,7 +24,7 @@ import {
 import { type Head, type Retention, UNWRITTEN_LIFETIME_MS } from "./head.ts";
 import type { IdempotencyRecord } from "./idempotency.ts";
 import { headKey, idempotencyKey } from "./keys.ts";
-import { renewIfRolledBack } from "./rollback.ts";
+import { renewIfRolledBack, reportRollback } from "./rollback.ts";
 import { readSegmentHeader } from "./segment.ts";
 import type { HeadReader } from "./unwritten.ts";
 
@@ -37,8 +37,8 @@ export interface CommitterOptions {
   kv: KvConnection;
   /** Reader of the heads, those of unwritten pipelines included. */
   headReader: HeadReader;
-  /** Clock for deadlines and random numbers for jitter. */
-  runtime: Pick<Runtime, "clock" | "random">;
+  /** Clock for deadlines, random numbers for jitter, and reporter of a rollback. */
+  runtime: Runtime;
   /** Retention of the log. */
   retention: Retention;
   /** Deadline of a commit, all its tries included, in milliseconds. */
@@ -75,6 +75,8 @@ export class Committer {
   #head: VersionedHead | null = null;
   /** The newest event that was committed here. */
   #newest: Position | null = null;
+  /** Whether the head that was read last is older, and has a new epoch. */
+  #isRolledBack = false;
   /** Commit that was tried and is neither known to be applied nor fenced out. */
   #unresolved: CommitPlan | null = null;
 
@@ -161,7 +163,14 @@ export class Committer {
   async #readHead(until: number): Promise<VersionedHead> {
     const { headReader } = this.#options;
     const read = await headReader.read((use) => this.#call(until, use), this.#pipeline);
-    return renewIfRolledBack(read, this.#newest);
+    return this.#checkRollback(read);
+  }
+
+  /** Returns a head that was read as the next commit follows it. */
+  #checkRollback(read: VersionedHead): VersionedHead {
+    const checked = renewIfRolledBack(read, this.#newest);
+    this.#isRolledBack = checked !== read;
+    return checked;
   }
 
   /**
@@ -250,7 +259,7 @@ export class Committer {
     const head = value as Head | null;
     const isMoved = !isSameVersion(base.checks, checked);
     if (head) {
-      this.#head = renewIfRolledBack({ head, checks: [{ key, versionstamp }] }, this.#newest);
+      this.#head = this.#checkRollback({ head, checks: [{ key, versionstamp }] });
     } else this.#head = isMoved ? null : base;
     // All are read in one snapshot: a commit that was applied has moved the head.
     if (isMoved) this.#unresolved = null;
@@ -293,6 +302,10 @@ export class Committer {
 
   #deliver({ base, next, segments }: CommitPlan): void {
     const { epoch, sequence, cleared, oldest } = next;
+    if (this.#isRolledBack) {
+      reportRollback(this.#options.runtime, this.#pipeline, this.#newest!, base.head);
+      this.#isRolledBack = false;
+    }
     this.#newest = { epoch, sequence };
     this.#options.onCommit({ pipeline: this.#pipeline, epoch, cleared, segments });
     if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, epoch, oldest);

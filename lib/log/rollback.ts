@@ -23,13 +23,22 @@ import type { HeadReader } from "./unwritten.ts";
  * @param known Position of an event that the log had before.
  */
 export function renewIfRolledBack(read: VersionedHead, known: Position | null): VersionedHead {
-  if (!known || !isOlder(read.head, known)) return read;
-  return { ...read, head: { ...read.head, epoch: mintEpoch() } };
+  const { head } = read;
+  if (head.epoch !== known?.epoch || head.sequence >= known.sequence) return read;
+  return { ...read, head: { ...head, epoch: mintEpoch() } };
 }
 
-/** Whether a head is older than an event of the same log. */
-export function isOlder(head: Pick<Head, "epoch" | "sequence">, known: Position): boolean {
-  return head.epoch === known.epoch && head.sequence < known.sequence;
+/** Tells the operator that a pipeline has a new epoch because the store was rolled back. */
+export function reportRollback(
+  { report }: Pick<Runtime, "report">,
+  pipeline: string,
+  known: Position,
+  head: Pick<Head, "sequence">,
+): void {
+  report(
+    `The store was rolled back: ${pipeline} had event ${known.sequence}, and has ` +
+      `${head.sequence} now. It has a new epoch. Run \`deno task restore\` for the others`,
+  );
 }
 
 /** Options for {@linkcode storeNewEpoch}. */
@@ -52,7 +61,7 @@ export interface NewEpochOptions {
 export async function storeNewEpoch(
   pipeline: string,
   known: Position,
-  { kv, headReader, runtime: { clock, random, report } }: NewEpochOptions,
+  { kv, headReader, runtime }: NewEpochOptions,
 ): Promise<Head> {
   const as = "log-unavailable";
   while (true) {
@@ -65,12 +74,9 @@ export async function storeNewEpoch(
       { as },
     );
     if (ok) {
-      report(
-        `The store was rolled back: ${pipeline} had event ${known.sequence}, and has ` +
-          `${head.sequence} now. It has a new epoch. Run \`deno task restore\` for the others`,
-      );
+      reportRollback(runtime, pipeline, known, head);
       return head;
     }
-    await delay(clock, random() * 10);
+    await delay(runtime.clock, runtime.random() * 10);
   }
 }

@@ -72,7 +72,7 @@ async function createWriter({ shared = false }: { shared?: boolean } = {}) {
   const writer = new LogWriter("p_a", {
     kv: connection,
     shared,
-    runtime: { clock, random: () => 0 },
+    runtime: { clock, random: () => 0, report() {} },
     retention: { events: 1000, ms: 60_000, bytes: 1e6 },
     timeoutMs: TIMEOUT_MS,
     onCommit: () => {},
