@@ -190,15 +190,16 @@ export const SETTINGS = {
     min: MiB,
     max: 1024 * MiB,
     unit: "bytes",
-    doc: "Maximum size of the events that wait for the log, and of the bodies that arrive. " +
-      "Beyond it, a publish gets 503.",
+    doc: "Maximum size of the events that wait for the log or for their outcome, and of the " +
+      "bodies that arrive. Beyond it, a publish gets 503.",
   }) as Integer<"RUNNEL_MAX_WAITING_BYTES">,
   maxTailBytes: integer("RUNNEL_MAX_TAIL_BYTES", {
     default: 256 * MiB,
     min: MiB,
     max: 16_384 * MiB,
     unit: "bytes",
-    doc: "Maximum size of the events kept in memory for subscribers.",
+    doc: "Maximum size of the events kept in memory for subscribers. The chunks that several " +
+      "subscribers share take as much again at most.",
   }) as Integer<"RUNNEL_MAX_TAIL_BYTES">,
   allowOrigins: setting("RUNNEL_ALLOW_ORIGINS", {
     default: "*",
