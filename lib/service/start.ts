@@ -42,8 +42,9 @@ export interface StartOptions {
  * ```
  */
 export async function start({ config, onFailure }: StartOptions): Promise<Server> {
-  // Before connections use files. It is told once the service listens.
-  const warning = warnOfOpenFiles(config);
+  // Before connections use files. It is told once the service listens. Deno Deploy, whose
+  // own store this is then, accepts the connections itself.
+  const warning = config.kv === undefined ? null : warnOfOpenFiles(config);
   using stack = new DisposableStack();
   const storage = stack.use(await prepareStorage(config.kv));
   const server = config.isolates > 1 ? await startIsolates({ config, storage, onFailure }) : serve(
