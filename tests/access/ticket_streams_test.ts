@@ -210,6 +210,28 @@ Deno.test("a ticket's session is bound to where its stream began", async () => {
   }
 });
 
+Deno.test("a ticket's session survives the deletion of its pipeline, in either log", async () => {
+  await using service = await createTokenService();
+  await service.hub.publish("p_a", [jsonEvent(1)]);
+  const url = await ticketUrl(service);
+  const stream = await open(service, url);
+  const before = (await stream.until("runnel.live")).at(-1)!.id!;
+  const path = "http://localhost/pipelines/p_a";
+  const removed = statusOf(service, path, bearerHeader(PUBLISH_TOKEN), "DELETE");
+  equal((await advanceUntil(service.clock, removed)).status, 204);
+  const after = (await stream.until("runnel.live")).at(-1)!.id!;
+  ok(after.slice(0, 11) !== before.slice(0, 11));
+  await stream.cancel();
+  service.clock.advance(REPEAT_MS);
+  // A client that has received nothing of the new log, and one that has.
+  for (const [id, expected] of [[before, [UNKNOWN_GAP, liveMarker(0)]], [after, [liveMarker(0)]]]) {
+    const headers = { "Last-Event-ID": id as string };
+    const again = await open(service, url, headers);
+    deepEqual((await again.until("runnel.live")).map(describeEvent), expected);
+    await again.cancel();
+  }
+});
+
 Deno.test("DELETE …/tickets ends all tickets and streams of a pipeline, and tells the reason", async () => {
   await using service = await createTokenService();
   const [url, unspent] = [await ticketUrl(service), await ticketUrl(service)];
