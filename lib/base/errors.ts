@@ -18,7 +18,7 @@
  * - `unsupported-media-type`: the body has an unsupported type or coding (415)
  * - `invalid-event`: the request was parsed, but an event breaks a rule (422)
  * - `key-reused`: the idempotency key belongs to another body (422)
- * - `too-many-requests`: a token or an address exceeds its rate or its quota (429)
+ * - `too-many-requests`: a token, an address or a pipeline exceeds its rate or its quota (429)
  * - `overloaded`: too many requests or connections; nothing was stored (503)
  * - `draining`: this instance is about to end; nothing was stored (503)
  * - `log-unavailable`: the log does not answer; nothing was stored (503)

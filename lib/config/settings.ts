@@ -65,6 +65,15 @@ export const SETTINGS = {
     doc: "Days after which a pipeline without new events and without subscribers is deleted. " +
       "0 for never.",
   }) as Integer<"RUNNEL_PIPELINE_DAYS">,
+  maxIdempotencyKeys: integer("RUNNEL_MAX_IDEMPOTENCY_KEYS", {
+    default: 1_000_000,
+    min: 1,
+    max: 1_000_000_000,
+    unit: "keys",
+    doc:
+      "Maximum number of idempotency keys of a pipeline within 24 hours, of about 300 bytes each. " +
+      "Beyond it, a publish with another key gets 429.",
+  }) as Integer<"RUNNEL_MAX_IDEMPOTENCY_KEYS">,
   keepAliveMs: integer("RUNNEL_KEEPALIVE_MS", {
     default: 15_000,
     // Deno Deploy may stop an instance 5 seconds after its last byte.

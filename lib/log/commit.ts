@@ -9,6 +9,7 @@ import type { Kv } from "../kv/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { advanceHead, type Head, type Retention, timeAfter } from "./head.ts";
 import { type IdempotencyRecord, type IdempotencyToken, KEY_LIFETIME_MS } from "./idempotency.ts";
+import { addKeys } from "./key_counts.ts";
 import { headKey, idempotencyKey, segmentKey } from "./keys.ts";
 import { packSegments, readSegmentHeader } from "./segment.ts";
 
@@ -96,6 +97,8 @@ export function planCommit(
   const segments = packSegments({ token, time, first }, events);
   const bytes = segments.reduce((sum, segment) => sum + segment.length, 0);
   const next = advanceHead(base.head, { count: events.length, bytes, now }, retention);
+  const added = requests.filter(({ idempotency }) => idempotency).length;
+  if (added > 0 || next.keys) next.keys = addKeys(next.keys ?? [], { added, time, now });
   const firstKey = segmentKey(pipeline, readSegmentHeader(segments[0]!).last);
   return { pipeline, base, token, next, segments, firstKey, requests };
 }

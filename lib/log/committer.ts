@@ -23,6 +23,7 @@ import {
 } from "./commit.ts";
 import { type Head, type Retention, UNWRITTEN_LIFETIME_MS } from "./head.ts";
 import type { IdempotencyRecord } from "./idempotency.ts";
+import { countKeys } from "./key_counts.ts";
 import { headKey, idempotencyKey } from "./keys.ts";
 import { renewIfRolledBack, reportRollback } from "./rollback.ts";
 import { readSegmentHeader } from "./segment.ts";
@@ -41,6 +42,8 @@ export interface CommitterOptions {
   runtime: Runtime;
   /** Retention of the log. */
   retention: Retention;
+  /** Maximum number of idempotency keys of the last 24 hours. */
+  maxKeys: number;
   /** Deadline of a commit, all its tries included, in milliseconds. */
   timeoutMs: number;
   /** Called with each commit that was applied, before its requests are answered. */
@@ -130,6 +133,7 @@ export class Committer {
           outcomes,
           until,
         });
+        await this.#refuseKeys(batch, { outcomes, until });
         const requests = batch.filter((request) => !outcomes.has(request));
         if (requests.length === 0) return;
         plan = planCommit(this.#pipeline, this.#head, requests, { now: clock.now(), retention });
@@ -193,11 +197,9 @@ export class Committer {
     const ms = this.#msUntil(until);
     const records = await this.#options.kv.getMany<IdempotencyRecord>(keys, { ms });
     if (records.some(({ value }) => value)) {
-      // The pipeline may have been deleted since its head was read.
-      const head = await this.#readHead(until);
-      const isCurrent = isSameVersion(head.checks, this.#head!.checks);
-      this.#head = head;
-      // Read after that head again, so that none is missed.
+      // The pipeline may have been deleted since its head was read. The records are
+      // read after the newer head again, so that none is missed.
+      const isCurrent = await this.#isHeadCurrent(until);
       if (!isCurrent) return await this.#answerDuplicates(requests, { outcomes, until });
     }
     [...keyed, ...former].forEach((request, index) => {
@@ -211,6 +213,31 @@ export class Committer {
       const isSame = fingerprint === request.idempotency!.fingerprint;
       outcomes.set(request, isSame ? { epoch, first, count, replayed: true } : keyReused());
     });
+  }
+
+  /**
+   * Refuses the requests whose idempotency keys are too many. None is forgotten
+   * before its time: a publish might be stored twice then.
+   */
+  async #refuseKeys(batch: readonly AppendRequest[], { outcomes, until }: Attempt): Promise<void> {
+    const { maxKeys, runtime: { clock } } = this.#options;
+    const keyed = batch.filter((request) => request.idempotency && !outcomes.has(request));
+    if (keyed.length === 0) return;
+    const room = Math.max(0, maxKeys - countKeys(this.#head!.head.keys ?? [], clock.now()));
+    if (keyed.length <= room) return;
+    // The pipeline may have been deleted since its head was read.
+    if (!await this.#isHeadCurrent(until)) {
+      await this.#answerDuplicates(keyed, { outcomes, until });
+      return await this.#refuseKeys(batch, { outcomes, until });
+    }
+    for (const request of keyed.slice(room)) outcomes.set(request, tooManyKeys(maxKeys));
+  }
+
+  /** Reads the head again, and returns whether it has not changed. */
+  async #isHeadCurrent(until: number): Promise<boolean> {
+    const before = this.#head!;
+    this.#head = await this.#readHead(until);
+    return isSameVersion(this.#head.checks, before.checks);
   }
 
   /**
@@ -355,6 +382,14 @@ function outcomeUnknown(cause?: unknown): RunnelError {
     "Cannot confirm the publish: the log did not answer in time, and the events may have been " +
       "stored. Publish them again with the same Idempotency-Key, and they are stored once",
     { cause },
+  );
+}
+
+function tooManyKeys(maxKeys: number): RunnelError {
+  return new RunnelError(
+    "too-many-requests",
+    `Cannot publish: this pipeline has ${maxKeys} idempotency keys of the last 24 hours, and no ` +
+      "room for more. Send more events with each, publish without one, or wait",
   );
 }
 

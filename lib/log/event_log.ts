@@ -41,6 +41,8 @@ export interface EventLogOptions {
   runtime: Runtime;
   /** Retention of each pipeline. */
   retention: Retention;
+  /** Maximum number of idempotency keys of the last 24 hours in each pipeline. */
+  maxKeys: number;
   /** Deadline of a publish, in milliseconds. */
   timeoutMs: number;
   /** Maximum memory of waiting requests in all pipelines together, in bytes. */

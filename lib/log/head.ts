@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { KeyCount } from "./key_counts.ts";
+
 /** Retention of a log. */
 export interface Retention {
   /** Minimum number of events. */
@@ -43,6 +45,8 @@ export interface Head {
    * one was seen, in milliseconds since the Unix epoch.
    */
   seen?: number;
+  /** Counts of idempotency keys, by hour; absent if there are none. */
+  keys?: KeyCount[];
   /** Time at which the newest event was accepted, in milliseconds since the Unix epoch. */
   time: number;
   /** Total size of all segments ever written, in bytes. */
@@ -144,10 +148,10 @@ export function clearHead(head: Head): Head {
 
 /**
  * Returns the head after a deletion: as after a clear, but under a new epoch, and
- * without the lease of a subscriber.
+ * without the lease of a subscriber and without idempotency keys.
  */
 export function deleteHead(head: Head): Head {
-  const { seen: _, ...rest } = clearHead(head);
+  const { seen: _seen, keys: _keys, ...rest } = clearHead(head);
   return { ...rest, epoch: mintEpoch(), deleted: head.sequence };
 }
 

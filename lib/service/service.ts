@@ -175,6 +175,7 @@ export async function openStores({
     shared: remote,
     runtime,
     retention: { events: config.retention, ms: RETENTION_MS, bytes: RETENTION_BYTES },
+    maxKeys: config.maxIdempotencyKeys,
     timeoutMs: config.kvTimeoutMs,
     maxWaitingBytes: config.maxWaitingBytes,
     upkeep: upkeep ? { expireMs: (config.pipelineDays || Infinity) * DAY_MS } : undefined,

@@ -6,6 +6,7 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { RunnelError } from "../../lib/base/errors.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
 import {
   commitThenFail,
   commitThenFailCheck,
@@ -419,4 +420,52 @@ Deno.test("Committer replays a key of an unknown outcome that another writer rep
   ]);
   for (const { first, replayed } of receipts) deepEqual([first, replayed], [2, true]);
   deepEqual(await readTexts(test.log, "p_a"), ["0", "1"]);
+});
+
+// The limit of idempotency keys
+
+const TOO_MANY_KEYS = { type: "too-many-requests" };
+
+Deno.test("Committer refuses new idempotency keys beyond the limit, and forgets none before its time", async () => {
+  await using store = await memoryStore();
+  const clock = new FakeClock();
+  const first = await createTestLog({ ...store, clock, maxKeys: 3 });
+  for (let i = 1; i <= 3; i++) {
+    await appendText(first, `${i}`, `${i}`);
+    clock.advance(60 * 60 * 1000);
+  }
+  await first.log.close();
+  // The count outlives the process.
+  await using test = await createTestLog({ ...store, clock, maxKeys: 3 });
+  await rejects(appendText(test, "4", "4"), TOO_MANY_KEYS);
+  equal((await appendText(test, "5")).first, 4);
+  equal((await appendText(test, "1", "1")).replayed, true);
+  clock.advance(21 * 60 * 60 * 1000 - 1);
+  await rejects(appendText(test, "4", "4"), TOO_MANY_KEYS);
+  clock.advance(60 * 60 * 1000 + 1);
+  equal((await appendText(test, "4", "4")).first, 5);
+  await rejects(appendText(test, "6", "6"), TOO_MANY_KEYS);
+});
+
+Deno.test("Committer refuses only the keys of a batch that are too many", async () => {
+  await using test = await createTestLog({ maxKeys: 5 });
+  const answers = await Promise.allSettled(
+    Array.from({ length: 8 }, (_, i) => appendText(test, `${i}`, `${i}`)),
+  );
+  equal(answers.filter(({ status }) => status === "fulfilled").length, 5);
+  deepEqual((await readTexts(test.log, "p_a")).length, 5);
+});
+
+Deno.test("Committer counts the keys of two logs on one store, and none of a deleted pipeline", async () => {
+  await using store = await memoryStore();
+  await using a = await createTestLog({ ...store, maxKeys: 4 });
+  await using b = await createTestLog({ ...store, maxKeys: 4 });
+  for (let i = 0; i < 4; i++) {
+    await advanceLogsUntil([a, b], appendText(i % 2 ? a : b, `${i}`, `${i}`));
+  }
+  for (const log of [a, b]) {
+    await rejects(advanceLogsUntil([a, b], appendText(log, "5", "5")), TOO_MANY_KEYS);
+  }
+  await advanceLogsUntil([a, b], a.log.delete("p_a"));
+  equal((await advanceLogsUntil([a, b], appendText(b, "5", "5"))).first, 5);
 });

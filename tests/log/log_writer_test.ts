@@ -74,6 +74,7 @@ async function createWriter({ shared = false }: { shared?: boolean } = {}) {
     shared,
     runtime: { clock, random: () => 0, report() {} },
     retention: { events: 1000, ms: 60_000, bytes: 1e6 },
+    maxKeys: 1000,
     timeoutMs: TIMEOUT_MS,
     onCommit: () => {},
     onTrim: () => {},

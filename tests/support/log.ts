@@ -31,6 +31,7 @@ export interface TestLogOptions {
   open?: () => Promise<Kv>;
   clock?: FakeClock;
   retention?: Partial<Retention>;
+  maxKeys?: number;
   maxWaitingBytes?: number;
   timeoutMs?: number;
   random?: () => number;
@@ -60,6 +61,7 @@ export async function createTestLog({
   open = () => Deno.openKv(":memory:"),
   clock = new FakeClock(),
   retention = {},
+  maxKeys = 1_000_000,
   maxWaitingBytes = 64 * 1024 * 1024,
   timeoutMs = TIMEOUT_MS,
   random = Math.random,
@@ -82,6 +84,7 @@ export async function createTestLog({
     shared: false,
     runtime,
     retention: { events: 1000, ms: 60_000, bytes: 32 * 1024 * 1024, ...retention },
+    maxKeys,
     timeoutMs,
     maxWaitingBytes,
     upkeep,
