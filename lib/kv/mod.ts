@@ -4,6 +4,7 @@
  * @module
  */
 
+export { type DiskReserve, isDiskFull } from "./disk_reserve.ts";
 export type { StoreGuard } from "./file_guard.ts";
 export {
   type CallOptions,

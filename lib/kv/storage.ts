@@ -6,6 +6,7 @@
  */
 
 import { RunnelError, type Runtime, systemRuntime } from "../base/mod.ts";
+import { DiskReserve } from "./disk_reserve.ts";
 import { FileGuard, type StoreGuard } from "./file_guard.ts";
 import { folderOf, lockFile } from "./file_lock.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
@@ -37,6 +38,8 @@ export interface KvStorage extends Disposable {
    * the store is not a file. Returns false if it is too large for a service that waits.
    */
   erase: (() => Promise<boolean>) | null;
+  /** Keeps room for deletions on the disk; `null` if the store is not a file. */
+  reserve: ((runtime: Pick<Runtime, "clock" | "report">) => Promise<DiskReserve>) | null;
 }
 
 /**
@@ -65,6 +68,7 @@ export async function prepareStorage(
     remote,
     findInvalid: inFile ? (first, isValid) => findInvalid(kv, first, isValid) : null,
     erase: inFile ? () => eraseFile(kv) : null,
+    reserve: inFile ? (runtime) => DiskReserve.fill(kv, runtime) : null,
     guard: lock && ((runtime) => FileGuard.start(kv!, lock, runtime)),
     [Symbol.dispose]: () => lock?.[Symbol.dispose](),
   };

@@ -6,7 +6,7 @@
  */
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
-import type { KvConnection } from "../kv/mod.ts";
+import type { DiskReserve, KvConnection } from "../kv/mod.ts";
 import type { NewEvent, Position } from "../protocol/mod.ts";
 import { Backlog, requestBytes } from "./backlog.ts";
 import { type ChannelScan, scanChannels } from "./channel_scan.ts";
@@ -47,6 +47,8 @@ export interface EventLogOptions {
   timeoutMs: number;
   /** Maximum memory of waiting requests in all pipelines together, in bytes. */
   maxWaitingBytes: number;
+  /** Room on the disk of the store for deletions. */
+  reserve?: Pick<DiskReserve, "release" | typeof Symbol.dispose> | undefined;
   /**
    * Age at which this process deletes pipelines without subscribers, `Infinity` for
    * never, in milliseconds. It also finishes deletions that were begun. By default,
@@ -272,6 +274,7 @@ export class EventLog {
   async close(): Promise<void> {
     this.#closed = true;
     this.#expiry?.[Symbol.dispose]();
+    this.#options.reserve?.[Symbol.dispose]();
     await Promise.all([
       this.#writers.close(),
       this.#sweeper.close(),

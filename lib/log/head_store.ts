@@ -5,8 +5,8 @@
  * @module
  */
 
-import { delay, type Runtime } from "../base/mod.ts";
-import type { KvConnection } from "../kv/mod.ts";
+import { delay, RunnelError, type Runtime } from "../base/mod.ts";
+import { type DiskReserve, isDiskFull, type KvConnection } from "../kv/mod.ts";
 import type { Deletion } from "./deletions.ts";
 import {
   clearHead,
@@ -29,6 +29,8 @@ export interface HeadStoreOptions {
   kv: KvConnection;
   /** Reader of the heads, those of unwritten pipelines included. */
   headReader: HeadReader;
+  /** Room on the disk of the store for deletions, if there is any. */
+  reserve?: Pick<DiskReserve, "release"> | undefined;
   /** Clock for the age of heads, random numbers for jitter, and reporter. */
   runtime: Runtime;
 }
@@ -105,7 +107,7 @@ export class HeadStore {
       const head = entry.value;
       if (head === null || head.oldest > head.sequence) return head;
       const cleared = clearHead(head);
-      if (await this.#swap(entry, cleared)) return cleared;
+      if (await this.#makeRoomFor(() => this.#swap(entry, cleared))) return cleared;
     }
   }
 
@@ -125,7 +127,7 @@ export class HeadStore {
       // What is left of one that was deleted before may have been left for a subscriber.
       const deleted = isDeleted(head) ? head : deleteHead(head);
       const job: Deletion = { epoch: deleted.epoch, below: deleted.oldest };
-      if (await this.#swap(entry, deleted, { job })) return deleted;
+      if (await this.#makeRoomFor(() => this.#swap(entry, deleted, { job }))) return deleted;
     }
   }
 
@@ -161,6 +163,17 @@ export class HeadStore {
   async #entry(pipeline: string): Promise<Deno.KvEntryMaybe<Head>> {
     const { kv } = this.#options;
     return await kv.call((kv) => kv.get<Head>(headKey(pipeline)), { as: "log-unavailable" });
+  }
+
+  /** Makes a deletion, on a full disk with the room that is kept for it. */
+  async #makeRoomFor(remove: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await remove();
+    } catch (error) {
+      const isFull = error instanceof RunnelError && isDiskFull(error.cause);
+      if (!isFull || !await this.#options.reserve?.release()) throw error;
+      return await remove();
+    }
   }
 
   /** Writes a head unless it changed since it was read. Returns whether it was written. */

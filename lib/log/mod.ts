@@ -9,6 +9,7 @@ export type { ChannelScan } from "./channel_scan.ts";
 export type { Change, Commit, Receipt } from "./commit.ts";
 export { EventLog, type Log, type LogListener } from "./event_log.ts";
 export type { Head, TrimPoint } from "./head.ts";
+export type { KeyCount } from "./key_counts.ts";
 export { type AnnouncedHead, HeadAnnouncer } from "./head_announcer.ts";
 export { isHead, rebuildHead } from "./head_repair.ts";
 export { type HistoryPage, readHistory } from "./history.ts";

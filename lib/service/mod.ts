@@ -47,7 +47,7 @@ export type {
 } from "../config/mod.ts";
 export type { App, BodyRoom, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
 export type { HistoryLimits, HistoryRequest, Hub, RepairCause, Subscription } from "../hub/mod.ts";
-export type { Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
+export type { DiskReserve, Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,
   Change,
@@ -56,6 +56,7 @@ export type {
   EventLog,
   Head,
   HistoryPage,
+  KeyCount,
   Log,
   LogListener,
   MissedReason,

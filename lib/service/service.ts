@@ -75,6 +75,12 @@ export interface StoresOptions {
    */
   erase?: KvStorage["erase"];
   /**
+   * Keeps room for deletions on a disk, as {@linkcode KvStorage.reserve} does.
+   *
+   * @default {null}
+   */
+  reserve?: KvStorage["reserve"];
+  /**
    * Parts of the runtime to replace. By default, it has the clock of the system,
    * `Math.random`, and a reporter that writes to standard error.
    */
@@ -82,8 +88,11 @@ export interface StoresOptions {
 }
 
 /** Options for {@linkcode createServiceOn}. */
-export interface ServiceParts
-  extends Omit<StoresOptions, "open" | "remote" | "upkeep" | "guard" | "findInvalid" | "erase"> {
+export interface ServiceParts extends
+  Omit<
+    StoresOptions,
+    "open" | "remote" | "upkeep" | "guard" | "findInvalid" | "erase" | "reserve"
+  > {
   /** Broadcasts to other isolates, if there are any. @default {null} */
   channels?: PipelineChannels | null;
   /** Opens the store to watch it, if other processes write to it. @default {null} */
@@ -154,6 +163,7 @@ export async function openStores({
   guard = null,
   findInvalid = null,
   erase = null,
+  reserve = null,
   runtime: replaced = {},
 }: StoresOptions): Promise<Stores> {
   const runtime = { ...systemRuntime, ...replaced };
@@ -172,6 +182,7 @@ export async function openStores({
   const log = new EventLog({
     kv,
     erase,
+    reserve: await reserve?.(runtime),
     shared: remote,
     runtime,
     retention: { events: config.retention, ms: RETENTION_MS, bytes: RETENTION_BYTES },

@@ -2,8 +2,20 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import { newHead } from "../../lib/log/head.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
-import { commitThenFailCheck, databaseLocked, fail, failCheck } from "../support/fakes/kv.ts";
-import { appendTexts, createTestLog, storedSegments, type TestLog } from "../support/log.ts";
+import {
+  commitThenFailCheck,
+  databaseLocked,
+  fail,
+  failCheck,
+  passThrough,
+} from "../support/fakes/kv.ts";
+import {
+  appendTexts,
+  createTestLog,
+  storedSegments,
+  type TestLog,
+  textEvent,
+} from "../support/log.ts";
 import { flush, until } from "../support/wait.ts";
 
 const EPOCH = "AAECAwQFBgc";
@@ -58,4 +70,36 @@ Deno.test("HeadStore.ensureHead() rejects if the store fails for another reason"
   const cause = new TypeError("database or disk is full");
   test.kv.script("commit", fail(() => cause));
   await rejects(test.log.ensureHead("p_a"), { type: "log-unavailable", cause });
+});
+
+Deno.test("HeadStore releases the reserve for a deletion on a full disk, and for nothing else", async () => {
+  let releases = 0;
+  let isFull = true;
+  const reserve = {
+    release: () => {
+      releases++;
+      isFull = false;
+      return Promise.resolve(true);
+    },
+    [Symbol.dispose]() {},
+  };
+  await using test = await createTestLog({ reserve });
+  await appendTexts(test, 3);
+  test.kv.fallback = (call) =>
+    call === "commit" && isFull
+      ? fail(() => new TypeError("database or disk is full"))
+      : passThrough;
+  equal((await test.log.clear("p_a"))!.oldest, 4);
+  equal(releases, 1);
+  await test.advanceUntil(test.log.append("p_a", [textEvent("4")]));
+  isFull = true;
+  equal((await test.log.delete("p_a"))!.oldest, 5);
+  equal(releases, 2);
+  await test.advanceUntil(test.log.append("p_a", [textEvent("5")]));
+  isFull = true;
+  await rejects(test.advanceUntil(test.log.append("p_a", [textEvent("6")])));
+  equal(releases, 2);
+  test.kv.fallback = (call) => call === "commit" ? fail() : passThrough;
+  await rejects(test.log.delete("p_a"), { type: "log-unavailable" });
+  equal(releases, 2);
 });

@@ -9,7 +9,7 @@ import type { NewEvent } from "../../lib/protocol/event.ts";
 import { KvTicketStore } from "../../lib/access/ticket_store.ts";
 import { systemClock } from "../../lib/base/clock.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
-import { EventLog } from "../../lib/log/event_log.ts";
+import { EventLog, type EventLogOptions } from "../../lib/log/event_log.ts";
 import type { Retention } from "../../lib/log/head.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { type Kv, KvConnection } from "../../lib/kv/kv_connection.ts";
@@ -37,6 +37,7 @@ export interface TestLogOptions {
   random?: () => number;
   /** Whether the log finishes deletions, and deletes what has expired. */
   upkeep?: { expireMs: number };
+  reserve?: EventLogOptions["reserve"];
 }
 
 /** A log with the parts that a test inspects. Disposing it closes it. */
@@ -66,6 +67,7 @@ export async function createTestLog({
   timeoutMs = TIMEOUT_MS,
   random = Math.random,
   upkeep,
+  reserve,
 }: TestLogOptions = {}): Promise<TestLog> {
   const commits: Commit[] = [];
   const reports: string[] = [];
@@ -88,6 +90,7 @@ export async function createTestLog({
     timeoutMs,
     maxWaitingBytes,
     upkeep,
+    reserve,
   });
   const listening = log.listen({
     onChange(change) {
