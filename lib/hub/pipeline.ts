@@ -131,15 +131,20 @@ export class Pipeline implements SubscriberSource, Disposable {
    *
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async page(sequence: number, filter: ChannelFilter | null): Promise<EncodedPage | null> {
+  async page(
+    sequence: number,
+    filter: ChannelFilter | null,
+    isWanted: () => boolean = () => true,
+  ): Promise<EncodedPage | null> {
     const { pages, starts } = this.#options;
     const { newest } = this;
     const { epoch, first, last: before } = newest;
     const from = filter ? starts.skip(this.#id, { epoch, sequence }, filter) : sequence;
     if (from > sequence && from >= first - 1) return emptyPage(newest);
-    let page = await pages.read(this.#id, from);
+    let page = await pages.read(this.#id, from, isWanted);
     // Those that are missed count with all that were to be passed over.
-    if (from > sequence && page?.missed) page = await pages.read(this.#id, sequence);
+    if (from > sequence && page?.missed) page = await pages.read(this.#id, sequence, isWanted);
+    if (!isWanted()) return page;
     // Of another log, or behind where the tail was: the log was replaced.
     if (page?.epoch !== this.newest.epoch || page.sequence < before) await this.#tail.repair();
     else await this.#tail.catchUpTo(page);

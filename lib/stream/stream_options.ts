@@ -23,7 +23,11 @@ export interface SubscriberSource {
    * Reads what follows a sequence that is before the newest events. With a filter, the
    * page may begin later, after events that it passes over.
    */
-  page(sequence: number, filter: ChannelFilter | null): Promise<EncodedPage | null>;
+  page(
+    sequence: number,
+    filter: ChannelFilter | null,
+    isWanted: () => boolean,
+  ): Promise<EncodedPage | null>;
   /**
    * Returns the sequence after which the newest events of a filter begin, up to
    * `count`; `null` if they have to be searched in the log.

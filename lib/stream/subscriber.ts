@@ -175,7 +175,8 @@ export class Subscriber {
     const replay = this.#replay;
     const { source, filter } = this.#options;
     // A client that resumes is told of each event that is missing, of any channel.
-    const page = await source.page(replay.cursor, replay.isOfHistory ? filter : null);
+    const skips = replay.isOfHistory ? filter : null;
+    const page = await source.page(replay.cursor, skips, () => !this.#closed);
     // The log may have been replaced meanwhile, or the stream been closed.
     const gap = replay === this.#replay && !this.#closed ? replay.addPage(page) : null;
     if (gap) this.#sendFirst(gap);

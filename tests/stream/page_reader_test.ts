@@ -114,3 +114,30 @@ Deno.test("PageReader.read() lets no call overtake those that wait", async () =>
   await flush();
   deepEqual(log.asked.slice(4), ["p_a 4"]);
 });
+
+Deno.test("PageReader.read() reads nothing for callers that left before their turn", async () => {
+  const log = new HeldLog();
+  const pages = new PageReader(log);
+  const busy = [1, 2, 3, 4].map((sequence) => pages.read("p_a", sequence));
+  let isWanted = true;
+  const left = [10, 11, 12].map((sequence) => pages.read("p_b", sequence, () => isWanted));
+  const shared = [pages.read("p_b", 13, () => isWanted), pages.read("p_b", 13)];
+  isWanted = false;
+  for (const { answer } of log.reads) answer.resolve(null);
+  deepEqual(await Promise.all(left), [null, null, null]);
+  await flush();
+  // Only what somebody still wants.
+  deepEqual(log.asked.slice(4), ["p_b 13"]);
+  log.reads.at(-1)!.answer.resolve(null);
+  await Promise.all([...busy, ...shared]);
+  // A read that was not made is not remembered.
+  const again = pages.read("p_b", 10);
+  deepEqual(log.asked.at(-1), "p_b 10");
+  log.reads.at(-1)!.answer.resolve(null);
+  await again;
+  equal(await pages.read("p_b", 14, () => false), null);
+  const last = pages.read("p_b", 14);
+  equal(log.asked.at(-1), "p_b 14");
+  log.reads.at(-1)!.answer.resolve(null);
+  await last;
+});

@@ -100,7 +100,10 @@ const outages: { name: string; requirements: Requirement[]; create: () => Promis
   {
     name: "a network that loses the answer to every commit",
     requirements: [denoKv],
-    create: () => withProxy((proxy) => proxy.cutCommits(), (proxy) => proxy.cutCommits(0)),
+    create: async () => ({
+      ...await withProxy((proxy) => proxy.cutCommits(), (proxy) => proxy.cutCommits(0)),
+      isReadable: true,
+    }),
   },
   {
     name: "a full disk",
@@ -177,7 +180,7 @@ for (const [index, runtime] of runtimes.entries()) {
           () => publishers.every((p) => p.refusals.length > 1),
         );
         const passing = await openStream(program, "p_b");
-        // A pipeline that nobody wrote to needs no room on a disk.
+        // A pipeline that nobody wrote to needs no commit and no room on a disk.
         equal((await passing.event())?.type, active.isReadable ? "runnel.live" : undefined);
         match(passing.text, /^retry: \d+\n/);
         await passing.cancel();
