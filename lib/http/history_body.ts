@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Clock } from "../base/mod.ts";
+import { type Clock, RunnelError } from "../base/mod.ts";
 import type { HistoryPage } from "../hub/mod.ts";
 import { formatEventId } from "../protocol/mod.ts";
 
@@ -97,9 +97,9 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** The error is one line: the runtime prints it, and any client can cause it. */
-function tooSlow(pipeline: string): Error {
-  const error = new Error(`Cannot send the history of ${pipeline}: its client reads too slowly`);
-  delete error.stack;
-  return error;
+function tooSlow(pipeline: string): RunnelError {
+  return new RunnelError(
+    "request-timeout",
+    `Cannot send the history of ${pipeline}: its client reads too slowly`,
+  );
 }

@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { Runtime } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 
 /** Time for which requests that have no response yet delay the shutdown, in milliseconds. */
 const ANSWERS_MS = 1000;
@@ -103,11 +103,22 @@ export class AcceptingServer {
   #listen(port: number): Deno.NetAddr {
     const { address, handler, serve, runtime: { clock } } = this.#options;
     const requests = new Requests(handler);
-    const server = serve({ ...address, port, onListen() {} }, requests.handler);
+    const onError = (error: unknown) => this.#answerError(error);
+    const server = serve({ ...address, port, onListen() {}, onError }, requests.handler);
     this.#servers.add(server);
     this.#steady = clock.after(STEADY_MS, () => this.#pauseMs = MIN_PAUSE_MS);
     server.finished.catch((error) => this.#recover({ server, requests }, error));
     return server.addr;
+  }
+
+  /**
+   * Reports an error. The handler answers its own, so it is one of a body that was being
+   * sent. The runtime would print it for each client that does not read.
+   */
+  #answerError(error: unknown): Response {
+    const isOfClient = error instanceof RunnelError && error.type === "request-timeout";
+    if (!isOfClient) this.#options.runtime.report("Cannot send a response", error);
+    return new Response(null, { status: 500 });
   }
 
   async #recover({ server, requests }: Serving, error: unknown): Promise<void> {

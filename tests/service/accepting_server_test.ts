@@ -1,4 +1,5 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { RunnelError } from "../../lib/base/errors.ts";
 import {
   AcceptingServer,
   type HttpServer,
@@ -194,3 +195,30 @@ Deno.test("AcceptingServer.close() awaits the connections of failed servers, and
   await closing;
   equal(clock.liveTimers, 0);
 });
+
+for (
+  const [what, error, expected] of [
+    ["an error of its own", new Error("no"), ["Cannot send a response"]],
+    ["a client that does not read", new RunnelError("request-timeout", "Too slow"), []],
+  ] as const
+) {
+  Deno.test(`AcceptingServer reports a body that ends with ${what} ${expected.length} times`, async () => {
+    const lines: string[] = [];
+    const server = new AcceptingServer({
+      address: { hostname: "127.0.0.1", port: 0, reusePort: false },
+      handler: () =>
+        new Response(
+          new ReadableStream({ pull: (controller) => controller.error(error) }, {
+            highWaterMark: 0,
+          }),
+        ),
+      runtime: { clock: new FakeClock(), report: (line) => lines.push(line) },
+    });
+    await rejects(async () => {
+      const response = await fetch(`http://127.0.0.1:${server.address.port}/`);
+      await response.text();
+    }, TypeError);
+    await server.close();
+    deepEqual(lines, expected);
+  });
+}
