@@ -14,7 +14,8 @@ async function run(): Promise<void> {
   const server = await start({ config, onFailure: fail });
   drainOnSignals(server);
   const { hostname, port } = server.address;
-  console.log(`Runnel listens on http://${hostname}:${port}/`);
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  console.log(`Runnel listens on http://${host}:${port}/`);
   if (config.access.allowsAnonymous) {
     console.log(
       "No secret is set: everyone on this machine may publish and listen. " +

@@ -45,6 +45,22 @@ const OUTAGES: readonly RunnelErrorType[] = [
   "keys-unavailable",
 ];
 
+/** Request headers that pages of other origins may send: used here, or added by common libraries. */
+const ALLOWED_HEADERS = [
+  "Authorization",
+  "Content-Type",
+  "Idempotency-Key",
+  "Last-Event-ID",
+  // Polyfills of EventSource, and request libraries.
+  "Cache-Control",
+  "X-Requested-With",
+  // Tracing: W3C Trace Context, W3C Baggage, Sentry.
+  "traceparent",
+  "tracestate",
+  "baggage",
+  "sentry-trace",
+] as const;
+
 /** The HTTP surface of a service. */
 export interface App {
   /** Answers a request. */
@@ -79,7 +95,7 @@ export function createApp(options: AppOptions): App {
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],
     allowMethods: ["GET", "HEAD", "POST", "DELETE"],
-    allowHeaders: ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+    allowHeaders: [...ALLOWED_HEADERS],
     exposeHeaders: ["Retry-After", "Idempotency-Replayed"],
     // With "*", every page could use the cookie.
     credentials: config.allowOrigins !== "*",

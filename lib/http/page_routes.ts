@@ -61,7 +61,9 @@ export function pageRoutes(
   app.get(routes.probe.getRoutingPath(), (c) => {
     const { every, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
     const headers = new Headers(streamHeaders(c));
-    if (ask === "0") headers.delete("X-Accel-Buffering");
+    if (ask === "0") {
+      for (const name of ["X-Accel-Buffering", "Incremental"]) headers.delete(name);
+    }
     const stream = c.req.method === "HEAD" ? null : probes.open({
       everyMs: Number(every ?? PROBE_EVERY_MS),
       bytes: Number(bytes ?? 0),

@@ -7,10 +7,13 @@
 import type { AppContext } from "./context.ts";
 
 const STREAM_HEADERS = {
-  "Content-Type": "text/event-stream",
+  // Some clients read Latin-1 where no charset is named, though the format is always UTF-8.
+  "Content-Type": "text/event-stream; charset=utf-8",
   // Proxies must neither store nor transform it: one that compresses holds events back.
   "Cache-Control": "no-cache, no-transform",
   "X-Accel-Buffering": "no",
+  // The same, in a header that newer proxies know: draft-ietf-httpbis-incremental.
+  "Incremental": "?1",
 };
 
 /** The same for a browser's tab, so that it shows each event at once. */

@@ -27,17 +27,20 @@ export interface StreamEvent {
 /**
  * Encodes one event, with the blank line that ends it.
  *
+ * The ID is the last line: some clients take it as soon as they have read the
+ * line, and would lose the event if the connection broke after it.
+ *
  * @throws {TypeError} If `id` or `type` holds a line break, which would start
  *   another field, or `id` holds U+0000, with which a client ignores the ID.
  */
 export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
-  let fields = "";
-  if (id !== undefined) fields += `id: ${oneLine("id", id)}\n`;
-  if (type !== undefined) fields += `event: ${oneLine("type", type)}\n`;
-  if (data === undefined) return encoder.encode(`${fields}\n`);
+  const before = type === undefined ? "" : `event: ${oneLine("type", type)}\n`;
+  const after = id === undefined ? "\n" : `id: ${oneLine("id", id)}\n\n`;
+  if (data === undefined) return encoder.encode(before + after);
   const lines = splitLines(typeof data === "string" ? encoder.encode(data) : data);
-  const head = encoder.encode(fields);
-  let length = head.length + 1;
+  const head = encoder.encode(before);
+  const tail = encoder.encode(after);
+  let length = head.length + tail.length;
   for (const line of lines) length += DATA.length + line.length + 1;
   const bytes = new Uint8Array(length);
   bytes.set(head);
@@ -48,7 +51,7 @@ export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
     bytes[offset += line.length] = LF;
     offset++;
   }
-  bytes[offset] = LF;
+  bytes.set(tail, offset);
   return bytes;
 }
 
@@ -56,15 +59,18 @@ export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
  * Encodes a comment, which clients ignore: it keeps a connection alive. An `id`
  * beside it moves the last event ID of a client without dispatching anything.
  *
+ * No blank line follows a comment alone: some clients dispatch an empty event there.
+ *
  * @throws {TypeError} If `text` or `id` holds a line break, or `id` U+0000.
  */
 export function encodeComment(text: string, id?: string): Uint8Array {
-  const position = id === undefined ? "" : `id: ${oneLine("id", id)}\n`;
-  return encoder.encode(`:${oneLine("comment", text)}\n${position}\n`);
+  const position = id === undefined ? "" : `id: ${oneLine("id", id)}\n\n`;
+  return encoder.encode(`:${oneLine("comment", text)}\n${position}`);
 }
 
 /**
- * Encodes the reconnection time: a client waits for it before it reconnects.
+ * Encodes the reconnection time: a client waits for it before it reconnects. No
+ * blank line follows, as after a comment.
  *
  * @param ms Reconnection time in whole milliseconds, 0 or more.
  * @throws {RangeError} If `ms` is negative or not whole: a client would ignore it.
@@ -73,7 +79,7 @@ export function encodeRetry(ms: number): Uint8Array {
   if (!Number.isSafeInteger(ms) || ms < 0) {
     throw new RangeError(`Cannot encode reconnection time: expected whole milliseconds, got ${ms}`);
   }
-  return encoder.encode(`retry: ${ms}\n\n`);
+  return encoder.encode(`retry: ${ms}\n`);
 }
 
 function oneLine(field: string, text: string): string {

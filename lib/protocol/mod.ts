@@ -25,3 +25,4 @@ export {
   validatePipelineId,
 } from "./event_rules.ts";
 export { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";
+export { escapeLineSeparators } from "./line_separators.ts";

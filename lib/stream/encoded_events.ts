@@ -9,6 +9,7 @@ import {
   type AcceptedEvent,
   type ChannelFilter,
   encodeEvent,
+  escapeLineSeparators,
   formatEventId,
 } from "../protocol/mod.ts";
 
@@ -102,7 +103,7 @@ export class EncodedEvents {
         throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${sequence}`);
       }
       const id = formatEventId({ epoch: this.epoch, sequence });
-      const bytes = encodeEvent({ id, type: channel, data: payload });
+      const bytes = encodeEvent({ id, type: channel, data: escapeLineSeparators(payload) });
       this.#events.push({ sequence, channel, bytes });
       this.#bytes += memoryOf(bytes);
       this.#last = sequence;

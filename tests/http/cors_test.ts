@@ -86,7 +86,9 @@ Deno.test("a preflight allows the methods and headers of the routes, and no othe
     assertHeaders(response, {
       "Access-Control-Allow-Origin": "*",
       "Access-Control-Allow-Methods": "GET,HEAD,POST,DELETE",
-      "Access-Control-Allow-Headers": "Authorization,Content-Type,Idempotency-Key,Last-Event-ID",
+      "Access-Control-Allow-Headers":
+        "Authorization,Content-Type,Idempotency-Key,Last-Event-ID,Cache-Control," +
+        "X-Requested-With,traceparent,tracestate,baggage,sentry-trace",
       "Access-Control-Expose-Headers": "Retry-After,Idempotency-Replayed",
       "Access-Control-Max-Age": "86400",
     });

@@ -85,11 +85,11 @@ Deno.test("an event stream is decoded in order, wherever its bytes are cut", asy
 });
 
 const written: [name: string, event: StreamEvent, text: string][] = [
-  ["all fields", { id: "a-1", type: "t", data: "x" }, "id: a-1\nevent: t\ndata: x\n\n"],
+  ["all fields", { id: "a-1", type: "t", data: "x" }, "event: t\ndata: x\nid: a-1\n\n"],
   ["bytes unchanged", { data: encodeUtf8('{"n":1.0}') }, 'data: {"n":1.0}\n\n'],
   ["empty data as a data line", { data: "" }, "data: \n\n"],
   ["an ID without data", { id: "a-1" }, "id: a-1\n\n"],
-  ["an empty ID, which resets", { id: "", data: "x" }, "id: \ndata: x\n\n"],
+  ["an empty ID, which resets", { id: "", data: "x" }, "data: x\nid: \n\n"],
   ["a line for LF, CR and CRLF", { data: "a\nb\rc\r\nd" }, line("a", "b", "c", "d")],
   ["LF and CR as two breaks", { data: "a\n\rb" }, line("a", "", "b")],
   ["breaks at both ends", { data: "\na\r\n" }, line("", "a", "")],
@@ -131,8 +131,8 @@ Deno.test("encodeComment() rejects NUL in an ID, which clients would ignore", ()
 });
 
 Deno.test("encodeComment() writes a comment, and an ID beside it without data", () => {
-  equal(decodeUtf8(encodeComment("keepalive")), ":keepalive\n\n");
-  equal(decodeUtf8(encodeComment("a\0b")), ":a\0b\n\n");
+  equal(decodeUtf8(encodeComment("keepalive")), ":keepalive\n");
+  equal(decodeUtf8(encodeComment("a\0b")), ":a\0b\n");
   equal(decodeUtf8(encodeComment("keepalive", "a-1")), ":keepalive\nid: a-1\n\n");
 });
 
@@ -143,6 +143,6 @@ for (const ms of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
 }
 
 Deno.test("encodeRetry() writes only digits", () => {
-  equal(decodeUtf8(encodeRetry(-0)), "retry: 0\n\n");
-  equal(decodeUtf8(encodeRetry(2 ** 53 - 1)), "retry: 9007199254740991\n\n");
+  equal(decodeUtf8(encodeRetry(-0)), "retry: 0\n");
+  equal(decodeUtf8(encodeRetry(2 ** 53 - 1)), "retry: 9007199254740991\n");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { formatEventId, parseEventId } from "../../lib/protocol/event.ts";
 
@@ -40,3 +40,10 @@ const invalid: [name: string, text: string][] = [
 for (const [name, text] of invalid) {
   Deno.test(`parseEventId() returns null for ${name}`, () => equal(parseEventId(text), null));
 }
+
+Deno.test("formatEventId() returns an ID that a browser sends across origins without a preflight", () => {
+  const longest = formatEventId({ epoch: EPOCH, sequence: Number.MAX_SAFE_INTEGER });
+  // CORS-safelisted: at most 128 bytes, none of the unsafe ones.
+  match(longest, /^[A-Za-z0-9_-]{1,128}$/);
+  match(formatEventId({ epoch: "_--_AAAAAA_", sequence: 0 }), /^[A-Za-z0-9_-]{1,128}$/);
+});

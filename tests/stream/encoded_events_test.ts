@@ -51,7 +51,7 @@ Deno.test("EncodedEvents.append() encodes events in the event-stream format", ()
   const run = new EncodedEvents(EPOCH, 6);
   run.append([{ sequence: 7, time: 0, channel: "orders", payload: encodeUtf8('{"n":1.0}') }]);
   deepEqual(run.chunkAfter(6, 7, ALL), {
-    bytes: encodeUtf8('id: AAECAwQFBgc-7\nevent: orders\ndata: {"n":1.0}\n\n'),
+    bytes: encodeUtf8('event: orders\ndata: {"n":1.0}\nid: AAECAwQFBgc-7\n\n'),
     count: 1,
     lastSequence: 7,
     cursor: 7,

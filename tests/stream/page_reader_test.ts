@@ -28,7 +28,7 @@ Deno.test("PageReader.read() returns an encoded page of the log", async () => {
   deepEqual([events.epoch, events.first, events.last], [epoch, 2, 3]);
   equal(
     new TextDecoder().decode(events.chunkAfter(1, 3, new ChannelFilter([])).bytes),
-    `id: ${epoch}-2\nevent: events\ndata: 2\n\nid: ${epoch}-3\nevent: events\ndata: 3\n\n`,
+    `event: events\ndata: 2\nid: ${epoch}-2\n\nevent: events\ndata: 3\nid: ${epoch}-3\n\n`,
   );
 });
 

@@ -74,20 +74,20 @@ for (const [random, ms] of [[0, 2000], [0.5, 3000], [0.9999, 4000]] as const) {
     const stream = await service.subscribe("p_a/sse");
     deepEqual(await stream.next(), { kind: "retry", ms });
     await stream.event();
-    equal(stream.text.split("\n\n")[0], `retry: ${ms}`);
+    equal(stream.text.split("\n")[0], `retry: ${ms}`);
     await stream.cancel();
   });
 }
 
-Deno.test("Subscriber writes an event as id, event and data, each on one line", async () => {
+Deno.test("Subscriber writes an event as event, data and id, each on one line", async () => {
   await using service = await startService();
   const [id] = await publishBatch(service, 1, 1, () => "orders", () => ({ text: "a\nb\u2028" }));
   const stream = await service.subscribe("p_a/sse");
   await stream.until("runnel.live");
   equal(
     stream.text,
-    `retry: 3000\n\nid: ${id}\nevent: orders\ndata: {"text":"a\\nb\u2028"}\n\n` +
-      `id: ${id}\nevent: runnel.live\ndata: {"replayed":1}\n\n`,
+    `retry: 3000\nevent: orders\ndata: {"text":"a\\nb\\u2028"}\nid: ${id}\n\n` +
+      `event: runnel.live\ndata: {"replayed":1}\nid: ${id}\n\n`,
   );
   await stream.cancel();
 });
@@ -350,7 +350,7 @@ Deno.test("Subscriber gets its position with a keep-alive, once, when its cursor
   const ids = await publishBatch(service, 1, 5, () => "a");
   const seam = stream.text.length;
   for (let i = 0; i < 2; i++) await readAfter(stream, service.clock, KEEP_ALIVE_MS);
-  equal(stream.text.slice(seam), `:keepalive\nid: ${ids[4]}\n\n:keepalive\n\n`);
+  equal(stream.text.slice(seam), `:keepalive\nid: ${ids[4]}\n\n:keepalive\n`);
   await stream.cancel();
   await publishBatch(service, 6, 6, () => "b");
   deepEqual(await readReplay(service, "?channel=b", lastEventIdHeader(ids[4])), [6, liveMarker(1)]);
@@ -583,7 +583,7 @@ Deno.test("Subscriber ends after the events that were there when it was told to 
     tail.append(newEvents(i, i));
     subscriber.end();
   }
-  match(new TextDecoder().decode((await reader.read()).value), /^data: 1\n\n$/m);
+  match(new TextDecoder().decode((await reader.read()).value), /^data: 1\nid: .*-1\n\n$/m);
   equal((await reader.read()).done, true);
 });
 
@@ -662,7 +662,7 @@ Deno.test("Subscriber sends events that arrive together as one chunk", async () 
   await reader.read();
   const next = reader.read();
   await publishBatch(service, 1, 50);
-  match(new TextDecoder().decode((await next).value), /data: 1\n[^]*data: 50\n\n$/);
+  match(new TextDecoder().decode((await next).value), /data: 1\n[^]*data: 50\nid: .*-50\n\n$/);
   await reader.cancel();
 });
 
@@ -802,7 +802,7 @@ Deno.test("Subscriber loses nothing when a keep-alive is sent while the log is r
   await flush();
   held.release();
   deepEqual((await events).map(describeEvent), [...numbers(2, 50), liveMarker(49)]);
-  match(stream.text, /^retry: 3000\n\n:keepalive\n\nid:/);
+  match(stream.text, /^retry: 3000\n:keepalive\nevent:/);
   await stream.cancel();
 });
 

@@ -13,9 +13,10 @@ export const EVENT = { pipeline: "p_a", channel: "events", payload: 1 };
 
 /** Headers of an event stream. */
 export const STREAM_HEADERS = {
-  "Content-Type": "text/event-stream",
+  "Content-Type": "text/event-stream; charset=utf-8",
   "Cache-Control": "no-cache, no-transform",
   "X-Accel-Buffering": "no",
+  "Incremental": "?1",
 };
 
 /** Methods that each route allows. */

@@ -59,7 +59,9 @@ export async function sendAttack(port: number, attack: Attack): Promise<AttackOu
       read = readHttpResponses(bytes, attack.isHead);
       const isWhole = read.rest === 0 && read.answers.length > 0;
       if (isWhole && attack.kind !== "framing") break;
-      const isStream = read.answers.at(-1)?.headers.get("Content-Type") === "text/event-stream";
+      const isStream = read.answers.at(-1)?.headers.get("Content-Type")?.startsWith(
+        "text/event-stream",
+      );
       clearTimeout(timer);
       timer = setTimeout(close, isStream ? STREAM_MS : isWhole ? QUIET_MS : boundMs);
     }
