@@ -1,27 +1,39 @@
 /**
- * The program: reads the settings, starts the service, and drains it on a signal.
+ * The program: reads the command line and the settings, starts the service, and
+ * drains it on a signal.
  *
  * @module
  */
 
-import { readConfig, SETTING_NAMES } from "./lib/config/mod.ts";
+import manifest from "./deno.json" with { type: "json" };
+import { runCommand } from "./lib/base/mod.ts";
+import { type Config, describeConfig, readEnvironment } from "./lib/config/mod.ts";
 import { RunnelError, type Server, start } from "./lib/service/mod.ts";
 
-async function run(): Promise<void> {
-  const config = readConfig(
-    Object.fromEntries(SETTING_NAMES.map((name) => [name, Deno.env.get(name)])),
-  );
+const USAGE = `Starts Runnel ${manifest.version}.
+
+  deno task start [options]
+
+  --port NUMBER   port to listen on; 0 chooses a free one (default: PORT, or 8000)
+  --host ADDRESS  address to listen on (default: HOST, or 127.0.0.1)
+  --kv PLACE      file, :memory: or URL of the log
+                  (default: RUNNEL_KV, or .data/runnel.sqlite)
+  --version       print the version
+  -h, --help      print this help
+
+Everything else is set by environment variables, which lib/config/README.md lists.`;
+
+/** Lines that tell an operator what was started. */
+function describe(config: Config, { hostname, port }: Server["address"]): string {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `Runnel ${manifest.version} listens on http://${host}:${port}/\n${describeConfig(config)}`;
+}
+
+async function serve(overrides: Record<string, string | undefined>): Promise<void> {
+  const config = readEnvironment({ ...Deno.env.toObject(), ...overrides });
   const server = await start({ config, onFailure: fail });
   drainOnSignals(server);
-  const { hostname, port } = server.address;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  console.log(`Runnel listens on http://${host}:${port}/`);
-  if (config.access.allowsAnonymous) {
-    console.log(
-      "No secret is set: everyone on this machine may publish and listen. " +
-        "Set RUNNEL_PUBLISH_TOKENS or RUNNEL_TOKEN_SECRET to change that.",
-    );
-  }
+  console.log(describe(config, server.address));
 }
 
 function drainOnSignals(server: Server): void {
@@ -31,7 +43,11 @@ function drainOnSignals(server: Server): void {
       // Ctrl-C under `deno task` arrives twice.
       if (draining) return;
       draining = true;
-      server.drain().finally(() => Deno.exit(0));
+      console.log(`${signal}: Runnel drains, within 5 seconds`);
+      server.drain().finally(() => {
+        console.log("Runnel has ended");
+        Deno.exit(0);
+      });
     });
   }
 }
@@ -43,10 +59,23 @@ function fail(message: string): never {
 
 // A Worker has a main module of its own, never this one.
 if (import.meta.main) {
-  try {
-    await run();
-  } catch (error) {
-    if (!(error instanceof RunnelError)) throw error;
-    fail(error.message);
-  }
+  const options = {
+    port: { type: "string" },
+    host: { type: "string" },
+    kv: { type: "string" },
+    version: { type: "boolean" },
+  } as const;
+  await runCommand({ usage: USAGE, options }, async ({ values: { version, port, host, kv } }) => {
+    if (version) return console.log(manifest.version);
+    try {
+      await serve({
+        ...port !== undefined && { PORT: port },
+        ...host !== undefined && { HOST: host },
+        ...kv !== undefined && { RUNNEL_KV: kv },
+      });
+    } catch (error) {
+      if (!(error instanceof RunnelError)) throw error;
+      fail(error.message);
+    }
+  });
 }

@@ -8,7 +8,7 @@ import { findReadme } from "./support/readme.ts";
  * main module of a Worker, and `pages/`, which are files for browsers.
  */
 const ROOMS: Record<string, string[]> = {
-  "main.ts": ["config", "service"],
+  "main.ts": ["base", "config", "service"],
   service: ["access", "base", "config", "http", "hub", "kv", "log", "protocol", "sync"],
   http: ["access", "base", "config", "hub", "protocol"],
   hub: ["base", "log", "protocol", "stream", "sync"],

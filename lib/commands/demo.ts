@@ -5,8 +5,17 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
+import { type Arguments, runCommand } from "../base/mod.ts";
 import { defineComponent, DeliveryError, runWorkflow, type Workflow } from "../workflow/mod.ts";
+
+const USAGE = `Runs the workflow of a small shop a few times a second, until Ctrl-C.
+
+  deno task demo [options]
+
+  --pipeline ID  pipeline to send to; the ID starts with p_ (default: p_demo)
+  --url URL      URL of the service (default: http://localhost:8000)
+  --token TOKEN  token of a publisher (default: RUNNEL_TOKEN)
+  -h, --help     print this help`;
 
 /** Shortest pause between two runs of the workflow, in milliseconds. The longest is twice that. */
 const PAUSE_MS = 300;
@@ -53,14 +62,7 @@ function createShop(random: () => number) {
   });
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      pipeline: { type: "string", default: "p_demo" },
-      url: { type: "string", default: "http://localhost:8000" },
-      token: { type: "string", default: Deno.env.get("RUNNEL_TOKEN") ?? "" },
-    },
-  });
+async function run({ values }: Arguments<ReturnType<typeof createOptions>>): Promise<void> {
   const onRetry = (reason: string) => console.error(`${reason}. Trying again`);
   const steps = [{ name: "shop", component: createShop(Math.random) }];
   const workflow: Workflow = { ...values, steps };
@@ -75,9 +77,17 @@ async function main(): Promise<void> {
   }
 }
 
+function createOptions() {
+  return {
+    pipeline: { type: "string", default: "p_demo" },
+    url: { type: "string", default: "http://localhost:8000" },
+    token: { type: "string", default: Deno.env.get("RUNNEL_TOKEN") ?? "" },
+  } as const;
+}
+
 if (import.meta.main) {
   try {
-    await main();
+    await runCommand({ usage: USAGE, options: createOptions() }, run);
   } catch (error) {
     if (!(error instanceof DeliveryError || error instanceof TypeError)) throw error;
     console.error(error.message);

@@ -5,9 +5,8 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
-import { RunnelError } from "../base/mod.ts";
+import { type Arguments, runCommand, RunnelError, UsageError } from "../base/mod.ts";
 import { MAX_TOKEN_LENGTH, readConfig } from "../config/mod.ts";
 
 const USAGE = `Creates a token, signed with RUNNEL_TOKEN_SECRET, for the audience and the issuer in
@@ -19,6 +18,7 @@ RUNNEL_TOKEN_AUDIENCE and RUNNEL_TOKEN_ISSUER if they are set.
   --subscribe ID  pipeline to subscribe to, in the same form
   --channel NAME  channel to publish and subscribe to (default: all channels)
   --for TIME      lifetime: 30s, 15m, 1h or 7d (default: 1h)
+  -h, --help      print this help
 
 Repeat --publish, --subscribe and --channel for several of them.`;
 
@@ -28,25 +28,12 @@ const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
 /** Pipeline ID, or the beginning of one with a `*`. */
 const PATTERN = /^(p_[A-Za-z0-9_-]{1,62}|(p_[A-Za-z0-9_-]{0,61}|p)?\*)$/;
 
-/** Error in the arguments: it is printed with the usage. */
-class UsageError extends Error {}
-
-function readArguments() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        publish: { type: "string", multiple: true, default: [] },
-        subscribe: { type: "string", multiple: true, default: [] },
-        channel: { type: "string", multiple: true },
-        for: { type: "string", default: "1h" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-    return values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
+const OPTIONS = {
+  publish: { type: "string", multiple: true },
+  subscribe: { type: "string", multiple: true },
+  channel: { type: "string", multiple: true },
+  for: { type: "string", default: "1h" },
+} as const;
 
 function readSeconds(time: string): number {
   const [, count, unit] = /^([1-9]\d{0,8})([smhd])$/.exec(time) ?? [];
@@ -56,10 +43,8 @@ function readSeconds(time: string): number {
   return Number(count) * UNITS[unit!]!;
 }
 
-async function createToken(): Promise<string> {
-  const values = readArguments();
-  if (values.help) return USAGE;
-  const { publish, subscribe, channel: channels } = values;
+async function createToken({ values }: Arguments<typeof OPTIONS>): Promise<string> {
+  const { publish = [], subscribe = [], channel: channels } = values;
   if (publish.length + subscribe.length === 0) {
     throw new UsageError("Cannot create a token: it permits nothing. Add --publish or --subscribe");
   }
@@ -94,11 +79,12 @@ async function createToken(): Promise<string> {
 
 if (import.meta.main) {
   try {
-    console.log(await createToken());
+    await runCommand({ usage: USAGE, options: OPTIONS }, async (given) => {
+      console.log(await createToken(given));
+    });
   } catch (error) {
-    if (!(error instanceof UsageError || error instanceof RunnelError)) throw error;
+    if (!(error instanceof RunnelError)) throw error;
     console.error(error.message.replace("Cannot start: ", "Cannot sign: "));
-    if (error instanceof UsageError) console.error(`\n${USAGE}`);
-    Deno.exit(1);
+    Deno.exitCode = 1;
   }
 }

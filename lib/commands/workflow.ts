@@ -5,9 +5,9 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { type Arguments, runCommand, UsageError } from "../base/mod.ts";
 import {
   type Component,
   defineComponent,
@@ -30,31 +30,21 @@ the events that they sent with $.send.sse().
                      steps.trigger.event
   --props FILE       JSON file with the props of the component, or for several
                      files with the props of each step by its name
-  --timeout SECONDS  time limit of the delivery (default: 60)`;
-
-/** Error in the arguments: it is printed with the usage and without a stack. */
-class UsageError extends Error {}
+  --timeout SECONDS  time limit of the delivery (default: 60)
+  -h, --help         print this help`;
 
 /** Error of a file that is no valid module, or that throws before it exports a component. */
 class LoadError extends Error {}
 
-function readArguments() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        pipeline: { type: "string" },
-        url: { type: "string" },
-        token: { type: "string", default: Deno.env.get("RUNNEL_TOKEN") ?? "" },
-        event: { type: "string" },
-        props: { type: "string" },
-        timeout: { type: "string", default: "60" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
+function createOptions() {
+  return {
+    pipeline: { type: "string" },
+    url: { type: "string" },
+    token: { type: "string", default: Deno.env.get("RUNNEL_TOKEN") ?? "" },
+    event: { type: "string" },
+    props: { type: "string" },
+    timeout: { type: "string", default: "60" },
+  } as const;
 }
 
 /** Resolves a path from the folder of the user: `deno task` runs in the folder of deno.json. */
@@ -127,14 +117,11 @@ function printDelivered(events: readonly DeliveredEvent[]): void {
   for (const { channel, id } of events) console.log(`  ${id} ${channel}`);
 }
 
-/** Runs the command and returns its exit code. */
-async function main(): Promise<number> {
+/** Runs the workflow, and prints its events. */
+async function run(
+  { values, positionals: files }: Arguments<ReturnType<typeof createOptions>>,
+): Promise<void> {
   try {
-    const { values, positionals: files } = readArguments();
-    if (values.help) {
-      console.log(USAGE);
-      return 0;
-    }
     if (files.length === 0) {
       throw new UsageError("Cannot run: no file is given. Name a component file");
     }
@@ -162,10 +149,10 @@ async function main(): Promise<number> {
     });
     if (exit) console.log(`ended early${exit.reason === undefined ? "" : `: ${exit.reason}`}`);
     printDelivered(delivered);
-    return 0;
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     printError(error);
-    return 1;
+    Deno.exitCode = 1;
   }
 }
 
@@ -176,8 +163,7 @@ function printError(error: unknown): void {
     console.error(`${error.message}\n`, error.cause);
   } else if (error instanceof DeliveryError || error instanceof TypeError) {
     console.error(error.message);
-  } else if (error instanceof UsageError) console.error(`${error.message}\n\n${USAGE}`);
-  else console.error(error);
+  } else console.error(error);
 }
 
 /** Reports errors of work that no step awaits. Events that were sent are delivered all the same. */
@@ -207,8 +193,6 @@ if (import.meta.main) {
     );
     Deno.exitCode = 1;
   });
-  main().then((code) => {
-    hasEnded = true;
-    if (code !== 0) Deno.exitCode = code;
-  });
+  const command = { usage: USAGE, options: createOptions(), allowPositionals: true };
+  runCommand(command, run).then(() => hasEnded = true);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isLoopback, RunnelError } from "../base/mod.ts";
+import { findNearest, isLoopback, RunnelError } from "../base/mod.ts";
 import {
   ACCESS_SETTINGS,
   type AccessConfig,
@@ -29,6 +29,9 @@ export const SETTING_NAMES: readonly SettingName[] = [
   ...namesOf(ACCESS_SETTINGS),
   "DENO_DEPLOYMENT_ID",
 ];
+
+/** Environment variables with the prefix of the settings that other programs read. */
+const OTHER_NAMES = ["RUNNEL_TOKEN"];
 
 /** Settings as they are found: text, or nothing for the default. */
 export type Settings = Partial<Record<SettingName, string | undefined>>;
@@ -58,6 +61,35 @@ export function readConfig(settings: Settings): Config {
   checkIsolatesShareLog(config);
   checkOpenServiceIsLocal(config, isOnDeploy(settings));
   return config;
+}
+
+/**
+ * Reads the settings among all environment variables, and refuses those whose
+ * names begin with `RUNNEL_` but are no settings: a misspelt limit would not hold.
+ *
+ * @param environment All environment variables.
+ * @returns The configuration, as {@linkcode readConfig} does.
+ * @throws {RunnelError} `invalid-setting`.
+ *
+ * @example
+ * ```ts
+ * import { throws } from "node:assert/strict";
+ *
+ * throws(() => readEnvironment({ RUNNEL_HISTROY: "10" }), /Did you mean RUNNEL_HISTORY\?/);
+ * ```
+ */
+export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Config {
+  for (const name of Object.keys(environment)) {
+    const isKnown = [...SETTING_NAMES, ...OTHER_NAMES].includes(name);
+    if (isKnown || !name.startsWith("RUNNEL_")) continue;
+    const nearest = findNearest(name, SETTING_NAMES);
+    throw new RunnelError(
+      "invalid-setting",
+      `Cannot start: there is no setting ${name}. ` +
+        (nearest ? `Did you mean ${nearest}?` : "lib/config/README.md lists all settings"),
+    );
+  }
+  return readConfig(environment);
 }
 
 function checkIsolatesShareLog({ isolates, kv }: Config): void {

@@ -11,6 +11,7 @@ export {
   MAX_TICKET_MS,
   MAX_TOKEN_LENGTH,
 } from "./access_config.ts";
-export { type Config, readConfig, SETTING_NAMES } from "./config.ts";
+export { type Config, readConfig, readEnvironment } from "./config.ts";
+export { describeConfig } from "./description.ts";
 export type { Environment, Integer, Setting, SettingTable, Values } from "./setting.ts";
 export { SETTINGS } from "./settings.ts";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { RunnelError, type Runtime, systemRuntime } from "../base/mod.ts";
 import { DiskReserve } from "./disk_reserve.ts";
 import { FileGuard, type StoreGuard } from "./file_guard.ts";
@@ -12,6 +13,9 @@ import { folderOf, lockFile } from "./file_lock.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
 import { checkAtStart, findInvalid } from "./start_check.ts";
 import { eraseFile, removeIncompleteCopy } from "./store_file.ts";
+
+/** Path of the program. Its folder need not be the one in which it was started. */
+const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
 /** A store that is ready to be opened. Disposing it unlocks it for other processes. */
 export interface KvStorage extends Disposable {
@@ -89,9 +93,9 @@ function describeSetup(where: string, error: unknown): string {
     const name = /"([^"]+)"/.exec(error.message)?.[1] ?? where;
     const folder = quote(folderOf(where));
     return `Cannot start: no permission for ${name}. Use a file in .data, or start with: ` +
-      `RUNNEL_KV=${
-        quote(where)
-      } deno run -P --allow-read=${folder} --allow-write=${folder} main.ts`;
+      `RUNNEL_KV=${quote(where)} deno run -q -P --allow-read=${folder} --allow-write=${folder} ${
+        quote(MAIN)
+      }`;
   }
   const reason = error instanceof Error ? error.message : String(error);
   const advice = isUrl(where)

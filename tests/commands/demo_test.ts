@@ -112,7 +112,7 @@ Deno.test("deno task demo refuses invalid arguments in one line", async () => {
   const invalid: [arg: string, says: RegExp][] = [
     ["--pipeline=demo", /^Cannot send to pipeline "demo": expected p_.*\n$/],
     ["--url=localhost", /^Cannot send to "localhost": expected an http or https URL\n$/],
-    ["--speed=2", /^Unknown option '--speed'/],
+    ["--speed=2", /^Cannot use --speed: there is no such option\n/],
   ];
   for (const [arg, says] of invalid) {
     const { code, stdout, stderr } = await runTask("demo", { args: [arg] });

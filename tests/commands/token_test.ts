@@ -88,7 +88,7 @@ const mistakes: [args: string[], says: RegExp, secret?: string][] = [
     Array.from({ length: 200 }, (_, i) => ["--publish", `p_${"x".repeat(50)}${i}`]).flat(),
     /^Cannot create a token: it would have 1\d{4} characters, and the service accepts 8192\. Name/,
   ],
-  [["--publish", "p_a", "--to", "p_b"], /^Unknown option '--to'/],
+  [["--publish", "p_a", "--to", "p_b"], /^Cannot use --to: there is no such option\n/],
   [
     ["--publish", "p_a"],
     /^Cannot sign: RUNNEL_TOKEN_SECRET is not set\. Set it to the secret of the service/,

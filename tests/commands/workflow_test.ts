@@ -191,7 +191,7 @@ const mistakes: {
     what: "an unknown option",
     files: {},
     args: ["a.js", "--pipline", "p_a"],
-    says: /^Unknown option '--pipline'/,
+    says: /^Cannot use --pipline: there is no such option. Did you mean --pipeline\?/,
     usage: true,
   },
   {

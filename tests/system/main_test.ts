@@ -57,7 +57,8 @@ const refusals: {
   },
   {
     what: "a log without a permission",
-    expected: /^Cannot start: no permission for \/nowhere\. .*--allow-write=\/nowhere main\.ts$/,
+    expected:
+      /^Cannot start: no permission for \/nowhere\. .*--allow-write=\/nowhere \S+\/main\.ts$/,
     set: () => Promise.resolve({ RUNNEL_KV: "/nowhere/runnel.sqlite" }),
   },
   {
