@@ -6,7 +6,15 @@
  */
 
 import { type Arguments, runCommand } from "../base/mod.ts";
-import { defineComponent, DeliveryError, runWorkflow, type Workflow } from "../workflow/mod.ts";
+import {
+  defineComponent,
+  DeliveryError,
+  type DeliveryOptions,
+  runWorkflow,
+  type SseEvent,
+  type Workflow,
+} from "../workflow/mod.ts";
+import { createRetryReport } from "./retry_report.ts";
 
 const USAGE = `Runs the workflow of a small shop a few times a second, until Ctrl-C.
 
@@ -36,26 +44,33 @@ const CUSTOMERS = ["Luke", "Han", "Leia", "Obi Wan", "Padmé", "Lando"];
 const ITEMS = ["lightsaber", "droid", "cloak", "blaster", "hyperdrive"];
 const CARRIERS = ["Falcon Express", "Bespin Cargo", "Tatooine Post"];
 
-/** Creates the one step of the workflow. In each run, an order is placed, paid or shipped. */
-function createShop(random: () => number) {
+/**
+ * Creates the one step of the workflow. In each run, an order is placed, paid or
+ * shipped, which `onEvent` is told.
+ */
+function createShop(random: () => number, onEvent: (event: SseEvent) => void) {
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
   const open: { order: number; state: "ordered" | "paid"; total: number }[] = [];
   let orders = 1000;
   return defineComponent({
     run({ $ }) {
+      const send = (event: SseEvent) => {
+        $.send.sse(event);
+        onEvent(event);
+      };
       const next = random() < PROGRESS ? open.shift() : undefined;
       if (next?.state === "ordered") {
         const { order, total } = next;
-        $.send.sse({ channel: "payments", payload: { order, amount: total, currency: "EUR" } });
+        send({ channel: "payments", payload: { order, amount: total, currency: "EUR" } });
         open.push({ ...next, state: "paid" });
       } else if (next) {
         const { order } = next;
-        $.send.sse({ channel: "shipments", payload: { order, carrier: pick(CARRIERS) } });
+        send({ channel: "shipments", payload: { order, carrier: pick(CARRIERS) } });
       } else {
         const order = ++orders;
         const total = Math.round(random() * 20_000) / 100;
         const payload = { order, customer: pick(CUSTOMERS), item: pick(ITEMS), total };
-        $.send.sse({ channel: "orders", payload });
+        send({ channel: "orders", payload });
         open.push({ order, state: "ordered", total });
       }
     },
@@ -63,17 +78,23 @@ function createShop(random: () => number) {
 }
 
 async function run({ values }: Arguments<ReturnType<typeof createOptions>>): Promise<void> {
-  const onRetry = (reason: string) => console.error(`${reason}. Trying again`);
-  const steps = [{ name: "shop", component: createShop(Math.random) }];
-  const workflow: Workflow = { ...values, steps };
-  await runWorkflow({ ...workflow, delivery: { maxMs: FIRST_DELIVERY_MS } });
+  let event: SseEvent;
+  const component = createShop(Math.random, (sent) => event = sent);
+  const workflow: Workflow = { ...values, steps: [{ name: "shop", component }] };
+  const deliver = async (delivery: DeliveryOptions) => {
+    const { delivered: [sent] } = await runWorkflow({ ...workflow, delivery });
+    return `${sent!.id} ${sent!.channel} ${JSON.stringify(event.payload)}`;
+  };
+  const first = await deliver({ maxMs: FIRST_DELIVERY_MS });
   console.log(`Sending orders, payments and shipments of a small shop to ${values.pipeline}.`);
   const stream = `${values.url.replace(/\/+$/, "")}/pipelines/${values.pipeline}/sse`;
   console.log(`Watch them: curl -N ${stream}`);
   console.log("Press Ctrl-C to stop.");
+  console.log(first);
   while (true) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (1 + Math.random())));
-    await runWorkflow({ ...workflow, delivery: { maxMs: DELIVERY_MS, onRetry } });
+    // A report for each: a service that is gone again is told again.
+    console.log(await deliver({ maxMs: DELIVERY_MS, onRetry: createRetryReport(console.error) }));
   }
 }
 

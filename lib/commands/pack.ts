@@ -21,6 +21,9 @@ const USAGE = `Packs the npm package @runnel/workflow.
   --output FILE  the package (default: runnel-workflow-VERSION.tgz in this folder)
   -h, --help     print this help`;
 
+/** Warning about modules whose types are no part of the package's own. */
+const FALSE_WARNING = /^Could not generate types for .* Types will not be included/;
+
 const LIB = fileURLToPath(new URL("../", import.meta.url));
 
 /** Packs the package and returns the exit code of `deno pack`. */
@@ -34,7 +37,7 @@ async function pack(output: string | undefined): Promise<number> {
       await cp(join(LIB, path), join(folder, path), { recursive: true });
     }
     await rename(join(folder, "workflow/README.md"), join(folder, "README.md"));
-    const { code } = await new Deno.Command(Deno.execPath(), {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         "pack",
         "--allow-dirty",
@@ -43,7 +46,10 @@ async function pack(output: string | undefined): Promise<number> {
         config,
         ...output ? ["--output", output] : [],
       ],
-    }).spawn().status;
+      stdout: "inherit",
+    }).output();
+    const lines = new TextDecoder().decode(stderr).trimEnd().split("\n");
+    for (const line of lines) if (!FALSE_WARNING.test(line)) console.error(line);
     return code;
   } finally {
     await rm(folder, { recursive: true });

@@ -17,6 +17,7 @@ import {
   StepError,
   type WorkflowStep,
 } from "../workflow/mod.ts";
+import { createRetryReport } from "./retry_report.ts";
 
 const USAGE = `Runs component files, in order, as the steps of one workflow, and then delivers
 the events that they sent with $.send.sse().
@@ -145,7 +146,7 @@ async function run(
       steps,
       event,
       onStep: printStep,
-      delivery: { maxMs, onRetry: (reason) => console.error(`${reason}. Trying again`) },
+      delivery: { maxMs, onRetry: createRetryReport(console.error) },
     });
     if (exit) console.log(`ended early${exit.reason === undefined ? "" : `: ${exit.reason}`}`);
     printDelivered(delivered);

@@ -64,6 +64,7 @@ Deno.test("deno task demo sends events on three channels until Ctrl-C", async ()
   equal(signal, "SIGINT");
   equal(demo.stderr, "");
   match(demo.stdout, /^Sending orders, payments and shipments of a small shop to p_demo\.$/m);
+  match(demo.stdout, /^\S+-1 orders \{"order":1001,.*\}$/m);
   ok(demo.stdout.includes(`Watch them: curl -N ${server.url}/pipelines/p_demo/sse\n`));
 });
 
