@@ -30,6 +30,9 @@ export const SETTING_NAMES: readonly SettingName[] = [
   "DENO_DEPLOYMENT_ID",
 ];
 
+/** Prefix of the settings, apart from a few that platforms set. */
+const PREFIX = "RUNNEL_";
+
 /** Environment variables with the prefix of the settings that other programs read. */
 const OTHER_NAMES = ["RUNNEL_TOKEN"];
 
@@ -81,12 +84,14 @@ export function readConfig(settings: Settings): Config {
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Config {
   for (const name of Object.keys(environment)) {
     const isKnown = [...SETTING_NAMES, ...OTHER_NAMES].includes(name);
-    if (isKnown || !name.startsWith("RUNNEL_")) continue;
-    const nearest = findNearest(name, SETTING_NAMES);
+    if (isKnown || !name.startsWith(PREFIX)) continue;
+    const ends = SETTING_NAMES.filter((name) => name.startsWith(PREFIX))
+      .map((name) => name.slice(PREFIX.length));
+    const nearest = findNearest(name.slice(PREFIX.length), ends);
     throw new RunnelError(
       "invalid-setting",
       `Cannot start: there is no setting ${name}. ` +
-        (nearest ? `Did you mean ${nearest}?` : "lib/config/README.md lists all settings"),
+        (nearest ? `Did you mean ${PREFIX}${nearest}?` : "lib/config/README.md lists all settings"),
     );
   }
   return readConfig(environment);

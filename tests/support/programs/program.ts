@@ -12,7 +12,8 @@ const ROOT = new URL("../../../", import.meta.url);
 
 /** Command of `deno task start`, without the task runner, which handles signals in its own way. */
 export function startCommand(deno: string = Deno.execPath()): string[] {
-  return denoJson.tasks.start.split(" ").with(0, deno);
+  // What comes before it checks the version of Deno.
+  return denoJson.tasks.start.split(" && ").at(-1)!.split(" ").with(0, deno);
 }
 
 /** Lines that Deno itself prints, at its first start or at each. */

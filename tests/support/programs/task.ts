@@ -28,7 +28,7 @@ export function startTask(
   name: keyof typeof denoJson.tasks,
   { args, folder = Deno.cwd(), token = "" }: TaskOptions,
 ): Deno.ChildProcess {
-  const [, ...command] = denoJson.tasks[name].split(" ");
+  const [, ...command] = denoJson.tasks[name].split(" && ").at(-1)!.split(" ");
   return new Deno.Command(Deno.execPath(), {
     args: [...command, ...args],
     cwd: ROOT,
