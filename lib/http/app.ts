@@ -19,6 +19,7 @@ import {
   notFound,
   type RequestInfo,
 } from "./context.ts";
+import { findNearRoutes } from "./near_routes.ts";
 import { createRoutes } from "./openapi.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { problem } from "./problem.ts";
@@ -90,7 +91,7 @@ export function createApp(options: AppOptions): App {
     const isCutOff = ["draining", "overloaded"].includes(error.type) && error.cause !== undefined;
     return problem(error, isCutOff ? { Connection: "keep-alive" } : {});
   });
-  app.notFound(() => problem(notFound()));
+  app.notFound((c) => problem(notFound(findNearRoutes(c.req.path, routes))));
 
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],

@@ -60,9 +60,10 @@ export interface RouteOptions extends AppOptions {
   reportOutage: (c: AppContext, error: Error) => void;
 }
 
-/** Creates the error for an address without a route. */
-export function notFound(): RunnelError {
-  return new RunnelError("not-found", "No such route. See GET / for the available routes");
+/** Creates the error for an address without a route. It names routes that are near. */
+export function notFound(near: readonly string[] = []): RunnelError {
+  const others = near.length > 0 ? `Near it are ${near.join(", ")}` : "See GET / for all routes";
+  return new RunnelError("not-found", `No such route. ${others}`);
 }
 
 /** Returns the media type of a request body, with its parameters. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { findNearest } from "../base/mod.ts";
 import type { JsonScanner, ScannedValue } from "./json_scanner.ts";
 import { QUOTE } from "./json_tokens.ts";
 
@@ -13,6 +14,23 @@ const MAX_KEY_CHARS = 40;
 
 /** Keys of an envelope. */
 const KEYS: readonly string[] = ["pipeline", "channel", "payload"];
+
+/** Names that other services use for the keys, in small letters without `_`. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  pipelineid: "pipeline",
+  id: "pipeline",
+  event: "channel",
+  eventname: "channel",
+  eventtype: "channel",
+  name: "channel",
+  topic: "channel",
+  type: "channel",
+  body: "payload",
+  content: "payload",
+  data: "payload",
+  message: "payload",
+  value: "payload",
+};
 
 /** An event as a publisher sent it, unchecked. */
 export interface Envelope {
@@ -66,13 +84,21 @@ export function readEnvelope(
     } while (scanner.consume(","));
     scanner.expect("}");
   }
-  return { fields, payload, problem: problemOf(unrecognized, repeated) };
+  return { fields, payload, problem: problemOf(unrecognized, repeated, fields) };
 }
 
-function problemOf(unrecognized: readonly string[], repeated: string | null): string | null {
+function problemOf(
+  unrecognized: readonly string[],
+  repeated: string | null,
+  fields: Readonly<Record<string, unknown>>,
+): string | null {
   if (unrecognized.length > 0) {
-    const names = unrecognized.map((name) => JSON.stringify(name.slice(0, MAX_KEY_CHARS)));
-    return `unrecognized ${names.length > 1 ? "keys" : "key"}: ${names.join(", ")}`;
+    return unrecognized.map((name) => {
+      const meant = OTHER_NAMES[name.toLowerCase().replaceAll("_", "")] ?? findNearest(name, KEYS);
+      const key = JSON.stringify(name.slice(0, MAX_KEY_CHARS));
+      return `there is no key ${key}` +
+        (meant && !Object.hasOwn(fields, meant) ? `, use "${meant}"` : "");
+    }).join("; ");
   }
   return repeated && `${repeated}: expected once`;
 }

@@ -91,9 +91,17 @@ export function skipLiteral(bytes: Uint8Array, at: number): number {
   return at;
 }
 
+/** Error of a text that is no JSON, with the index of the first byte that is not. */
+export class JsonError extends SyntaxError {
+  /** Creates an error for the byte at an index. */
+  constructor(readonly at: number) {
+    super(`Cannot read JSON: it is invalid at byte ${at}`);
+  }
+}
+
 /** Refuses the byte at an index. */
 export function fail(at: number): never {
-  throw new SyntaxError(`Cannot read JSON: it is invalid at byte ${at}`);
+  throw new JsonError(at);
 }
 
 function isSpace(byte: number): boolean {

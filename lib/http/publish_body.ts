@@ -7,9 +7,12 @@
 import { RunnelError } from "../base/mod.ts";
 import { type Envelope, readEnvelope } from "./envelope.ts";
 import { JsonScanner } from "./json_scanner.ts";
-import { skipSpace } from "./json_tokens.ts";
+import { JsonError, skipSpace } from "./json_tokens.ts";
 
 const LINE_FEED = 0x0a;
+const OBJECT = 0x7b;
+
+const LINES_HINT = "For one event a line, send Content-Type: application/x-ndjson";
 
 /** Envelopes of a body, and their number in it: no more are read than a request may have. */
 export interface Envelopes {
@@ -100,7 +103,26 @@ export function scanJson<T>(
     scanner.expectEnd();
     return value;
   } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-    throw new RunnelError("malformed-request", `Cannot publish: ${name} is not JSON`, { cause });
+    if (!(cause instanceof JsonError)) throw cause;
+    const { line, column } = placeOf(text, cause.at);
+    throw new RunnelError(
+      "malformed-request",
+      `Cannot publish: ${name} is not JSON at line ${line}, column ${column}` +
+        (isNextLine(text, cause.at) ? `. ${LINES_HINT}` : ""),
+      { cause },
+    );
   }
+}
+
+/** Returns the line and column of a byte, from 1 on. A column is a UTF-16 unit, as in editors. */
+function placeOf(text: Uint8Array, at: number): { line: number; column: number } {
+  const start = at === 0 ? 0 : text.lastIndexOf(LINE_FEED, at - 1) + 1;
+  const line = text.subarray(0, start).reduce((sum, byte) => sum + Number(byte === LINE_FEED), 1);
+  return { line, column: new TextDecoder().decode(text.subarray(start, at)).length + 1 };
+}
+
+/** Whether an object begins on a line of its own where a text should have ended. */
+function isNextLine(text: Uint8Array, at: number): boolean {
+  const before = text.subarray(0, at);
+  return text[at] === OBJECT && /\}\s*\n\s*$/.test(new TextDecoder().decode(before.subarray(-16)));
 }

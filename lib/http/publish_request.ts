@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { z } from "zod";
 import { RunnelError } from "../base/mod.ts";
 import {
   MAX_EVENTS,
@@ -22,6 +23,9 @@ import {
   withoutByteOrderMark,
 } from "./publish_body.ts";
 import { eventSchema } from "./schemas.ts";
+
+/** Maximum length of a media type that an error names, in UTF-16 units. */
+const MAX_TYPE_LENGTH = 60;
 
 /** Limits of a publish. */
 export interface PublishLimits {
@@ -65,7 +69,9 @@ export function readPublishRequest(
   if (type !== "application/json" && type !== "application/x-ndjson") {
     throw new RunnelError(
       "unsupported-media-type",
-      "Cannot publish: expected Content-Type application/json or application/x-ndjson",
+      "Cannot publish: expected Content-Type application/json or application/x-ndjson, got " +
+        `${type === "" ? "none" : type.slice(0, MAX_TYPE_LENGTH)}. ` +
+        "With curl, add -H 'Content-Type: application/json'",
     );
   }
   const text = withoutByteOrderMark(body);
@@ -92,13 +98,9 @@ function validate(
 ): PublishRequest {
   let pipeline = "";
   const valid = envelopes.map(({ fields, payload, problem }, index) => {
-    // Then not all of its fields were read.
     if (problem !== null) throw invalidEvent(index, problem);
-    const { success, data, error } = eventSchema.safeParse(fields);
-    if (!success) {
-      const { path, message } = error.issues[0]!;
-      throw invalidEvent(index, path.length > 0 ? `${path.join(".")}: ${message}` : message);
-    }
+    const { success, data, error } = eventSchema.safeParse(fields, { reportInput: true });
+    if (!success) throw invalidEvent(index, error.issues.map(describeIssue).join("; "));
     pipeline ||= data.pipeline;
     if (data.pipeline !== pipeline) {
       throw invalidEvent(
@@ -139,6 +141,11 @@ export function readRawEvent(
   decodeUtf8(text);
   const value = scanJson(text, "The body", (scanner) => scanner.value());
   return { channel, payload: payloadOf(text, value, 0, limits) };
+}
+
+function describeIssue({ path: [field], message, input }: z.core.$ZodIssue): string {
+  if (field === undefined) return message;
+  return input === undefined ? `${String(field)} is missing` : `${String(field)}: ${message}`;
 }
 
 function mediaType(contentType: string | null): string {

@@ -17,7 +17,7 @@ import {
 const MAX_LAST_EVENT_ID_LENGTH = 128;
 
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
-export const pipelineSchema: z.ZodString = z.string()
+export const pipelineSchema: z.ZodString = z.string("expected a string")
   .check(by(validatePipelineId))
   .meta({ pattern: PIPELINE_PATTERN.source });
 
@@ -28,7 +28,7 @@ export const pipelineSchema: z.ZodString = z.string()
 const CHANNEL_PATTERN = "^(?!runnel\\.)(?!(?:error|open)$)[^\\u0000-\\u001f\\u007f-\\u009f]+$";
 
 /** A channel: 1 to 128 UTF-16 units of well-formed text without control characters. */
-export const channelSchema: z.ZodString = z.string()
+export const channelSchema: z.ZodString = z.string("expected a string")
   .check(by(validateChannel))
   .meta({ minLength: 1, maxLength: MAX_CHANNEL_LENGTH, pattern: CHANNEL_PATTERN });
 
@@ -41,7 +41,7 @@ export const eventSchema: z.ZodType<{ pipeline: string; channel: string; payload
       (payload) => payload !== undefined,
       "expected any JSON value",
     ),
-  });
+  }, "expected an object with pipeline, channel and payload");
 
 /** An idempotency key: 1 to 255 visible ASCII characters. */
 export const idempotencyKeySchema: z.ZodString = z.string().regex(

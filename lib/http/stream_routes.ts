@@ -17,6 +17,7 @@ import {
 } from "./context.ts";
 import { historyBody } from "./history_body.ts";
 import { isTransient } from "./problem.ts";
+import { rejectMisspelt } from "./query.ts";
 import { pipelineParams, subscriptionQuery, ticketQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
@@ -88,6 +89,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
   });
 
   function readQuery(c: AppContext) {
+    rejectMisspelt(Object.keys(c.req.query()), [...Object.keys(query.shape), "ticket"]);
     const { history, channel = [], lastEventId } = parseOrThrow(query, {
       ...c.req.query(),
       channel: c.req.queries("channel"),

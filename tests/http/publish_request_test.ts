@@ -375,19 +375,28 @@ const noJson = [
 for (const body of noJson) {
   Deno.test(`readPublishRequest() rejects invalid JSON: ${JSON.stringify(body)}`, () => {
     for (const type of [JSON_TYPE, NDJSON_TYPE]) {
-      refuses(() => payloads(type, body), "malformed-request", /is not JSON$/);
+      refuses(
+        () => payloads(type, body),
+        "malformed-request",
+        /is not JSON at line 1, column \d+$/,
+      );
     }
   });
 }
 
 Deno.test("readPublishRequest() rejects two documents in one JSON body", () => {
   const body = `${eventOf("1")}\n${eventOf("2")}`;
-  refuses(() => payloads(JSON_TYPE, body), "malformed-request", /is not JSON$/);
+  const message = /is not JSON at line 2, column 1\. For one event a line, .*x-ndjson$/;
+  refuses(() => payloads(JSON_TYPE, body), "malformed-request", message);
 });
 
 Deno.test("readPublishRequest() names the event of NDJSON that is not JSON", () => {
   const body = `${eventOf("1")}\n\n${eventOf("2").slice(0, -1)}\n${eventOf("3")}`;
-  refuses(() => payloads(NDJSON_TYPE, body), "malformed-request", /Event 1 is not JSON$/);
+  refuses(
+    () => payloads(NDJSON_TYPE, body),
+    "malformed-request",
+    /Event 1 is not JSON at line 3, column 44$/,
+  );
 });
 
 Deno.test("a body that is not UTF-8 is rejected, in each form", () => {
@@ -421,9 +430,9 @@ const channelRules: [name: string, channel: unknown, message: RegExp][] = [
   ["nothing", "", /1 to 128 characters/],
   ["129 units", "a".repeat(129), /1 to 128 characters/],
   ["129 units of which some are pairs", "😀".repeat(64) + "a", /1 to 128 characters/],
-  ["a number", 1, /expected string/],
-  ["null", null, /expected string/],
-  ["an array", ["c"], /expected string/],
+  ["a number", 1, /expected a string/],
+  ["null", null, /expected a string/],
+  ["an array", ["c"], /expected a string/],
 ];
 
 for (const [name, channel, message] of channelRules) {
@@ -454,9 +463,20 @@ for (const channel of ["a".repeat(128), "😀".repeat(64), "€".repeat(128), " 
 }
 
 const badEvents: [name: string, event: string, message: RegExp][] = [
-  ["no payload", '{"pipeline":"p_a","channel":"c"}', /payload: expected any JSON value/],
-  ["no channel", '{"pipeline":"p_a","payload":1}', /channel: /],
-  ["no pipeline", '{"channel":"c","payload":1}', /pipeline: /],
+  ["no payload", '{"pipeline":"p_a","channel":"c"}', /payload is missing$/],
+  ["no channel", '{"pipeline":"p_a","payload":1}', /channel is missing$/],
+  ["no pipeline", '{"channel":"c","payload":1}', /pipeline is missing$/],
+  [
+    "several faults",
+    '{"channel":1,"payload":1}',
+    /pipeline is missing; channel: expected a string$/,
+  ],
+  [
+    "names of other services",
+    '{"pipelineId":"p_a","event":"c","data":1}',
+    /there is no key "pipelineId", use "pipeline"; .*"event", use "channel"; .*"data", use "payload"$/,
+  ],
+  ["a misspelt name", '{"pipeline":"p_a","chanel":"c","payload":1}', /"chanel", use "channel"$/],
   ["a pipeline without p_", eventOf("1", "a"), /pipeline: expected p_ followed by/],
   ["a pipeline with a line break", eventOf("1", "p_a\n"), /pipeline: expected p_ followed by/],
   ["another pipeline", eventOf("1", "p_b"), /pipeline: expected "p_a", as in the first event/],
@@ -467,13 +487,13 @@ const badEvents: [name: string, event: string, message: RegExp][] = [
     `${eventOf("1").slice(0, -1)},"p\\u0069peline":"p_a"}`,
     /pipeline: expected once/,
   ],
-  ["a field too many", `${eventOf("1").slice(0, -1)},"id":"7"}`, /"id"/],
+  ["a field too many", `${eventOf("1").slice(0, -1)},"id":"7"}`, /there is no key "id"$/],
   ["a field named __proto__", `${eventOf("1").slice(0, -1)},"__proto__":{}}`, /"__proto__"/],
   ["a payload too deep", eventOf("[".repeat(513) + "]".repeat(513)), /payload: .*512 levels/],
   ["a payload too large", eventOf(`"${"a".repeat(61_439)}"`), /payload: .*61440 at most/],
-  ["null", "null", /expected object/],
-  ["a text", '"p_a"', /expected object/],
-  ["an array", `[${eventOf("1")}]`, /expected object/],
+  ["null", "null", /expected an object with pipeline, channel and payload/],
+  ["a text", '"p_a"', /expected an object with pipeline, channel and payload/],
+  ["an array", `[${eventOf("1")}]`, /expected an object with pipeline, channel and payload/],
 ];
 
 for (const [name, bad, message] of badEvents) {
@@ -488,9 +508,9 @@ for (const [name, bad, message] of badEvents) {
 Deno.test("readPublishRequest() names few and short keys of an event with thousands", () => {
   const keys = Array.from({ length: 5000 }, (_, index) => `"${index}${"k".repeat(100)}":1`);
   const body = `{${keys},${eventOf("1").slice(1)}`;
-  const named = [0, 1, 2].map((index) => `"${index}${"k".repeat(39)}"`).join(", ");
+  const named = [0, 1, 2].map((index) => `there is no key "${index}${"k".repeat(39)}"`).join("; ");
   throws(() => payloads(JSON_TYPE, body), {
-    message: `Cannot publish: event 0: unrecognized keys: ${named}`,
+    message: `Cannot publish: event 0: ${named}`,
   });
 });
 
@@ -538,7 +558,7 @@ for (const body of ["", " ", "hello", "{", "1 2"]) {
     refuses(
       () => readRawEvent({ channel: "c", contentType: JSON_TYPE, body: encodeUtf8(body) }),
       "malformed-request",
-      /is not JSON$/,
+      /is not JSON at line 1, column \d+$/,
     );
   });
 }

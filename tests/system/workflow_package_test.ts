@@ -223,7 +223,7 @@ testWithRequirements(
       2,
       404,
       `Cannot deliver 2 of 2 events: ${server.url}/elsewhere/ingest answered 404: ` +
-      "No such route. See GET / for the available routes",
+      "No such route. See GET / for all routes",
     ]);
     const history = await service.fetch(new Request("http://localhost/pipelines/p_a/events"));
     const { events } = await history.json();

@@ -1,0 +1,58 @@
+import { strictEqual as equal } from "node:assert/strict";
+import { assertProblem, post, request } from "../support/clients/http.ts";
+import { startService } from "../support/service.ts";
+
+const PIPELINE_ROUTES = "Near it are GET /pipelines/{pipeline}, ";
+
+for (
+  const [path, near] of [
+    ["/ingest/", "Near it are POST /ingest, POST /ingest/{pipeline}/{channel}"],
+    ["/ingest/p_a", "Near it are POST /ingest, POST /ingest/{pipeline}/{channel}"],
+    ["/ingets", "Near it are POST /ingest, POST /ingest/{pipeline}/{channel}"],
+    ["/healthcheck", "See GET / for all routes"],
+    ["/%ff", "See GET / for all routes"],
+  ] as const
+) {
+  Deno.test(`POST ${path} is answered with the routes near it`, async () => {
+    await using service = await startService();
+    const response = await service.fetch(post(path, "{}"));
+    equal(await assertProblem(response, 404, "not-found"), `No such route. ${near}`);
+  });
+}
+
+Deno.test("an unknown path of a pipeline is answered with the routes of pipelines", async () => {
+  await using service = await startService();
+  const response = await service.fetch(request("/pipelines/p_a/stream"));
+  const detail = await assertProblem(response, 404, "not-found");
+  equal(detail.slice(15, 15 + PIPELINE_ROUTES.length), PIPELINE_ROUTES);
+});
+
+for (
+  const [name, meant] of [
+    ["channels", "channel"],
+    ["Channel", "channel"],
+    ["last_event_id", "lastEventId"],
+    ["histroy", "history"],
+    ["tickets", "ticket"],
+  ] as const
+) {
+  Deno.test(`a stream and a history with the parameter ${name} are refused with the right name`, async () => {
+    await using service = await startService();
+    for (const path of ["sse", "events"]) {
+      const response = await service.fetch(request(`/pipelines/p_a/${path}?${name}=a`));
+      equal(
+        await assertProblem(response, 400, "malformed-request"),
+        `Cannot read query: there is no parameter "${name}". Did you mean ${meant}?`,
+      );
+    }
+  });
+}
+
+Deno.test("a stream ignores parameters that clients add by themselves", async () => {
+  await using service = await startService();
+  // Of polyfills and of those who avoid a cache.
+  for (const name of ["_", "t", "cb", "r", "cache", "timestamp", "evs_last_event_id", "padding"]) {
+    const stream = await service.subscribe(`p_a/sse?${name}=1`);
+    await stream.cancel();
+  }
+});
