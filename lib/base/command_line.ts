@@ -67,9 +67,9 @@ export function readArguments<const Options extends CommandOptions>(
 }
 
 function describe({ message }: Error, options: CommandOptions): string {
-  const unknown = /^Unknown option '--?([^']+)'/.exec(message)?.[1];
-  if (unknown === undefined) return message;
-  const nearest = findNearest(unknown, Object.keys(options));
-  return `Cannot use --${unknown}: there is no such option` +
+  const [, unknown, name] = /^Unknown option '(--?([^']+))'/.exec(message) ?? [];
+  if (name === undefined) return message;
+  const nearest = findNearest(name, Object.keys(options));
+  return `Cannot use ${unknown}: there is no such option` +
     (nearest === null ? "" : `. Did you mean --${nearest}?`);
 }

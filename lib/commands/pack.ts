@@ -18,8 +18,8 @@ const USAGE = `Packs the npm package @runnel/workflow.
 
   deno task pack [options]
 
-  --output FILE  the package (default: runnel-workflow-VERSION.tgz in this folder)
-  -h, --help     print this help`;
+  -o, --output FILE  the package (default: runnel-workflow-VERSION.tgz in this folder)
+  -h, --help         print this help`;
 
 /** Warning about modules whose types are no part of the package's own. */
 const FALSE_WARNING = /^Could not generate types for .* Types will not be included/;
@@ -58,7 +58,7 @@ async function pack(output: string | undefined): Promise<number> {
 
 if (import.meta.main) {
   await runCommand(
-    { usage: USAGE, options: { output: { type: "string" } } },
+    { usage: USAGE, options: { output: { type: "string", short: "o" } } },
     async ({ values: { output } }) => {
       Deno.exitCode = await pack(output);
     },

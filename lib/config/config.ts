@@ -5,12 +5,7 @@
  */
 
 import { findNearest, isLoopback, RunnelError } from "../base/mod.ts";
-import {
-  ACCESS_SETTINGS,
-  type AccessConfig,
-  type AccessSettings,
-  readAccessConfig,
-} from "./access_config.ts";
+import { ACCESS_SETTINGS, type AccessConfig, readAccessConfig } from "./access_config.ts";
 import { isOnDeploy, type Names, namesOf, readAll, type Values } from "./setting.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -21,7 +16,10 @@ export interface Config extends Values<typeof SETTINGS> {
 }
 
 /** The name of an environment variable that is read. */
-export type SettingName = Names<typeof SETTINGS> | keyof AccessSettings | "DENO_DEPLOYMENT_ID";
+export type SettingName =
+  | Names<typeof SETTINGS>
+  | Names<typeof ACCESS_SETTINGS>
+  | "DENO_DEPLOYMENT_ID";
 
 /** The names of all environment variables that are read. */
 export const SETTING_NAMES: readonly SettingName[] = [

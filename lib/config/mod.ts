@@ -11,7 +11,13 @@ export {
   MAX_TICKET_MS,
   MAX_TOKEN_LENGTH,
 } from "./access_config.ts";
-export { type Config, readConfig, readEnvironment } from "./config.ts";
+export {
+  type Config,
+  readConfig,
+  readEnvironment,
+  type SettingName,
+  type Settings,
+} from "./config.ts";
 export { describeConfig } from "./description.ts";
-export type { Environment, Integer, Setting, SettingTable, Values } from "./setting.ts";
+export type { Environment, Integer, Names, Setting, SettingTable, Values } from "./setting.ts";
 export { SETTINGS } from "./settings.ts";

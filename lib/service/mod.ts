@@ -40,11 +40,15 @@ export type {
   Config,
   Environment,
   Integer,
+  Names,
   Setting,
+  SettingName,
   SETTINGS,
+  Settings,
   SettingTable,
   Values,
 } from "../config/mod.ts";
+export { readConfig } from "../config/mod.ts";
 export type { App, BodyRoom, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
 export type { HistoryLimits, HistoryRequest, Hub, RepairCause, Subscription } from "../hub/mod.ts";
 export type { DiskReserve, Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
