@@ -1,0 +1,218 @@
+/**
+ * Reads streams by event-stream clients of other authors, through restarts, drains,
+ * stalls and cut connections, and fails if one of them loses or repeats an event.
+ *
+ * Run it with `deno task test:clients`, with `--seed 7`, or for some libraries only,
+ * such as `--only httpx-sse,r3labs/sse`. The first run installs the libraries.
+ *
+ * @module
+ */
+
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { parseArgs } from "node:util";
+import { publishPayload } from "../support/clients/publisher.ts";
+import { SeededRandom } from "../support/generators/random.ts";
+import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
+import { eventually } from "../support/wait.ts";
+import { ClientProgram } from "./client_program.ts";
+import { CuttingProxy } from "./cutting_proxy.ts";
+import { LIBRARIES, type Library, prepare } from "./libraries.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    only: { type: "string", default: "" },
+  },
+});
+
+/** Number of events of a scenario. */
+const EVENTS = 60;
+
+/** Maximum number of connections that are cut in a scenario. */
+const MAX_CUTS = 20;
+
+/** Text that clients cut or change if they do not follow the standard. */
+const AWKWARD = "a\u0085b\u2028c\u2029d\u00a0é😀";
+
+/** A service that can be restarted, and one client of it. */
+class Trial implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+  readonly #settings: Environment;
+  readonly random: SeededRandom;
+  #program!: Program;
+  client!: ClientProgram;
+  #published = 0;
+
+  private constructor(seed: number) {
+    this.random = new SeededRandom(seed);
+    const folder = this.#stack.use(new DataFolder());
+    this.#settings = { RUNNEL_KV: folder.kv, RUNNEL_RETRY_MS: "20", RUNNEL_KEEPALIVE_MS: "100" };
+  }
+
+  /** Starts a service with some history, and a client of it. */
+  static async start(
+    command: string[],
+    library: Library,
+    { seed, query = "", cut = false }: { seed: number; query?: string; cut?: boolean },
+  ): Promise<Trial> {
+    const trial = new Trial(seed);
+    try {
+      trial.#program = await Program.start(trial.#settings);
+      let { url } = trial.#program;
+      if (cut) {
+        let connections = 0;
+        const proxy = trial.#stack.use(
+          new CuttingProxy(Number(new URL(url).port), () => {
+            return connections++ < MAX_CUTS ? trial.random.integer(150, 1500) : Infinity;
+          }),
+        );
+        url = proxy.url;
+      }
+      await trial.publish(3);
+      const stream = `${url}/pipelines/p_a/sse${query}`;
+      trial.client = trial.#stack.use(new ClientProgram(command, library.name, stream));
+      await trial.receiveAll({ mayRepeat: library.takesCutIds });
+      return trial;
+    } catch (error) {
+      await trial[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Publishes events, each with its number. A publish is repeated until it is accepted. */
+  async publish(count: number): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const number = ++this.#published;
+      const payload = { number, text: AWKWARD };
+      await eventually(`event ${number} is accepted`, async () => {
+        const headers = { "Idempotency-Key": `event-${number}` };
+        try {
+          return (await publishPayload(this.#program, payload, headers)).status === 202;
+        } catch (error) {
+          if (error instanceof TypeError) return false;
+          throw error;
+        }
+      });
+    }
+  }
+
+  /** Publishes to a channel that the client may not read. */
+  async publishElsewhere(count: number): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const response = await fetch(`${this.#program.url}/ingest/p_a/other`, {
+        method: "POST",
+        body: "other",
+      });
+      await response.body?.cancel();
+    }
+  }
+
+  /** Waits until the client has the newest event, and asserts that it has each once, in order. */
+  async receiveAll({ mayRepeat = false } = {}): Promise<void> {
+    const text = AWKWARD;
+    await this.client.receive({ number: this.#published, text });
+    const { payloads } = this.client;
+    deepEqual(
+      mayRepeat
+        ? [...new Map(payloads.map((payload) => [JSON.stringify(payload), payload])).values()]
+        : payloads,
+      Array.from({ length: this.#published }, (_, index) => ({ number: index + 1, text })),
+    );
+  }
+
+  /** Ends the service by a signal, and starts it again at the same port. */
+  async restart(signal: Deno.Signal): Promise<void> {
+    const { port } = new URL(this.#program.url);
+    this.#program.kill(signal);
+    await this.#program.exit();
+    await this.#program[Symbol.asyncDispose]();
+    this.#program = await Program.start({ ...this.#settings, PORT: port });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#program?.[Symbol.asyncDispose]();
+    await this.#stack.disposeAsync();
+  }
+}
+
+type Scenario = (command: string[], library: Library, seed: number) => Promise<void>;
+
+const SCENARIOS: Record<string, Scenario> = {
+  async "history, live"(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed });
+    await trial.publish(EVENTS);
+    await trial.receiveAll();
+  },
+  async kill(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed });
+    for (let i = 0; i < 3; i++) {
+      await trial.publish(EVENTS / 3);
+      await trial.restart("SIGKILL");
+    }
+    await trial.publish(1);
+    await trial.receiveAll();
+  },
+  async drain(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed });
+    for (let i = 0; i < 3; i++) {
+      await trial.publish(EVENTS / 3);
+      await trial.restart("SIGTERM");
+    }
+    await trial.publish(1);
+    await trial.receiveAll();
+  },
+  async idle(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed, query: "?channel=events" });
+    for (let i = 0; i < 5; i++) {
+      await trial.publishElsewhere(5);
+      // Keep-alives, which carry an ID where events were passed over.
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    await trial.restart("SIGTERM");
+    await trial.publish(1);
+    await trial.receiveAll();
+    const empty = trial.client.events.filter(({ data }) => data === "");
+    if (!library.deliversIds) deepEqual(empty, []);
+  },
+  async stall(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed });
+    trial.client.kill("SIGSTOP");
+    await trial.publish(EVENTS);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    trial.client.kill("SIGCONT");
+    await trial.publish(1);
+    await trial.receiveAll();
+  },
+  async cut(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed, cut: true });
+    await trial.publish(EVENTS);
+    await trial.receiveAll({ mayRepeat: library.takesCutIds });
+  },
+};
+
+const only = values.only.split(",").filter((name) => name);
+const libraries = LIBRARIES.filter(({ name }) => only.length === 0 || only.includes(name));
+let failures = 0;
+
+/** Runs all scenarios of the libraries of a language, one after the other. */
+async function tryAll(language: string, group: readonly Library[]): Promise<void> {
+  const command = await prepare(language);
+  if (!command) return;
+  for (const library of group) {
+    const results: string[] = [];
+    for (const [name, run] of Object.entries(SCENARIOS)) {
+      try {
+        await run(command, library, Number(values.seed));
+        results.push(`${name} ok`);
+      } catch (error) {
+        failures++;
+        results.push(`${name} FAILED`);
+        console.error(`${library.name}: ${name}:`, error);
+      }
+    }
+    console.log(`${library.name} (${language}): ${results.join(", ")}`);
+  }
+}
+const languages = Map.groupBy(libraries, ({ language }) => language);
+await Promise.all([...languages].map(([language, group]) => tryAll(language, group)));
+if (failures > 0) Deno.exit(1);
