@@ -8,7 +8,7 @@
 import manifest from "./deno.json" with { type: "json" };
 import { runCommand } from "./lib/base/mod.ts";
 import { type Config, describeConfig, readEnvironment } from "./lib/config/mod.ts";
-import { RunnelError, type Server, start } from "./lib/service/mod.ts";
+import { type Server, start } from "./lib/service/mod.ts";
 
 const USAGE = `Starts Runnel ${manifest.version}.
 
@@ -67,15 +67,10 @@ if (import.meta.main) {
   } as const;
   await runCommand({ usage: USAGE, options }, async ({ values: { version, port, host, kv } }) => {
     if (version) return console.log(manifest.version);
-    try {
-      await serve({
-        ...port !== undefined && { PORT: port },
-        ...host !== undefined && { HOST: host },
-        ...kv !== undefined && { RUNNEL_KV: kv },
-      });
-    } catch (error) {
-      if (!(error instanceof RunnelError)) throw error;
-      fail(error.message);
-    }
+    await serve({
+      ...port !== undefined && { PORT: port },
+      ...host !== undefined && { HOST: host },
+      ...kv !== undefined && { RUNNEL_KV: kv },
+    });
   });
 }

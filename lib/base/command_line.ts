@@ -5,6 +5,7 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { RunnelError } from "./errors.ts";
 import { findNearest } from "./nearest.ts";
 
 /** Error in the arguments of a program. It is printed with the usage, and without a stack. */
@@ -24,16 +25,19 @@ export interface Command<Options extends CommandOptions> {
   usage: string;
   /** Its options. */
   options: Options;
+  /** Beginning of the errors in what it needs to start, such as `Cannot sign`. */
+  failure?: string;
   /** Whether it takes arguments without a name, such as files. @default {false} */
   allowPositionals?: boolean;
 }
 
 /**
  * Reads the arguments of a program, and runs it. `--help` or `-h` prints the
- * usage instead. After an error in the arguments, the exit code is 1.
+ * usage instead. After an error that its user can mend, the exit code is 1.
  *
  * @param command Usage and options.
- * @param run The program. It may throw a {@linkcode UsageError}.
+ * @param run The program. It may throw a {@linkcode UsageError}, which is printed with
+ *   the usage, or a {@linkcode RunnelError}, which is printed alone.
  */
 export async function runCommand<const Options extends CommandOptions>(
   command: Command<Options>,
@@ -43,8 +47,10 @@ export async function runCommand<const Options extends CommandOptions>(
   try {
     await run(readArguments(command, Deno.args));
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    console.error(`${error.message}\n\n${command.usage}`);
+    if (error instanceof UsageError) console.error(`${error.message}\n\n${command.usage}`);
+    else if (error instanceof RunnelError) {
+      console.error(error.message.replace("Cannot start", command.failure ?? "Cannot start"));
+    } else throw error;
     Deno.exitCode = 1;
   }
 }

@@ -5,8 +5,7 @@
  */
 
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
-import { RunnelError } from "../base/mod.ts";
+import { runCommand, RunnelError, UsageError } from "../base/mod.ts";
 import { readConfig } from "../config/mod.ts";
 import { copyFile } from "../kv/mod.ts";
 
@@ -14,15 +13,12 @@ const USAGE = `Backs up the log as it is at this moment. The service may go on.
 
   deno task backup FILE
 
-FILE is a new file. RUNNEL_KV names the file of the log (default: .data/runnel.sqlite).`;
+FILE is a new file. RUNNEL_KV names the file of the log (default: .data/runnel.sqlite).
 
-async function backup(): Promise<string> {
-  const { values, positionals: [file, ...others] } = parseArgs({
-    options: { help: { type: "boolean", short: "h" } },
-    allowPositionals: true,
-  });
-  if (values.help) return USAGE;
-  if (!file || others.length > 0) throw new TypeError("Cannot back up: expected one FILE");
+  -h, --help  print this help`;
+
+async function backup([file, ...others]: readonly string[]): Promise<string> {
+  if (!file || others.length > 0) throw new UsageError("Cannot back up: expected one FILE");
   const { kv } = readConfig({ RUNNEL_KV: Deno.env.get("RUNNEL_KV") });
   if (kv === undefined || kv === ":memory:" || /^https?:/.test(kv)) {
     throw new RunnelError(
@@ -36,20 +32,13 @@ async function backup(): Promise<string> {
     await copyFile(kv, target);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    throw new TypeError(`Cannot back up: ${file} exists. Name a new file`);
+    throw new UsageError(`Cannot back up: ${file} exists. Name a new file`);
   }
   const { size } = await Deno.stat(target);
   return `Backed up ${kv} to ${file}: ${(size / 1e6).toFixed(1)} MB.`;
 }
 
 if (import.meta.main) {
-  try {
-    console.log(await backup());
-  } catch (error) {
-    const isUsage = error instanceof TypeError;
-    if (!(isUsage || error instanceof RunnelError)) throw error;
-    console.error(error.message.replace(/^Cannot (start|read)/, "Cannot back up"));
-    if (isUsage) console.error(`\n${USAGE}`);
-    Deno.exit(1);
-  }
+  const command = { usage: USAGE, options: {}, failure: "Cannot back up", allowPositionals: true };
+  await runCommand(command, async ({ positionals }) => console.log(await backup(positionals)));
 }

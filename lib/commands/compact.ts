@@ -5,8 +5,7 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
-import { RunnelError } from "../base/mod.ts";
+import { runCommand, RunnelError } from "../base/mod.ts";
 import { readConfig } from "../config/mod.ts";
 import { compactFile, prepareStorage } from "../kv/mod.ts";
 
@@ -14,11 +13,11 @@ const USAGE = `Compacts the file of the log while the service is stopped.
 
   deno task compact
 
-RUNNEL_KV names the file (default: .data/runnel.sqlite).`;
+RUNNEL_KV names the file (default: .data/runnel.sqlite).
+
+  -h, --help  print this help`;
 
 async function compact(): Promise<string> {
-  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
-  if (values.help) return USAGE;
   const { kv } = readConfig({ RUNNEL_KV: Deno.env.get("RUNNEL_KV") });
   using storage = await prepareStorage(kv);
   if (kv === undefined || storage.remote || kv === ":memory:") {
@@ -36,13 +35,6 @@ function megabytes(bytes: number): string {
 }
 
 if (import.meta.main) {
-  try {
-    console.log(await compact());
-  } catch (error) {
-    const isUsage = error instanceof TypeError;
-    if (!(isUsage || error instanceof RunnelError)) throw error;
-    console.error(error.message.replace(/^Cannot (start|read)/, "Cannot compact"));
-    if (isUsage) console.error(`\n${USAGE}`);
-    Deno.exit(1);
-  }
+  const command = { usage: USAGE, options: {}, failure: "Cannot compact" };
+  await runCommand(command, async () => console.log(await compact()));
 }

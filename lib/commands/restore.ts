@@ -6,9 +6,8 @@
  */
 
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { deleteTickets } from "../access/mod.ts";
-import { RunnelError, systemRuntime } from "../base/mod.ts";
+import { runCommand, RunnelError, systemRuntime, UsageError } from "../base/mod.ts";
 import { readConfig } from "../config/mod.ts";
 import { type Kv, KvConnection, prepareStorage, replaceFile } from "../kv/mod.ts";
 import { renewEpochs } from "../log/mod.ts";
@@ -18,18 +17,15 @@ const USAGE = `Restores a backup of the log. Every pipeline gets a new epoch, an
   deno task restore FILE   while the service is stopped
   deno task restore        for a store that you restored yourself, such as a KV server
 
-RUNNEL_KV names the log (default: .data/runnel.sqlite).`;
+RUNNEL_KV names the log (default: .data/runnel.sqlite).
+
+  -h, --help  print this help`;
 
 /** Deadline of a call, in milliseconds: nobody waits for it but the operator. */
 const TIMEOUT_MS = 30_000;
 
-async function restore(): Promise<string> {
-  const { values, positionals: [file, ...others] } = parseArgs({
-    options: { help: { type: "boolean", short: "h" } },
-    allowPositionals: true,
-  });
-  if (values.help) return USAGE;
-  if (others.length > 0) throw new TypeError("Cannot restore: expected one FILE, or none");
+async function restore([file, ...others]: readonly string[]): Promise<string> {
+  if (others.length > 0) throw new UsageError("Cannot restore: expected one FILE, or none");
   const { kv } = readConfig({ RUNNEL_KV: Deno.env.get("RUNNEL_KV") });
   using storage = await prepareStorage(kv);
   if (file === undefined) {
@@ -74,13 +70,6 @@ async function renew(open: () => Promise<Kv>, remote: boolean): Promise<number> 
 }
 
 if (import.meta.main) {
-  try {
-    console.log(await restore());
-  } catch (error) {
-    const isUsage = error instanceof TypeError;
-    if (!(isUsage || error instanceof RunnelError)) throw error;
-    console.error(error.message.replace(/^Cannot (start|read|reach)/, "Cannot restore: cannot $1"));
-    if (isUsage) console.error(`\n${USAGE}`);
-    Deno.exit(1);
-  }
+  const command = { usage: USAGE, options: {}, failure: "Cannot restore", allowPositionals: true };
+  await runCommand(command, async ({ positionals }) => console.log(await restore(positionals)));
 }

@@ -6,7 +6,7 @@
  */
 
 import { SignJWT } from "jose";
-import { type Arguments, runCommand, RunnelError, UsageError } from "../base/mod.ts";
+import { type Arguments, runCommand, UsageError } from "../base/mod.ts";
 import { MAX_TOKEN_LENGTH, readConfig } from "../config/mod.ts";
 
 const USAGE = `Creates a token, signed with RUNNEL_TOKEN_SECRET, for the audience and the issuer in
@@ -78,13 +78,6 @@ async function createToken({ values }: Arguments<typeof OPTIONS>): Promise<strin
 }
 
 if (import.meta.main) {
-  try {
-    await runCommand({ usage: USAGE, options: OPTIONS }, async (given) => {
-      console.log(await createToken(given));
-    });
-  } catch (error) {
-    if (!(error instanceof RunnelError)) throw error;
-    console.error(error.message.replace("Cannot start: ", "Cannot sign: "));
-    Deno.exitCode = 1;
-  }
+  const command = { usage: USAGE, options: OPTIONS, failure: "Cannot sign" };
+  await runCommand(command, async (given) => console.log(await createToken(given)));
 }

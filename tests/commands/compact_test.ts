@@ -89,6 +89,6 @@ Deno.test("deno task compact leaves a damaged file as it is", async () => {
   await folder.make("runnel.sqlite", "no database".repeat(1000));
   const { code, stderr } = await runStorageTask("compact", { kv: folder.kv });
   equal(code, 1);
-  match(stderr, /^Cannot compact .*runnel\.sqlite: file is not a database\n$/);
+  match(stderr, /^Cannot read .*runnel\.sqlite: file is not a database\n$/);
   equal(await Deno.readTextFile(folder.kv), "no database".repeat(1000));
 });

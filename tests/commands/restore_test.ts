@@ -106,7 +106,7 @@ for (
     const args = [`${folder.path}/backup`];
     const { code, stderr } = await runStorageTask("restore", { kv: folder.kv, args });
     equal(code, 1);
-    match(stderr, new RegExp(`^Cannot restore: cannot read .*backup: ${reason}\\n$`));
+    match(stderr, new RegExp(`^Cannot read .*backup: ${reason}\\n$`));
     deepEqual(await Deno.readFile(folder.kv), before);
   });
 }

@@ -4,7 +4,16 @@ import { Program, startCommand } from "../support/programs/program.ts";
 import { runTask } from "../support/programs/task.ts";
 
 /** Tasks that users run, apart from tests. */
-const TASKS = ["start", "demo", "workflow", "token", "pack"] as const;
+const TASKS = [
+  "start",
+  "demo",
+  "workflow",
+  "token",
+  "backup",
+  "restore",
+  "compact",
+  "pack",
+] as const;
 
 /** An address at which nothing listens. */
 function freeAddress(): Deno.NetAddr {
@@ -16,7 +25,7 @@ for (const task of TASKS) {
   Deno.test(`deno task ${task} prints its usage for --help`, async () => {
     const { code, stdout, stderr } = await runTask(task, { args: ["--help"] });
     deepEqual([code, stderr], [0, ""]);
-    match(stdout, new RegExp(`^  deno task ${task} .*$`, "m"));
+    match(stdout, new RegExp(`^  deno task ${task}\\b.*$`, "m"));
     match(stdout, /^ {2}-h, --help +print this help$/m);
   });
 
@@ -24,7 +33,7 @@ for (const task of TASKS) {
     const { code, stdout, stderr } = await runTask(task, { args: ["--hlep"] });
     deepEqual([code, stdout], [1, ""]);
     match(stderr, /^Cannot use --hlep: there is no such option/);
-    match(stderr, new RegExp(`^  deno task ${task} .*$`, "m"));
+    match(stderr, new RegExp(`^  deno task ${task}\\b.*$`, "m"));
   });
 }
 
