@@ -12,7 +12,7 @@ import { rejectForeignPages } from "./local_only.ts";
 import type { RateLimiter } from "./rate_limiter.ts";
 import type { GrantedScope, GrantedStream, RequestedScope, RequestedStream } from "./scope.ts";
 import type { Tickets } from "./tickets.ts";
-import type { Bearer, TokenVerifier } from "./token_verifier.ts";
+import { type Bearer, InvalidToken, type TokenVerifier } from "./token_verifier.ts";
 
 /** Matches the cookie that may contain a subscriber's token. */
 const COOKIE = /(?:^|;\s*)runnel_token=([^;\s]+)/;
@@ -169,15 +169,20 @@ export class Access {
     const { verifier, invalidTokens } = this.#options;
     // Before it is verified, so that those that arrive meanwhile are counted too.
     const window = address === null ? 0 : invalidTokens.count(address);
-    const bearer = token.length <= MAX_TOKEN_LENGTH ? await verifier.verify(token) : null;
-    if (bearer) {
+    try {
+      if (token.length > MAX_TOKEN_LENGTH) {
+        throw new InvalidToken(`it has more than ${MAX_TOKEN_LENGTH} characters`);
+      }
+      const bearer = await verifier.verify(token);
       if (address !== null) invalidTokens.discount(address, window);
       return bearer;
+    } catch (error) {
+      if (!(error instanceof InvalidToken)) throw error;
+      throw new RunnelError(
+        "unauthorized",
+        `Cannot authenticate: the token is invalid: ${error.message}. Send another one`,
+      );
     }
-    throw new RunnelError(
-      "unauthorized",
-      "Cannot authenticate: the token is invalid or expired. Send another one",
-    );
   }
 }
 

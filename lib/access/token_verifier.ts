@@ -41,6 +41,9 @@ const PUBLIC_KEY_ALGORITHMS = [
  */
 const LEEWAY_SECONDS = 30;
 
+/** Reason for which a token is invalid that nothing of the settings can verify. */
+const OTHER_KIND = "it is signed in a way that this service does not accept";
+
 /** Bearer of a valid token. */
 export interface Bearer {
   /** Identifies the token for counting. It cannot be used as a token. */
@@ -61,6 +64,9 @@ export interface Bearer {
    */
   readonly credential: string;
 }
+
+/** Error of a token that is not valid, with the reason, which its bearer may know. */
+export class InvalidToken extends Error {}
 
 /** Settings of tokens. */
 export type TokenConfig = Pick<
@@ -105,10 +111,12 @@ export class TokenVerifier {
   /**
    * Verifies a token.
    *
-   * @returns The bearer; `null` if the token is invalid or expired.
+   * @returns The bearer.
+   * @throws {InvalidToken} If the token is invalid or expired. What its claims are is
+   *   told only if its signature is valid.
    * @throws {RunnelError} `keys-unavailable` if the public keys cannot be fetched.
    */
-  async verify(token: string): Promise<Bearer | null> {
+  async verify(token: string): Promise<Bearer> {
     const hash = await digest(token);
     // Compares with all tokens, each in constant time, so that timing reveals nothing.
     const [match] = this.#publishTokens.filter((known) => timingSafeEqual(known.hash, hash));
@@ -123,7 +131,6 @@ export class TokenVerifier {
       };
     }
     const verified = await this.#verifyJwt(token);
-    if (!verified) return null;
     // Without the signature, which can be written in several ways that would be
     // counted separately.
     const signed = await digest(token.slice(0, token.lastIndexOf(".")));
@@ -150,20 +157,22 @@ export class TokenVerifier {
     }
   }
 
-  async #verifyJwt(token: string): Promise<Omit<Bearer, "id" | "tickets"> | null> {
+  async #verifyJwt(token: string): Promise<Omit<Bearer, "id" | "tickets">> {
     const options = { ...this.#options, currentDate: new Date(this.#runtime.clock.now()) };
     const algorithm = readAlgorithm(token);
-    if (algorithm === null) return null;
+    if (algorithm === null) {
+      throw new InvalidToken("it is neither a token of this service nor a JSON Web Token");
+    }
     try {
       let payload: JWTPayload;
       let credential: string;
       if (algorithm === "HS256") {
-        if (!this.#secret) return null;
+        if (!this.#secret) throw new InvalidToken(OTHER_KIND);
         const algorithms = ["HS256"];
         ({ payload } = await jwtVerify(token, this.#secret.key, { ...options, algorithms }));
         ({ credential } = this.#secret);
       } else {
-        if (!this.#publicKeys) return null;
+        if (!this.#publicKeys) throw new InvalidToken(OTHER_KIND);
         const algorithms = PUBLIC_KEY_ALGORITHMS;
         const { find } = this.#publicKeys;
         const verified = await jwtVerify(token, find, { ...options, algorithms });
@@ -173,9 +182,11 @@ export class TokenVerifier {
       const { exp, runnel } = payload;
       const endsAt = exp === undefined ? Infinity : (exp + LEEWAY_SECONDS) * 1000;
       const grant = readGrant(runnel, endsAt);
-      return grant && { grant, credential, publisher: publisherOf(payload, grant) };
+      if (!grant) throw new InvalidToken("its claim runnel is missing or invalid");
+      return { grant, credential, publisher: publisherOf(payload, grant) };
     } catch (error) {
-      if (isInvalidToken(error)) return null;
+      if (error instanceof InvalidToken) throw error;
+      if (isInvalidToken(error)) throw new InvalidToken(describe(error));
       throw keysUnavailable(error);
     }
   }
@@ -207,8 +218,22 @@ function readAlgorithm(token: string): string | null {
   }
 }
 
+/** Reason for which a token is invalid. Claims are only looked at after the signature. */
+function describe(error: errors.JOSEError): string {
+  if (error instanceof errors.JWTExpired) return "it has expired";
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.claim === "nbf") return "it is not valid yet";
+    return `its claim ${error.claim} is missing, or not what this service expects`;
+  }
+  if (
+    error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JWKSNoMatchingKey
+  ) return "it is signed with another secret or key";
+  return "it is no valid JSON Web Token";
+}
+
 /** Whether the token caused an error, and not the fetching of the keys. */
-function isInvalidToken(error: unknown): boolean {
+function isInvalidToken(error: unknown): error is errors.JOSEError {
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false;
   return error instanceof errors.JOSEError && error.code !== "ERR_JOSE_GENERIC";
 }

@@ -6,7 +6,12 @@ import {
 } from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
 import { NO_CREDENTIAL } from "../../lib/access/credential.ts";
-import { type Bearer, type TokenConfig, TokenVerifier } from "../../lib/access/token_verifier.ts";
+import {
+  type Bearer,
+  InvalidToken,
+  type TokenConfig,
+  TokenVerifier,
+} from "../../lib/access/token_verifier.ts";
 import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/clients/tokens.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { type LocalServer, serveLocally } from "../support/servers/local_server.ts";
@@ -56,14 +61,25 @@ function part(value: unknown): string {
     .toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
+/** Whether a token is accepted. */
+async function isAccepted(verified: Promise<Bearer>): Promise<boolean> {
+  try {
+    await verified;
+    return true;
+  } catch (error) {
+    if (error instanceof InvalidToken) return false;
+    throw error;
+  }
+}
+
 Deno.test("TokenVerifier.verify() grants static tokens all publishes, and no subscription", async () => {
   const publishTokens = ["the-token-of-before", "the-token-of-today"];
   for (const token of publishTokens) {
-    const { grant } = (await verifier({ publishTokens }).verify(token))!;
+    const { grant } = await verifier({ publishTokens }).verify(token);
     deepEqual(grant, { publish: ["*"], subscribe: [], channels: null, endsAt: Infinity });
   }
   for (const token of ["", "the-token-of", "the-token-of-todayx", "THE-TOKEN-OF-TODAY"]) {
-    equal(await verifier({ publishTokens }).verify(token), null);
+    await rejects(verifier({ publishTokens }).verify(token), InvalidToken);
   }
 });
 
@@ -76,9 +92,9 @@ Deno.test("TokenVerifier.verify() reads the grant of a token until it expires", 
 Deno.test("Bearer.id differs between tokens, and is not a token", async () => {
   const tokens = [PUBLISH_TOKEN, await mint({ publish: ["p_a"] }), await mint({ publish: ["*"] })];
   const ids = [];
-  for (const token of tokens) ids.push((await verifier().verify(token))!.id);
+  for (const token of tokens) ids.push((await verifier().verify(token)).id);
   equal(new Set(ids).size, 3);
-  for (const id of ids) equal(await verifier().verify(id), null);
+  for (const id of ids) await rejects(verifier().verify(id), InvalidToken);
 });
 
 Deno.test("Bearer.id is the same for each way to write the signature of a token", async () => {
@@ -86,7 +102,9 @@ Deno.test("Bearer.id is the same for each way to write the signature of a token"
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const others = [...letters].map((letter) => token.slice(0, -1) + letter);
   const bearers: (Bearer | null)[] = [];
-  for (const other of [token, ...others]) bearers.push(await verifier().verify(other));
+  for (const other of [token, ...others]) {
+    bearers.push(await verifier().verify(other).catch(() => null));
+  }
   equal(new Set(bearers.filter((bearer) => bearer).map((bearer) => bearer!.id)).size, 1);
 });
 
@@ -98,10 +116,10 @@ Deno.test("TokenVerifier.verify() lets clocks differ by 30 s", async () => {
 
 Deno.test("TokenVerifier.verify() accepts a token without an end if that is optional", async () => {
   const token = await sign({ runnel: CLAIM, exp: undefined });
-  const { grant } = (await verifier({ tokenExpiry: "optional" }).verify(token))!;
+  const { grant } = await verifier({ tokenExpiry: "optional" }).verify(token);
   equal(grant.endsAt, Infinity);
   const expired = await sign({ runnel: CLAIM, exp: now - 30 });
-  equal(await verifier({ tokenExpiry: "optional" }).verify(expired), null);
+  await rejects(verifier({ tokenExpiry: "optional" }).verify(expired), InvalidToken);
 });
 
 for (
@@ -110,7 +128,7 @@ for (
   Deno.test(`TokenVerifier.verify() accepts only the ${claim} of the settings`, async () => {
     const strict = verifier({ [setting]: "runnel.example" });
     const verify = async (claims: Record<string, unknown>) =>
-      await strict.verify(await sign({ runnel: CLAIM, ...claims })) !== null;
+      await isAccepted(strict.verify(await sign({ runnel: CLAIM, ...claims })));
     equal(await verify({ [claim]: "runnel.example" }), true);
     equal(await verify({ aud: ["another", "runnel.example"], iss: "runnel.example" }), true);
     for (const wrong of [undefined, "", "runnel", "RUNNEL.example", 1, ["another"], {}]) {
@@ -154,7 +172,29 @@ const refused: Record<string, string> = {
 
 for (const [what, token] of Object.entries(refused)) {
   Deno.test(`TokenVerifier.verify() rejects a token with ${what}`, async () => {
-    equal(await verifier().verify(token), null);
+    await rejects(verifier().verify(token), InvalidToken);
+  });
+}
+
+const reasons: [token: string, reason: string][] = [
+  ["a-misspelt-publish-token", "it is neither a token of this service nor a JSON Web Token"],
+  [refused["another secret"]!, "it is signed with another secret or key"],
+  [refused["another's signature"]!, "it is signed with another secret or key"],
+  [refused["a public key's algorithm"]!, "it is signed in a way that this service does not accept"],
+  [refused["an end that came 30 s ago"]!, "it has expired"],
+  [refused["a beginning to come in more than 30 s"]!, "it is not valid yet"],
+  [refused["no end"]!, "its claim exp is missing, or not what this service expects"],
+  [refused["no claim"]!, "its claim runnel is missing or invalid"],
+  // The signature comes first: claims are told to the bearer of a signed token alone.
+  [
+    `${header}.${part({ runnel: CLAIM, exp: now - 99 })}.${signature}`,
+    "it is signed with another secret or key",
+  ],
+];
+
+for (const [token, reason] of reasons) {
+  Deno.test(`TokenVerifier.verify() tells ${token.slice(-20)} that ${reason}`, async () => {
+    await rejects(verifier().verify(token), new InvalidToken(reason));
   });
 }
 
@@ -163,7 +203,7 @@ Deno.test("TokenVerifier.verify() accepts signatures of published keys, and no o
   const verifierOfKeys = verifier({ tokenSecret: null, jwksUrl: server.url });
   const claims = { runnel: CLAIM, exp: now };
   const es256 = { key: privateKey, alg: "ES256", kid: "k1" };
-  const { grant } = (await verifierOfKeys.verify(await sign(claims, es256)))!;
+  const { grant } = await verifierOfKeys.verify(await sign(claims, es256));
   deepEqual(grant, { ...CLAIM, endsAt: (now + 30) * 1000 });
 
   // A public key is not a secret, in whatever form it is used as one.
@@ -180,7 +220,7 @@ Deno.test("TokenVerifier.verify() accepts signatures of published keys, and no o
     await mint(CLAIM),
     unsigned,
   ];
-  for (const token of wrong) equal(await verifierOfKeys.verify(token), null);
+  for (const token of wrong) await rejects(verifierOfKeys.verify(token), InvalidToken);
   equal(server.asked, 1, "strangers' tokens do not make it ask again and again");
 });
 
@@ -198,10 +238,10 @@ Deno.test("TokenVerifier.verify() fetches the keys again after a transient error
   for (const failure of failures) {
     server.answer = failure;
     await rejects(verifierOfKeys.verify(token), { type: "keys-unavailable" });
-    equal((await verifierOfKeys.verify(await mint(CLAIM)))?.grant.publish[0], "p_a");
+    equal((await verifierOfKeys.verify(await mint(CLAIM))).grant.publish[0], "p_a");
   }
   server.answer = answer;
-  deepEqual((await verifierOfKeys.verify(token))?.grant.publish, ["p_a"]);
+  deepEqual((await verifierOfKeys.verify(token)).grant.publish, ["p_a"]);
 });
 
 Deno.test("TokenVerifier.verify() throws keys-unavailable when the key server is down", async () => {
@@ -227,12 +267,12 @@ Deno.test("TokenVerifier.verify() throws keys-unavailable when the key server is
 
 Deno.test("TokenVerifier.isValid() accepts the credentials of the settings, and no others", async () => {
   const credentialOf = async (by: TokenVerifier, token: string) =>
-    (await by.verify(token))!.credential;
+    (await by.verify(token)).credential;
   const today = verifier();
   const ofToken = await credentialOf(today, PUBLISH_TOKEN);
   const ofSecret = await credentialOf(today, await mint(CLAIM));
   equal(await credentialOf(today, await mint({ publish: ["p_b"] })), ofSecret);
-  equal((await today.verify(PUBLISH_TOKEN))!.id === ofToken, false);
+  equal((await today.verify(PUBLISH_TOKEN)).id === ofToken, false);
   const verifiers = {
     "the same settings": [verifier(), [true, true, false]],
     "one more token": [
@@ -266,7 +306,7 @@ Deno.test("TokenVerifier.isValid() notices within a minute that a key is no long
   const settings = { ...CONFIG, publishTokens: [], tokenSecret: null, jwksUrl: server.url };
   const by = new TokenVerifier(settings, { clock });
   const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
-  const { credential } = (await by.verify(token))!;
+  const { credential } = await by.verify(token);
   equal(await by.isValid(credential), true);
   const { asked } = server;
   const keys = [{ ...await exportJWK(other.publicKey), kid: "k1", alg: "ES256" }, { kty: "new" }];
@@ -285,7 +325,7 @@ Deno.test("TokenVerifier.isValid() goes by the known keys while they cannot be f
   const settings = { ...CONFIG, publishTokens: [], tokenSecret: null, jwksUrl: server.url };
   const by = new TokenVerifier(settings, { clock });
   const token = await sign({ runnel: CLAIM }, { key: privateKey, alg: "ES256", kid: "k1" });
-  const { credential } = (await by.verify(token))!;
+  const { credential } = await by.verify(token);
   server.answer = () => new Response(null, { status: 500 });
   for (let minute = 0; minute < 3; minute++) {
     const { asked } = server;
