@@ -42,7 +42,7 @@ async function textOf({ body }: Subscriber): Promise<string> {
 }
 
 const expired = (reason: Expiry) => `event: runnel.expired\ndata: {"reason":"${reason}"}\n\n`;
-const LIVE = `id: ${EPOCH}-3\nevent: runnel.live\ndata: {"replayed":3}\n\n`;
+const LIVE = `event: runnel.live\ndata: {"replayed":3}\nid: ${EPOCH}-3\n\n`;
 
 for (const reason of ["expired", "revoked"] as const) {
   Deno.test(`Subscriber.end() tells the client last that its token is ${reason}`, async () => {
@@ -67,7 +67,10 @@ Deno.test("Subscriber.end() tells the position with the expiry if events were pa
   source.append([{ ...textEvent("1", "a"), sequence: 1, time: 0 }]);
   subscriber.wake();
   subscriber.end("expired");
-  equal(new TextDecoder().decode((await next).value), `id: ${EPOCH}-1\n${expired("expired")}`);
+  equal(
+    new TextDecoder().decode((await next).value),
+    expired("expired").replace(/\n$/, `id: ${EPOCH}-1\n\n`),
+  );
   equal((await reader.read()).done, true);
 });
 
