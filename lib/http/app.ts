@@ -131,7 +131,7 @@ export function createApp(options: AppOptions): App {
   const bodies = new BodyRoom(config.maxWaitingBytes);
   const routeOptions = { ...options, addresses, bodies, routes, authenticate, reportOutage };
   // Before the streams, whose path also matches that of the probe.
-  app.route("/", pageRoutes({ routes, probes }));
+  app.route("/", pageRoutes({ routes, config, probes }));
   app.route("/", streamRoutes(routeOptions));
   app.route("/", ticketRoutes(routeOptions));
   app.route("/", publishRoutes(routeOptions));

@@ -104,6 +104,20 @@ export function clientOf(c: AppContext, addresses: ClientAddresses): Client {
   return { headers: c.req.raw.headers, address: addressOf(c, addresses) };
 }
 
+/**
+ * Returns the origin of a request as its client knows it. TLS ends at a proxy, which says so with
+ * `X-Forwarded-Proto`; without a trusted proxy, the header is the client's own and is ignored.
+ */
+export function originOf(c: AppContext, { trustedProxies }: Config): string {
+  const { protocol, host } = new URL(c.req.url);
+  if (trustedProxies === 0) return `${protocol}//${host}`;
+  // Most proxies replace the header; of those that append to it, the first has the client.
+  const schemes = (c.req.header("X-Forwarded-Proto") ?? "").split(",")
+    .map((scheme) => scheme.trim().toLowerCase());
+  const scheme = schemes.at(-trustedProxies) ?? schemes[0]!;
+  return `${/^https?$/.test(scheme) ? `${scheme}:` : protocol}//${host}`;
+}
+
 /** Validates named parts of a request. The error names the first part that is invalid. */
 export function parseOrThrow<T>(schema: z.ZodType<T>, parts: unknown): T {
   const { success, data, error } = schema.safeParse(parts);

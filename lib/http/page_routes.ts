@@ -6,7 +6,7 @@
 
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
-import { type AppEnv, notFound, parseOrThrow, type RouteOptions } from "./context.ts";
+import { type AppEnv, notFound, originOf, parseOrThrow, type RouteOptions } from "./context.ts";
 import { welcomeText } from "./welcome.ts";
 import { readPageFile } from "./page_files.ts";
 import { problem } from "./problem.ts";
@@ -41,7 +41,7 @@ const headers = secureHeaders({
 
 /** Creates the routes of the pages. */
 export function pageRoutes(
-  { routes, probes }: Pick<RouteOptions, "routes"> & { probes: ProxyProbes },
+  { routes, config, probes }: Pick<RouteOptions, "routes" | "config"> & { probes: ProxyProbes },
 ): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) {
@@ -51,7 +51,7 @@ export function pageRoutes(
   app.get(routes.start.getRoutingPath(), (c) => {
     const isBrowser = c.req.header("Accept")?.includes("text/html");
     c.header("Vary", "Accept", { append: true });
-    return isBrowser ? page("start/start.html") : c.text(welcomeText(new URL(c.req.url).origin));
+    return isBrowser ? page("start/start.html") : c.text(welcomeText(originOf(c, config)));
   });
   app.get(routes.viewer.getRoutingPath(), (c) => {
     parseOrThrow(pipelineParams, c.req.param());

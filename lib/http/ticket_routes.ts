@@ -12,6 +12,7 @@ import {
   type AppContext,
   type AppEnv,
   bodyOf,
+  originOf,
   parseOrThrow,
   type RouteOptions,
 } from "./context.ts";
@@ -37,7 +38,7 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
     // A service without secrets is reached from this machine only.
     if (bearer && !isPublishToken(scope.credential)) quota.count(bearer.id);
     const { secret, redeemBy } = await tickets.issue({ pipeline, ...scope, lastEventId });
-    const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c));
+    const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c, config));
     // For a service whose streams are public; the ticket itself knows its channels, and
     // its position, which must not be in a URL that it protects.
     for (const channel of channels) url.searchParams.append("channel", channel);
@@ -66,13 +67,6 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
       throw new RunnelError("malformed-request", "Cannot read body: it is not JSON", { cause });
     }
     return parseOrThrow(ticketRequest, { body }).body;
-  }
-
-  /** Returns the origin as the client knows it: a trusted proxy may terminate its TLS. */
-  function originOf(c: AppContext): string {
-    const { protocol, host } = new URL(c.req.url);
-    const forwarded = config.trustedProxies > 0 ? c.req.header("X-Forwarded-Proto") : undefined;
-    return `${/^https?$/.test(forwarded ?? "") ? `${forwarded}:` : protocol}//${host}`;
   }
 
   return app;

@@ -69,6 +69,17 @@ Deno.test("GET / shows commands with the address of the request", async () => {
   match(await response.text(), /curl -N https:\/\/runnel\.example:8443\/pipelines\/p_aBcDeF\/sse/);
 });
 
+Deno.test("GET / shows https addresses when a trusted proxy terminates TLS", async () => {
+  const headers = { "X-Forwarded-Proto": "https" };
+  for (
+    const [proxies, origin] of [["0", "http://localhost"], ["1", "https://localhost"]] as const
+  ) {
+    await using service = await startService({ settings: { RUNNEL_TRUSTED_PROXIES: proxies } });
+    const text = await (await service.fetch(request("/", { headers }))).text();
+    match(text, new RegExp(`curl -N ${origin}/pipelines/`));
+  }
+});
+
 for (const path of ["/", "/diagnose", "/pipelines/p_a", "/assets/unknown.css"]) {
   Deno.test(`GET ${path} sends security headers`, async () => {
     await using service = await startService();

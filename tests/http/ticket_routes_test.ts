@@ -29,19 +29,29 @@ Deno.test("POST …/tickets returns a URL and its expiry", async () => {
   ok(/^http:\/\/localhost\/pipelines\/p_a\/sse\?ticket=[\w-]{22}$/.test(url), url);
 });
 
-Deno.test("POST …/tickets trusts the scheme of X-Forwarded-Proto of a trusted proxy", async () => {
-  const settings = { ...TOKEN_SETTINGS, RUNNEL_TRUSTED_PROXIES: "1" };
-  await using service = await startService({ settings });
-  for (
-    const [said, scheme] of [["https", "https"], ["http", "http"], ["javascript", "http"], [
-      "xhttps",
-      "http",
-    ]]
-  ) {
-    const response = await askForTicket(service, null, { "X-Forwarded-Proto": said! });
-    equal(new URL((await response.json()).url).protocol, `${scheme}:`);
-  }
-});
+for (
+  const [proxies, said, scheme] of [
+    ["0", "https", "http"],
+    ["1", "https", "https"],
+    ["1", "HTTPS", "https"],
+    ["1", "http", "http"],
+    // Of a list, the client can have written what comes before the entries of the proxies.
+    ["1", "https, http", "http"],
+    ["2", "https, http", "https"],
+    ["2", "https", "https"],
+    ["3", "http, https", "http"],
+    ["1", "javascript", "http"],
+    ["1", "xhttps", "http"],
+    ["1", "", "http"],
+  ] as const
+) {
+  Deno.test(`POST …/tickets reads X-Forwarded-Proto "${said}" as ${scheme} with ${proxies} trusted proxies`, async () => {
+    const settings = { ...TOKEN_SETTINGS, RUNNEL_TRUSTED_PROXIES: proxies };
+    await using service = await startService({ settings });
+    const response = await askForTicket(service, null, { "X-Forwarded-Proto": said });
+    equal(new URL((await response.json()).url).origin, `${scheme}://localhost`);
+  });
+}
 
 for (
   const body of [
