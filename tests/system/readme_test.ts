@@ -29,6 +29,7 @@ import { eventually, PATIENCE_MS } from "../support/wait.ts";
 const README = findReadme("README.md");
 const ACCESS_README = findReadme("lib/access/README.md");
 const HTTP_README = findReadme("lib/http/README.md");
+const PROXIES_README = findReadme("lib/service/proxies/README.md");
 const SERVICE_README = findReadme("lib/service/README.md");
 const WORKFLOW_README = findReadme("lib/workflow/README.md");
 const ADDRESS = "http://localhost:8000";
@@ -211,9 +212,9 @@ testInChromium("README's page receives an event", async () => {
 
 /** Returns the documented settings for nginx, with another address of the service. */
 function nginxSample(url: string): string {
-  const settings = SERVICE_README.sample("nginx", "proxy_pass");
+  const settings = PROXIES_README.sample("nginx", "");
   ok(settings.includes(`proxy_pass ${ADDRESS.replace("localhost", "127.0.0.1")};`));
-  return settings.replace(/proxy_pass \S+;/, `proxy_pass ${url};`);
+  return settings.replaceAll(/proxy_pass \S+;/g, `proxy_pass ${url};`);
 }
 
 testWithRequirements(
@@ -351,17 +352,26 @@ testWithRequirements(
     const open = () => fetch(`${nginx.url}/pipelines/p_a/sse`);
     const streams = await Promise.all([open(), open()]);
     deepEqual(streams.map(({ status }) => status), [200, 200]);
-    const third = await open();
+    const third = await fetch(`${nginx.url}/healthz`);
     equal(third.status, 503);
+    // A reader comes back later.
+    const fourth = await open();
+    deepEqual([fourth.status, await fourth.text()], [200, "retry: 3000\n"]);
     for (const { body } of [third, ...streams]) await body?.cancel();
   },
 );
 
-Deno.test("The documented nginx settings are those of /diagnose", async () => {
+Deno.test("/diagnose shows the documented settings of proxies", async () => {
   const html = await Deno.readTextFile(
     new URL("../../lib/pages/diagnose/diagnose.html", import.meta.url),
   );
-  ok(html.includes(`<code>${SERVICE_README.sample("nginx", "proxy_pass").trimEnd()}</code>`));
+  const shown = [...html.matchAll(/<pre[^>]*><code>([^]*?)<\/code>/g)].map(([, code]) =>
+    code!.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&")
+  );
+  for (const language of ["nginx", "caddyfile", "haproxy", "apache", "http"]) {
+    const [settings] = PROXIES_README.samples(language);
+    ok(shown.includes(settings!.trimEnd()), language);
+  }
 });
 
 Deno.test("The documented claim is one that the service reads", () => {

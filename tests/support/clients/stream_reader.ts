@@ -93,14 +93,17 @@ export class StreamReader {
  * @param service The service.
  * @param pipeline ID of the pipeline.
  * @param lastEventId The last event ID, if there is one.
+ * @param client Client that makes the request.
  */
 export async function openStream(
   { url }: { url: string },
   pipeline: string,
   lastEventId = "",
+  client?: Deno.HttpClient,
 ): Promise<StreamReader> {
   const response = await fetch(`${url}/pipelines/${pipeline}/sse`, {
     headers: { Accept: "text/event-stream", "Last-Event-ID": lastEventId },
+    ...(client && { client }),
   });
   equal(response.status, 200, "an EventSource would never come back");
   return new StreamReader(response);

@@ -11,6 +11,11 @@ export interface Requirement {
   install: string;
 }
 
+/** Returns the requirement of a program, which is at a path if it is installed. */
+export async function requireProgram(path: string, install: string): Promise<Requirement> {
+  return { isInstalled: await Deno.stat(path).then(() => true, () => false), install };
+}
+
 /** Registers a test; if a requirement is missing, it is ignored, with the line that installs it. */
 export function testWithRequirements(
   needs: readonly Requirement[],

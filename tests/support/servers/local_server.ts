@@ -56,7 +56,7 @@ export async function sendRaw(port: number, text: string): Promise<Deno.TcpConn>
 
 /** Reads from a connection until the other side closes it, or the text is enough. */
 export async function readRaw(
-  connection: Deno.TcpConn,
+  connection: Deno.Conn,
   enough: (text: string) => boolean = () => false,
 ): Promise<string> {
   const decoder = new TextDecoder();
