@@ -10,7 +10,7 @@ import { type AppEnv, notFound, originOf, parseOrThrow, type RouteOptions } from
 import { welcomeText } from "./welcome.ts";
 import { readPageFile } from "./page_files.ts";
 import { problem } from "./problem.ts";
-import type { ProxyProbes } from "./proxy_probes.ts";
+import { PROBE_LINES, type ProxyProbes, QUIET_PROBE_LINES } from "./proxy_probes.ts";
 import { pipelineParams, probeQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
@@ -59,13 +59,14 @@ export function pageRoutes(
   });
   app.get(routes.diagnose.getRoutingPath(), () => page("diagnose/diagnose.html"));
   app.get(routes.probe.getRoutingPath(), (c) => {
-    const { every, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
+    const { every, quiet, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
     const headers = new Headers(streamHeaders(c));
     if (ask === "0") {
       for (const name of ["X-Accel-Buffering", "Incremental"]) headers.delete(name);
     }
     const stream = c.req.method === "HEAD" ? null : probes.open({
-      everyMs: Number(every ?? PROBE_EVERY_MS),
+      everyMs: Number(quiet ?? every ?? PROBE_EVERY_MS),
+      lines: quiet === undefined ? PROBE_LINES : QUIET_PROBE_LINES,
       bytes: Number(bytes ?? 0),
       completed: c.env.completed,
     });

@@ -11,6 +11,9 @@ import { encodeEvent } from "../protocol/mod.ts";
 /** Number of lines that a probe sends. */
 export const PROBE_LINES = 10;
 
+/** Number of lines of a probe that is as quiet as a stream without events. */
+export const QUIET_PROBE_LINES = 5;
+
 /** Maximum number of concurrent probes of an isolate: each is short, and nobody needs two or three. */
 const MAX_PROBES = 64;
 
@@ -23,6 +26,8 @@ export interface ProbeRequest {
   everyMs: number;
   /** Size of the filling of each line, in bytes. */
   bytes: number;
+  /** Number of lines. @default {10} */
+  lines?: number;
   /** Settles when the connection closes, which may be long after the probe ended. */
   completed?: Promise<unknown> | undefined;
 }
@@ -60,7 +65,9 @@ export class ProxyProbes {
    * @returns The event stream. Cancelling it ends the probe.
    * @throws {RunnelError} `draining`, or `overloaded` if there are too many.
    */
-  open({ everyMs, bytes, completed }: ProbeRequest): ReadableStream<Uint8Array> {
+  open(
+    { everyMs, bytes, lines = PROBE_LINES, completed }: ProbeRequest,
+  ): ReadableStream<Uint8Array> {
     this.#draining.throwIfAborted();
     const place = this.#quota.acquire(ALL);
     if (!place) {
@@ -83,9 +90,9 @@ export class ProxyProbes {
         const began = this.#runtime.clock.monotonic();
         const send = () => {
           const sent = Math.round(this.#runtime.clock.monotonic() - began);
-          const data = JSON.stringify({ line: ++line, of: PROBE_LINES, sent, fill: fill() });
+          const data = JSON.stringify({ line: ++line, of: lines, sent, fill: fill() });
           controller.enqueue(encodeEvent({ type: "runnel.probe", data }));
-          if (line === PROBE_LINES) end();
+          if (line === lines) end();
         };
         end = () => {
           dispose();

@@ -105,10 +105,13 @@ export const ticketBody: z.ZodObject<{
 /** Query of a probe. */
 export const probeQuery: z.ZodObject<{
   every: z.ZodOptional<z.ZodString>;
+  quiet: z.ZodOptional<z.ZodString>;
   bytes: z.ZodOptional<z.ZodString>;
   ask: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;
 }> = z.object({
   every: wholeNumber({ min: 20, max: 1000, maxDigits: 5 }),
+  // As long as the keep-alives of a stream are apart.
+  quiet: wholeNumber({ min: 20, max: 15_000, maxDigits: 5 }),
   bytes: wholeNumber({ min: 0, max: 16_384, maxDigits: 5 }),
   ask: z.enum(["0", "1"], "expected 1 to ask proxies not to buffer, or 0").optional(),
 });

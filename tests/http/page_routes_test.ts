@@ -32,7 +32,25 @@ Deno.test("GET /pipelines/diagnose/sse?ask=0 omits the headers that ask not to b
   }
 });
 
-for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "bytes=-1", "ask=2"]) {
+Deno.test("GET /pipelines/diagnose/sse?quiet= sends few lines, as far apart as keep-alives", async () => {
+  await using service = await startService();
+  const path = "/pipelines/diagnose/sse?quiet=15000";
+  const stream = new StreamReader(await service.fetch(request(path)));
+  for (let i = 1; i <= 5; i++) {
+    const { line, of, sent } = JSON.parse((await stream.event())!.data);
+    deepEqual([line, of, sent], [i, 5, 15_000 * (i - 1)]);
+    service.clock.advance(15_000);
+  }
+  equal(await stream.event(), null);
+  await assertIdle(service);
+});
+
+for (
+  const query of [
+    ...["every=19", "every=1001", "every=1e2", "quiet=19", "quiet=15001"],
+    ...["bytes=16385", "bytes=-1", "ask=2"],
+  ]
+) {
   Deno.test(`GET and HEAD /pipelines/diagnose/sse?${query} are rejected`, async () => {
     await using service = await startService();
     const path = `/pipelines/diagnose/sse?${query}`;
@@ -41,7 +59,7 @@ for (const query of ["every=19", "every=1001", "every=1e2", "bytes=16385", "byte
       400,
       "malformed-request",
     );
-    match(detail, /^Cannot read (every|bytes|ask): expected (a whole number from|1 to ask)/);
+    match(detail, /^Cannot read (every|quiet|bytes|ask): expected (a whole number from|1 to ask)/);
     equal((await service.fetch(request(path, { method: "HEAD" }))).status, 400);
     await assertIdle(service);
   });
