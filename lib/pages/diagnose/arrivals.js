@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The pattern in which the lines of a probe arrived. The clocks of service and browser differ, so
- * only the intervals count, between lines that were sent and between lines that arrived.
+ * delays are compared with that of the fastest line. The last line is fast whatever delays the
+ * others, because nothing waits for more at the end of an answer.
  *
  * @module
  */
@@ -12,16 +13,21 @@
 /** Share of late lines from which on the cause is a buffer rather than a hiccup of the network. */
 const BUFFERED_SHARE = 0.4;
 
-/** Delay that is normal for a network, in milliseconds. */
-const JITTER_MS = 250;
+/** Delay that a hiccup of the network exceeds, in milliseconds. */
+const HICCUP_MS = 250;
+
+/** Delay of most lines that a proxy causes rather than a network, in milliseconds. */
+const DELAY_MS = 20;
 
 /**
  * The pattern in which lines arrived.
  *
  * @typedef {object} ArrivalPattern
- * @property {"steady" | "unsteady" | "bursts" | "at-end"} kind As sent, with a hiccup, in bursts,
- *   or all of them at the end.
+ * @property {"steady" | "delayed" | "unsteady" | "bursts" | "at-end"} kind As sent, most lines late
+ *   by a little, with a hiccup, in bursts, or all of them at the end.
  * @property {number} heldMs Longest time that a line was held back, in milliseconds.
+ * @property {number} usualMs Median of the times that the lines but the last were held back, in
+ *   milliseconds.
  * @property {number} bursts Number of bursts.
  */
 
@@ -41,18 +47,22 @@ export function measureDelays(lines) {
  * Classifies the arrival of lines, none of which is missing.
  *
  * @param {Pick<ProbeResult, "everyMs" | "lines">} result
+ * @param {number} [jitterMs] Differences of delay that the network causes by itself, in
+ *   milliseconds.
  * @returns {ArrivalPattern}
  */
-export function classifyArrivals({ everyMs, lines }) {
+export function classifyArrivals({ everyMs, lines }, jitterMs = 0) {
   const held = measureDelays(lines);
   const heldMs = Math.max(...held);
+  const usualMs = held.slice(0, -1).sort((a, b) => a - b)[(held.length - 1) >> 1] ?? 0;
   const gaps = lines.slice(1).map(({ at }, i) => at - (lines[i]?.at ?? at));
   const bursts = 1 + gaps.filter((ms) => ms > everyMs / 4).length;
-  const late = held.filter((ms) => ms > Math.max(JITTER_MS, everyMs / 2)).length;
-  if (late >= lines.length * BUFFERED_SHARE) {
-    return { kind: bursts === 1 ? "at-end" : "bursts", heldMs, bursts };
-  }
-  return { kind: heldMs > Math.max(JITTER_MS, everyMs) ? "unsteady" : "steady", heldMs, bursts };
+  const late = held.filter((ms) => ms > Math.max(HICCUP_MS, everyMs / 2)).length;
+  /** @param {ArrivalPattern["kind"]} kind */
+  const pattern = (kind) => ({ kind, heldMs, usualMs, bursts });
+  if (late >= lines.length * BUFFERED_SHARE) return pattern(bursts === 1 ? "at-end" : "bursts");
+  if (usualMs > Math.max(DELAY_MS, 2 * jitterMs)) return pattern("delayed");
+  return pattern(heldMs > Math.max(HICCUP_MS, everyMs) ? "unsteady" : "steady");
 }
 
 /**

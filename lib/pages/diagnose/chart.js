@@ -26,15 +26,17 @@ export class ArrivalChart {
   /** @type {ProbeLine[]} */
   #lines = [];
   #everyMs;
+  #durationMs;
   #caption;
 
   /**
    * @param {HTMLElement} host
    * @param {string} caption
-   * @param {number} everyMs Time between two lines, in milliseconds.
+   * @param {Pick<import("./probe.js").ProbeOptions, "everyMs" | "isQuiet">} options
    */
-  constructor(host, caption, everyMs) {
+  constructor(host, caption, { everyMs, isQuiet }) {
     this.#everyMs = everyMs;
+    this.#durationMs = (isQuiet ? 4 : 9) * everyMs;
     this.#caption = caption;
     host.append(element("figure", {}, element("figcaption", {}, caption), this.#svg));
     this.#draw();
@@ -50,11 +52,11 @@ export class ArrivalChart {
     const lines = this.#lines;
     // Relative to the fastest line, so that the slope of a stroke is what was held back.
     const offset = Math.min(...lines.map(({ at, sent }) => at - sent));
-    const end = Math.max(9 * this.#everyMs, ...lines.map(({ at }) => at - offset));
+    const end = Math.max(this.#durationMs, ...lines.map(({ at }) => at - offset));
     const x = (/** @type {number} */ ms) => PAD + ms / end * (this.#width - 2 * PAD);
     const strokes = lines.map(({ sent, at }) => {
       const [from, to] = [x(sent), x(at - offset)];
-      const isLate = at - offset - sent > this.#everyMs / 2;
+      const isLate = at - offset - sent > this.#everyMs / 4;
       return svgElement(
         "g",
         { class: isLate ? "late" : "timely" },

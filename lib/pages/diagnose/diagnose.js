@@ -8,13 +8,18 @@
 import { byId, element, setText } from "../shared/elements.js";
 import { measureDelays } from "./arrivals.js";
 import { ArrivalChart } from "./chart.js";
+import { formatSeconds } from "./failure_verdict.js";
 import { measureRoundTrip, runProbe } from "./probe.js";
+import { createQuietVerdict } from "./quiet_verdict.js";
 import { createVerdict } from "./verdict.js";
 
 /** @typedef {import("./probe_result.js").ProbeResult} ProbeResult */
 
 /** Size of the filler in each line of the third probe, in bytes: two lines fill most buffers. */
 const LARGE_BYTES = 8192;
+
+/** Time between two lines of a quiet stream, in times of that between two lines of a usual probe. */
+const QUIET_FACTOR = 30;
 
 /** HTTP versions by their ALPN names. */
 const PROTOCOLS = new Map([
@@ -32,45 +37,78 @@ const everyMs = Math.min(
 
 const verdict = byId("verdict");
 const again = byId("again", HTMLButtonElement);
+const quiet = byId("quiet", HTMLButtonElement);
 
-again.addEventListener("click", run);
-await run();
+again.addEventListener("click", () => test(runProbes));
+quiet.addEventListener("click", () => test(runQuietProbe));
+await test(runProbes);
 
-async function run() {
-  again.disabled = true;
-  showVerdict("busy", "Listening …", [`This takes about ${Math.ceil(everyMs / 100)} seconds.`]);
+/** @param {() => Promise<void>} run */
+async function test(run) {
+  again.disabled = quiet.disabled = true;
   byId("charts").replaceChildren();
   byId("lines").replaceChildren();
   byId("facts").replaceChildren();
-  const roundTripMs = await measureRoundTrip();
+  await run();
+  again.disabled = quiet.disabled = false;
+}
+
+async function runProbes() {
+  showVerdict("busy", "Listening …", [`This takes about ${Math.ceil(everyMs / 100)} seconds.`]);
+  const roundTrip = await measureRoundTrip();
   const [stream, withoutHeader] = await Promise.all([
-    probe("A stream with the usual headers", {}),
-    probe("The same without the header that asks proxies not to buffer", {
+    probe("As Runnel sends its streams", { everyMs }),
+    probe("For comparison: a stream that does not ask proxies to pass each event on", {
+      everyMs,
       asksNoBuffering: false,
     }),
   ]);
-  let decided = createVerdict({ stream, withoutHeader, roundTripMs });
-  if (decided.advise && !stream.failure) {
+  let decided = createVerdict({ stream, withoutHeader, roundTrip });
+  if (decided.advise && !decided.suspect && !stream.failure) {
     showVerdict("busy", "Listening once more …", [
       "Events are held back. Large lines show how much of them.",
     ]);
-    const large = await probe("With large lines", { bytes: LARGE_BYTES });
-    decided = createVerdict({ stream, withoutHeader, large, roundTripMs });
+    const large = await probe("With large lines, which fill a buffer sooner", {
+      everyMs,
+      bytes: LARGE_BYTES,
+    });
+    decided = createVerdict({ stream, withoutHeader, large, roundTrip });
   }
-  showVerdict(decided.tone, decided.title, decided.text);
+  showResult(decided, stream, roundTrip);
+}
+
+async function runQuietProbe() {
+  const quietMs = everyMs * QUIET_FACTOR;
+  showVerdict("busy", "Listening to a quiet stream …", [
+    `This takes ${formatSeconds(4 * quietMs)}. Leave this page open meanwhile.`,
+  ]);
+  const roundTrip = await measureRoundTrip();
+  const stream = await probe("A stream that is quiet most of the time", {
+    everyMs: quietMs,
+    isQuiet: true,
+  });
+  showResult(createQuietVerdict(stream), stream, roundTrip);
+}
+
+/**
+ * @param {import("./verdict.js").Verdict} verdict
+ * @param {ProbeResult} stream
+ * @param {import("./probe_result.js").RoundTrip | null} roundTrip
+ */
+function showResult({ tone, title, text, advise, suspect = "" }, stream, roundTrip) {
+  showVerdict(tone, title, text);
   showLines(stream);
-  showFacts(stream, roundTripMs);
-  showAdvice(decided.advise, stream.proxies);
-  again.disabled = false;
+  showFacts(stream, roundTrip);
+  showAdvice(advise, `${stream.proxies} ${suspect}`);
 }
 
 /**
  * @param {string} caption
- * @param {Omit<import("./probe.js").ProbeOptions, "everyMs">} options
+ * @param {import("./probe.js").ProbeOptions} options
  */
 async function probe(caption, options) {
-  const chart = new ArrivalChart(byId("charts"), caption, everyMs);
-  return await runProbe({ everyMs, ...options }, (line) => chart.add(line));
+  const chart = new ArrivalChart(byId("charts"), caption, options);
+  return await runProbe(options, (line) => chart.add(line));
 }
 
 /**
@@ -95,9 +133,9 @@ function showLines({ lines }) {
 
 /**
  * @param {ProbeResult} stream
- * @param {number | null} roundTripMs
+ * @param {import("./probe_result.js").RoundTrip | null} roundTrip
  */
-function showFacts({ lines: [first], protocol, encoding, proxies, status }, roundTripMs) {
+function showFacts({ lines: [first], protocol, encoding, proxies, status }, roundTrip) {
   const version = PROTOCOLS.get(protocol) ?? protocol;
   const few = protocol.startsWith("http/1")
     ? ": a browser opens six connections to a host at most, so let one stream serve all channels " +
@@ -107,7 +145,7 @@ function showFacts({ lines: [first], protocol, encoding, proxies, status }, roun
     "Passed on by": proxies || "no server that gives its name",
     "HTTP version": version ? version + few : "not reported by the browser",
     "Compressed": encoding || (status === 200 ? "no" : ""),
-    "A small answer takes": roundTripMs === null ? "" : `${Math.round(roundTripMs)} ms`,
+    "A small answer takes": roundTrip ? `${Math.round(roundTrip.fastestMs)} ms` : "",
     "The first line took": first ? `${Math.round(first.at)} ms` : "",
   };
   byId("facts").replaceChildren(

@@ -22,6 +22,8 @@ const GRACE_MS = 15_000;
  *
  * @typedef {object} ProbeOptions
  * @property {number} everyMs Time between two lines, in milliseconds.
+ * @property {boolean} [isQuiet] Whether the probe has few lines, as far apart as the comments of a
+ *   stream without events.
  * @property {number} [bytes] Size of the filler in each line, in bytes.
  * @property {boolean} [asksNoBuffering] Whether the answer has `X-Accel-Buffering: no`, which asks
  *   proxies not to buffer it, as streams have.
@@ -35,11 +37,11 @@ const GRACE_MS = 15_000;
  * @returns {Promise<ProbeResult>}
  */
 export async function runProbe(options, onLine = () => {}) {
-  const { everyMs, bytes = 0, asksNoBuffering = true } = options;
+  const { everyMs, isQuiet = false, bytes = 0, asksNoBuffering = true } = options;
   const url = new URL(PATH, location.href);
   // The ID finds this request among the browser's timings.
   url.search = new URLSearchParams({
-    every: String(everyMs),
+    [isQuiet ? "quiet" : "every"]: String(everyMs),
     bytes: String(bytes),
     ask: asksNoBuffering ? "1" : "0",
     id: crypto.getRandomValues(new Uint32Array(1)).join(),
@@ -49,6 +51,7 @@ export async function runProbe(options, onLine = () => {}) {
     everyMs,
     bytes,
     lines: [],
+    endedMs: 0,
     failure: null,
     status: 0,
     detail: "",
@@ -89,6 +92,7 @@ export async function runProbe(options, onLine = () => {}) {
     if (controller.signal.aborted) result.failure = "silent";
     else result.failure = result.status === 0 ? "unreachable" : "cut";
   } finally {
+    result.endedMs = performance.now() - requestedAt;
     clearTimeout(timer);
     controller.abort();
     result.protocol = await protocolOf(url.href);
@@ -116,23 +120,29 @@ async function protocolOf(url) {
   return "";
 }
 
+/** Number of small answers that are measured. */
+const ROUND_TRIPS = 5;
+
 /**
- * Measures the fastest of three small requests, in milliseconds; `null` if one fails.
+ * Measures the times that small answers take; `null` if one fails.
  *
- * @returns {Promise<number | null>}
+ * @returns {Promise<import("./probe_result.js").RoundTrip | null>}
  */
 export async function measureRoundTrip() {
-  let fastest = Infinity;
-  for (let i = 0; i < 3; i++) {
+  const times = [];
+  for (let i = 0; i <= ROUND_TRIPS; i++) {
     const requestedAt = performance.now();
     try {
       await (await fetch("/healthz", { cache: "no-store" })).text();
     } catch {
       return null;
     }
-    fastest = Math.min(fastest, performance.now() - requestedAt);
+    times.push(performance.now() - requestedAt);
   }
-  return fastest;
+  // The first request may have opened the connection.
+  times.shift();
+  const fastestMs = Math.min(...times);
+  return { fastestMs, jitterMs: Math.max(...times) - fastestMs };
 }
 
 /**

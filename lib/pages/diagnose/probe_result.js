@@ -29,6 +29,7 @@
  * @property {number} everyMs Time between two lines, in milliseconds.
  * @property {number} bytes Size of the filler in each line, in bytes.
  * @property {ProbeLine[]} lines The lines that arrived.
+ * @property {number} endedMs When the answer ended, in milliseconds after the request.
  * @property {"unreachable" | "refused" | "changed" | "cut" | "silent" | null} failure
  *   What was wrong with the answer.
  * @property {number} status Status code; 0 without an answer.
@@ -37,6 +38,14 @@
  * @property {string} encoding Content encoding.
  * @property {string} proxies Names in the answer's headers of the servers that it passed.
  * @property {string} protocol HTTP version, as ALPN names it.
+ */
+
+/**
+ * Times that small answers take.
+ *
+ * @typedef {object} RoundTrip
+ * @property {number} fastestMs The shortest of them, in milliseconds.
+ * @property {number} jitterMs Difference of the longest and the shortest, in milliseconds.
  */
 
 export {};

@@ -70,6 +70,40 @@ testInChromium(
   },
 );
 
+testWithRequirements(
+  [systemChromium, systemNginx],
+  "/diagnose tests a quiet stream on demand, and says after how long something cuts it",
+  async () => {
+    await using stack = new AsyncDisposableStack();
+    const { service, browser } = await open(stack);
+    const nginx = stack.use(
+      await Nginx.start(
+        `location / { proxy_pass ${service.url}; proxy_buffering off; proxy_read_timeout 1s; }`,
+      ),
+    );
+    // Lines of the quiet stream are three seconds apart.
+    const path = "/diagnose?every=100";
+    const check = async (url: string) => {
+      const { page } = await openWatchedPage(browser);
+      await page.goto(url + path);
+      equal((await verdict(page)).title, AS_SENT);
+      await page.click("#quiet");
+      match(await page.innerText("#text"), /This takes 12 seconds/);
+      const found = await verdict(page);
+      const advice = await page.getAttribute("details[data-by*=nginx]", "open");
+      await page.close();
+      return { ...found, advice };
+    };
+    const [direct, cut] = await Promise.all([check(service.url), check(nginx.url)]);
+    deepEqual([direct.tone, direct.advice], ["good", null]);
+    equal(direct.title, "A quiet stream stays open for 12 seconds");
+    deepEqual([cut.tone, cut.advice], ["bad", ""]);
+    match(cut.title, /^Something on the way cuts streams after 1(\.\d)? seconds?$/);
+    match(cut.text, /waits for a byte for 1(\.\d)? seconds? only/);
+    equal(service.stats.probes, 0);
+  },
+);
+
 /** Settings of nginx, and the verdict on them. */
 interface Case {
   what: string;

@@ -21,6 +21,7 @@ export function probeResult(
     everyMs: 500,
     bytes: 0,
     lines,
+    endedMs: lines.at(-1)!.at,
     failure: null,
     status: 200,
     detail: "",
@@ -37,6 +38,11 @@ export const AS_SENT: ProbeResult = probeResult((sent) => sent + 40);
 
 /** All lines arrive at the end. */
 export const AT_THE_END: ProbeResult = probeResult(() => 4540);
+
+/** Lines but the last arrive about 200 ms late, as measured with HAProxy. */
+export const DELAYED: ProbeResult = probeResult((sent, i) =>
+  sent + 40 + [206, 210, 206, 216, 206, 204, 208, 204, 206, 0][i]!
+);
 
 /** Lines arrive as from a buffer that is flushed every `ms` milliseconds. */
 export function flushedEvery(ms: number): ProbeResult {

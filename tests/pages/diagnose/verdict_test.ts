@@ -4,8 +4,17 @@ import {
   match,
   strictEqual as equal,
 } from "node:assert/strict";
-import { createVerdict, formatSeconds } from "../../../lib/pages/diagnose/verdict.js";
-import { AFTER_A_STALL, AS_SENT, AT_THE_END, flushedEvery, probeResult } from "./probe_results.ts";
+import { formatSeconds } from "../../../lib/pages/diagnose/failure_verdict.js";
+import { createQuietVerdict } from "../../../lib/pages/diagnose/quiet_verdict.js";
+import { createVerdict } from "../../../lib/pages/diagnose/verdict.js";
+import {
+  AFTER_A_STALL,
+  AS_SENT,
+  AT_THE_END,
+  DELAYED,
+  flushedEvery,
+  probeResult,
+} from "./probe_results.ts";
 
 /** The text of a verdict. */
 function textOf(...args: Parameters<typeof createVerdict>): string {
@@ -16,7 +25,7 @@ Deno.test("createVerdict() says that events arrive as sent, in one paragraph", (
   const { tone, title, text, advise } = createVerdict({
     stream: AS_SENT,
     withoutHeader: AS_SENT,
-    roundTripMs: 30,
+    roundTrip: { fastestMs: 30, jitterMs: 5 },
   });
   deepEqual([tone, title, advise], ["good", "Events arrive as sent", false]);
   equal(text.length, 1);
@@ -54,10 +63,77 @@ Deno.test("createVerdict() says how long events are held back, and how large the
 
 Deno.test("createVerdict() names compression, whether it holds events back or not", () => {
   const passed = probeResult((sent) => sent, { encoding: "gzip" });
-  match(textOf({ stream: passed }), /compresses .*\(gzip\)/);
+  match(textOf({ stream: passed }), /compresses .*\(gzip\).*you need not change anything/);
   const held = probeResult(() => 4500, { encoding: "br" });
   match(textOf({ stream: held }), /compressed .*\(br\).*the cause/);
 });
+
+Deno.test("createVerdict() says by how much events are delayed, and by what", () => {
+  const { tone, title, text, advise, suspect } = createVerdict({
+    stream: DELAYED,
+    withoutHeader: DELAYED,
+    roundTrip: { fastestMs: 2, jitterMs: 3 },
+  });
+  deepEqual([tone, advise, suspect], ["bad", true, "haproxy"]);
+  equal(title, "Something on the way delays events by about 206 ms");
+  match(text.join(), /one by one.*HAProxy/s);
+  // A stream without a control is judged by itself.
+  equal(createVerdict({ stream: DELAYED }).title, title);
+});
+
+Deno.test("createVerdict() blames nothing for delays of one stream, or of the network itself", () => {
+  const one = createVerdict({ stream: DELAYED, withoutHeader: AS_SENT });
+  deepEqual([one.tone, one.title], ["good", "Events arrive as sent"]);
+  match(one.text.join(), /give or take 216 ms/);
+  const network = createVerdict({
+    stream: DELAYED,
+    withoutHeader: DELAYED,
+    roundTrip: { fastestMs: 80, jitterMs: 110 },
+  });
+  deepEqual([network.tone, network.title], ["good", "Events arrive as sent"]);
+});
+
+/** A result of a quiet probe, of which a number of lines arrived before it ended. */
+const quiet = (count: number, endedMs: number, failure: "cut" | "silent" | null) => ({
+  ...probeResult(() => 0),
+  everyMs: 15_000,
+  lines: Array.from({ length: count }, (_, i) => (
+    { line: i + 1, of: 5, sent: i * 15_000, at: i * 15_000 + 40 }
+  )),
+  endedMs,
+  failure,
+});
+
+Deno.test("createQuietVerdict() says for how long a quiet stream stays open", () => {
+  const { tone, title, advise } = createQuietVerdict(quiet(5, 60_040, null));
+  deepEqual([tone, title, advise], ["good", "A quiet stream stays open for 60 seconds", false]);
+});
+
+for (
+  const [what, result, title, text] of [
+    [
+      "in the first silence",
+      quiet(1, 10_040, "cut"),
+      /cuts streams after 10 seconds$/,
+      /Envoy.*waits for a byte for 10 seconds only/s,
+    ],
+    [
+      "although lines arrive",
+      quiet(3, 30_000, "cut"),
+      /cuts streams after 30 seconds$/,
+      /although lines arrived.*Envoy/s,
+    ],
+    ["before the first line", quiet(0, 40, "cut"), /cut before the first line/, /No line/],
+    ["without an end", quiet(2, 75_000, "silent"), /went silent/, /2 of 5/],
+  ] as const
+) {
+  Deno.test(`createQuietVerdict() explains a stream that is cut ${what}`, () => {
+    const verdict = createQuietVerdict(result);
+    deepEqual([verdict.tone, verdict.advise], ["bad", true]);
+    match(verdict.title, title);
+    match(verdict.text.join("\n"), text);
+  });
+}
 
 Deno.test("createVerdict() does not take a single stall for a buffer", () => {
   const { tone, text, advise } = createVerdict({ stream: AFTER_A_STALL });
@@ -67,9 +143,12 @@ Deno.test("createVerdict() does not take a single stall for a buffer", () => {
 
 Deno.test("createVerdict() notices a stream that is late as a whole", () => {
   const stream = probeResult((sent) => sent + 3000);
-  match(textOf({ stream, roundTripMs: 20 }), /first line took 3 seconds.* 20 ms/s);
-  doesNotMatch(textOf({ stream, roundTripMs: 2500 }), /first line/);
-  doesNotMatch(textOf({ stream, roundTripMs: null }), /first line/);
+  match(
+    textOf({ stream, roundTrip: { fastestMs: 20, jitterMs: 5 } }),
+    /first line took 3 seconds.* 20 ms/s,
+  );
+  doesNotMatch(textOf({ stream, roundTrip: { fastestMs: 2500, jitterMs: 5 } }), /first line/);
+  doesNotMatch(textOf({ stream, roundTrip: null }), /first line/);
 });
 
 const none = { lines: [], status: 0, type: "" };
@@ -105,8 +184,8 @@ for (
     ],
     [
       "a cut connection",
-      { lines: AS_SENT.lines.slice(0, 3), failure: "cut" },
-      /cut after 1 second$/,
+      { lines: AS_SENT.lines.slice(0, 3), endedMs: 1340, failure: "cut" },
+      /cut after 1\.3 seconds$/,
       /3 of 10/,
       true,
     ],
