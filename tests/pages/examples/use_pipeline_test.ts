@@ -1,6 +1,8 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import "react";
-import "react-dom/client";
+// deno-lint-ignore no-import-prefix
+import "npm:react@^19.3.1";
+// deno-lint-ignore no-import-prefix
+import "npm:react-dom@^19.3.1/client";
 import { launchChromium, testInChromium } from "../../support/browser/chromium.ts";
 import { bundleCommonJs } from "../../support/browser/common_js.ts";
 import { openWatchedPage } from "../../support/browser/watched_page.ts";
@@ -39,7 +41,10 @@ async function createFiles(): Promise<Record<string, string>> {
   return {
     "/": PAGE,
     "/use_pipeline.js": await readExample("use_pipeline.js"),
-    "/packages.js": await bundleCommonJs(["react", "react-dom/client"]),
+    "/packages.js": await bundleCommonJs({
+      "react": "npm:react@^19.3.1",
+      "react-dom/client": "npm:react-dom@^19.3.1/client",
+    }),
     "/react.js": `import { load } from "/packages.js";
       export const { createElement, StrictMode, useEffect, useState } = load("react");`,
   };

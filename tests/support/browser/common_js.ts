@@ -9,8 +9,10 @@ import { createRequire } from "node:module";
 /**
  * Bundles packages into an ES module whose `load(name)` returns the exports of one of them. They
  * must have been imported, so that the cache contains them.
+ *
+ * @param packages Specifiers, by the names under which they are loaded.
  */
-export async function bundleCommonJs(names: readonly string[]): Promise<string> {
+export async function bundleCommonJs(packages: Readonly<Record<string, string>>): Promise<string> {
   const files = new Map<string, string>();
   const add = async (url: string): Promise<void> => {
     if (files.has(url)) return;
@@ -24,7 +26,9 @@ export async function bundleCommonJs(names: readonly string[]): Promise<string> 
     files.set(url, `[${JSON.stringify(required)}, (module, exports, require) => {${source}\n}]`);
     for (const each of Object.values(required)) await add(each);
   };
-  const entries = Object.fromEntries(names.map((name) => [name, import.meta.resolve(name)]));
+  const entries = Object.fromEntries(
+    Object.entries(packages).map(([name, specifier]) => [name, import.meta.resolve(specifier)]),
+  );
   for (const url of Object.values(entries)) await add(url);
   const table = [...files].map(([url, file]) => `${JSON.stringify(url)}: ${file}`).join(",\n");
   return `
