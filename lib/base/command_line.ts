@@ -51,7 +51,8 @@ export async function runCommand<const Options extends CommandOptions>(
     else if (error instanceof RunnelError) {
       console.error(error.message.replace("Cannot start", command.failure ?? "Cannot start"));
     } else throw error;
-    Deno.exitCode = 1;
+    // Whatever was opened by then may keep the process alive.
+    Deno.exit(1);
   }
 }
 

@@ -20,7 +20,7 @@ testInChromium(
     await eventually("the event is shown", async () => {
       // Chromium shows a chunk that follows another one closely together with the next.
       await service.publish("p_a", "events", 2);
-      return (await shown()).includes(`\n\nid: ${id}\nevent: events\ndata: 1\n\n`);
+      return (await shown()).includes(`\n\nevent: events\ndata: 1\nid: ${id}\n\n`);
     });
     equal(await page.evaluate("document.contentType"), "text/plain");
     deepEqual(complaints.filter((complaint) => !complaint.includes("404")), []);

@@ -8,6 +8,7 @@
 
 import { strictEqual as equal } from "node:assert/strict";
 import manifest from "../../../deno.json" with { type: "json" };
+import pages from "../../../lib/pages/deno.json" with { type: "json" };
 
 /** File that the service is started with. */
 export const SERVICE_LOCK: URL = new URL("../../../deno.lock", import.meta.url);
@@ -24,8 +25,8 @@ interface Lock {
 export async function createServiceLock(): Promise<string> {
   const url = new URL("../../deno.lock", import.meta.url);
   const { version, specifiers, npm, workspace }: Lock = JSON.parse(await Deno.readTextFile(url));
-  const roots = Object.entries(specifiers)
-    .filter(([specifier]) => Object.values<string>(manifest.imports).includes(specifier));
+  const imports: string[] = [manifest, pages].flatMap(({ imports }) => Object.values(imports));
+  const roots = Object.entries(specifiers).filter(([specifier]) => imports.includes(specifier));
   const needed = new Set<string>();
   const add = (name: string) => {
     const keys = Object.keys(npm).filter((key) => key.startsWith(`${name}@`));
@@ -34,7 +35,7 @@ export async function createServiceLock(): Promise<string> {
     needed.add(keys[0]!);
     npm[keys[0]!]!.dependencies?.forEach(add);
   };
-  for (const [specifier] of roots) add(specifier.slice("npm:".length).replace(/(?<=.)@.*$/, ""));
+  for (const [specifier] of roots) add(specifier.slice("npm:".length).replace(/(?<=.)@[^@]*$/, ""));
   const lock: Lock = {
     version,
     specifiers: Object.fromEntries(roots),
