@@ -19,8 +19,9 @@ import {
   notFound,
   type RequestInfo,
 } from "./context.ts";
+import { acceptsHtml, page, pageHeaders, showProblems } from "./html_answers.ts";
 import { findNearRoutes } from "./near_routes.ts";
-import { createRoutes } from "./openapi.ts";
+import { createRoutes, SECURITY_SCHEMES } from "./openapi.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { problem } from "./problem.ts";
 import { ProxyProbes } from "./proxy_probes.ts";
@@ -76,7 +77,7 @@ export interface App {
 export function createApp(options: AppOptions): App {
   const { hub, access, config, runtime } = options;
   const app = new OpenAPIHono<AppEnv>();
-  const routes = createRoutes(config.history);
+  const routes = createRoutes(config);
 
   /** Reports an error to the operator if no client caused it. */
   const reportOutage = (c: AppContext, error: Error): void => {
@@ -93,6 +94,7 @@ export function createApp(options: AppOptions): App {
   });
   app.notFound((c) => problem(notFound(findNearRoutes(c.req.path, routes))));
 
+  app.use(showProblems);
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],
     allowMethods: ["GET", "HEAD", "POST", "DELETE"],
@@ -144,11 +146,19 @@ export function createApp(options: AppOptions): App {
   // Described here and not by `app.openapi()`, which would read and validate a
   // body before the handler has authenticated the client.
   for (const route of Object.values(routes)) app.openAPIRegistry.registerPath(route);
+  for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
+    app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
+  }
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: "Runnel", version: manifest.version },
   });
-  app.get(routes.openapi.getRoutingPath(), (c) => c.json(document));
+  app.get(routes.openapi.getRoutingPath(), async (c) => {
+    c.header("Vary", "Accept", { append: true });
+    if (!acceptsHtml(c)) return c.json(document);
+    await pageHeaders(c, () => Promise.resolve());
+    return await page("api/api.html");
+  });
 
   return {
     async fetch(request, info) {

@@ -5,7 +5,17 @@
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Config } from "../config/mod.ts";
 import { MAX_EVENTS } from "../protocol/mod.ts";
+import {
+  accepted,
+  errors,
+  eventStream,
+  history,
+  json,
+  probeStream,
+  text,
+} from "./openapi_answers.ts";
 import {
   channelSchema,
   eventSchema,
@@ -19,53 +29,43 @@ import {
 /** Descriptions of all routes, by name. */
 export type Routes = ReturnType<typeof createRoutes>;
 
-const accepted = z.object({
-  events: z.array(z.object({ pipeline: z.string(), id: z.string() })),
-});
+/** Name of the security scheme of tokens in the document. */
+export const TOKEN_SCHEME = "token";
 
-const history = z.object({
-  pipeline: z.string(),
-  events: z.array(z.object({
-    id: z.string(),
-    channel: z.string(),
-    time: z.iso.datetime(),
-    payload: z.unknown(),
-  })),
-});
-
-const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  detail: z.string(),
-});
-
-function json(schema: z.ZodType, description: string) {
-  return { description, content: { "application/json": { schema } } };
-}
-
-function text(description: string) {
-  return { description, content: { "text/plain": { schema: z.string() } } };
-}
-
-const errors = {
-  "4XX": {
-    description: "The request was rejected. Nothing changed",
-    content: { "application/problem+json": { schema: problem } },
+/** The security schemes that the routes name. */
+export const SECURITY_SCHEMES = {
+  [TOKEN_SCHEME]: {
+    type: "http",
+    scheme: "bearer",
+    description: "A publish token or a JSON Web Token, in the header Authorization: Bearer …",
   },
-  503: {
-    description: "A transient error. Try again after Retry-After seconds",
-    content: { "application/problem+json": { schema: problem } },
+  cookie: {
+    type: "apiKey",
+    in: "cookie",
+    name: "runnel_token",
+    description: "A JSON Web Token that covers subscribing to the pipeline",
   },
-};
+  ticket: {
+    type: "apiKey",
+    in: "query",
+    name: "ticket",
+    description: "The ticket in a URL from POST /pipelines/{pipeline}/tickets",
+  },
+} as const;
 
 /**
  * Creates the descriptions of all routes, in the order of the document.
  *
- * @param maxHistory Maximum number of events of the history.
+ * @param config Settings that the routes depend on: limits, and who needs a token.
  */
-export function createRoutes(maxHistory: number) {
+export function createRoutes(
+  { history: maxHistory, access }: Pick<Config, "history" | "access">,
+) {
   const query = subscriptionQuery(maxHistory);
+  const forPublishers = access.allowsAnonymous ? {} : { security: [{ [TOKEN_SCHEME]: [] }] };
+  const readers = [{ [TOKEN_SCHEME]: [] }, { cookie: [] }];
+  const forReaders = access.subscribe === "token" ? { security: readers } : {};
+  const forStreams = access.subscribe === "token" ? { security: [...readers, { ticket: [] }] } : {};
   return {
     start: createRoute({
       method: "get",
@@ -93,10 +93,7 @@ export function createRoutes(maxHistory: number) {
       summary: "Get an event stream with a known schedule, for that page",
       request: { query: probeQuery },
       responses: {
-        200: {
-          description: "The event stream",
-          content: { "text/event-stream": { schema: z.string() } },
-        },
+        200: probeStream,
         ...errors,
       },
     }),
@@ -108,6 +105,7 @@ export function createRoutes(maxHistory: number) {
       responses: { 200: { description: "The file" }, ...errors },
     }),
     stream: createRoute({
+      ...forStreams,
       method: "get",
       path: "/pipelines/{pipeline}/sse",
       summary: "Subscribe to a pipeline: the history, then each new event",
@@ -117,14 +115,12 @@ export function createRoutes(maxHistory: number) {
         query,
       },
       responses: {
-        200: {
-          description: "The event stream",
-          content: { "text/event-stream": { schema: z.string() } },
-        },
+        200: eventStream,
         ...errors,
       },
     }),
     history: createRoute({
+      ...forReaders,
       method: "get",
       path: "/pipelines/{pipeline}/events",
       summary: "Get the history with times, newest last",
@@ -132,6 +128,7 @@ export function createRoutes(maxHistory: number) {
       responses: { 200: json(history, "The history"), ...errors },
     }),
     ticket: createRoute({
+      ...forPublishers,
       method: "post",
       path: "/pipelines/{pipeline}/tickets",
       summary: "Get a URL that opens one stream, for an EventSource, which cannot send a token",
@@ -145,6 +142,7 @@ export function createRoutes(maxHistory: number) {
       },
     }),
     revoke: createRoute({
+      ...forPublishers,
       method: "delete",
       path: "/pipelines/{pipeline}/tickets",
       summary: "Revoke all tickets of a pipeline, and end the streams that they opened",
@@ -152,6 +150,7 @@ export function createRoutes(maxHistory: number) {
       responses: { 204: { description: "The tickets are revoked" }, ...errors },
     }),
     ingest: createRoute({
+      ...forPublishers,
       method: "post",
       path: "/ingest",
       summary: "Publish events to one pipeline, all or none",
@@ -169,6 +168,7 @@ export function createRoutes(maxHistory: number) {
       responses: { 202: json(accepted, "The events are durable"), ...errors },
     }),
     ingestRaw: createRoute({
+      ...forPublishers,
       method: "post",
       path: "/ingest/{pipeline}/{channel}",
       summary: "Publish the body as the payload of one event",
@@ -182,6 +182,7 @@ export function createRoutes(maxHistory: number) {
       responses: { 202: json(accepted, "The event is durable"), ...errors },
     }),
     clear: createRoute({
+      ...forPublishers,
       method: "delete",
       path: "/pipelines/{pipeline}/events",
       summary: "Clear the history",
@@ -189,6 +190,7 @@ export function createRoutes(maxHistory: number) {
       responses: { 204: { description: "The history is cleared" }, ...errors },
     }),
     delete: createRoute({
+      ...forPublishers,
       method: "delete",
       path: "/pipelines/{pipeline}",
       summary: "Delete a pipeline with all its records",
@@ -207,10 +209,16 @@ export function createRoutes(maxHistory: number) {
       summary: "Check that the log accepts events and the instance accepts work",
       responses: { 200: text("The instance is ready"), ...errors },
     }),
+    llms: createRoute({
+      method: "get",
+      path: "/llms.txt",
+      summary: "Get a page of text on how to publish and subscribe",
+      responses: { 200: text("The page") },
+    }),
     openapi: createRoute({
       method: "get",
       path: "/openapi.json",
-      summary: "Get this document",
+      summary: "Get this document: a page for browsers, JSON for other clients",
       responses: { 200: json(z.unknown(), "The OpenAPI document") },
     }),
   };

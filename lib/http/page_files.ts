@@ -9,7 +9,7 @@
  * The files that are served, by folder. A name has no dot except before its
  * extension, so that no path leaves its folder.
  */
-const SERVED = /^(?:client|diagnose|shared|start|viewer)\/[a-z_]+\.([a-z]+)$/;
+const SERVED = /^(?:api|client|diagnose|shared|start|viewer)\/[a-z_]+\.([a-z]+)$/;
 
 /** The media types of files, by file name extension. */
 const TYPES: Record<string, string> = {

@@ -5,39 +5,16 @@
  */
 
 import { Hono } from "hono";
-import { secureHeaders } from "hono/secure-headers";
-import { type AppEnv, notFound, originOf, parseOrThrow, type RouteOptions } from "./context.ts";
-import { welcomeText } from "./welcome.ts";
-import { readPageFile } from "./page_files.ts";
-import { problem } from "./problem.ts";
+import { type AppEnv, originOf, parseOrThrow, type RouteOptions } from "./context.ts";
+import { acceptsHtml, page, pageHeaders } from "./html_answers.ts";
+import { llmsText } from "./llms_text.ts";
 import { PROBE_LINES, type ProxyProbes, QUIET_PROBE_LINES } from "./proxy_probes.ts";
 import { pipelineParams, probeQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
+import { welcomeText } from "./welcome.ts";
 
 /** Default interval between two lines of a probe, in milliseconds. */
 const PROBE_EVERY_MS = 500;
-
-/** Security headers of pages: they load nothing from other origins, and cannot be framed. */
-const headers = secureHeaders({
-  contentSecurityPolicy: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'"],
-    imgSrc: ["'self'", "data:"],
-    connectSrc: ["'self'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-  xFrameOptions: "DENY",
-  // Only the proxy that terminates TLS knows whether all of its domain uses it.
-  strictTransportSecurity: false,
-  // Deprecated, or never standardized: no browser that runs the pages reads them.
-  xDnsPrefetchControl: false,
-  xDownloadOptions: false,
-  xPermittedCrossDomainPolicies: false,
-  xXssProtection: false,
-});
 
 /** Creates the routes of the pages. */
 export function pageRoutes(
@@ -45,18 +22,22 @@ export function pageRoutes(
 ): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) {
-    app.use(path, headers);
+    app.use(path, pageHeaders);
   }
 
   app.get(routes.start.getRoutingPath(), (c) => {
-    const isBrowser = c.req.header("Accept")?.includes("text/html");
     c.header("Vary", "Accept", { append: true });
-    return isBrowser ? page("start/start.html") : c.text(welcomeText(originOf(c, config)));
+    if (acceptsHtml(c)) return page("start/start.html");
+    return c.text(welcomeText(originOf(c, config), config.access));
   });
   app.get(routes.viewer.getRoutingPath(), (c) => {
     parseOrThrow(pipelineParams, c.req.param());
     return page("viewer/viewer.html");
   });
+  app.get(
+    routes.llms.getRoutingPath(),
+    (c) => c.text(llmsText(originOf(c, config), config)),
+  );
   app.get(routes.diagnose.getRoutingPath(), () => page("diagnose/diagnose.html"));
   app.get(routes.probe.getRoutingPath(), (c) => {
     const { every, quiet, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
@@ -77,8 +58,4 @@ export function pageRoutes(
     (c) => page(`${c.req.param("folder")}/${c.req.param("file")}`),
   );
   return app;
-}
-
-async function page(name: string): Promise<Response> {
-  return await readPageFile(name) ?? problem(notFound());
 }

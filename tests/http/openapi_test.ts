@@ -1,6 +1,9 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { readConfig, type Settings } from "../../lib/config/config.ts";
 import { createRoutes } from "../../lib/http/openapi.ts";
 import { validateChannel } from "../../lib/protocol/event_rules.ts";
+import { request } from "../support/clients/http.ts";
+import { TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { startService } from "../support/service.ts";
 
 /** Part of an OpenAPI document that these tests read. */
@@ -8,6 +11,7 @@ interface Document {
   openapi: string;
   info: { title: string; version: string };
   paths: Record<string, Record<string, Operation>>;
+  components: { securitySchemes: Record<string, unknown> };
 }
 
 interface Operation {
@@ -15,10 +19,30 @@ interface Operation {
   parameters?: { name: string; in: string; required?: boolean; schema: Record<string, unknown> }[];
   requestBody?: { content: Record<string, unknown> };
   responses: Record<string, { description: string; content?: Record<string, unknown> }>;
+  security?: Record<string, string[]>[];
 }
 
-async function fetchDocument(history = 100): Promise<Document> {
-  await using service = await startService({ settings: { RUNNEL_HISTORY: String(history) } });
+/** Schema of an event stream. */
+interface StreamSchema {
+  contentMediaType: string;
+  contentSchema: {
+    items: {
+      anyOf: {
+        required: string[];
+        properties: {
+          event: { const?: string };
+          data: {
+            contentMediaType: string;
+            contentSchema: { properties?: { reason?: { enum: string[] } } };
+          };
+        };
+      }[];
+    };
+  };
+}
+
+async function fetchDocument(settings: Settings = {}): Promise<Document> {
+  await using service = await startService({ settings });
   const response = await service.fetch(new Request("http://localhost/openapi.json"));
   equal(response.status, 200);
   equal(response.headers.get("Content-Type"), "application/json");
@@ -42,6 +66,7 @@ Deno.test("openapi.json describes each route and method with its responses", asy
     "get /assets/{folder}/{file}: 200 4XX 503",
     "get /diagnose: 200",
     "get /healthz: 200",
+    "get /llms.txt: 200",
     "get /openapi.json: 200",
     "get /pipelines/diagnose/sse: 200 4XX 503",
     "get /pipelines/{pipeline}/events: 200 4XX 503",
@@ -101,6 +126,64 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
   deepEqual(Object.keys(ingest.responses["4XX"]!.content!), ["application/problem+json"]);
 });
 
+Deno.test("openapi.json describes the events of a stream, the control events with their reasons", async () => {
+  const { paths } = await fetchDocument();
+  const { content } = paths["/pipelines/{pipeline}/sse"]!["get"]!.responses["200"]!;
+  const { schema } = content!["text/event-stream"] as { schema: StreamSchema };
+  equal(schema.contentMediaType, "text/event-stream");
+  const events = schema.contentSchema.items.anyOf.map(({ required, properties }) => {
+    deepEqual(required, ["event", "data", "id"]);
+    equal(properties.data.contentMediaType, "application/json");
+    const { reason } = properties.data.contentSchema.properties ?? {};
+    return [properties.event.const, ...reason?.enum ?? []].join(" ");
+  });
+  deepEqual(events, [
+    "",
+    "runnel.live",
+    "runnel.gap evicted cleared damaged unknown",
+    "runnel.expired expired revoked",
+  ]);
+});
+
+Deno.test("openapi.json names the routes that need a token, by the settings", async () => {
+  const publishing = [
+    "delete /pipelines/{pipeline}",
+    "delete /pipelines/{pipeline}/events",
+    "delete /pipelines/{pipeline}/tickets",
+    "post /ingest",
+    "post /ingest/{pipeline}/{channel}",
+    "post /pipelines/{pipeline}/tickets",
+  ];
+  const reading = ["get /pipelines/{pipeline}/events", "get /pipelines/{pipeline}/sse"];
+  const RUNNEL_PUBLISH_TOKENS = "a-token-of-a-publisher";
+  for (
+    const [settings, expected] of [
+      [{}, []],
+      [{ RUNNEL_PUBLISH_TOKENS }, publishing],
+      [TOKEN_SETTINGS, [...publishing, ...reading]],
+    ] as [Settings, string[]][]
+  ) {
+    const { paths, components } = await fetchDocument(settings);
+    const guarded: string[] = [];
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const [method, { security = [] }] of Object.entries(operations)) {
+        if (security.length > 0) guarded.push(`${method} ${path}`);
+        for (const name of security.flatMap(Object.keys)) ok(components.securitySchemes[name]);
+      }
+    }
+    deepEqual(guarded.sort(), expected.toSorted());
+    await using service = await startService({ settings });
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const [method, { security = [] }] of Object.entries(operations)) {
+        const url = path.replace("{pipeline}", "p_a").replace("{channel}", "events");
+        const response = await service.fetch(request(url, { method: method.toUpperCase() }));
+        equal(response.status === 401, security.length > 0, `${method} ${path}`);
+        await response.body?.cancel();
+      }
+    }
+  }
+});
+
 Deno.test("openapi.json describes exactly the methods that the routes allow", async () => {
   await using service = await startService();
   const { paths } = await fetchDocument();
@@ -115,7 +198,7 @@ Deno.test("openapi.json describes exactly the methods that the routes allow", as
 });
 
 Deno.test("createRoutes() has paths for the router", () => {
-  const paths = Object.values(createRoutes(100)).map((route) => route.getRoutingPath());
+  const paths = Object.values(createRoutes(readConfig({}))).map((route) => route.getRoutingPath());
   ok(paths.includes("/ingest/:pipeline/:channel"));
   ok(paths.includes("/pipelines/:pipeline/sse"));
 });

@@ -45,7 +45,7 @@ const HIDDEN = [
 ];
 
 Deno.test("readPageFile() serves the files that browsers load, with their media types", async () => {
-  const files = await list(["client", "diagnose", "shared", "start", "viewer"]);
+  const files = await list(["api", "client", "diagnose", "shared", "start", "viewer"]);
   const types = new Set<string>();
   for (const file of files) {
     const response = await readPageFile(file);

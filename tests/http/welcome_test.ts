@@ -1,9 +1,10 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
+import { readConfig } from "../../lib/config/config.ts";
 import { welcomeText } from "../../lib/http/welcome.ts";
 import { readPublishRequest } from "../../lib/http/publish_request.ts";
 import { encodeUtf8 } from "../support/generators/text.ts";
 
-const text = welcomeText("https://runnel.example:8443");
+const text = welcomeText("https://runnel.example:8443", readConfig({}).access);
 
 Deno.test("welcomeText() contains the given address, and no other", () => {
   const addresses = [...text.matchAll(/https?:\/\/[^/"\s]+/g)].map(([address]) => address);

@@ -6,6 +6,7 @@ const PAGES = new URL("pages/", LIB);
 /** The folders that each folder of `lib/pages/` may import from, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
+  api: ["shared"],
   client: ["shared"],
   start: ["client", "shared"],
   viewer: ["client", "shared"],

@@ -497,7 +497,7 @@ for (
 
 Deno.test("lib/http/README.md names every route, and no other", () => {
   const documented = HTTP_README.rows("Routes").map(([route]) => route!.replaceAll("`", ""));
-  const routes = Object.values(createRoutes(100))
+  const routes = Object.values(createRoutes(readConfig({})))
     .map((route) => `${route.method.toUpperCase()} ${route.getRoutingPath()}`)
     // The files of the pages are not part of the interface.
     .filter((route) => !route.startsWith("GET /assets/"));

@@ -38,6 +38,7 @@ export function createPipelineId() {
  *
  * @param {string} origin Origin of the service.
  * @param {string} pipeline Pipeline ID.
+ * @param {import("../client/token_needs.js").TokenNeeds} [needsToken] Who needs a token.
  * @returns {Snippet[]}
  *
  * @example
@@ -48,19 +49,28 @@ export function createPipelineId() {
  * ok(watch?.code.includes("http://localhost:8000/pipelines/p_aBcDeF/sse"));
  * ```
  */
-export function createSnippets(origin, pipeline) {
+export function createSnippets(
+  origin,
+  pipeline,
+  needsToken = { publish: false, subscribe: false },
+) {
+  const header = `-H "Authorization: Bearer $TOKEN"`;
+  const forReaders = needsToken.subscribe ? ` ${header}` : "";
+  const forPublishers = needsToken.publish ? ` \\\n  ${header}` : "";
+  const forWorkflow = needsToken.publish ? "RUNNEL_TOKEN=$TOKEN " : "";
+  const stream = `${origin}/pipelines/${pipeline}/sse`;
   return [
     {
       name: "watch",
       title: "Watch from a terminal",
       about: "The newest 100 events come first, then each new one. Ctrl-C stops the command.",
-      code: `curl -N ${origin}/pipelines/${pipeline}/sse`,
+      code: `curl -N${forReaders} ${stream}`,
     },
     {
       name: "curl",
       title: "Send from a terminal",
       about: "The channel is the name of the event, and the payload is any JSON value.",
-      code: `curl ${origin}/ingest -H 'Content-Type: application/json' \\
+      code: `curl ${origin}/ingest -H 'Content-Type: application/json'${forPublishers} \\
   -d '{"pipeline":"${pipeline}","channel":"events","payload":{"name":"Luke Skywalker"}}'`,
     },
     {
@@ -68,7 +78,7 @@ export function createSnippets(origin, pipeline) {
       title: "Send from a workflow",
       about:
         "Save it as hello.js in the folder of Runnel. The first line is the command that runs it.",
-      code: `// deno task workflow hello.js --pipeline ${pipeline} --url ${origin}
+      code: `// ${forWorkflow}deno task workflow hello.js --pipeline ${pipeline} --url ${origin}
 export default defineComponent({
   async run({ steps, $ }) {
     $.send.sse({
@@ -83,11 +93,24 @@ export default defineComponent({
       title: "Receive in a web page",
       about:
         "A listener receives the events of one channel. Add one for each channel that you want.",
-      code: `const source = new EventSource("${origin}/pipelines/${pipeline}/sse");
+      code: `${
+        needsToken.subscribe ? askTicket(pipeline) : `const source = new EventSource("${stream}");`
+      }
 
 source.addEventListener("events", (event) => {
   console.log(event.lastEventId, JSON.parse(event.data));
 });`,
     },
   ];
+}
+
+/**
+ * Code of a page whose server gets it a ticket, because an EventSource cannot send a token.
+ *
+ * @param {string} pipeline
+ */
+function askTicket(pipeline) {
+  return `// Your server sends POST /pipelines/${pipeline}/tickets with its token, and returns the answer.
+const { url } = await (await fetch("/ticket", { method: "POST" })).json();
+const source = new EventSource(url);`;
 }

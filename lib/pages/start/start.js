@@ -7,6 +7,7 @@
 
 import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
+import { readTokenNeeds } from "../client/token_needs.js";
 import { copy } from "../shared/clipboard.js";
 import { byId, element, setText } from "../shared/elements.js";
 import { createRow, handleRowClick } from "../shared/event_rows.js";
@@ -17,6 +18,8 @@ import { createPipelineId, createSnippets } from "./snippets.js";
 /** Number of arrived events that are shown. */
 const MAX_ARRIVALS = 5;
 
+// Without an answer, the page shows by its state that the service does not answer.
+const tokenNeeds = readTokenNeeds().catch(() => undefined);
 const askToken = createTokenForm("token");
 const arrivals = byId("arrivals");
 const sendButton = byId("send", HTMLButtonElement);
@@ -42,8 +45,7 @@ function openPipeline(pipeline) {
   const client = new PipelineClient(pipeline, askToken);
   setText("pipeline", pipeline);
   byId("live", HTMLAnchorElement).href = client.path;
-  const snippets = createSnippets(location.origin, pipeline);
-  byId("snippets").replaceChildren(...snippets.map(createCard));
+  showSnippets(pipeline);
   arrivals.replaceChildren();
   byId("empty").hidden = false;
   setText("sent", "");
@@ -55,6 +57,12 @@ function openPipeline(pipeline) {
   });
   stream.run();
   return { client, stream };
+}
+
+/** @param {string} pipeline */
+async function showSnippets(pipeline) {
+  const snippets = createSnippets(location.origin, pipeline, await tokenNeeds);
+  byId("snippets").replaceChildren(...snippets.map(createCard));
 }
 
 /** @param {import("../client/event_stream_parser.js").StreamedEvent} event */

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { BrowserPage } from "../../support/browser/browser_page.ts";
 import { testInChromium } from "../../support/browser/chromium.ts";
+import { mint, PUBLISH_TOKEN, TOKEN_SETTINGS } from "../../support/clients/tokens.ts";
 import { runTask } from "../../support/programs/task.ts";
 import { TempFolder } from "../../support/programs/temp_folder.ts";
 import { startLocalService } from "../../support/servers/local_service.ts";
@@ -60,6 +61,26 @@ testInChromium("The start page's snippets work as copied", async () => {
   equal(printed.match(/Luke Skywalker/g)?.length, 2);
   equal((await tab.texts(".arrivals .row")).length, 2);
   deepEqual(tab.errors, []);
+});
+
+testInChromium("The start page's commands carry a token, where the service needs one", async () => {
+  await using service = await startLocalService(TOKEN_SETTINGS);
+  await using tab = await BrowserPage.open();
+  await tab.page.goto(service.url);
+  const pipeline = await tab.text("#pipeline");
+  const curl = await tab.page.locator("[data-snippet=curl] code").innerText();
+  const command = new Deno.Command("bash", {
+    args: ["-c", curl],
+    env: { TOKEN: PUBLISH_TOKEN },
+    stderr: "null",
+  });
+  match(new TextDecoder().decode((await command.output()).stdout), /"id":"[\w-]{11}-1"/);
+  const watch = await tab.page.locator("[data-snippet=watch] code").innerText();
+  const reader = new Deno.Command("bash", {
+    args: ["-c", `${watch} --max-time 0.5 --silent`],
+    env: { TOKEN: await mint({ subscribe: [pipeline] }) },
+  });
+  match(new TextDecoder().decode((await reader.output()).stdout), /Luke Skywalker/);
 });
 
 testInChromium(

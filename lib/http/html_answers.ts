@@ -1,0 +1,96 @@
+/**
+ * Answers in HTML, for clients that ask for it: browsers whose user opened an address.
+ *
+ * @module
+ */
+
+import { html } from "hono/html";
+import { secureHeaders } from "hono/secure-headers";
+import { type AppContext, notFound } from "./context.ts";
+import { readPageFile } from "./page_files.ts";
+import { problem } from "./problem.ts";
+
+/** Paths of streams and histories, with the path of the live page. */
+const READING_PATH = /^(\/pipelines\/p_[\w-]{1,62})\/(?:sse|events)$/;
+
+/** Middleware with the headers of pages: they load nothing from other origins, and cannot be framed. */
+export const pageHeaders = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'", "data:"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+  xFrameOptions: "DENY",
+  // Only the proxy that terminates TLS knows whether all of its domain uses it.
+  strictTransportSecurity: false,
+  // Deprecated, or never standardized: no browser that runs the pages reads them.
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
+});
+
+/** Whether a client prefers a page. Programs and the requests of pages do not name this type. */
+export function acceptsHtml(c: AppContext): boolean {
+  return c.req.header("Accept")?.includes("text/html") ?? false;
+}
+
+/** Reads a page, or a file of one: see {@linkcode readPageFile}. */
+export async function page(name: string): Promise<Response> {
+  return await readPageFile(name) ?? problem(notFound());
+}
+
+/** Middleware that shows problem documents to people as pages, with the same status and headers. */
+export async function showProblems(c: AppContext, next: () => Promise<void>): Promise<void> {
+  await next();
+  // No cache stores a problem, so the answer needs no Vary.
+  if (!acceptsHtml(c) || c.res.headers.get("Content-Type") !== "application/problem+json") return;
+  const { status } = c.res;
+  // Hono has dropped the body of an answer to HEAD.
+  const body = c.res.body && await problemPage(c.req.path, await c.res.json());
+  // The headers of the problem are kept, except for the type of its content.
+  c.res = new Response(body, { status, headers: { "Content-Type": "text/html; charset=utf-8" } });
+  await pageHeaders(c, () => Promise.resolve());
+}
+
+async function problemPage(
+  path: string,
+  { status, title, detail, type }: Record<string, string>,
+): Promise<string> {
+  const livePage = ["401", "403"].includes(String(status)) && READING_PATH.exec(path)?.[1];
+  const page = await html`
+    <!DOCTYPE html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta name="color-scheme" content="light dark">
+        <title>${title} · Runnel</title>
+        <link rel="icon" href="/assets/shared/icon.svg">
+        <link rel="stylesheet" href="/assets/shared/style.css">
+      </head>
+      <body>
+        <header class="top">
+          <a class="brand"
+            href="/"><img src="/assets/shared/icon.svg" alt="" width="28" height="28">Runnel</a>
+          <nav aria-label="Pages"><a href="/">Start</a><a href="/openapi.json">API</a></nav>
+        </header>
+        <main class="start">
+          <section class="hero">
+            <h1>${title}</h1>
+            <p class="lead">${detail}</p>
+          </section>
+          ${livePage &&
+            html`<p>The <a href="${livePage}">live page</a> of this pipeline asks for a token.</p>`}
+          <p class="soft">Status ${status}, <code>${type}</code></p>
+        </main>
+      </body>
+    </html>
+  `;
+  return String(page);
+}

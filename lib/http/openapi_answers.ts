@@ -1,0 +1,115 @@
+/**
+ * Descriptions of the answers of the routes, for the OpenAPI document.
+ *
+ * @module
+ */
+
+import { z } from "@hono/zod-openapi";
+
+/** The answer to a publish. */
+export const accepted = z.object({
+  events: z.array(z.object({ pipeline: z.string(), id: z.string() })),
+});
+
+/** The history of a pipeline. */
+export const history = z.object({
+  pipeline: z.string(),
+  events: z.array(z.object({
+    id: z.string(),
+    channel: z.string(),
+    time: z.iso.datetime(),
+    payload: z.unknown(),
+  })),
+});
+
+const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  detail: z.string(),
+});
+
+/** Describes an answer in JSON. */
+export function json(schema: z.ZodType, description: string) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** Describes an answer in plain text. */
+export function text(description: string) {
+  return { description, content: { "text/plain": { schema: z.string() } } };
+}
+
+/** The errors of a route. */
+export const errors = {
+  "4XX": {
+    description: "The request was rejected. Nothing changed",
+    content: { "application/problem+json": { schema: problem } },
+  },
+  503: {
+    description: "A transient error. Try again after Retry-After seconds",
+    content: { "application/problem+json": { schema: problem } },
+  },
+};
+
+/**
+ * JSON Schema of a parsed event of a stream.
+ *
+ * @param event Its type: one name, or any channel.
+ * @param data Schema of the JSON value in its data.
+ */
+function streamEvent(description: string, event: object, data: object) {
+  return {
+    type: "object",
+    description,
+    required: ["event", "data", "id"],
+    properties: {
+      event: { type: "string", ...event },
+      data: { type: "string", contentMediaType: "application/json", contentSchema: data },
+      id: { type: "string", description: "ID to resume after, in Last-Event-ID" },
+    },
+  };
+}
+
+const replayed = { type: "integer", minimum: 0 };
+
+/** JSON Schemas of the events of a stream, by what they are. */
+const STREAM_EVENTS = [
+  streamEvent("An event. The data is its payload", { description: "Its channel" }, {}),
+  streamEvent("Between the history and new events", { const: "runnel.live" }, {
+    type: "object",
+    properties: { replayed },
+  }),
+  streamEvent("Events that the client should have received are gone", { const: "runnel.gap" }, {
+    type: "object",
+    properties: {
+      missed: { type: ["integer", "null"] },
+      reason: { enum: ["evicted", "cleared", "damaged", "unknown"] },
+    },
+  }),
+  streamEvent("The end of the token, or of the session of the ticket", {
+    const: "runnel.expired",
+  }, { type: "object", properties: { reason: { enum: ["expired", "revoked"] } } }),
+];
+
+/**
+ * The event stream. OpenAPI 3.2 would describe its events in `itemSchema`, but parsers that many
+ * tools build on refuse documents of that version. JSON Schema has `contentSchema` for the same.
+ */
+export const eventStream = {
+  description: "The event stream. With Accept: text/event-stream, a transient error is one, too: " +
+    "it ends after its retry, and the client comes back",
+  content: {
+    "text/event-stream": {
+      schema: z.string().meta({
+        contentMediaType: "text/event-stream",
+        contentSchema: { type: "array", items: { anyOf: STREAM_EVENTS } },
+      }),
+    },
+  },
+};
+
+/** The stream of a probe. */
+export const probeStream = {
+  description: "The lines of the probe",
+  content: { "text/event-stream": { schema: z.string() } },
+};
