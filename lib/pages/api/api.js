@@ -56,8 +56,8 @@ function createCard(document, { method, path, operation }) {
       "Parameters",
       parameters.map(({ name, in: where, required, description, schema }) => [
         code(name),
-        [`${where}${required ? ", required" : ""}`, description, describeSchema(schema)]
-          .filter(Boolean).join(". "),
+        `In the ${where}${required ? ", required" : ""}: ${describeSchema(schema)}.`,
+        ...(description ? [`${description}.`] : []),
       ]),
     ),
     ...list("Body", body.map(([type, content]) => [code(type), ...contentNodes(content)])),
@@ -78,7 +78,7 @@ function createCard(document, { method, path, operation }) {
 /** @param {Content} content */
 function contentNodes({ schema }) {
   const text = describeSchema(schema);
-  const isSimple = Object.keys(schema ?? {}).length < 2 && !schema?.["properties"];
+  const isSimple = Object.keys(schema ?? {}).every((key) => key === "type");
   if (isSimple) return text === "" ? [] : [text];
   const json = JSON.stringify(schema, null, 2);
   return [

@@ -111,6 +111,12 @@ export class PipelineClient {
     return (await response.json()).events[0].id;
   }
 
+  /** Deletes the history, for everyone. */
+  async deleteHistory() {
+    const response = await this.#fetch(`${this.path}/events`, { method: "DELETE" });
+    if (!response.ok) throw await failure(response);
+  }
+
   /** @param {(path: string) => Promise<Response>} open */
   async #openByTicket(open) {
     if (this.#ticketPath !== null) {
@@ -150,7 +156,10 @@ export class PipelineClient {
       // Another request may have got a token in the meantime.
       if (token === this.#token) {
         const why = token === "" ? "This service asks for a token." : message;
-        this.#token = await this.#askToken(why);
+        this.#token = await this.#askToken(why).catch((error) => {
+          // The token is valid and does not cover this: that is the answer if there is no other.
+          throw token !== "" && response.status === 403 ? new Refusal(message) : error;
+        });
       }
     }
   }

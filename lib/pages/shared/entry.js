@@ -30,4 +30,23 @@
 
 /** @typedef {EventEntry | NoticeEntry} Entry */
 
-export {};
+/**
+ * Describes the time of an event for programs: as the service does, or by another name if it is
+ * the time of the arrival.
+ *
+ * @param {Pick<EventEntry, "time" | "isPublishTime">} event
+ * @returns {{ time: string } | { arrived: string }}
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual as deepEqual } from "node:assert/strict";
+ *
+ * const iso = "1970-01-01T00:00:00.000Z";
+ * deepEqual(describeTime({ time: 0, isPublishTime: true }), { time: iso });
+ * deepEqual(describeTime({ time: 0, isPublishTime: false }), { arrived: iso });
+ * ```
+ */
+export function describeTime({ time, isPublishTime }) {
+  const iso = new Date(time).toISOString();
+  return isPublishTime ? { time: iso } : { arrived: iso };
+}

@@ -7,6 +7,7 @@
 
 import { copy } from "./clipboard.js";
 import { element } from "./elements.js";
+import { describeTime } from "./entry.js";
 import { layOutJson, tokenizeJson } from "./json.js";
 
 /** @typedef {import("./entry.js").Entry} Entry */
@@ -80,8 +81,8 @@ export function refreshTime(row) {
 }
 
 /** @param {EventEntry} event */
-function describeEvent({ id, channel, time, payload }) {
-  const rest = JSON.stringify({ id, channel, time: new Date(time).toISOString() });
+function describeEvent({ id, channel, payload, ...event }) {
+  const rest = JSON.stringify({ id, channel, ...describeTime(event) });
   return layOutWhole(`${rest.slice(0, -1)},"payload":${payload}}`);
 }
 
@@ -184,7 +185,11 @@ function timeElement(entry) {
   const iso = date.toISOString();
   const isToday = date.toDateString() === new Date().toDateString();
   const day = isToday ? "" : `${dayFormat.format(date)} `;
-  const isPublishTime = entry.kind === "event" && entry.isPublishTime;
-  const title = `${isPublishTime ? "Published" : "Arrived"} at ${iso}`;
-  return element("time", { datetime: iso, title }, day + timeFormat.format(date));
+  const text = day + timeFormat.format(date);
+  if (entry.kind !== "event") return element("time", { datetime: iso, title: iso }, text);
+  const title = entry.isPublishTime
+    ? `Published at ${iso}, by the clock of the service`
+    : `Arrived at ${iso}, by the clock of this computer: the stream contains no times`;
+  const label = element("span", {}, entry.isPublishTime ? "published" : "arrived");
+  return element("time", { datetime: iso, title }, text, " ", label);
 }

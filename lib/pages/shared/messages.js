@@ -5,12 +5,13 @@
  * @module
  */
 
-/** Labels of a stream's states, and of the viewer while it waits for a token. */
+/** Labels of a stream's states, and of pages that wait for a token or for another tab. */
 export const STATE_LABELS = {
   "connecting": "Connecting",
   "catching-up": "Catching up",
   "live": "Live",
   "needs-token": "Waiting for a token",
+  "needs-slot": "Waiting for another tab",
   "waiting": "Disconnected",
   "refused": "Stopped",
 };
@@ -87,4 +88,23 @@ export function describeLive(replayed, reconnects, hasHistory) {
   }
   if (replayed === 0) return "Reconnected. Nothing was missed.";
   return `Reconnected. ${plural(replayed, "event")} ${replayed === 1 ? "was" : "were"} caught up.`;
+}
+
+/**
+ * Describes an error of a request.
+ *
+ * @param {unknown} error
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(describeError(new TypeError("Failed to fetch")), "the service does not answer.");
+ * equal(describeError(new Error("Expected JSON")), "Expected JSON");
+ * ```
+ */
+export function describeError(error) {
+  // So fetch() rejects, in other words in each browser.
+  if (error instanceof TypeError) return "the service does not answer.";
+  return error instanceof Error ? error.message : String(error);
 }

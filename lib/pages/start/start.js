@@ -7,11 +7,12 @@
 
 import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
+import { holdStreamSlot, SLOT_EXPLANATION } from "../client/stream_slots.js";
 import { readTokenNeeds } from "../client/token_needs.js";
 import { copy } from "../shared/clipboard.js";
 import { byId, element, setText } from "../shared/elements.js";
 import { createRow, handleRowClick } from "../shared/event_rows.js";
-import { STATE_LABELS } from "../shared/messages.js";
+import { describeError, STATE_LABELS } from "../shared/messages.js";
 import { createTokenForm } from "../shared/token_form.js";
 import { createPipelineId, createSnippets } from "./snippets.js";
 
@@ -20,6 +21,10 @@ const MAX_ARRIVALS = 5;
 
 // Without an answer, the page shows by its state that the service does not answer.
 const tokenNeeds = readTokenNeeds().catch(() => undefined);
+const slot = holdStreamSlot(() => {
+  byId("state").dataset["state"] = "needs-slot";
+  setText("state-text", `${STATE_LABELS["needs-slot"]}. ${SLOT_EXPLANATION}`);
+});
 const askToken = createTokenForm("token");
 const arrivals = byId("arrivals");
 const sendButton = byId("send", HTMLButtonElement);
@@ -55,7 +60,7 @@ function openPipeline(pipeline) {
     onExpired: () => client.dropTicket(),
     onState: showState,
   });
-  stream.run();
+  slot.then(() => stream.run());
   return { client, stream };
 }
 
@@ -97,7 +102,7 @@ async function send() {
     setText("sent", `Accepted as ${id}.`);
     setText("send", "Send another event");
   } catch (error) {
-    setText("sent", `Not sent: ${error instanceof Error ? error.message : error}`);
+    setText("sent", `Not sent: ${describeError(error)}`);
   } finally {
     sendButton.disabled = false;
   }

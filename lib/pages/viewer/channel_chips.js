@@ -6,9 +6,7 @@
  */
 
 import { element } from "../shared/elements.js";
-
-/** Number of channels with a color of their own. */
-const COLORS = 6;
+import { colorOf } from "./channel_colors.js";
 
 /** Number of channels with a chip. */
 const MAX_CHIPS = 24;
@@ -20,7 +18,6 @@ const MAX_COUNTED = 10_000;
  * A channel, and its chip if it has one.
  *
  * @typedef {object} Channel
- * @property {number} series Number of its color.
  * @property {number} count Events of the channel.
  * @property {{ button: HTMLElement, count: HTMLElement } | null} chip
  */
@@ -43,6 +40,12 @@ export class ChannelChips {
    * @type {Map<string, Channel>}
    */
   #channels = new Map();
+  /**
+   * Names of channels, by color.
+   *
+   * @type {Map<number, string[]>}
+   */
+  #names = new Map();
   /**
    * Channels with events that {@linkcode ChannelChips.draw} has not shown yet.
    *
@@ -70,19 +73,25 @@ export class ChannelChips {
     let channel = this.#channels.get(name);
     if (!channel) {
       if (this.#channels.size === MAX_COUNTED) return;
-      const series = Math.min(this.#channels.size, COLORS);
-      this.#channels.set(name, channel = { series, count: 0, chip: null });
+      this.#channels.set(name, channel = { count: 0, chip: null });
+      const color = colorOf(name);
+      const names = this.#names.get(color);
+      if (names) names.push(name);
+      else this.#names.set(color, [name]);
     }
     channel.count++;
     this.#changed.add(name);
   }
 
   /**
-   * Returns the number of a channel's color.
+   * Returns the names of the channels of a color, in order of their first events.
    *
-   * @param {string} name
+   * @param {number} color
+   * @returns {readonly string[]}
    */
-  seriesOf = (name) => this.#channels.get(name)?.series ?? COLORS;
+  namesOf(color) {
+    return this.#names.get(color) ?? [];
+  }
 
   /** Shows the counts. */
   draw() {
@@ -108,7 +117,7 @@ export class ChannelChips {
     const button = element(
       "button",
       { type: "button", class: "chip", "aria-pressed": "false", "data-channel": name },
-      element("span", { class: `swatch series-${channel.series}` }),
+      element("span", { class: `swatch series-${colorOf(name)}` }),
       element("span", { class: "chip-name" }, name),
       " ",
       count,

@@ -5,12 +5,17 @@
  * @module
  */
 
+import { SLOT_EXPLANATION } from "../client/stream_slots.js";
 import { byId, setText } from "../shared/elements.js";
 import { STATE_LABELS } from "../shared/messages.js";
 
 /** @typedef {import("../client/live_stream.js").LiveStream} LiveStream */
 
-/** @typedef {import("../client/live_stream.js").StreamState | { name: "needs-token" }} State */
+/**
+ * State of the connection, and of a page that waits for a token or for another tab.
+ *
+ * @typedef {import("../client/live_stream.js").StreamState | { name: "needs-token" | "needs-slot" }} State
+ */
 
 /** The card. */
 export class ConnectionPanel {
@@ -52,8 +57,18 @@ export class ConnectionPanel {
     setText("last-id", stream?.lastEventId || "none yet");
   }
 
+  /** Returns what becomes of the history before it has been read. */
+  describeHistory() {
+    if (this.#state.name === "needs-token") {
+      return "The events appear here after you enter a token.";
+    }
+    if (this.#state.name === "refused") return "The history was not read.";
+    return "Reading the history.";
+  }
+
   #explanation() {
     if (this.#state.name === "refused") return this.#state.reason;
+    if (this.#state.name === "needs-slot") return SLOT_EXPLANATION;
     if (this.#state.name !== "waiting") return "";
     const seconds = Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000));
     return `Trying again in ${seconds} s.`;

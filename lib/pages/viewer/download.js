@@ -6,6 +6,7 @@
  */
 
 import { element } from "../shared/elements.js";
+import { describeTime } from "../shared/entry.js";
 
 /**
  * Saves events as NDJSON.
@@ -14,8 +15,8 @@ import { element } from "../shared/elements.js";
  * @param {import("../shared/entry.js").EventEntry[]} events
  */
 export function saveEvents(name, events) {
-  const lines = events.map(({ id, channel, time, payload }) => {
-    const rest = JSON.stringify({ id, channel, time: new Date(time) });
+  const lines = events.map(({ id, channel, payload, ...event }) => {
+    const rest = JSON.stringify({ id, channel, ...describeTime(event) });
     return `${rest.slice(0, -1)},"payload":${payload}}\n`;
   });
   const url = URL.createObjectURL(new Blob(lines, { type: "application/x-ndjson" }));

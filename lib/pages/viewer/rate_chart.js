@@ -5,7 +5,8 @@
  * @module
  */
 
-import { svgElement } from "../shared/elements.js";
+import { element, svgElement } from "../shared/elements.js";
+import { findTop, formatRate } from "./rate_scale.js";
 
 const WIDTH = 300;
 const HEIGHT = 88;
@@ -19,9 +20,11 @@ export class RateChart {
     role: "img",
   });
 
+  #labels = Array.from({ length: 3 }, () => element("span"));
+
   /** @param {HTMLElement} host */
   constructor(host) {
-    host.append(this.#svg);
+    host.append(element("div", { class: "chart-scale" }, ...this.#labels), this.#svg);
   }
 
   /**
@@ -36,7 +39,8 @@ export class RateChart {
     );
     const peak = Math.max(...totals);
     const now = totals.at(-1) ?? 0;
-    const scale = (HEIGHT - 2) / Math.max(peak, 1);
+    const top = findTop(peak);
+    const scale = (HEIGHT - 1) / top;
     const step = WIDTH / intervals.length;
     const bars = [];
     for (const [index, rates] of intervals.entries()) {
@@ -53,14 +57,14 @@ export class RateChart {
         }));
       }
     }
-    const base = svgElement("rect", {
-      class: "chart-base",
-      x: 0,
-      y: HEIGHT - 1,
-      width: WIDTH,
-      height: 1,
-    });
-    this.#svg.replaceChildren(base, ...bars);
+    const lines = [0, (HEIGHT - 1) / 2, HEIGHT - 1].map((y) =>
+      svgElement("rect", { class: "chart-base", x: 0, y, width: WIDTH, height: 1 })
+    );
+    this.#svg.replaceChildren(...lines, ...bars);
+    for (const [index, value] of [top, top / 2, 0].entries()) {
+      const label = this.#labels[index];
+      if (label) label.textContent = formatRate(value);
+    }
     const [nowText, peakText] = [now, peak].map(formatRate);
     this.#svg.setAttribute(
       "aria-label",
@@ -68,13 +72,4 @@ export class RateChart {
     );
     return { now, peak };
   }
-}
-
-/**
- * Formats a rate for people.
- *
- * @param {number} rate
- */
-export function formatRate(rate) {
-  return rate.toLocaleString("en", { maximumFractionDigits: rate < 10 ? 1 : 0 });
 }

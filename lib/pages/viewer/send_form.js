@@ -6,6 +6,7 @@
  */
 
 import { byId, setText } from "../shared/elements.js";
+import { describeError } from "../shared/messages.js";
 
 /**
  * Lets the form send events.
@@ -21,20 +22,26 @@ export function connectSendForm(client) {
     event.preventDefault();
     const text = payload.value.trim();
     if (!isJson(text)) {
-      setText("sent", "Not sent: the payload is not JSON. Put a plain text in double quotes.");
+      answer("Not sent: the payload is not JSON. Put a plain text in double quotes.");
       payload.focus();
       return;
     }
     button.disabled = true;
-    setText("sent", "Sending.");
+    answer("Sending.");
     try {
-      setText("sent", `Sent as ${await client.send(channel.value, text)}.`);
+      answer(`Sent as ${await client.send(channel.value, text)}.`);
     } catch (error) {
-      setText("sent", `Not sent: ${error instanceof Error ? error.message : error}`);
+      answer(`Not sent: ${describeError(error)}`);
     } finally {
       button.disabled = false;
     }
   });
+}
+
+/** @param {string} text Shown where the user sees it, also if the sidebar is cut off there. */
+function answer(text) {
+  setText("sent", text);
+  byId("sent").scrollIntoView({ block: "nearest" });
 }
 
 /** @param {string} text */

@@ -7,17 +7,22 @@
 
 import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
+import { holdStreamSlot } from "../client/stream_slots.js";
 import { byId, setText } from "../shared/elements.js";
 import { createRow, handleRowClick, refreshTime } from "../shared/event_rows.js";
 import { describeGap, describeLive, plural } from "../shared/messages.js";
 import { createTokenForm } from "../shared/token_form.js";
 import { ChannelChips } from "./channel_chips.js";
+import { colorOf } from "./channel_colors.js";
 import { ConnectionPanel } from "./connection_panel.js";
+import { connectDelete } from "./delete_history.js";
 import { saveEvents } from "./download.js";
 import { createEventFilter } from "./event_filter.js";
 import { EventList } from "./event_list.js";
 import { throttleFrames } from "./frame_throttle.js";
-import { formatRate, RateChart } from "./rate_chart.js";
+import { Legend } from "./legend.js";
+import { RateChart } from "./rate_chart.js";
+import { formatRate } from "./rate_scale.js";
 import { Rates } from "./rates.js";
 import { connectSendForm } from "./send_form.js";
 
@@ -51,6 +56,7 @@ const drawSoon = throttleFrames(draw, REDRAW_MS);
 const rates = new Rates(INTERVAL_MS, INTERVALS);
 const chips = new ChannelChips(byId("chips"), filter);
 const chart = new RateChart(byId("chart"));
+const legend = new Legend(byId("legend"));
 const rows = byId("rows");
 const text = byId("text", HTMLInputElement);
 const download = byId("download", HTMLButtonElement);
@@ -74,15 +80,13 @@ byId("send-details", HTMLDetailsElement).open = matchMedia("(min-width: 60rem)")
 
 text.addEventListener("input", filter);
 byId("pause").addEventListener("click", togglePause);
-byId("clear").addEventListener("click", () => {
-  list.clear();
-  drawSoon();
-});
+byId("clear").addEventListener("click", clearList);
 download.addEventListener("click", saveMatching);
 byId("retry").addEventListener("click", () => stream?.retryNow());
 addEventListener("online", () => stream?.retryNow());
 rows.addEventListener("click", handleRowClick);
 connectSendForm(client);
+connectDelete(client, clearList);
 setInterval(tick, 1000);
 setInterval(announce, ANNOUNCE_MS);
 await start();
@@ -105,7 +109,13 @@ async function start() {
     onExpired: () => client.dropTicket(),
     onState: showState,
   });
+  await holdStreamSlot(() => showState({ name: "needs-slot" }));
   await stream.run();
+}
+
+function clearList() {
+  list.clear();
+  drawSoon();
 }
 
 /** Reads the history, as often as the user tries again. */
@@ -161,7 +171,7 @@ function receive({ id, type, data }) {
 function addEvent(event) {
   chips.add(event.channel);
   // By color, because the number of channels has no limit.
-  rates.add(String(chips.seriesOf(event.channel)), event.time);
+  rates.add(String(colorOf(event.channel)), event.time);
   list.add(event);
   drawSoon();
 }
@@ -190,6 +200,7 @@ async function updateTimes(events) {
 function showState(state) {
   if (state.name !== "live") isLive = false;
   connection.showState(state, stream);
+  drawSoon();
   drawChart();
 }
 
@@ -200,7 +211,9 @@ function tick() {
 }
 
 function drawChart() {
-  const { now, peak } = chart.draw(rates.read(Date.now()));
+  const intervals = rates.read(Date.now());
+  const { now, peak } = chart.draw(intervals);
+  legend.draw(intervals, (color) => chips.namesOf(color));
   setText("rate", `now ${formatRate(now)}`);
   setText("peak", `peak ${formatRate(peak)}`);
 }
@@ -217,7 +230,7 @@ function draw() {
   chips.draw();
   if (list.hasChange) {
     const { isReset, entries } = list.takeChange();
-    const added = entries.map((entry) => createRow(entry, chips.seriesOf));
+    const added = entries.map((entry) => createRow(entry, colorOf));
     if (isReset) rows.replaceChildren(...added);
     else rows.prepend(...added);
     while (rows.children.length > LIMITS.maxRows) rows.lastElementChild?.remove();
@@ -244,7 +257,7 @@ function describeCount() {
 
 function describeEmpty() {
   if (list.events > 0) return "No event matches the filter.";
-  if (!stream) return "Reading the history.";
+  if (!stream) return connection.describeHistory();
   return "No events yet. Send one with the form on this page, or from your own program.";
 }
 

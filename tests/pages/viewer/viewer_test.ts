@@ -42,7 +42,8 @@ testInChromium(
     });
     equal(await tab.text(`[data-id="${a}"] pre`), '{ "n": [1, 2] }');
     equal(await tab.text(`[data-id="${live}"] pre`), '"Hello there"');
-    match(await tab.text(`[data-id="${live}"]`), /^orders (\d\d:){2}\d\d\.\d{3} /);
+    match(await tab.text(`[data-id="${live}"]`), /^orders (\d\d:){2}\d\d\.\d{3} arrived /);
+    match(await tab.text(`[data-id="${a}"]`), /^orders (\d\d:){2}\d\d\.\d{3} published /);
     deepEqual(await tab.texts(".chip"), ["All", "orders 4", "payments 1"]);
     deepEqual(await tab.texts("dd"), ["0", "just now", live!]);
     equal(await tab.text("#state"), "Live");
@@ -122,10 +123,11 @@ testInChromium("The viewer copies an event, and downloads the events that match"
   await tab.page.click(`[data-id="${c}"] [data-action=copy]`);
   await tab.page.waitForSelector("text=Copied");
   const copied = await tab.clipboard();
-  deepEqual({ ...JSON.parse(copied), time: "" }, {
+  // It was live, so that only the time of its arrival is known.
+  deepEqual({ ...JSON.parse(copied), arrived: "" }, {
     id: c,
     channel: "events",
-    time: "",
+    arrived: "",
     payload: [Number(exact)],
   });
   ok(copied.includes(exact));
@@ -152,6 +154,8 @@ testInChromium("The viewer copies an event, and downloads the events that match"
   const text = await Deno.readTextFile(await download.path());
   const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
   deepEqual(lines.map(({ id, channel }) => [id, channel]), [[b, "payments"], [c, "events"]]);
+  equal(lines[0].time, (await pipeline.times()).get(b!));
+  ok(lines[1].arrived && !lines[1].time);
   ok(text.endsWith(`"payload":[${exact}]}\n`));
   deepEqual(tab.errors, []);
 });

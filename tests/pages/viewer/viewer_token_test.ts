@@ -39,6 +39,7 @@ testInChromium(
     await tab.page.goto(guarded.page);
     await expectText(tab, "#token-why", "This service asks for a token.");
     equal(await tab.text("#state"), "Waiting for a token");
+    await expectText(tab, "#empty", "The events appear here after you enter a token.");
     deepEqual(await tab.accessibilityViolations(), []);
     await tab.page.keyboard.type("wrong");
     await tab.page.keyboard.press("Enter");
@@ -46,6 +47,7 @@ testInChromium(
     await tab.page.click("text=Not now");
     await expectText(tab, ".state-more", "This needs a token.");
     equal(await tab.text("#state"), "Stopped");
+    await expectText(tab, "#empty", "The history was not read.");
     await tab.page.click("text=Try now");
     await tab.page.fill("#token-input", "secret");
     await tab.page.click("text=Use this token");

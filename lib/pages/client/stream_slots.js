@@ -1,0 +1,84 @@
+// @ts-check
+/**
+ * A limit of streams in a browser.
+ *
+ * Over HTTP/1.1 a browser opens at most six connections to a host, for all of its tabs. A stream
+ * holds one of them as long as it lasts, so that with six streams no further page would load. Pages
+ * therefore leave one connection free: each holds a lock of the browser beside its stream, and a
+ * page that gets none says why it waits.
+ *
+ * @module
+ */
+
+/** Number of streams in the tabs of a browser. */
+const SLOTS = 5;
+
+/** Reason to wait, for people. */
+export const SLOT_EXPLANATION =
+  `${SLOTS} other tabs of this browser show streams of this service. A browser opens six ` +
+  "connections to a host over HTTP/1.1, and no page would load without the last one. Close one of " +
+  "the tabs, and this one goes on. Over HTTP/2 there is no such limit.";
+
+/**
+ * Holds one of the slots until the page is left.
+ *
+ * @param {() => void} onWait Called if all of them are held by other pages.
+ * @param {LockManager | undefined} [locks] Locks of the browser, which only secure contexts have:
+ *   pages of this machine, and of https. Without them nothing is limited.
+ * @param {boolean} [isLimited] Whether connections are limited.
+ * @returns {Promise<void>} Resolves when the page may open its stream.
+ */
+export async function holdStreamSlot(
+  onWait,
+  locks = navigator.locks,
+  isLimited = usesHttp1(),
+) {
+  if (!locks || !isLimited) return;
+  for (let slot = 1; slot <= SLOTS; slot++) if (await tryToHold(locks, slot)) return;
+  onWait();
+  await holdNext(locks);
+}
+
+/** @param {LockManager} locks @param {number} slot @returns {Promise<boolean>} */
+function tryToHold(locks, slot) {
+  return new Promise((resolve) => {
+    locks.request(nameOf(slot), { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      return lock && untilPageIsLeft();
+    });
+  });
+}
+
+/** @param {LockManager} locks @returns {Promise<void>} */
+function holdNext(locks) {
+  const others = new AbortController();
+  return new Promise((resolve) => {
+    for (let slot = 1; slot <= SLOTS; slot++) {
+      locks.request(nameOf(slot), { signal: others.signal }, () => {
+        // Two may be granted before the others are withdrawn.
+        if (others.signal.aborted) return;
+        others.abort();
+        resolve();
+        return untilPageIsLeft();
+      }).catch((error) => {
+        if (!others.signal.aborted) throw error;
+      });
+    }
+  });
+}
+
+/** @param {number} slot */
+function nameOf(slot) {
+  return `runnel-stream-${slot}`;
+}
+
+/** @returns {Promise<void>} */
+function untilPageIsLeft() {
+  return new Promise(() => {});
+}
+
+function usesHttp1() {
+  const [navigation] = performance.getEntriesByType("navigation");
+  return navigation instanceof PerformanceNavigationTiming &&
+    navigation.nextHopProtocol.startsWith("http/1");
+}
