@@ -61,7 +61,8 @@ testInChromium(
     const page = `${service.url}/pipelines/p_a`;
     const headers = { "Content-Type": "application/json", ...bearerHeader(PUBLISH_TOKEN) };
     const url = `${service.url}/ingest/p_a/orders`;
-    equal((await fetch(url, { method: "POST", headers, body: "1" })).status, 202);
+    const published = await fetch(url, { method: "POST", headers, body: "1" });
+    equal(published.status, 202, await published.text());
     await tab.page.goto(page);
     await waitUntilLive(tab);
     const remove = async () => {
