@@ -37,7 +37,7 @@ export const SECURITY_SCHEMES = {
   [TOKEN_SCHEME]: {
     type: "http",
     scheme: "bearer",
-    description: "A publish token or a JSON Web Token, in the header Authorization: Bearer …",
+    description: "A publish token or a JSON Web Token, in the header Authorization",
   },
   cookie: {
     type: "apiKey",

@@ -65,7 +65,9 @@ export function describeAccess({ components }, { security = [] }) {
   const ways = security.flatMap((scheme) => Object.keys(scheme)).map((name) =>
     components?.securitySchemes?.[name]?.description ?? name
   );
-  return ways.length === 0 ? "" : `Needs one of: ${ways.join("; ")}.`;
+  return ways.length === 0
+    ? ""
+    : `Needs ${ways.length > 1 ? "one of these" : "this"}: ${ways.join("; ")}.`;
 }
 
 /**

@@ -15,7 +15,7 @@ testInChromium("The API page shows each route of the document, and who needs a t
   );
   deepEqual((await tab.texts(".route h3")).toSorted(), routes.toSorted());
   const ingest = await tab.text('[aria-labelledby="post-ingest"]');
-  ok(ingest.includes("Needs one of: A publish token or a JSON Web Token"), ingest);
+  ok(ingest.includes("Needs this: A publish token or a JSON Web Token"), ingest);
   const downloading = tab.page.waitForEvent("download");
   await tab.page.click("#json");
   const download = await downloading;

@@ -26,7 +26,7 @@ Deno.test("describeAccess() names each way to be let in, and none of an open rou
   const security = [{ token: [] }, { other: [] }];
   equal(
     describeAccess({ components }, { ...operation, security }),
-    "Needs one of: A token; other.",
+    "Needs one of these: A token; other.",
   );
 });
 
