@@ -67,6 +67,9 @@ testInChromium(
       `${[state, row, send, chart]}`,
     );
     equal(await tab.page.evaluate("document.documentElement.scrollWidth"), 360);
+    // What follows the events is one step away.
+    await tab.page.click(".jump");
+    await eventually("the form is visible", () => isVisible(tab, "#send-title"));
   },
 );
 
