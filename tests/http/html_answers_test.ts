@@ -38,14 +38,19 @@ for (const [method, path, status, type] of CASES) {
   });
 }
 
-Deno.test("A page about a problem contains what the request contains as text", async () => {
+Deno.test("A page about a problem contains what it quotes of the request as text", async () => {
   await using service = await startService();
-  const path = `/pipelines/p_a/sse?channel=${encodeURIComponent("<img src=x>\n")}&history=%3Cb%3E`;
-  const response = await service.fetch(request(path, { headers: { Accept } }));
-  equal(response.status, 400);
-  ok(!/<img src=x>|<b>/.test(await response.text()));
-  const near = await service.fetch(request("/ingest/<b>x", { headers: { Accept } }));
-  ok(!(await near.text()).includes("<b>"));
+  const misspelt = await service.fetch(
+    request("/pipelines/p_a/sse?channe%3Cb%3El=1", { headers: { Accept } }),
+  );
+  const body = JSON.stringify({ pipeline: "p_a", channel: "a", payload: 1, "<b>": 2 });
+  const headers = { Accept, "Content-Type": "application/json" };
+  const unknown = await service.fetch(request("/ingest", { method: "POST", headers, body }));
+  for (const [response, status] of [[misspelt, 400], [unknown, 422]] as const) {
+    equal(response.status, status);
+    const text = await response.text();
+    ok(text.includes("&lt;b&gt;") && !text.includes("<b>"), text);
+  }
 });
 
 Deno.test("HEAD of an address without a route has the headers of its page, and no body", async () => {
