@@ -9,7 +9,7 @@ import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
 import { holdStreamSlot } from "../client/stream_slots.js";
 import { byId, setText } from "../shared/elements.js";
-import { createRow, handleRowClick, refreshTime } from "../shared/event_rows.js";
+import { createRow, handleRowClick } from "../shared/event_rows.js";
 import { describeGap, describeLive, plural } from "../shared/messages.js";
 import { createTokenForm } from "../shared/token_form.js";
 import { ChannelChips } from "./channel_chips.js";
@@ -20,7 +20,9 @@ import { saveEvents } from "./download.js";
 import { createEventFilter } from "./event_filter.js";
 import { EventList } from "./event_list.js";
 import { throttleFrames } from "./frame_throttle.js";
+import { readHistory, showPublishTimes } from "./history.js";
 import { Legend } from "./legend.js";
+import { describeCount, describeEmpty } from "./list_words.js";
 import { RateChart } from "./rate_chart.js";
 import { formatRate } from "./rate_scale.js";
 import { Rates } from "./rates.js";
@@ -92,7 +94,7 @@ setInterval(announce, ANNOUNCE_MS);
 await start();
 
 async function start() {
-  const history = await readHistory();
+  const history = await readHistory(client, showState);
   for (const { time, ...event } of history) {
     addEvent({
       kind: "event",
@@ -118,22 +120,6 @@ function clearList() {
   drawSoon();
 }
 
-/** Reads the history, as often as the user tries again. */
-async function readHistory() {
-  while (true) {
-    try {
-      return await client.history();
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      showState({ name: "refused", reason });
-      await new Promise((resolve) =>
-        byId("retry").addEventListener("click", resolve, { once: true })
-      );
-      showState({ name: "connecting" });
-    }
-  }
-}
-
 /** @param {import("../client/event_stream_parser.js").StreamedEvent} event */
 function receive({ id, type, data }) {
   const time = Date.now();
@@ -145,7 +131,7 @@ function receive({ id, type, data }) {
     // An unstable network would fill the page with these notices.
     if (list.newest?.kind !== "live") list.add({ kind: "live", time, text });
     isLive = true;
-    updateTimes(caughtUp.splice(0));
+    showPublishTimes(caughtUp.splice(0), client, rows);
   } else if (type === "runnel.gap") {
     list.add({ kind: "gap", time, text: describeGap(data) });
   } else if (type !== "runnel.expired") {
@@ -174,26 +160,6 @@ function addEvent(event) {
   rates.add(String(colorOf(event.channel)), event.time);
   list.add(event);
   drawSoon();
-}
-
-/**
- * Gives replayed events the publish times of the history.
- *
- * @param {EventEntry[]} events
- */
-async function updateTimes(events) {
-  if (events.length === 0) return;
-  const history = await client.history().catch(() => []);
-  const times = new Map(history.map(({ id, time }) => [id, Date.parse(time)]));
-  for (const event of events) {
-    const time = times.get(event.id);
-    if (time === undefined) continue;
-    event.time = time;
-    event.isPublishTime = true;
-  }
-  for (const row of rows.querySelectorAll("li")) {
-    if (times.has(row.dataset["id"] ?? "")) refreshTime(row);
-  }
 }
 
 /** @param {import("./connection_panel.js").State} state */
@@ -236,29 +202,13 @@ function draw() {
     while (rows.children.length > LIMITS.maxRows) rows.lastElementChild?.remove();
   }
   setText("last-id", stream?.lastEventId || "none yet");
-  setText("count", describeCount());
-  setText("empty", describeEmpty());
+  setText("count", describeCount(list, LIMITS.maxRows));
+  setText("empty", describeEmpty(list, stream ? null : connection.describeHistory()));
   byId("empty").hidden = list.matching > 0;
   byId("waiting").hidden = !list.isPaused;
   const verb = list.waiting === 1 ? "waits" : "wait";
   setText("waiting", `Paused. ${plural(list.waiting, "new event")} ${verb}.`);
   download.disabled = list.matching === 0;
-}
-
-function describeCount() {
-  const { events, matching } = list;
-  if (matching === 0) return "";
-  const all = matching < events
-    ? `${matching.toLocaleString("en")} of ${plural(events, "event")} match`
-    : plural(matching, "event");
-  const { maxRows } = LIMITS;
-  return matching > maxRows ? `${all}; the newest ${maxRows} are listed.` : `${all}.`;
-}
-
-function describeEmpty() {
-  if (list.events > 0) return "No event matches the filter.";
-  if (!stream) return connection.describeHistory();
-  return "No events yet. Send one with the form on this page, or from your own program.";
 }
 
 function filter() {
