@@ -19,7 +19,7 @@ import {
   notFound,
   type RequestInfo,
 } from "./context.ts";
-import { acceptsHtml, page, pageHeaders, showProblems } from "./html_answers.ts";
+import { acceptsHtml, page, pageHeaders, showProblem } from "./html_answers.ts";
 import { findNearRoutes } from "./near_routes.ts";
 import { createRoutes, SECURITY_SCHEMES } from "./openapi.ts";
 import { pageRoutes } from "./page_routes.ts";
@@ -94,7 +94,6 @@ export function createApp(options: AppOptions): App {
   });
   app.notFound((c) => problem(notFound(findNearRoutes(c.req.path, routes))));
 
-  app.use(showProblems);
   app.use(cors({
     origin: config.allowOrigins === "*" ? "*" : [...config.allowOrigins],
     allowMethods: ["GET", "HEAD", "POST", "DELETE"],
@@ -114,6 +113,8 @@ export function createApp(options: AppOptions): App {
       );
     }
     await next();
+    // Here and not in a middleware of its own, each of which slows down every publish.
+    if (c.res.status >= 400) await showProblem(c);
   });
   app.use(methodNotAllowed({
     app,

@@ -45,9 +45,8 @@ export async function page(name: string): Promise<Response> {
   return await readPageFile(name) ?? problem(notFound());
 }
 
-/** Middleware that shows problem documents to people as pages, with the same status and headers. */
-export async function showProblems(c: AppContext, next: () => Promise<void>): Promise<void> {
-  await next();
+/** Shows a problem document to people as a page, with the same status and headers. */
+export async function showProblem(c: AppContext): Promise<void> {
   // No cache stores a problem, so the answer needs no Vary.
   if (!acceptsHtml(c) || c.res.headers.get("Content-Type") !== "application/problem+json") return;
   const { status } = c.res;
