@@ -229,3 +229,23 @@ Deno.test("A server frees all resources after malformed requests", async () => {
   const reports = service.reports.filter((line) => !line.startsWith("A proxy of this machine"));
   equal(reports.join("\n"), "");
 });
+
+Deno.test("A publish whose client closes its sending side is stored, and its answer is lost", async () => {
+  await using service = await start();
+  const body = '{"pipeline":"p_half","channel":"events","payload":1}';
+  const publish = "POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
+    `Idempotency-Key: half\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const connection = await sendRaw(service.port, publish);
+  await connection.closeWrite();
+  equal(await readRaw(connection, () => false), "", "the runtime answers it now: change the docs");
+  connection.close();
+  // The remedy that the documentation names.
+  const again = await fetch(`${service.url}/ingest`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": "half" },
+    body,
+  });
+  equal(again.status, 202);
+  equal(again.headers.get("Idempotency-Replayed"), "true");
+  await again.body?.cancel();
+});
