@@ -1,5 +1,5 @@
 /**
- * What subscribers request, and what they are granted.
+ * The scopes that subscribers request and are granted.
  *
  * @module
  */

@@ -10,7 +10,7 @@ import { RunnelError, type Runtime } from "../base/mod.ts";
 /** Number of tokens from which on those without a ticket that counts are forgotten. */
 const MIN_SWEPT = 256;
 
-/** What sums of fractions of a millisecond may be off by, in milliseconds. */
+/** Tolerance of sums of fractions of a millisecond, in milliseconds. */
 const ROUNDING_MS = 0.5;
 
 /** Options for {@linkcode TicketQuota}. */

@@ -1,5 +1,5 @@
 /**
- * What the author of a workflow reads while a delivery is retried.
+ * The lines that the author of a workflow reads while a delivery is retried.
  *
  * @module
  */

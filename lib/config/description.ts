@@ -1,5 +1,5 @@
 /**
- * What an operator reads at the start of an instance.
+ * The lines that an operator reads at the start of an instance.
  *
  * @module
  */

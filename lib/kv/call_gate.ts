@@ -13,7 +13,7 @@ export class CallGate {
   /** Settles when the work that has the store for itself has ended. */
   #closed: Promise<void> | null = null;
 
-  /** Makes a call: at once, or after the work that has the store for itself. */
+  /** Calls a function: at once, or after the work that has the store for itself. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     while (this.#closed) await this.#closed;
     const made = call();

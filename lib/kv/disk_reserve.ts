@@ -100,7 +100,7 @@ export class DiskReserve implements Disposable {
     this.#timer = this.#runtime.clock.after(REFILL_MS, () => this.#fill());
   }
 
-  /** Makes room. Returns false if there was none to make. */
+  /** Frees room. Returns false if there was none to free. */
   async release(): Promise<boolean> {
     if (!this.#isFilled) return false;
     this.#isFilled = false;

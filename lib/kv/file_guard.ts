@@ -17,7 +17,7 @@ export interface StoreGuard extends Disposable {
   readonly error: RunnelError | null;
   /** Checks now. */
   check(): Promise<void>;
-  /** Makes no check during work that replaces the store and opens it again. */
+  /** Suspends the checks during work that replaces the store and opens it again. */
   suspend(work: () => Promise<void>): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export class FileGuard implements StoreGuard {
     if (changed !== null && !before) this.#runtime.report(this.#describe(changed));
   }
 
-  /** Makes no check during work that replaces the file and opens it again. */
+  /** Suspends the checks during work that replaces the file and opens it again. */
   async suspend(work: () => Promise<void>): Promise<void> {
     this.#replacements++;
     try {

@@ -76,7 +76,7 @@ export async function eraseFile(path: string): Promise<boolean> {
 /**
  * Replaces a file that no connection has open by a copy of another one, which is
  * checked first. A process that is killed meanwhile leaves the file as it was.
- * What is replaced is kept beside it.
+ * The file that is replaced is kept beside it.
  *
  * @param path The file, which the caller has locked.
  * @param from The file that is copied.

@@ -165,7 +165,7 @@ export class HeadStore {
     return await kv.call((kv) => kv.get<Head>(headKey(pipeline)), { as: "log-unavailable" });
   }
 
-  /** Makes a deletion, on a full disk with the room that is kept for it. */
+  /** Removes something, on a full disk with the room that is kept for that. */
   async #makeRoomFor(remove: () => Promise<boolean>): Promise<boolean> {
     try {
       return await remove();

@@ -20,7 +20,7 @@ const SWEEP_SIZE = 200;
 /** Segments read at once: Deno KV's default of 100 would be 6 MiB at worst. */
 const READ_SIZE = 64;
 
-/** What is to be swept of a pipeline. */
+/** The part of a pipeline that is to be swept. */
 interface Sweep {
   /** Epoch of the log that was trimmed. Another one may reuse its sequences. */
   epoch: string;

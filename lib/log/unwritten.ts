@@ -22,7 +22,7 @@ import { generationKey, headKey, SECRET_KEY } from "./keys.ts";
 /** Number of counters, and so the maximum number of their records. */
 export const COUNTERS = 16_384;
 
-/** Makes a call of the store with the deadline of the caller. */
+/** Calls the store with the deadline of the caller. */
 export type Call = <T>(use: (kv: Kv) => Promise<T>) => Promise<T>;
 
 /** The secret of a store. */

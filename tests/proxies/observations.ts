@@ -62,7 +62,7 @@ export interface Observations {
   received: string[];
 }
 
-/** What an observation needs. */
+/** Requirements of an observation. */
 export interface Stage {
   certificate: Certificate;
   client: Deno.HttpClient;

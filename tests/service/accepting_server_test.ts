@@ -59,7 +59,7 @@ function start(handler: RequestHandler = () => new Response()) {
     clock.advance(ms);
     await flush();
   };
-  /** Makes the newest one fail. */
+  /** Lets the newest one fail. */
   const fail = async () => {
     servers.at(-1)!.fail(new Error("Too many open files"));
     await flush();

@@ -48,7 +48,7 @@ export const envoy: DocumentedProxy = {
   }),
 };
 
-/** What stands between the two files of Traefik. */
+/** Line between the two files of Traefik. */
 const SPLIT = "---\n";
 
 /** Traefik. */
