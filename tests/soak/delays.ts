@@ -190,7 +190,9 @@ async function run(seed: number, rounds: number, kind: string): Promise<void> {
   }
   const slow = table.filter(({ least }) => least > MAX_DELAY_MS).map(({ kind }) => kind);
   equal(slow.join("\n"), "", `no request delays another by more than ${MAX_DELAY_MS} ms`);
-  equal(program.complaints.join("\n"), "", "the program writes nothing to standard error");
+  // One of the requests has the headers of a proxy.
+  const complaints = program.complaints.filter((line) => !/^A proxy of this machine/.test(line));
+  equal(complaints.join("\n"), "", "the program writes nothing else to standard error");
 }
 
 function pause(ms: number): Promise<void> {

@@ -222,9 +222,18 @@ class Lane {
  * channel, and its body may begin and end elsewhere.
  */
 function isSame({ channel, payload }: ExpectedEvent, type: string, data: string): boolean {
-  if (channel !== "*") return channel === type && payload === data;
+  const escaped = escapeSeparators(payload);
+  if (channel !== "*") return channel === type && escaped === data;
   const value: unknown = JSON.parse(data);
-  return payload.includes(typeof value === "string" ? value : data);
+  return typeof value === "string" ? payload.includes(value) : escaped.includes(data);
+}
+
+/** Escapes the characters that a stream contains as escapes only. */
+function escapeSeparators(json: string): string {
+  return json.replace(
+    /[\u0085\u2028\u2029]/g,
+    (separator) => `\\u${separator.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 async function fuzz(

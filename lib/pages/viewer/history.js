@@ -33,7 +33,7 @@ export async function readHistory(client, showState) {
 }
 
 /**
- * Gives replayed events the publish times of the history.
+ * Gives streamed events the publish times of the history.
  *
  * @param {EventEntry[]} events
  * @param {PipelineClient} client

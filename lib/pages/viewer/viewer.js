@@ -43,6 +43,12 @@ const REDRAW_MS = 100;
 /** Minimum time between two announcements to screen readers, in milliseconds. */
 const ANNOUNCE_MS = 5000;
 
+/** Interval between reads of the publish times of live events, in milliseconds. */
+const TIMES_MS = 5000;
+
+/** Number of events that wait for their publish times: the history has no older ones. */
+const MAX_UNTIMED = 400;
+
 const pipeline = location.pathname.split("/")[2] ?? "";
 const askToken = createTokenForm("token");
 const client = new PipelineClient(pipeline, async (why) => {
@@ -66,11 +72,11 @@ const download = byId("download", HTMLButtonElement);
 let stream = null;
 let isLive = false;
 /**
- * Replayed events, whose publish times the stream does not contain.
+ * The newest events whose publish times were not read yet: the stream does not contain them.
  *
  * @type {EventEntry[]}
  */
-const caughtUp = [];
+const untimed = [];
 /** Number of events that were not announced yet. */
 let unannounced = 0;
 
@@ -91,6 +97,7 @@ connectSendForm(client);
 connectDelete(client, clearList);
 setInterval(tick, 1000);
 setInterval(announce, ANNOUNCE_MS);
+setInterval(readTimes, TIMES_MS);
 await start();
 
 async function start() {
@@ -131,7 +138,7 @@ function receive({ id, type, data }) {
     // An unstable network would fill the page with these notices.
     if (list.newest?.kind !== "live") list.add({ kind: "live", time, text });
     isLive = true;
-    showPublishTimes(caughtUp.splice(0), client, rows);
+    showPublishTimes(untimed.splice(0), client, rows);
   } else if (type === "runnel.gap") {
     list.add({ kind: "gap", time, text: describeGap(data) });
   } else if (type !== "runnel.expired") {
@@ -147,7 +154,8 @@ function receive({ id, type, data }) {
       origin,
     };
     addEvent(event);
-    if (!isLive) caughtUp.push(event);
+    untimed.push(event);
+    if (untimed.length > MAX_UNTIMED) untimed.shift();
     unannounced++;
   }
   drawSoon();
@@ -168,6 +176,11 @@ function showState(state) {
   connection.showState(state, stream);
   drawSoon();
   drawChart();
+}
+
+/** Reads the publish times of live events, unless nobody looks. */
+function readTimes() {
+  if (isLive && !document.hidden) showPublishTimes(untimed.splice(0), client, rows);
 }
 
 /** Shows what changes with time. */
