@@ -9,21 +9,16 @@
  */
 
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import { parseArgs } from "node:util";
 import { publishPayload } from "../support/clients/publisher.ts";
 import { SeededRandom } from "../support/generators/random.ts";
+import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
 import { eventually } from "../support/wait.ts";
 import { ClientProgram } from "./client_program.ts";
 import { CuttingProxy } from "./cutting_proxy.ts";
 import { LIBRARIES, type Library, prepare } from "./libraries.ts";
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: "1" },
-    only: { type: "string", default: "" },
-  },
-});
+const values = readOptions("test:clients", { seed: "1", only: "" });
 
 /** Number of events of a scenario. */
 const EVENTS = 60;

@@ -7,16 +7,16 @@
  * program fails if an event takes longer than a second.
  *
  * Run it with `deno task test:bursts --seed 7 --bursts 1000`, or for some of the
- * deployments only, such as `--deployment "2 processes"`.
+ * deployments only, such as `--deployments "2 processes"`.
  *
  * @module
  */
 
 import { strictEqual as equal } from "node:assert/strict";
-import { parseArgs } from "node:util";
 import { parseEventId } from "../../lib/protocol/event.ts";
 import { openStream, type StreamReader } from "../support/clients/stream_reader.ts";
 import { SeededRandom } from "../support/generators/random.ts";
+import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, Program, startCommand } from "../support/programs/program.ts";
 import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 
@@ -210,17 +210,17 @@ async function run(seed: number, bursts: number, names: readonly string[]): Prom
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
-      bursts: { type: "string", default: "100" },
-      deployment: { type: "string", multiple: true, default: Object.keys(DEPLOYMENTS) },
-    },
+  const values = readOptions("test:bursts", {
+    seed: String(Math.floor(Math.random() * 1e9)),
+    bursts: "100",
+    deployments: Object.keys(DEPLOYMENTS).join(),
   });
   if (!denoKv.isInstalled) {
     console.error(`Cannot run: it needs a KV server. Install it with: ${denoKv.install}`);
     Deno.exit(1);
   }
   console.log(`deno task test:bursts --seed ${values.seed} --bursts ${values.bursts}`);
-  if (!await run(Number(values.seed), Number(values.bursts), values.deployment)) Deno.exit(1);
+  if (!await run(Number(values.seed), Number(values.bursts), values.deployments.split(","))) {
+    Deno.exit(1);
+  }
 }

@@ -14,7 +14,6 @@
  */
 
 import { ok, strictEqual as equal } from "node:assert/strict";
-import { parseArgs } from "node:util";
 import { bearerHeader, PUBLISH_TOKEN, SECRET } from "../support/clients/tokens.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import {
@@ -22,6 +21,7 @@ import {
   type SlowRequest,
   slowRequests,
 } from "../support/generators/slow_requests.ts";
+import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 
 /** Maximum delay of another request, in milliseconds. */
@@ -200,12 +200,10 @@ function pause(ms: number): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: "1" },
-      rounds: { type: "string", default: "10" },
-      kind: { type: "string", default: "" },
-    },
+  const values = readOptions("test:delays", {
+    seed: "1",
+    rounds: "10",
+    kind: "",
   });
   const { seed, rounds, kind } = values;
   console.log(`deno task test:delays --seed ${seed} --rounds ${rounds}`);

@@ -17,7 +17,6 @@
  */
 
 import { ok, strictEqual as equal } from "node:assert/strict";
-import { parseArgs } from "node:util";
 import {
   Acceptances,
   type LoadContext,
@@ -25,6 +24,7 @@ import {
   ReconnectingSubscriber,
 } from "../support/clients/load.ts";
 import { SeededRandom } from "../support/generators/random.ts";
+import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 
@@ -280,11 +280,9 @@ function pause(ms: number): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
-      minutes: { type: "string", default: "1" },
-    },
+  const values = readOptions("test:faults", {
+    seed: String(Math.floor(Math.random() * 1e9)),
+    minutes: "1",
   });
   if (!denoKv.isInstalled) {
     console.error(`Cannot run: it needs a KV server. Install it with: ${denoKv.install}`);

@@ -10,7 +10,6 @@
  */
 
 import { ok, strictEqual as equal } from "node:assert/strict";
-import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { fillPipeline, misuse, type MisuseOptions } from "../support/clients/misuses.ts";
@@ -24,6 +23,7 @@ import {
   requiresAnswer,
   sendAttack,
 } from "../support/generators/send_attack.ts";
+import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
 
 /** Number of concurrent attackers. */
@@ -331,11 +331,9 @@ async function fuzz(
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
-      seconds: { type: "string", default: "20" },
-    },
+  const values = readOptions("test:fuzz", {
+    seed: String(Math.floor(Math.random() * 1e9)),
+    seconds: "20",
   });
   const command = `deno task test:fuzz --seed ${values.seed} --seconds ${values.seconds}`;
   console.log(command);

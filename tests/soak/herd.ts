@@ -13,10 +13,10 @@
  */
 
 import { ok, strictEqual as equal } from "node:assert/strict";
-import { parseArgs } from "node:util";
 import { fillPipeline } from "../support/clients/misuses.ts";
 import { FULL_PIPELINE } from "../support/clients/reading_misuses.ts";
 import { percentiles, WellBehavedClients } from "../support/clients/well_behaved.ts";
+import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 
 /** Pipeline that the herd subscribes to. */
@@ -267,14 +267,12 @@ function pause(ms: number): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      streams: { type: "string", default: "9000" },
-      uploads: { type: "string", default: "300" },
-      histories: { type: "string", default: "300" },
-      silent: { type: "string", default: "300" },
-      seconds: { type: "string", default: "30" },
-    },
+  const values = readOptions("test:herd", {
+    streams: "9000",
+    uploads: "300",
+    histories: "300",
+    silent: "300",
+    seconds: "30",
   });
   const options = {
     streams: Number(values.streams),
