@@ -97,5 +97,5 @@ for (const { name, title, change, isQuiet = false, verdict, text } of cases) {
     match(await page.innerText("#title"), verdict, await page.innerText("#text"));
     match(await page.innerText("#text"), text);
     await page.close();
-  });
+  }, { shares: true });
 }

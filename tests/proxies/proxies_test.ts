@@ -43,6 +43,7 @@ for (const { name, scheme, needs: proxy } of DOCUMENTED_PROXIES) {
       [...needs, proxy],
       `The documented ${name} ${title}`,
       async () => check(await read(name)),
+      { shares: true },
     );
 
   test(`passes events on within ${PROMPT_MS} ms`, ({ delays }) => {
