@@ -272,22 +272,29 @@ Deno.test("Hub.subscribe() ends a stream at its expiry, and has no timer for one
   await assertIdle(service);
 });
 
-Deno.test("Hub.subscribe() ends a stream whose token was revoked while it was pending", async () => {
-  const service = await startService();
-  const { hub, kv } = service;
-  await using _ = service;
-  await hub.publish("p_a", [jsonEvent(1)]);
-  const held = pause("answer");
-  kv.script("get", held.fault);
-  const revocation = new AbortController();
-  const arriving = hub.subscribe("p_a", { revoked: revocation.signal });
-  await held.reached;
-  revocation.abort();
-  held.release();
-  const expected = [1, liveMarker(1), ["runnel.expired", { reason: "revoked" }]];
-  deepEqual(await rest(new StreamReader(await arriving)), expected);
-  await assertIdle(service);
-});
+for (
+  const [what, signal, farewell] of [
+    ["signal was aborted", "signal", []],
+    ["token was revoked", "revoked", [["runnel.expired", { reason: "revoked" }]]],
+  ] as const
+) {
+  Deno.test(`Hub.subscribe() ends a stream whose ${what} while it was pending`, async () => {
+    const service = await startService();
+    const { hub, kv } = service;
+    await using _ = service;
+    await hub.publish("p_a", [jsonEvent(1)]);
+    const held = pause("answer");
+    kv.script("get", held.fault);
+    const ending = new AbortController();
+    const arriving = hub.subscribe("p_a", { [signal]: ending.signal });
+    await held.reached;
+    ending.abort();
+    held.release();
+    const expected = [1, liveMarker(1), ...farewell];
+    deepEqual(await rest(new StreamReader(await arriving)), expected);
+    await assertIdle(service);
+  });
+}
 
 for (const [direction, step] of [["back", -3_600_000], ["forward", 3_600_000]] as const) {
   Deno.test(`Hub.subscribe() ends a stream at its age though the clock was set ${direction}`, async () => {
@@ -313,22 +320,6 @@ for (const [direction, step] of [["back", -3_600_000], ["forward", 3_600_000]] a
     await Promise.all(ends);
   });
 }
-
-Deno.test("Hub.subscribe() ends a stream whose signal was aborted while it was pending", async () => {
-  const service = await startService();
-  const { hub, kv } = service;
-  await using _ = service;
-  await hub.publish("p_a", [jsonEvent(1)]);
-  const held = pause("answer");
-  kv.script("get", held.fault);
-  const takeover = new AbortController();
-  const arriving = hub.subscribe("p_a", { signal: takeover.signal });
-  await held.reached;
-  takeover.abort();
-  held.release();
-  deepEqual(await rest(new StreamReader(await arriving)), [1, liveMarker(1)]);
-  await assertIdle(service);
-});
 
 Deno.test("Hub.close() ends a stream that is behind the tail where it is; it resumes without a hole", async () => {
   await using hubs = await startTwoInstances({ settings: { RUNNEL_HISTORY: "5" } });

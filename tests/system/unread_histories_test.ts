@@ -34,6 +34,7 @@ async function untilQuiet({ kv: { calls } }: ServedTestService): Promise<void> {
   await eventually("the connections take no more", async () => {
     const isQuiet = calls.next === next;
     next = calls.next;
+    // The kernel takes bytes without telling: only time shows that it takes no more.
     await new Promise((resolve) => setTimeout(resolve, 300));
     return isQuiet;
   });

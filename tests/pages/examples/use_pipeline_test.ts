@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-// deno-lint-ignore no-import-prefix
+// deno-lint-ignore no-import-prefix -- what deno.json names is downloaded at the first start
 import "npm:react@^19.3.1";
-// deno-lint-ignore no-import-prefix
+// deno-lint-ignore no-import-prefix -- what deno.json names is downloaded at the first start
 import "npm:react-dom@^19.3.1/client";
 import { launchChromium, testInChromium } from "../../support/browser/chromium.ts";
 import { bundleCommonJs } from "../../support/browser/common_js.ts";

@@ -5,6 +5,7 @@
  */
 
 import { type DocumentedProxy, fit, PAGE, SERVICE, SITE } from "./documented_proxy.ts";
+import { IN_ITS_FOLDER } from "./nginx.ts";
 import { requireProgram } from "./requirements.ts";
 import { envoy, traefik } from "./unpackaged_proxies.ts";
 
@@ -24,12 +25,7 @@ const nginx: DocumentedProxy = {
         error_log error.log;
         events {}
         http {
-          access_log off;
-          client_body_temp_path body;
-          proxy_temp_path proxy;
-          fastcgi_temp_path fastcgi;
-          uwsgi_temp_path uwsgi;
-          scgi_temp_path scgi;
+          ${IN_ITS_FOLDER}
           server {
             listen 127.0.0.1:${port} ssl http2;
             ssl_certificate ${cert};

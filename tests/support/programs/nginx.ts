@@ -11,6 +11,16 @@ import { TempFolder } from "./temp_folder.ts";
 
 const NGINX = "/usr/sbin/nginx";
 
+/** Directives of `http` for a server that writes only to its own folder. */
+export const IN_ITS_FOLDER = `
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+`;
+
 /** Requirements of a test that starts nginx. */
 export const systemNginx: Requirement = {
   isInstalled: await Deno.stat(NGINX).then(() => true, () => false),
@@ -47,12 +57,7 @@ export class Nginx implements AsyncDisposable {
       error_log error.log;
       events {}
       http {
-        access_log off;
-        client_body_temp_path body;
-        proxy_temp_path proxy;
-        fastcgi_temp_path fastcgi;
-        uwsgi_temp_path uwsgi;
-        scgi_temp_path scgi;
+        ${IN_ITS_FOLDER}
         ${http}
         server { listen 127.0.0.1:${port}; ${server} }
       }`,
