@@ -14,4 +14,4 @@ export {
   type WatchKv,
 } from "./kv_connection.ts";
 export { type KvStorage, prepareStorage } from "./storage.ts";
-export { checkFile, compactFile, type Compaction, copyFile, replaceFile } from "./store_file.ts";
+export { compactFile, copyFile, replaceFile } from "./store_file.ts";

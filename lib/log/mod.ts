@@ -17,4 +17,4 @@ export { headKey } from "./keys.ts";
 export { ListenerSlot } from "./listener_slot.ts";
 export type { MissedReason, Page } from "./log_reader.ts";
 export { renewEpochs } from "./renew_epochs.ts";
-export { packSegments, readSegmentHeader, unpackSegment } from "./segment.ts";
+export { readSegmentHeader, unpackSegment } from "./segment.ts";

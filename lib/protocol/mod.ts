@@ -14,7 +14,6 @@ export {
   type Position,
 } from "./event.ts";
 export {
-  isDeeperThan,
   MAX_BODY_BYTES,
   MAX_CHANNEL_LENGTH,
   MAX_EVENTS,
