@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { RunnelError } from "../base/mod.ts";
 import type { Kv } from "../kv/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { advanceHead, type Head, type Retention, timeAfter } from "./head.ts";
@@ -24,6 +25,9 @@ export interface Receipt {
   /** Whether an earlier request with the same idempotency key stored the events. */
   replayed: boolean;
 }
+
+/** Outcome of a request: the position of its events, or the reason why it has none. */
+export type Outcome = Receipt | RunnelError;
 
 /** Events that were added to a pipeline's log. */
 export interface Commit {

@@ -9,23 +9,21 @@
  * @module
  */
 
-import { delay, RunnelError, type Runtime } from "../base/mod.ts";
+import { delay, type Runtime } from "../base/mod.ts";
 import type { Kv, KvConnection } from "../kv/mod.ts";
-import type { Position } from "../protocol/mod.ts";
+import { CachedHead, isSameVersion } from "./cached_head.ts";
 import {
   type AppendRequest,
   buildCommit,
   type Commit,
   type CommitPlan,
+  type Outcome,
   planCommit,
-  type Receipt,
-  type VersionedHead,
 } from "./commit.ts";
+import { type Attempt, Duplicates } from "./duplicates.ts";
 import { type Head, type Retention, UNWRITTEN_LIFETIME_MS } from "./head.ts";
-import type { IdempotencyRecord } from "./idempotency.ts";
-import { countKeys } from "./key_counts.ts";
-import { headKey, idempotencyKey } from "./keys.ts";
-import { renewIfRolledBack, reportRollback } from "./rollback.ts";
+import { headKey } from "./keys.ts";
+import { notStored, outcomeUnknown } from "./publish_errors.ts";
 import { readSegmentHeader } from "./segment.ts";
 import type { HeadReader } from "./unwritten.ts";
 
@@ -59,9 +57,6 @@ export interface CommitterOptions {
   onTimeStep: (pipeline: string, ms: number) => void;
 }
 
-/** Outcome of a request: the position of its events, or the reason why it has none. */
-export type Outcome = Receipt | RunnelError;
-
 /** Result of a batch. */
 export interface BatchResult {
   /** Outcome of each request, in the order of the batch. */
@@ -74,18 +69,16 @@ export interface BatchResult {
 export class Committer {
   readonly #pipeline: string;
   readonly #options: CommitterOptions;
-  /** Cached head that the next commit follows; `null` if it has to be read. */
-  #head: VersionedHead | null = null;
-  /** The newest event that was committed here. */
-  #newest: Position | null = null;
-  /** Whether the head that was read last is older, and has a new epoch. */
-  #isRolledBack = false;
+  readonly #head: CachedHead;
+  readonly #duplicates: Duplicates;
   /** Commit that was tried and is neither known to be applied nor fenced out. */
   #unresolved: CommitPlan | null = null;
 
   constructor(pipeline: string, options: CommitterOptions) {
     this.#pipeline = pipeline;
     this.#options = options;
+    this.#head = new CachedHead(pipeline, options);
+    this.#duplicates = new Duplicates(pipeline, this.#head, options);
   }
 
   /** Whether there is a failed commit that may have been applied, or may still be. */
@@ -125,25 +118,21 @@ export class Committer {
     const until = clock.monotonic() + timeoutMs;
     let plan: CommitPlan | null = null;
     for (let tries = 0;; tries++) {
-      this.#head ??= await this.#readHead(until);
+      const { checks } = await this.#head.get(until);
       // A head that did not change admits no other commit between this one and
       // its repetition, so the same plan, token and all, is tried again.
-      if (!plan || !isSameVersion(plan.base.checks, this.#head.checks)) {
-        await this.#answerDuplicates(batch.filter((request) => !outcomes.has(request)), {
-          outcomes,
-          until,
-        });
-        await this.#refuseKeys(batch, { outcomes, until });
-        const requests = batch.filter((request) => !outcomes.has(request));
+      if (!plan || !isSameVersion(plan.base.checks, checks)) {
+        const requests = await this.#duplicates.remove(batch, { outcomes, until });
         if (requests.length === 0) return;
-        plan = planCommit(this.#pipeline, this.#head, requests, { now: clock.now(), retention });
+        const head = await this.#head.get(until);
+        plan = planCommit(this.#pipeline, head, requests, { now: clock.now(), retention });
       }
       const failure = await this.#try(plan, { outcomes, until });
       if (failure === null) return;
       await delay(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
       if (clock.monotonic() >= until) throw failure;
       // With a head that was read before the pause, other writers would be faster again.
-      if (!this.#unresolved) this.#head = null;
+      if (!this.#unresolved) this.#head.set(null);
     }
   }
 
@@ -164,82 +153,6 @@ export class Committer {
     }
   }
 
-  async #readHead(until: number): Promise<VersionedHead> {
-    const { headReader } = this.#options;
-    const read = await headReader.read((use) => this.#call(until, use), this.#pipeline);
-    return this.#checkRollback(read);
-  }
-
-  /** Returns a head that was read as the next commit follows it. */
-  #checkRollback(read: VersionedHead): VersionedHead {
-    const checked = renewIfRolledBack(read, this.#newest);
-    this.#isRolledBack = checked !== read;
-    return checked;
-  }
-
-  /**
-   * Answers the requests whose idempotency keys are on record.
-   *
-   * The records are read after the head that the commit checks, so none can be
-   * missed: a writer that adds one in between changes the head.
-   */
-  async #answerDuplicates(
-    requests: readonly AppendRequest[],
-    { outcomes, until }: Attempt,
-  ): Promise<void> {
-    const keyed = requests.filter((request) => request.idempotency);
-    if (keyed.length === 0) return;
-    const former = keyed.filter((request) => request.idempotency!.formerKey);
-    const keys = [
-      ...keyed.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.key)),
-      ...former.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.formerKey!)),
-    ];
-    const ms = this.#msUntil(until);
-    const records = await this.#options.kv.getMany<IdempotencyRecord>(keys, { ms });
-    if (records.some(({ value }) => value)) {
-      // The pipeline may have been deleted since its head was read. The records are
-      // read after the newer head again, so that none is missed.
-      const isCurrent = await this.#isHeadCurrent(until);
-      if (!isCurrent) return await this.#answerDuplicates(requests, { outcomes, until });
-    }
-    [...keyed, ...former].forEach((request, index) => {
-      const record = records[index]?.value;
-      if (!record || record.until <= this.#options.runtime.clock.now()) return;
-      // What is stored under the key alone may be the operator's.
-      if (index >= keyed.length && (record.ofPublisher || outcomes.has(request))) return;
-      const { epoch, first, count, fingerprint } = record;
-      // A deletion deletes the keys with the events, some of them later.
-      if (first <= (this.#head!.head.deleted ?? 0)) return;
-      const isSame = fingerprint === request.idempotency!.fingerprint;
-      outcomes.set(request, isSame ? { epoch, first, count, replayed: true } : keyReused());
-    });
-  }
-
-  /**
-   * Refuses the requests whose idempotency keys are too many. None is forgotten
-   * before its time: a publish might be stored twice then.
-   */
-  async #refuseKeys(batch: readonly AppendRequest[], { outcomes, until }: Attempt): Promise<void> {
-    const { maxKeys, runtime: { clock } } = this.#options;
-    const keyed = batch.filter((request) => request.idempotency && !outcomes.has(request));
-    if (keyed.length === 0) return;
-    const room = Math.max(0, maxKeys - countKeys(this.#head!.head.keys ?? [], clock.now()));
-    if (keyed.length <= room) return;
-    // The pipeline may have been deleted since its head was read.
-    if (!await this.#isHeadCurrent(until)) {
-      await this.#answerDuplicates(keyed, { outcomes, until });
-      return await this.#refuseKeys(batch, { outcomes, until });
-    }
-    for (const request of keyed.slice(room)) outcomes.set(request, tooManyKeys(maxKeys));
-  }
-
-  /** Reads the head again, and returns whether it has not changed. */
-  async #isHeadCurrent(until: number): Promise<boolean> {
-    const before = this.#head!;
-    this.#head = await this.#readHead(until);
-    return isSameVersion(this.#head.checks, before.checks);
-  }
-
   /**
    * Tries a commit once. Returns the reason why it was not applied, or `null`.
    *
@@ -251,7 +164,7 @@ export class Committer {
     try {
       const result = await this.#call(until, (kv) => buildCommit(kv, plan).commit());
       if (result.ok) {
-        this.#head = this.#committed(plan.next, result);
+        this.#head.setWritten(plan.next, result.versionstamp);
         this.#unresolved = null;
         return this.#succeed(plan, outcomes);
       }
@@ -285,9 +198,8 @@ export class Committer {
     const { key, value, versionstamp } = checked[0]!;
     const head = value as Head | null;
     const isMoved = !isSameVersion(base.checks, checked);
-    if (head) {
-      this.#head = this.#checkRollback({ head, checks: [{ key, versionstamp }] });
-    } else this.#head = isMoved ? null : base;
+    if (head) this.#head.setRead(head, { key, versionstamp });
+    else this.#head.set(isMoved ? null : base);
     // All are read in one snapshot: a commit that was applied has moved the head.
     if (isMoved) this.#unresolved = null;
     if (wasApplied) return true;
@@ -306,13 +218,8 @@ export class Committer {
     );
     // If the head changed in between, the caller searches the log once more.
     if (!result.ok) return;
-    this.#head = this.#committed(head, result);
+    this.#head.setWritten(head, result.versionstamp);
     this.#unresolved = null;
-  }
-
-  /** Returns a head as the next commit follows it, once it was written. */
-  #committed(head: Head, { versionstamp }: Deno.KvCommitResult): VersionedHead {
-    return { head, checks: [{ key: headKey(this.#pipeline), versionstamp }] };
   }
 
   #succeed(plan: CommitPlan, outcomes: Map<AppendRequest, Outcome>): null {
@@ -328,12 +235,8 @@ export class Committer {
   }
 
   #deliver({ base, next, segments }: CommitPlan): void {
-    const { epoch, sequence, cleared, oldest } = next;
-    if (this.#isRolledBack) {
-      reportRollback(this.#options.runtime, this.#pipeline, this.#newest!, base.head);
-      this.#isRolledBack = false;
-    }
-    this.#newest = { epoch, sequence };
+    const { epoch, cleared, oldest } = next;
+    this.#head.noteCommit(base.head, next);
     this.#options.onCommit({ pipeline: this.#pipeline, epoch, cleared, segments });
     if (oldest > base.head.oldest) this.#options.onTrim(this.#pipeline, epoch, oldest);
     if (base.head.sequence > 0 && next.time < base.head.time) {
@@ -348,54 +251,4 @@ export class Committer {
   #msUntil(time: number): number {
     return time - this.#options.runtime.clock.monotonic();
   }
-}
-
-/** Whether the records that a head was read from are those of another read. */
-function isSameVersion(
-  checks: readonly Deno.AtomicCheck[],
-  others: readonly { versionstamp: string | null }[],
-): boolean {
-  return checks.length === others.length &&
-    checks.every(({ versionstamp }, index) => versionstamp === others[index]!.versionstamp);
-}
-
-/** State of the commit of one batch. */
-interface Attempt {
-  /** Outcomes so far, by request. */
-  outcomes: Map<AppendRequest, Outcome>;
-  /** Deadline, in milliseconds of the monotonic clock. */
-  until: number;
-}
-
-/** Returns the error of a request that was not stored because the store failed. */
-export function notStored(cause: unknown): RunnelError {
-  return new RunnelError(
-    "log-unavailable",
-    "Cannot publish: the log does not take events now. Nothing was stored; try again",
-    { cause },
-  );
-}
-
-function outcomeUnknown(cause?: unknown): RunnelError {
-  return new RunnelError(
-    "outcome-unknown",
-    "Cannot confirm the publish: the log did not answer in time, and the events may have been " +
-      "stored. Publish them again with the same Idempotency-Key, and they are stored once",
-    { cause },
-  );
-}
-
-function tooManyKeys(maxKeys: number): RunnelError {
-  return new RunnelError(
-    "too-many-requests",
-    `Cannot publish: this pipeline has ${maxKeys} idempotency keys of the last 24 hours, and no ` +
-      "room for more. Send more events with each, publish without one, or wait",
-  );
-}
-
-function keyReused(): RunnelError {
-  return new RunnelError(
-    "key-reused",
-    "Cannot publish: this Idempotency-Key was used with other events. Use a new key",
-  );
 }

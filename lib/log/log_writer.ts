@@ -9,8 +9,9 @@
 import { delay, RunnelError } from "../base/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendRequest, Receipt } from "./commit.ts";
-import { type BatchResult, Committer, type CommitterOptions, notStored } from "./committer.ts";
+import { type BatchResult, Committer, type CommitterOptions } from "./committer.ts";
 import type { IdempotencyToken } from "./idempotency.ts";
+import { notStored } from "./publish_errors.ts";
 
 /** Maximum size of the events of a commit, in bytes: below 800 KiB with keys and head. */
 const MAX_COMMIT_BYTES = 640 * 1024;
