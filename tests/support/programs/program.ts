@@ -32,10 +32,14 @@ export class Program implements AsyncDisposable {
   #stderr = "";
   #ended = false;
 
-  private constructor(settings: Environment, [executable, ...args]: readonly string[]) {
+  private constructor(
+    settings: Environment,
+    [executable, ...args]: readonly string[],
+    cwd: URL | string = ROOT,
+  ) {
     this.#child = new Deno.Command(executable!, {
       args,
-      cwd: ROOT,
+      cwd,
       env: { ...inherited(), NO_COLOR: "1", PORT: "0", ...settings },
       clearEnv: true,
       stdin: "piped",
@@ -50,12 +54,13 @@ export class Program implements AsyncDisposable {
     this.#status = this.#child.status.finally(() => this.#ended = true);
   }
 
-  /** Starts a program and waits until it listens. */
+  /** Starts a program, in the folder of this project or of a copy, and waits until it listens. */
   static async start(
     settings: Environment,
     command: readonly string[] = startCommand(),
+    cwd: URL | string = ROOT,
   ): Promise<Program> {
-    const program = new Program(settings, command);
+    const program = new Program(settings, command, cwd);
     try {
       await eventually("the program listens", () => program.#ended || program.url !== "");
       if (program.url === "") throw new Error(`It ended: ${program.#stdout}${program.#stderr}`);
@@ -80,6 +85,11 @@ export class Program implements AsyncDisposable {
   /** Address of the program, as it prints it. */
   get url(): string {
     return /listens on (http:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
+  }
+
+  /** Identifier of the process. */
+  get pid(): number {
+    return this.#child.pid;
   }
 
   /** Standard output so far. */

@@ -1,0 +1,11 @@
+/**
+ * The servers of the benchmark.
+ *
+ * @module
+ */
+
+export { centrifugo } from "./centrifugo.ts";
+export { bare, ceiling, honoStream, startHandler } from "./handlers.ts";
+export { nchan } from "./nchan.ts";
+export { PAYLOAD, type Peer, type Server, type Wire } from "./peer.ts";
+export { EarlierCommit, runnel } from "./runnel.ts";

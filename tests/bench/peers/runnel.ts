@@ -1,0 +1,105 @@
+/**
+ * Runnel as users start it, at this commit and at earlier ones.
+ *
+ * @module
+ */
+
+import { DataFolder, type Environment, Program } from "../../support/programs/program.ts";
+import { TempFolder } from "../../support/programs/temp_folder.ts";
+import { processTree } from "../server_process.ts";
+import { PAYLOAD, type Peer, type Server, type Wire } from "./peer.ts";
+
+/** Settings that allow as many clients as the benchmark has. */
+const LIMITS: Environment = {
+  RUNNEL_MAX_SUBSCRIBERS: "15000",
+  RUNNEL_MAX_PIPELINE_SUBSCRIBERS: "15000",
+  RUNNEL_MAX_PIPELINES: "15000",
+};
+
+const WIRE: Wire = {
+  single: {
+    subscribe: "/pipelines/{pipeline}/sse",
+    publish: "/ingest",
+    "publish-headers": "Content-Type: application/json",
+    event: `{"pipeline":"{pipeline}","channel":"bench","payload":${PAYLOAD}}`,
+    ready: "runnel.live",
+  },
+  batch: { before: "[", after: "]" },
+};
+
+const PROMISES = "disk, order, resume";
+
+/** Program as a server that forgets its data when it is disposed. */
+export function serverOfProgram(program: Program, data: AsyncDisposable): Server {
+  return {
+    ports: [Number(new URL(program.url).port)],
+    pids: () => processTree(program.pid),
+    async [Symbol.asyncDispose]() {
+      await program[Symbol.asyncDispose]();
+      await data[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Runnel of this commit, on a file. */
+export function runnel(name = "Runnel", settings: Environment = {}): Peer {
+  return {
+    name,
+    word: "runnel",
+    promises: PROMISES,
+    missing: null,
+    wire: WIRE,
+    async start() {
+      const folder = new DataFolder();
+      await folder.make(".");
+      const program = await Program.start({ ...LIMITS, RUNNEL_KV: folder.kv, ...settings });
+      return serverOfProgram(program, folder);
+    },
+  };
+}
+
+/** Copy of an earlier commit, in a folder of its own. */
+export class EarlierCommit implements AsyncDisposable {
+  readonly #folder: TempFolder = new TempFolder();
+  readonly #revision: string;
+
+  private constructor(revision: string) {
+    this.#revision = revision;
+  }
+
+  /** Copies a commit. */
+  static async copy(revision: string): Promise<EarlierCommit> {
+    const commit = new EarlierCommit(revision);
+    const { success, stderr } = await new Deno.Command("sh", {
+      args: ["-c", 'git archive "$1" | tar -x -C "$2"', "sh", revision, commit.#folder.path],
+      cwd: new URL("../../../", import.meta.url),
+    }).output();
+    const complaint = new TextDecoder().decode(stderr).trim();
+    if (!success || complaint !== "") {
+      await commit[Symbol.asyncDispose]();
+      throw new Error(`Cannot copy the commit ${revision}: ${complaint}`);
+    }
+    return commit;
+  }
+
+  /** The commit as a peer. */
+  peer(): Peer {
+    const { path } = this.#folder;
+    return {
+      ...runnel(`Runnel at ${this.#revision}`),
+      word: "base",
+      start: async () => {
+        const { tasks } = JSON.parse(await Deno.readTextFile(`${path}/deno.json`));
+        const command = tasks.start.split(" && ").at(-1).split(" ").with(0, Deno.execPath());
+        const kv = `.data/bench-${crypto.randomUUID()}.sqlite`;
+        await Deno.mkdir(`${path}/.data`, { recursive: true });
+        const program = await Program.start({ ...LIMITS, RUNNEL_KV: kv }, command, path);
+        return serverOfProgram(program, new AsyncDisposableStack());
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}

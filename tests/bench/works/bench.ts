@@ -1,0 +1,59 @@
+/**
+ * Conditions under which all workloads are measured.
+ *
+ * @module
+ */
+
+import type { Load, LoadOptions } from "../load.ts";
+import type { Peer, Wire } from "../peers/mod.ts";
+import type { Sample } from "../statistics.ts";
+import type { Entry } from "../work.ts";
+
+/** Conditions of a run. */
+export interface Bench {
+  load: Load;
+  /** Measured time of each turn, in seconds. */
+  seconds: number;
+  /** Whether numbers of clients are small, so that a run takes a second. */
+  isTiny: boolean;
+  /** Runnel, and the peers that `--peers` and `--base` name. */
+  peers: readonly Peer[];
+}
+
+/** Number of clients, of which a tiny run has a few. */
+export function size({ isTiny }: Bench, count: number): number {
+  return isTiny ? Math.max(2, Math.round(count / 50)) : count;
+}
+
+/** Options of one event, or of several if the server takes them in one request. */
+export function requestOptions({ single, batch }: Wire, events: number): LoadOptions {
+  return events > 1 && batch !== null ? { ...single, ...batch, batch: events } : single;
+}
+
+/** Measures a server by one call of the load generator. */
+export async function drive(
+  bench: Bench,
+  peer: Peer,
+  options: LoadOptions,
+  events = 1,
+): Promise<Sample> {
+  await using server = await peer.start();
+  const sample = await bench.load.run("drive", {
+    ports: server.ports.join(","),
+    pids: (await server.pids()).join(","),
+    seconds: bench.seconds,
+    ...requestOptions(peer.wire, events),
+    ...options,
+  });
+  const { deliveries, deliveriesPerSecond, eventsPerSecond, serverCpu } = sample;
+  return {
+    ...sample,
+    cpuPerDelivery: deliveries === 0 ? NaN : serverCpu! / deliveriesPerSecond! * 1e6,
+    cpuPerEvent: serverCpu! / eventsPerSecond! * 1e6,
+  };
+}
+
+/** An entry that measures a peer. */
+export function entry(peer: Peer, group: string, run: () => Promise<Sample>): Entry {
+  return { group, name: peer.name, promises: peer.promises, missing: peer.missing, run };
+}
