@@ -36,6 +36,8 @@ export interface ServerCommand {
   command: readonly string[];
   /** Environment variables besides those of this process. */
   env?: Record<string, string>;
+  /** Working folder. @default {its own} */
+  cwd?: string;
   /** Files by name. */
   files?: Record<string, string>;
 }
@@ -50,12 +52,16 @@ export class ServerProcess implements AsyncDisposable {
   #output = "";
   #ended = false;
 
-  private constructor(port: number, folder: TempFolder, { command, env = {} }: ServerCommand) {
+  private constructor(
+    port: number,
+    folder: TempFolder,
+    { command, env = {}, cwd = folder.path }: ServerCommand,
+  ) {
     this.port = port;
     this.#folder = folder;
     this.#child = new Deno.Command(command[0]!, {
       args: command.slice(1),
-      cwd: folder.path,
+      cwd,
       env: { ...env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "piped",

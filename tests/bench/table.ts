@@ -38,6 +38,12 @@ function firstOf(results: readonly Result[], group: string): Result {
   return results.find(({ entry }) => entry.group === group)!;
 }
 
+/** Name of the first entry of all groups, or `first` if they differ. */
+function firstName(results: readonly Result[]): string {
+  const names = new Set(results.map(({ entry }) => firstOf(results, entry.group).entry.name));
+  return names.size === 1 ? [...names][0]! : "first";
+}
+
 /** Row of the table of a workload. */
 function row(work: Work, results: readonly Result[], result: Result): string[] {
   const { entry } = result;
@@ -59,7 +65,7 @@ function row(work: Work, results: readonly Result[], result: Result): string[] {
   ];
 }
 
-/** Line that says whether a goal is reached, for each group that has both entries. */
+/** Lines that say whether a goal is reached, one for each group that it is for. */
 export function formatGoal(work: Work, results: readonly Result[], goal: Goal): string[] {
   const groups = new Set(results.map(({ entry }) => entry.group));
   return [...groups].filter((group) => goal.group === undefined || goal.group === group).flatMap(
@@ -68,15 +74,20 @@ export function formatGoal(work: Work, results: readonly Result[], goal: Goal): 
       const other = results.find(({ entry }) =>
         entry.group === group && entry.name.startsWith(goal.to) && entry !== own.entry
       );
-      if (!other) return [];
-      const value = ratio(valuesOf(own, goal), valuesOf(other, goal));
+      const values = valuesOf(own, goal);
+      const value = goal.to === ""
+        ? median(values.filter((value) => value !== null))
+        : other
+        ? ratio(values, valuesOf(other, goal))
+        : NaN;
       if (Number.isNaN(value)) return [];
-      const isMet = value >= (goal.atLeast ?? 0) && value <= (goal.atMost ?? Infinity);
+      const isMet = value >= (goal.atLeast ?? -Infinity) && value <= (goal.atMost ?? Infinity);
       const bound = goal.atLeast === undefined ? `≤ ${goal.atMost}` : `≥ ${goal.atLeast}`;
       const name = work.columns.find((column) => column.value === goal.value)?.heading;
+      const [times, to] = goal.to === "" ? ["", ""] : [" ×", ` × ${other!.entry.name}`];
       return [
         `- ${isMet ? "met" : "MISSED"}: ${group && `${group}: `}${name ?? goal.value}, ` +
-        `${bound} × ${other.entry.name}: ${formatRatio(value)} ×`,
+        `${bound}${to}: ${formatRatio(value)}${times}`,
       ];
     },
   );
@@ -107,7 +118,7 @@ export function formatWork(work: Work, results: readonly Result[]): string {
     "Server",
     "Promises",
     ...work.columns.map(({ heading }) => heading),
-    `${results[0]?.entry.name ?? ""} ÷ it`,
+    `${firstName(results)} ÷ it`,
   ];
   const rows = results.map((result) => row(work, results, result));
   const goals = work.goals.flatMap((goal) => formatGoal(work, results, goal));

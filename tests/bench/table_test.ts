@@ -75,3 +75,10 @@ Deno.test("formatGoal compares the first entry of a group with the one that a go
   ]);
   deepEqual(formatGoal(work(), results, { ...goal, to: "nchan" }), []);
 });
+
+Deno.test("formatGoal bounds the median itself if no entry is named", () => {
+  const results = [result("Runnel", [1, 5, 3]), result("Runnel at 123", [9, 9, 9])];
+  deepEqual(formatGoal(work(), results, { value: "rate", to: "", atMost: 5 }), [
+    "- met: rate/s, ≤ 5: 3.00",
+  ]);
+});

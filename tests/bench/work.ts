@@ -30,17 +30,20 @@ export interface Entry {
   run(): Promise<Sample>;
 }
 
-/** A ratio that the first entry of each group should reach. */
+/** A ratio, or a median, that the first entry of each group should reach. */
 export interface Goal {
   /** Column that is compared. */
   value: string;
-  /** Start of the name of the entry that the first one is compared to. */
+  /**
+   * Start of the name of the entry that the first one is compared to. Empty for a bound
+   * of the median itself.
+   */
   to: string;
   /** Group, if it holds for one only. */
   group?: string;
-  /** Bound of the ratio. */
+  /** Least ratio or median. */
   atLeast?: number;
-  /** Bound of the ratio. */
+  /** Greatest ratio or median. */
   atMost?: number;
 }
 

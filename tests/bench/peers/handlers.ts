@@ -14,18 +14,20 @@ const WIRE: Wire = {
   batch: { before: "[", after: "]" },
 };
 
-/** Starts a handler of `handlers/`, by its name. */
-export async function startHandler(name: string): Promise<Server> {
-  const module = new URL(`../handlers/${name}.ts`, import.meta.url).href;
-  const config = new URL("../../../deno.json", import.meta.url).pathname;
-  const lock = new URL("../../deno.lock", import.meta.url).pathname;
+/** Command that runs a handler of `handlers/` at a port. */
+export function handlerCommand(name: string, port: number): string[] {
+  const path = (relative: string) => new URL(relative, import.meta.url).pathname;
+  return [
+    ...[Deno.execPath(), "run", "-q", "-A", "--no-check", "--frozen"],
+    ...["--config", path("../../../deno.json"), `--lock=${path("../../deno.lock")}`],
+    ...[path(`../handlers/${name}.ts`), `${port}`],
+  ];
+}
+
+/** Starts a handler. */
+async function startHandler(name: string): Promise<Server> {
   return serverOf(
-    await ServerProcess.start((port) => ({
-      command: [
-        ...[Deno.execPath(), "run", "-q", "-A", "--no-check"],
-        ...["--config", config, `--lock=${lock}`, "--frozen", module, `${port}`],
-      ],
-    })),
+    await ServerProcess.start((port) => ({ command: handlerCommand(name, port) })),
   );
 }
 
@@ -37,6 +39,16 @@ export const bare: Peer = {
   missing: null,
   wire: WIRE,
   start: () => startHandler("bare"),
+};
+
+/** A handler of the runtime that gives each client a hundred events. */
+export const history: Peer = {
+  name: "trivial handler, the same bytes",
+  word: "history",
+  promises: "memory, order, no resume",
+  missing: null,
+  wire: { ...WIRE, batch: { separator: "\n" } },
+  start: () => startHandler("history"),
 };
 
 /** A handler of hono. */

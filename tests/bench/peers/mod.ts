@@ -5,7 +5,7 @@
  */
 
 export { centrifugo } from "./centrifugo.ts";
-export { bare, ceiling, honoStream, startHandler } from "./handlers.ts";
+export { bare, ceiling, handlerCommand, history, honoStream } from "./handlers.ts";
 export { nchan } from "./nchan.ts";
 export { PAYLOAD, type Peer, type Server, type Wire } from "./peer.ts";
 export { EarlierCommit, runnel } from "./runnel.ts";

@@ -24,6 +24,7 @@ export function nchan(workers: number): Peer {
       single: { subscribe: "/sub/{pipeline}", publish: "/pub/{pipeline}", event: PAYLOAD },
       // A body is one message.
       batch: null,
+      history: { subscribe: "/history/{pipeline}" },
     },
     async start() {
       const nginx = await ServerProcess.start((port, folder) => ({
@@ -64,6 +65,11 @@ function settings(port: number, workers: number): string {
       server {
         listen 127.0.0.1:${port} backlog=4096;
         location ~ ^/pub/(.+)$ { nchan_publisher http; nchan_channel_id $1; }
+        location ~ ^/history/(.+)$ {
+          nchan_subscriber eventsource;
+          nchan_subscriber_first_message oldest;
+          nchan_channel_id $1;
+        }
         location ~ ^/sub/(.+)$ {
           nchan_subscriber eventsource;
           nchan_subscriber_first_message newest;

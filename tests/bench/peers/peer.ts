@@ -23,6 +23,8 @@ export interface Wire {
   single: LoadOptions;
   /** Options that differ in a request with several events; `null` if there is none. */
   batch: LoadOptions | null;
+  /** Options that differ for clients that want what is stored. @default {{}} */
+  history?: LoadOptions;
 }
 
 /** A server, or one of its settings. */
@@ -36,8 +38,12 @@ export interface Peer {
   /** Reason why it cannot run on this machine, or `null`. */
   missing: string | null;
   wire: Wire;
-  /** Starts it with nothing stored. */
-  start(): Promise<Server>;
+  /**
+   * Starts it with nothing stored.
+   *
+   * @param settings Environment variables that differ from those of the benchmark.
+   */
+  start(settings?: Readonly<Record<string, string>>): Promise<Server>;
 }
 
 /** Payload of all events, about 120 bytes. */

@@ -49,10 +49,15 @@ export function runnel(name = "Runnel", settings: Environment = {}): Peer {
     promises: PROMISES,
     missing: null,
     wire: WIRE,
-    async start() {
+    async start(others = {}) {
       const folder = new DataFolder();
       await folder.make(".");
-      const program = await Program.start({ ...LIMITS, RUNNEL_KV: folder.kv, ...settings });
+      const program = await Program.start({
+        ...LIMITS,
+        RUNNEL_KV: folder.kv,
+        ...settings,
+        ...others,
+      });
       return serverOfProgram(program, folder);
     },
   };
@@ -88,12 +93,16 @@ export class EarlierCommit implements AsyncDisposable {
     return {
       ...runnel(`Runnel at ${this.#revision}`),
       word: "base",
-      start: async () => {
+      start: async (settings = {}) => {
         const { tasks } = JSON.parse(await Deno.readTextFile(`${path}/deno.json`));
         const command = tasks.start.split(" && ").at(-1).split(" ").with(0, Deno.execPath());
         const kv = `.data/bench-${crypto.randomUUID()}.sqlite`;
         await Deno.mkdir(`${path}/.data`, { recursive: true });
-        const program = await Program.start({ ...LIMITS, RUNNEL_KV: kv }, command, path);
+        const program = await Program.start(
+          { ...LIMITS, RUNNEL_KV: kv, ...settings },
+          command,
+          path,
+        );
         return serverOfProgram(program, new AsyncDisposableStack());
       },
     };

@@ -25,6 +25,11 @@ export function size({ isTiny }: Bench, count: number): number {
   return isTiny ? Math.max(2, Math.round(count / 50)) : count;
 }
 
+/** Whether a peer is Runnel, at any commit. */
+export function isRunnel({ word }: Peer): boolean {
+  return word === "runnel" || word === "base";
+}
+
 /** Options of one event, or of several if the server takes them in one request. */
 export function requestOptions({ single, batch }: Wire, events: number): LoadOptions {
   return events > 1 && batch !== null ? { ...single, ...batch, batch: events } : single;
@@ -42,6 +47,7 @@ export async function drive(
     ports: server.ports.join(","),
     pids: (await server.pids()).join(","),
     seconds: bench.seconds,
+    ...bench.isTiny && { warmup: 0.2, settle: 0.1 },
     ...requestOptions(peer.wire, events),
     ...options,
   });

@@ -7,7 +7,14 @@
 import type { Work } from "../work.ts";
 import type { Bench } from "./bench.ts";
 import { batches, gentle, oneAtATime, sixteenPublishers } from "./fan_out.ts";
+import { idle } from "./idle.ts";
+import { isolates } from "./isolates.ts";
+import { join } from "./join.ts";
+import { neighbor } from "./neighbor.ts";
 import { publishes } from "./publishes.ts";
+import { remote } from "./remote.ts";
+import { scale } from "./scale.ts";
+import { start } from "./start.ts";
 
 export type { Bench } from "./bench.ts";
 
@@ -18,4 +25,11 @@ export const WORKS: Readonly<Record<string, (bench: Bench) => Work>> = {
   c: batches,
   d: gentle,
   e: publishes,
+  f: join,
+  g: idle,
+  h: scale,
+  i: start,
+  j: neighbor,
+  k: isolates,
+  l: remote,
 };
