@@ -28,6 +28,15 @@ const STEADY_MS = 10_000;
 /** Minimum time between two messages to the operator, in milliseconds. */
 const QUIET_MS = 60_000;
 
+/**
+ * Maximum number of connections that wait to be accepted. The kernel lowers it to its own
+ * limit, which is 4,096 on Linux.
+ *
+ * With the 511 of `Deno.serve`, 5,000 subscribers that come at once took 2.3 s instead of 1.0
+ * (medians of 7): some 2,600 connections were dropped, and tried again after 1 s.
+ */
+const BACKLOG = 4096;
+
 /** Handler of requests, as `Deno.serve` calls it. */
 export type ServeHandler = (
   request: Request,
@@ -104,7 +113,10 @@ export class AcceptingServer {
     const { address, handler, serve, runtime: { clock } } = this.#options;
     const requests = new Requests(handler);
     const onError = (error: unknown) => this.#answerError(error);
-    const server = serve({ ...address, port, onListen() {}, onError }, requests.handler);
+    const server = serve(
+      { ...address, port, tcpBacklog: BACKLOG, onListen() {}, onError },
+      requests.handler,
+    );
     this.#servers.add(server);
     this.#steady = clock.after(STEADY_MS, () => this.#pauseMs = MIN_PAUSE_MS);
     server.finished.catch((error) => this.#recover({ server, requests }, error));

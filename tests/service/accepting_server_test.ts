@@ -19,10 +19,15 @@ class FakeServer implements HttpServer {
   readonly fail: (error: Error) => void;
   /** Ends its connections, after a shutdown. */
   readonly end: () => void;
+  readonly backlog: number | undefined;
   isShutDown = false;
   readonly #ended = Promise.withResolvers<void>();
 
-  constructor({ hostname = "", port = 0 }: Deno.ServeTcpOptions, handler: ServeHandler) {
+  constructor(
+    { hostname = "", port = 0, tcpBacklog }: Deno.ServeTcpOptions,
+    handler: ServeHandler,
+  ) {
+    this.backlog = tcpBacklog;
     this.addr = { transport: "tcp", hostname, port: port === 0 ? PORT : port };
     this.handler = handler;
     const { promise, reject } = Promise.withResolvers<void>();
@@ -80,6 +85,12 @@ async function close({ server, servers, clock }: ReturnType<typeof start>): Prom
   await flush();
   equal(clock.liveTimers, 0);
 }
+
+Deno.test("AcceptingServer lets thousands of connections wait to be accepted", async () => {
+  const test = start();
+  equal(test.servers[0]!.backlog, 4096);
+  await close(test);
+});
 
 Deno.test("AcceptingServer closes idle connections and listens again after an error", async () => {
   const test = start();
