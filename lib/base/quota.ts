@@ -20,6 +20,11 @@ export class Quota {
     return this.#inUse.get(owner) ?? 0;
   }
 
+  /** Whether an owner may hold an amount more. */
+  hasRoom(owner: string, amount = 1): boolean {
+    return this.inUse(owner) + amount <= this.#max;
+  }
+
   /**
    * Acquires an amount for an owner until the result is disposed. Disposing it
    * again changes nothing.
@@ -27,18 +32,32 @@ export class Quota {
    * @returns `null` if the owner would exceed the maximum; nothing is held then.
    */
   acquire(owner: string, amount = 1): Disposable | null {
-    const inUse = this.inUse(owner) + amount;
-    if (inUse > this.#max) return null;
-    this.#inUse.set(owner, inUse);
+    if (!this.take(owner, amount)) return null;
     let isHeld = true;
     return {
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
-        const rest = this.inUse(owner) - amount;
-        if (rest > 0) this.#inUse.set(owner, rest);
-        else this.#inUse.delete(owner);
+        this.release(owner, amount);
       },
     };
+  }
+
+  /**
+   * Takes an amount for an owner that is given back by {@linkcode Quota.release}.
+   *
+   * @returns Whether it was taken: not if the owner would exceed the maximum.
+   */
+  take(owner: string, amount = 1): boolean {
+    if (!this.hasRoom(owner, amount)) return false;
+    this.#inUse.set(owner, this.inUse(owner) + amount);
+    return true;
+  }
+
+  /** Gives an amount back that an owner holds. */
+  release(owner: string, amount = 1): void {
+    const rest = this.inUse(owner) - amount;
+    if (rest > 0) this.#inUse.set(owner, rest);
+    else this.#inUse.delete(owner);
   }
 }

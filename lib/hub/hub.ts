@@ -160,7 +160,7 @@ export class Hub {
    */
   assertCapacity(pipeline: string, address: string | null): void {
     this.draining.throwIfAborted();
-    using _place = this.#subscriberQuota.acquire(pipeline, address);
+    this.#subscriberQuota.assertRoom(pipeline, address);
     this.#pipelines.assertCapacity(pipeline);
   }
 
@@ -179,30 +179,30 @@ export class Hub {
   ): Promise<ReadableStream<Uint8Array>> {
     const { runtime: { clock, random }, history, retryMs, maxStreamAgeMs } = this.#options;
     const { connectionClosed, signal, revoked, onClose, notBefore } = subscription;
-    const endsAt = clock.monotonic() + maxStreamAgeMs * (0.8 + 0.4 * random());
+    const now = clock.monotonic();
+    const endsAt = now + maxStreamAgeMs * (0.8 + 0.4 * random());
     // What is left of its token now is what it gets, however the wall clock is set later.
-    const expiresAt = clock.monotonic() + (subscription.endsAt ?? Infinity) - clock.now();
+    const expiresAt = now + (subscription.endsAt ?? Infinity) - clock.now();
     let place: Disposable | null = null;
-    const leavePlace = () => place?.[Symbol.dispose]();
     let timer: Disposable | null = null;
     try {
       this.draining.throwIfAborted();
       place = this.#subscriberQuota.acquire(pipeline, subscription.address ?? null);
-      connectionClosed?.then(leavePlace, leavePlace);
+      if (connectionClosed) disposeAfter(connectionClosed, place);
       const live = this.#pipelines.getOrCreate(pipeline);
       if (notBefore) live.awaitBroadcast(notBefore);
       const subscriber = await live.subscribe({
         lastEventId: subscription.lastEventId,
         announcesStart: subscription.announcesStart,
         history: Math.min(subscription.history ?? history, history),
-        filter: new ChannelFilter(subscription.channels ?? []),
+        filter: ChannelFilter.of(subscription.channels ?? []),
         retryMs: Math.round(retryMs * (1 + random())),
         endsAt,
         expiresAt,
         onClose: (subscriber) => {
           timer?.[Symbol.dispose]();
           this.#keepAliveWheel.delete(subscriber);
-          if (!connectionClosed) leavePlace();
+          if (!connectionClosed) place?.[Symbol.dispose]();
           onClose?.();
         },
       });
@@ -218,7 +218,7 @@ export class Hub {
       await subscription.onStart?.(subscriber.start);
       return subscriber.body;
     } catch (error) {
-      leavePlace();
+      place?.[Symbol.dispose]();
       onClose?.();
       throw error;
     }
@@ -301,6 +301,13 @@ export class Hub {
   async close(): Promise<void> {
     await this.#pipelines.close();
   }
+}
+
+/** Disposes of something when a promise has settled. */
+function disposeAfter(settled: Promise<unknown>, resource: Disposable): void {
+  // In a scope of its own: for as long as a connection is open, this holds nothing else.
+  const dispose = () => resource[Symbol.dispose]();
+  settled.then(dispose, dispose);
 }
 
 /** Calls a function when a signal is aborted, or at once if it is already. */

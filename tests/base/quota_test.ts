@@ -31,3 +31,14 @@ Deno.test("Quota.acquire() takes an amount up to the maximum, and holds nothing 
   }
   equal(quota.inUse("a"), 40);
 });
+
+Deno.test("Quota.take() holds an amount until it is released", () => {
+  const quota = new Quota(2);
+  equal(quota.hasRoom("a", 3), false);
+  equal(quota.take("a", 2), true);
+  deepEqual([quota.take("a"), quota.hasRoom("a"), quota.hasRoom("b")], [false, false, true]);
+  quota.release("a");
+  deepEqual([quota.inUse("a"), quota.hasRoom("a")], [1, true]);
+  quota.release("a");
+  equal(quota.inUse("a"), 0);
+});

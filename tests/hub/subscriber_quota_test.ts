@@ -69,3 +69,15 @@ Deno.test("SubscriberQuota.acquire() releases each quota once, however often it 
   quota.acquire("p_b", "192.0.2.1");
   throws(() => quota.acquire("p_c", "192.0.2.1"), ADDRESS_FULL);
 });
+
+Deno.test("SubscriberQuota.assertRoom() counts nobody", () => {
+  const quota = createQuota();
+  for (let i = 0; i < 10; i++) quota.assertRoom("p_a", "192.0.2.1");
+  equal(quota.inUse, 0);
+  for (let i = 0; i < 2; i++) quota.acquire("p_a", "192.0.2.1");
+  throws(() => quota.assertRoom("p_a", "192.0.2.1"), ADDRESS_FULL);
+  quota.acquire("p_a", null);
+  throws(() => quota.assertRoom("p_a", null), PIPELINE_FULL);
+  quota.acquire("p_b", null);
+  throws(() => quota.assertRoom("p_b", null), FULL);
+});
