@@ -77,7 +77,7 @@ export class Histories {
     { history = Infinity, channels = [], address = null, connectionClosed }: HistoryRequest,
   ): AsyncGenerator<HistoryPage, void> {
     const count = Math.min(history, this.#options.history);
-    const filter = new ChannelFilter(channels);
+    const filter = ChannelFilter.of(channels);
     using place = this.#acquire(address);
     const pages = readHistory(pipeline, {
       log: this.#options.log,

@@ -37,6 +37,10 @@ export function encodeEvent({ id, type, data }: StreamEvent): Uint8Array {
   const before = type === undefined ? "" : `event: ${oneLine("type", type)}\n`;
   const after = id === undefined ? "\n" : `id: ${oneLine("id", id)}\n\n`;
   if (data === undefined) return encoder.encode(before + after);
+  // In one step: control events are encoded for each subscriber.
+  if (typeof data === "string" && !/[\r\n]/.test(data)) {
+    return encoder.encode(`${before}data: ${data}\n${after}`);
+  }
   const lines = splitLines(typeof data === "string" ? encoder.encode(data) : data);
   const head = encoder.encode(before);
   const tail = encoder.encode(after);

@@ -15,6 +15,12 @@ Deno.test("ChannelFilter.keeps() returns true only for exactly the requested cha
   }
 });
 
+Deno.test("ChannelFilter.of() shares the filter of all channels, and no other", () => {
+  equal(ChannelFilter.of([]), ChannelFilter.of([]));
+  equal(ChannelFilter.of([]).keepsAll, true);
+  equal(ChannelFilter.of(["orders"]).keeps("events"), false);
+});
+
 Deno.test("ChannelFilter.key is equal for the same channels in any order, with duplicates", () => {
   const { key } = new ChannelFilter(["a", "b"]);
   equal(new ChannelFilter(["b", "a", "b"]).key, key);
