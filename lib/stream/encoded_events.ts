@@ -12,6 +12,7 @@ import {
   escapeLineSeparators,
   formatEventId,
 } from "../protocol/mod.ts";
+import { type Chunk, SharedChunks } from "./shared_chunks.ts";
 
 /** Maximum size of a chunk, in bytes. One event fits at least, whatever its size. */
 export const MAX_CHUNK_BYTES: number = 256 * 1024;
@@ -23,9 +24,6 @@ export const MAX_CHUNK_BYTES: number = 256 * 1024;
  */
 const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
 
-/** Memory of a kept chunk beside its bytes and its key, in bytes. */
-const SHARED_OVERHEAD_BYTES = 256;
-
 /** Memory of an event beside its bytes: measured at 535 bytes, mostly for the buffer. */
 const EVENT_MEMORY_OVERHEAD_BYTES = 512;
 
@@ -34,18 +32,6 @@ interface EncodedEvent {
   sequence: number;
   channel: string;
   bytes: Uint8Array;
-}
-
-/** Consecutive events for a subscriber, ready to be sent. */
-export interface Chunk {
-  /** Bytes of the events; empty if the filter kept none. */
-  bytes: Uint8Array;
-  /** Number of events in `bytes`. */
-  count: number;
-  /** Sequence of the last event in `bytes`; 0 without events. */
-  lastSequence: number;
-  /** Sequence of the last event that was considered. */
-  cursor: number;
 }
 
 /** Limits of {@linkcode EncodedEvents.trim}. */
@@ -63,9 +49,8 @@ export class EncodedEvents {
   #events: EncodedEvent[] = [];
   #last: number;
   #bytes = 0;
-  /** Chunks made since the last change, by cursor, limit and filter. */
-  readonly #shared = new Map<string, Chunk>();
-  #sharedBytes = 0;
+  /** Chunks made since the last change. */
+  readonly #shared = new SharedChunks();
 
   /**
    * @param epoch Epoch of the log that the events are from.
@@ -108,7 +93,7 @@ export class EncodedEvents {
       this.#bytes += memoryOf(bytes);
       this.#last = sequence;
     }
-    this.#dropShared();
+    this.#shared.clear();
   }
 
   /**
@@ -123,7 +108,7 @@ export class EncodedEvents {
     for (const event of others.#events) this.#events.push(event);
     this.#bytes += others.#bytes;
     this.#last = others.#last;
-    this.#dropShared();
+    this.#shared.clear();
   }
 
   /** Drops the oldest events that are not needed for either limit. */
@@ -141,7 +126,7 @@ export class EncodedEvents {
   /** Drops the events below a sequence. */
   dropBelow(oldest: number): void {
     if (oldest <= this.first) return;
-    this.#dropShared();
+    this.#shared.clear();
     for (const { bytes } of this.#events.splice(0, oldest - this.first)) {
       this.#bytes -= memoryOf(bytes);
     }
@@ -156,19 +141,14 @@ export class EncodedEvents {
    * @param filter Filter of the channels.
    */
   chunkAfter(cursor: number, until: number, filter: ChannelFilter): Chunk {
-    const key = `${cursor} ${until} ${filter.key}`;
-    const shared = this.#shared.get(key);
+    const place = { cursor, until, filterKey: filter.key };
+    const shared = this.#shared.get(place);
     if (shared) return shared;
     const chunk = this.#join(cursor, until, filter);
     // A chunk of one event is that event's own bytes, and an empty one costs nothing
     // to make again. Any client can ask for any number of filters that keep nothing.
-    const size = chunk.bytes.length + 2 * key.length + SHARED_OVERHEAD_BYTES;
     const maxBytes = Math.min(MAX_SHARED_BYTES, this.#bytes);
-    if (chunk.count > 1 && size <= maxBytes) {
-      if (this.#sharedBytes + size > maxBytes) this.#dropShared();
-      this.#shared.set(key, chunk);
-      this.#sharedBytes += size;
-    }
+    if (chunk.count > 1) this.#shared.keep(place, chunk, maxBytes);
     return chunk;
   }
 
@@ -188,11 +168,6 @@ export class EncodedEvents {
       first = sequence;
     }
     return { found, first };
-  }
-
-  #dropShared(): void {
-    this.#shared.clear();
-    this.#sharedBytes = 0;
   }
 
   #join(cursor: number, until: number, filter: ChannelFilter): Chunk {

@@ -78,6 +78,11 @@ export class Replay {
       newest.last >= this.#replayEnd;
   }
 
+  /** Whether only the control event is left of the replay, which {@linkcode Replay.next} returns. */
+  get isAtMarker(): boolean {
+    return this.#phase === "replaying" && this.#cursor >= this.#replayEnd;
+  }
+
   /**
    * Returns the next bytes.
    *
@@ -107,7 +112,7 @@ export class Replay {
       this.#replayed += count;
       return bytes;
     }
-    if (!isReplaying || this.#cursor < this.#replayEnd) return "caught-up";
+    if (!this.isAtMarker) return "caught-up";
     this.#phase = "live";
     this.#isAtStart = false;
     return this.#controlEvent("runnel.live", { replayed: this.#replayed });

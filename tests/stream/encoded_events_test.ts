@@ -8,7 +8,8 @@ import {
 import fc from "fast-check";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import type { AcceptedEvent } from "../../lib/protocol/event.ts";
-import { type Chunk, EncodedEvents, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
+import { EncodedEvents, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
+import type { Chunk } from "../../lib/stream/shared_chunks.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
 
 const EPOCH = "AAECAwQFBgc";

@@ -512,11 +512,12 @@ function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
     asked.push(cursor);
     return after(cursor, until, filter);
   };
+  const source = withHistory({
+    newest: tail,
+    page: () => Promise.reject(new Error("nothing is behind the tail")),
+  } as { newest: EncodedEvents; page: () => Promise<never> });
   const subscriber = new Subscriber({
-    source: withHistory({
-      newest: tail,
-      page: () => Promise.reject(new Error("nothing is behind the tail")),
-    }),
+    source,
     resume: "fresh",
     history: 100,
     filter: new ChannelFilter([]),
@@ -526,7 +527,7 @@ function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
     onClose,
     runtime: { report() {} },
   });
-  return { subscriber, asked };
+  return { subscriber, asked, source };
 }
 
 function newEvents(first: number, last: number) {
@@ -554,6 +555,60 @@ Deno.test("Subscriber takes no events while the connection does not pull", async
   deepEqual(asked, [0, 1]);
   equal(new TextDecoder().decode(value).match(/^data: /gm)!.length, 9);
   await reader.cancel();
+});
+
+Deno.test("Subscriber sends all that is ready at the beginning with one pull", async () => {
+  const tail = new EncodedEvents("AAECAwQFBgc", 0);
+  tail.append(newEvents(1, 3));
+  const { subscriber, source } = subscribeTo(tail);
+  const reader = subscriber.body.getReader();
+  const read = async () => new TextDecoder().decode((await reader.read()).value);
+  equal(await read(), "retry: 1\n");
+  // Whatever a later pull gets is of another log.
+  source.newest = new EncodedEvents("BBECAwQFBgc", 0);
+  match(await read(), /^event: events\ndata: 1\n[^]*data: 3\nid: .*-3\n\n$/);
+  match(await read(), /^event: runnel\.live\ndata: {"replayed":3}\nid: AAECAwQFBgc-3\n\n$/);
+  match(await read(), /^event: runnel\.gap\n[^]*id: BBECAwQFBgc-0\n\n$/);
+  await reader.cancel();
+});
+
+Deno.test("Subscriber queues no second chunk of its replay", async () => {
+  const tail = new EncodedEvents("AAECAwQFBgc", 0);
+  for (let i = 1; i <= 6; i++) {
+    const payload = new TextEncoder().encode(`"${"x".repeat(100_000)}"`);
+    tail.append([{ sequence: i, time: 0, channel: "events", payload }]);
+  }
+  const { subscriber, asked } = subscribeTo(tail);
+  const reader = subscriber.body.getReader();
+  await reader.read();
+  await flush();
+  deepEqual(asked, [0]);
+  await reader.read();
+  await flush();
+  deepEqual(asked, [0]);
+  await reader.read();
+  deepEqual(asked, [0, 2]);
+  await reader.cancel();
+});
+
+Deno.test("Subscribers that have their positions get the very same bytes as a keep-alive", async () => {
+  const readers = [1, 2].map((count) => {
+    const tail = new EncodedEvents("AAECAwQFBgc", 0);
+    tail.append(newEvents(1, count));
+    const { subscriber } = subscribeTo(tail);
+    return { subscriber, reader: subscriber.body.getReader() };
+  });
+  const keepAlives = [];
+  for (const { subscriber, reader } of readers) {
+    for (let chunk = 0; chunk < 3; chunk++) await reader.read();
+    const next = reader.read();
+    await flush();
+    subscriber.tick(0);
+    keepAlives.push((await next).value);
+    await reader.cancel();
+  }
+  equal(new TextDecoder().decode(keepAlives[0]), ":keepalive\n");
+  equal(keepAlives[1], keepAlives[0]);
 });
 
 Deno.test("Subscriber sends each event once when the connection pulls several times at once", async () => {
