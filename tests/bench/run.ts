@@ -15,6 +15,7 @@ import {
   bare,
   ceiling,
   centrifugo,
+  durableStreams,
   EarlierCommit,
   honoStream,
   nchan,
@@ -58,6 +59,7 @@ const others = [
   nchan(1),
   nchan(navigator.hardwareConcurrency),
   centrifugo,
+  durableStreams,
   bare,
   honoStream,
 ];

@@ -5,6 +5,7 @@
  */
 
 export { centrifugo } from "./centrifugo.ts";
+export { durableStreams } from "./durable_streams.ts";
 export { bare, ceiling, handlerCommand, history, honoStream } from "./handlers.ts";
 export { nchan } from "./nchan.ts";
 export { PAYLOAD, type Peer, type Server, type Wire } from "./peer.ts";
