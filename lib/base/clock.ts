@@ -20,6 +20,11 @@ export interface Clock {
   after(ms: number, run: () => void): Disposable;
   /** Runs `run` every `ms` milliseconds until disposed. */
   every(ms: number, run: () => void): Disposable;
+  /**
+   * Runs `run` once, in the next turn of the event loop: after what is ready now, and
+   * after the runtime has sent what was passed to it.
+   */
+  nextTurn(run: () => void): void;
 }
 
 /** Clock of the system: the only place where real timers are started. */
@@ -33,6 +38,9 @@ export const systemClock: Clock = {
   every(ms, run) {
     const timer = setInterval(run, ms);
     return { [Symbol.dispose]: () => clearInterval(timer) };
+  },
+  nextTurn(run) {
+    setImmediate(run);
   },
 };
 

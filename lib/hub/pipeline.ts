@@ -15,11 +15,14 @@ import {
   type SubscriberSource,
 } from "../stream/mod.ts";
 import type { HeadSource, ObservedHead, Sync } from "../sync/mod.ts";
+import type { FanOut, Passes } from "./fan_out.ts";
 import type { HistoryScope, HistoryStarts } from "./history_starts.ts";
 import { type RepairCause, Tail, type TailOptions } from "./tail.ts";
 
 /** Options for {@linkcode Pipeline}. */
-export interface PipelineOptions extends Omit<TailOptions, "onChange"> {
+export interface PipelineOptions extends Omit<TailOptions, "onChange" | "beforeLoss"> {
+  /** Fan-out of the isolate. */
+  fanOut: FanOut;
   /** Source of commits, clears and heads. */
   sync: Pick<Sync, "follow">;
   /** Finds where the histories of filtered subscribers begin. */
@@ -41,13 +44,25 @@ export class Pipeline implements SubscriberSource, Disposable {
   readonly #tail: Tail;
   readonly #following: Disposable;
   readonly #subscribers = new Set<Subscriber>();
+  readonly #passes: Passes;
+  #visible = 0;
+  /** Sequence of the newest event for which a pass was requested. */
+  #requested = 0;
   /** Number of subscribers that wait for the log before their streams start. */
   #pending = 0;
 
   constructor(id: string, options: PipelineOptions) {
     this.#id = id;
     this.#options = options;
-    this.#tail = new Tail(id, { ...options, onChange: () => this.#wakeSubscribers() });
+    this.#tail = new Tail(id, {
+      ...options,
+      onChange: () => this.#requestPass(),
+      beforeLoss: () => this.#showAll(),
+    });
+    this.#passes = options.fanOut.passesOf({
+      size: () => this.#subscribers.size,
+      reveal: () => this.#reveal(),
+    });
     // Before the log is read, so that nothing falls in between: that happens
     // when the first subscriber comes.
     this.#following = options.sync.follow(id, {
@@ -59,6 +74,11 @@ export class Pipeline implements SubscriberSource, Disposable {
   /** The newest events: defined once the first subscriber's stream has started. */
   get newest(): EncodedEvents {
     return this.#tail.events!;
+  }
+
+  /** Sequence of the last event that live subscribers may have. */
+  get visible(): number {
+    return this.#visible;
   }
 
   /** Memory taken by the newest events, in bytes. */
@@ -210,8 +230,22 @@ export class Pipeline implements SubscriberSource, Disposable {
     this.#tail.shrink(bytes);
   }
 
-  #wakeSubscribers(): void {
-    for (const subscriber of this.#subscribers) subscriber.wake();
+  #requestPass(): void {
+    const { last } = this.newest;
+    // Fewer than before if the log was replaced.
+    this.#passes.request(Math.max(0, last - this.#requested));
+    this.#requested = last;
+  }
+
+  #reveal(): SetIterator<Subscriber> {
+    this.#visible = this.newest.last;
+    return this.#subscribers.values();
+  }
+
+  /** Sends at once what waits for a pass, while it can be sent. */
+  #showAll(): void {
+    if (this.#visible === this.newest.last) return;
+    for (const subscriber of this.#reveal()) subscriber.wake();
   }
 
   /** Ends every stream once it has sent the newest events. */
@@ -221,6 +255,7 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   /** Stops learning of changes and repairing. */
   [Symbol.dispose](): void {
+    this.#passes[Symbol.dispose]();
     this.#following[Symbol.dispose]();
     this.#tail[Symbol.dispose]();
   }

@@ -10,6 +10,7 @@ import type { Log } from "../log/mod.ts";
 import { PageReader } from "../stream/mod.ts";
 import type { Sync } from "../sync/mod.ts";
 import type { HistoryStarts } from "./history_starts.ts";
+import { FanOut } from "./fan_out.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { RepairCause } from "./tail.ts";
 
@@ -44,6 +45,7 @@ export class PipelineRegistry {
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #pages: PageReader;
   readonly #starts: HistoryStarts;
+  readonly #fanOut: FanOut;
   /** Bytes that the tails took in since they were last counted. */
   #growth = 0;
   /** Time at which the leases were last renewed, in milliseconds of the monotonic clock. */
@@ -60,6 +62,7 @@ export class PipelineRegistry {
   constructor(options: PipelineRegistryOptions, starts: HistoryStarts) {
     this.#options = options;
     this.#starts = starts;
+    this.#fanOut = new FanOut(options.runtime);
     this.#pages = new PageReader(options.log);
   }
 
@@ -122,6 +125,7 @@ export class PipelineRegistry {
       runtime,
       pages: this.#pages,
       starts: this.#starts,
+      fanOut: this.#fanOut,
       limits: { events: history, bytes: TAIL_BYTES },
       onGrowth: (bytes) => this.#enforceTailBudget(bytes),
       onIdle: () => this.#remove(id, pipeline),

@@ -42,6 +42,8 @@ export interface TailOptions {
   limits: TrimLimits;
   /** Called when the events have changed. */
   onChange: () => void;
+  /** Called before events are dropped that are not in the log either, or no longer. */
+  beforeLoss: () => void;
   /** Called with the number of bytes by which the tail grew. */
   onGrowth: (bytes: number) => void;
 }
@@ -308,6 +310,7 @@ export class Tail implements Disposable {
       events.appendAll(page.events);
       events.trim(limits);
     }
+    if (this.#events && events !== this.#events) this.#options.beforeLoss();
     this.#events = events;
     this.clearBelow(head.epoch, head.cleared);
     this.#dropCleared();
@@ -347,9 +350,9 @@ export class Tail implements Disposable {
   }
 
   #dropCleared(): void {
-    if (this.#events && this.#events.epoch === this.#cleared?.epoch) {
-      this.#events.dropBelow(this.#cleared.oldest);
-    }
+    if (!this.#events || this.#events.epoch !== this.#cleared?.epoch) return;
+    if (this.#events.first < this.#cleared.oldest) this.#options.beforeLoss();
+    this.#events.dropBelow(this.#cleared.oldest);
   }
 
   /** Drops the oldest events beyond a number of bytes: subscribers that need them read the log. */

@@ -88,13 +88,20 @@ export class Replay {
    *
    * @param newest The newest events of the same log.
    * @param limit Sequence of the last event that may be sent.
-   * @returns `"caught-up"` if there is nothing more up to the limit;
+   * @param visible Sequence of the last event that may be sent live.
+   * @returns `"caught-up"` if there is nothing more up to these;
    *   `"page-needed"` if the events after the cursor are only in the log, until
    *   {@linkcode Replay.addPage} has brought them.
    */
-  next(newest: EncodedEvents, limit: number): Uint8Array | "caught-up" | "page-needed" {
+  next(
+    newest: EncodedEvents,
+    limit: number,
+    visible: number = Infinity,
+  ): Uint8Array | "caught-up" | "page-needed" {
     const isReplaying = this.#phase === "replaying";
-    const end = Math.min(isReplaying ? this.#replayEnd : newest.last, limit);
+    const end = isReplaying
+      ? Math.min(this.#replayEnd, limit)
+      : Math.min(newest.last, limit, visible);
     while (this.#cursor < end) {
       const events = this.#eventsAtCursor(newest);
       if (!events) return "page-needed";

@@ -20,6 +20,11 @@ export interface SubscriberSource {
   /** The newest events. Another object if the pipeline's log was replaced. */
   readonly newest: EncodedEvents;
   /**
+   * Sequence of the last event that live subscribers may have. What follows is held
+   * back for a moment, so that it goes out together.
+   */
+  readonly visible: number;
+  /**
    * Reads what follows a sequence that is before the newest events. With a filter, the
    * page may begin later, after events that it passes over.
    */

@@ -163,7 +163,10 @@ export class Subscriber {
       this.#replay = Replay.ofHistory(newest, filter, start);
       return this.#replay.gap(null, "unknown");
     }
-    return this.#replay.next(newest, this.#endAfter ?? Infinity);
+    // A stream that is ending has nothing held back.
+    return this.#endAfter === null
+      ? this.#replay.next(newest, Infinity, source.visible)
+      : this.#replay.next(newest, this.#endAfter);
   }
 
   #enqueue(bytes: Uint8Array): void {

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { FanOut } from "../../lib/hub/fan_out.ts";
 import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import { Pipeline } from "../../lib/hub/pipeline.ts";
 import { headKey } from "../../lib/log/keys.ts";
@@ -223,11 +224,13 @@ Deno.test("Pipeline reports a repair that failed after a head was observed", asy
   const { log, kv, clock } = await createTestLog();
   const reports: string[] = [];
   let follower: Follower | undefined;
+  const runtime = { clock, report: (message: string) => reports.push(message) };
   using _pipeline = new Pipeline("p_a", {
     log,
     pages: new PageReader(log),
     starts: new HistoryStarts(log),
-    runtime: { clock, report: (message) => reports.push(message) },
+    fanOut: new FanOut(runtime),
+    runtime,
     limits: { events: 1, bytes: 1 },
     onGrowth() {},
     onIdle() {},

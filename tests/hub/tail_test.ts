@@ -19,12 +19,15 @@ async function createTestTail(count = 1, events = 100, bytes = 2 * 1024 * 1024) 
   const { log, clock, kv, advanceUntil } = test;
   const reports: string[] = [];
   const growth: number[] = [];
+  /** The newest sequence each time before events were dropped. */
+  const losses: number[] = [];
   const tail = new Tail("p_a", {
     log,
     pages: new PageReader(log),
     runtime: { clock, report: (message) => reports.push(message) },
     limits: { events, bytes },
     onChange() {},
+    beforeLoss: () => losses.push(tail.events!.last),
     onGrowth: (bytes) => growth.push(bytes),
   });
   const append = async (count = 1) => {
@@ -39,6 +42,7 @@ async function createTestTail(count = 1, events = 100, bytes = 2 * 1024 * 1024) 
     tail,
     reports,
     growth,
+    losses,
     append,
     head,
     /** Starts a repair, and holds it after it has read the head. */
@@ -452,6 +456,26 @@ Deno.test("Tail.clearBelow() reads the log when another epoch was cleared", asyn
   tail.clearBelow(epoch, 2);
   await settledWhen(() => tail.events!.epoch === epoch);
   deepEqual([tail.events!.epoch, tail.events!.first, tail.events!.last], [epoch, 2, 1]);
+});
+
+Deno.test("Tail.receive() tells of events that a clear drops before they are dropped", async () => {
+  await using test = await createTestTail();
+  const { tail, append, commits, losses } = test;
+  await append();
+  const [commit] = commits.slice(-1);
+  // The message about the clear was lost, and so the commit after it tells.
+  tail.receive({ ...commit!, cleared: 2 });
+  deepEqual([losses, tail.events!.first], [[2], 2]);
+  tail.clearBelow(tail.events!.epoch, 2);
+  deepEqual(losses, [2]);
+});
+
+Deno.test("Tail.repair() tells of events that are replaced before they are", async () => {
+  await using test = await createTestTail(3);
+  const { tail, losses } = test;
+  await replaceLog(test);
+  await tail.repair();
+  deepEqual([losses.at(-1), tail.events!.last < 3], [3, true]);
 });
 
 /** Puts the store back to where it was when `keep` was called. */

@@ -18,6 +18,7 @@ export class FakeClock implements Clock {
   #offset: number;
   #monotonic = 0;
   readonly #timers = new Set<Timer>();
+  #heldTurns: (() => void)[] | null = null;
 
   /** @param now Start time, in milliseconds since the Unix epoch. */
   constructor(now: number = Date.UTC(2026, 0, 1)) {
@@ -43,6 +44,24 @@ export class FakeClock implements Clock {
 
   every(ms: number, run: () => void): Disposable {
     return this.#add({ at: this.#monotonic + ms, run, every: ms });
+  }
+
+  /** Turns are no part of the time that stands still: work goes on, unless they are held. */
+  nextTurn(run: () => void): void {
+    if (this.#heldTurns) this.#heldTurns.push(run);
+    else setImmediate(run);
+  }
+
+  /** Holds all further turns until {@linkcode FakeClock.turn} is called. */
+  holdTurns(): void {
+    this.#heldTurns = [];
+  }
+
+  /** Runs what waits for the next turn, and returns its number. */
+  turn(): number {
+    const due = this.#heldTurns!.splice(0);
+    for (const run of due) run();
+    return due.length;
   }
 
   #add(timer: Timer): Disposable {

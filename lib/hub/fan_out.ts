@@ -1,0 +1,202 @@
+/**
+ * The pace of the fan-out of one isolate. Each event that a subscriber gets costs a
+ * write to its connection, and that write is most of what a delivery costs. Events
+ * that are written together cost one. So events become visible to live subscribers
+ * in *passes*: what is published during a pass is committed and answered at once, and
+ * goes out together in the next one.
+ *
+ * 1. A pass begins one turn of the event loop after the commit, so that publishers
+ *    are answered first. A pipeline has one pass at a time. Passes advance in slices
+ *    of {@linkcode SLICE} subscribers, those of all pipelines by turns, so that
+ *    publishes get in between, and a pipeline does not wait for the whole pass of
+ *    another one.
+ * 2. A pass is followed by a rest of {@linkcode REST_FACTOR} times what it took, at
+ *    most {@linkcode MAX_REST_MS}, while the demand exceeds {@linkcode MAX_DEMAND}: if
+ *    each event went out by itself, the writes would take more time than there is.
+ *
+ * So below that demand, an event waits for a turn and for the pass in progress, and
+ * beyond it for up to 20 ms more, while each write carries more events.
+ *
+ * @module
+ */
+
+import type { Clock, Runtime } from "../base/mod.ts";
+import { WriteLoad } from "./write_load.ts";
+
+/** Number of subscribers that are woken in one turn of the event loop. */
+export const SLICE = 100;
+
+/** Rest after a pass, as a multiple of the time that it took. */
+const REST_FACTOR = 2;
+
+/** Maximum rest after a pass, in milliseconds. */
+const MAX_REST_MS = 20;
+
+/**
+ * Demand beyond which passes are followed by a rest. With one publisher that waits for
+ * each answer, slices alone hold the demand at two thirds, so a threshold below one
+ * would not be told from a gentle load.
+ */
+const MAX_DEMAND = 1.2;
+
+/** The subscribers of one pipeline, as a pass takes them. */
+export interface Audience {
+  /** Returns the number of subscribers. */
+  size(): number;
+  /** Makes the newest events visible, and returns the subscribers. */
+  reveal(): Iterator<{ wake(): void }>;
+}
+
+/** Parts of the runtime that a fan-out uses. */
+export interface FanOutRuntime extends Pick<Runtime, "report"> {
+  /** Clock for rests, and for turns of the event loop, which also measure the writes. */
+  clock: Pick<Clock, "monotonic" | "after" | "nextTurn">;
+}
+
+/** The passes of all pipelines of an isolate. */
+export class FanOut {
+  readonly #runtime: FanOutRuntime;
+  readonly #load: WriteLoad;
+  /** Passes that wait for a slice, in the order of their turns. */
+  readonly #queue = new Set<Passes>();
+  /** Whether a slice is due or being measured. */
+  #busy = false;
+
+  constructor(runtime: FanOutRuntime) {
+    this.#runtime = runtime;
+    this.#load = new WriteLoad(runtime.clock);
+  }
+
+  /** Returns the passes of a pipeline, none of which takes place once they are disposed of. */
+  passesOf(audience: Audience): Passes {
+    return new Passes(audience, {
+      runtime: this.#runtime,
+      load: this.#load,
+      enqueue: (passes) => this.#enqueue(passes),
+      dequeue: (passes) => this.#queue.delete(passes),
+    });
+  }
+
+  #enqueue(passes: Passes): void {
+    this.#queue.add(passes);
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#runtime.clock.nextTurn(() => this.#wakeSlice());
+  }
+
+  #wakeSlice(): void {
+    const { clock } = this.#runtime;
+    const started = clock.monotonic();
+    const parts: { passes: Passes; woken: number; isWhole: boolean }[] = [];
+    let room = SLICE;
+    for (const passes of this.#queue) {
+      this.#queue.delete(passes);
+      const { woken, isWhole } = passes.wake(room);
+      parts.push({ passes, woken, isWhole });
+      if (!isWhole) this.#queue.add(passes);
+      room -= woken;
+      if (room <= 0) break;
+    }
+    // The runtime writes after this turn: one turn later, it has written.
+    clock.nextTurn(() =>
+      clock.nextTurn(() => {
+        const ms = clock.monotonic() - started;
+        const writes = SLICE - room;
+        this.#load.measured(writes, ms);
+        for (const { passes, woken, isWhole } of parts) {
+          passes.took(writes === 0 ? 0 : ms * woken / writes, isWhole);
+        }
+        if (this.#queue.size > 0) this.#wakeSlice();
+        else this.#busy = false;
+      })
+    );
+  }
+}
+
+interface PassesOptions {
+  runtime: FanOutRuntime;
+  load: WriteLoad;
+  enqueue: (passes: Passes) => void;
+  dequeue: (passes: Passes) => void;
+}
+
+/** The passes of one pipeline. */
+export class Passes implements Disposable {
+  readonly #audience: Audience;
+  readonly #options: PassesOptions;
+  /** Subscribers that are still to be woken in the pass in progress. */
+  #rest: Iterator<{ wake(): void }> | null = null;
+  /** Whether a pass is in progress, or one is due. */
+  #isDue = false;
+  /** Whether there is more to be seen than the pass in progress shows. */
+  #isOutdated = false;
+  /** Time that the pass in progress has taken, in milliseconds. */
+  #tookMs = 0;
+  /** Time at which the rest after the last pass ends, in milliseconds of the monotonic clock. */
+  #restsUntil = 0;
+  #timer: Disposable | null = null;
+  #disposed = false;
+
+  constructor(audience: Audience, options: PassesOptions) {
+    this.#audience = audience;
+    this.#options = options;
+  }
+
+  /** Has the subscribers woken soon, because there are that many events more. */
+  request(events: number): void {
+    this.#options.load.demanded(events * this.#audience.size());
+    if (this.#isDue) this.#isOutdated = this.#rest !== null;
+    else this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#disposed) return;
+    const { runtime: { clock }, enqueue } = this.#options;
+    this.#isDue = true;
+    const ms = this.#restsUntil - clock.monotonic();
+    if (ms <= 0) return enqueue(this);
+    this.#timer = clock.after(ms, () => {
+      this.#timer = null;
+      enqueue(this);
+    });
+  }
+
+  /** Wakes up to a number of subscribers in the pass, which begins if none is in progress. */
+  wake(limit: number): { woken: number; isWhole: boolean } {
+    this.#rest ??= this.#audience.reveal();
+    for (let woken = 0; woken < limit; woken++) {
+      const { done, value } = this.#rest.next();
+      if (done) return { woken, isWhole: true };
+      try {
+        value.wake();
+      } catch (error) {
+        // Not a reason to leave out those that follow.
+        this.#options.runtime.report("Cannot wake a subscriber", error);
+      }
+    }
+    return { woken: limit, isWhole: false };
+  }
+
+  /** Counts the time of a slice, which may have ended the pass. */
+  took(ms: number, isWhole: boolean): void {
+    this.#tookMs += ms;
+    if (!isWhole) return;
+    const { runtime: { clock }, load } = this.#options;
+    const isExcessive = load.demand > MAX_DEMAND;
+    const restMs = isExcessive ? Math.min(REST_FACTOR * this.#tookMs, MAX_REST_MS) : 0;
+    this.#restsUntil = clock.monotonic() + restMs;
+    this.#tookMs = 0;
+    this.#rest = null;
+    this.#isDue = false;
+    if (!this.#isOutdated) return;
+    this.#isOutdated = false;
+    this.#schedule();
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+    this.#options.dequeue(this);
+  }
+}
