@@ -59,7 +59,7 @@ async function renew(open: () => Promise<Kv>, remote: boolean): Promise<number> 
     open,
     runtime: systemRuntime,
     timeoutMs: TIMEOUT_MS,
-    replace: remote,
+    remote,
   });
   try {
     await deleteTickets(kv);

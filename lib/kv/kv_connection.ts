@@ -48,11 +48,11 @@ export interface KvConnectionOptions {
   /** Deadline of a call, in milliseconds. */
   timeoutMs: number;
   /**
-   * Whether a connection that missed a deadline is replaced by a new one: for a
-   * remote store, whose client never replaces a frozen connection. Not for
-   * `:memory:`, where another connection is another database.
+   * Whether the store is reached over a network. Then a connection that missed a
+   * deadline is replaced by a new one, because the client of the store never
+   * replaces a frozen connection.
    */
-  replace: boolean;
+  remote: boolean;
   /**
    * Starts the guard of the store, once it is open. Its error refuses all calls.
    *
@@ -84,10 +84,15 @@ export class KvConnection implements Disposable {
    * @throws Whatever opening throws.
    */
   static async open(options: KvConnectionOptions): Promise<KvConnection> {
-    const { open, runtime, timeoutMs, replace, guard } = options;
+    const { open, runtime, timeoutMs, remote, guard } = options;
     const kv =
-      await (replace ? deadline(runtime.clock, timeoutMs, open(), () => late(timeoutMs)) : open());
+      await (remote ? deadline(runtime.clock, timeoutMs, open(), () => late(timeoutMs)) : open());
     return new KvConnection(options, kv, await guard?.() ?? null);
+  }
+
+  /** Whether the store is reached over a network. */
+  get remote(): boolean {
+    return this.#options.remote;
   }
 
   /**
@@ -148,14 +153,14 @@ export class KvConnection implements Disposable {
   async #call<T>(use: (kv: Kv) => Promise<T>, ms: number = Infinity): Promise<T> {
     if (this.#closed) throw closed();
     this.assertUsable();
-    const { runtime, replace } = this.#options;
+    const { runtime, remote } = this.#options;
     const timeoutMs = Math.min(ms, this.#options.timeoutMs);
     if (timeoutMs <= 0) throw late(0);
     const kv = this.#kv ??= this.#options.open();
     const made = this.#gate.run(() => this.#use(this.#kv ??= this.#options.open(), use));
     return await deadline(runtime.clock, timeoutMs, made, () => {
       // A deadline much shorter than its own says nothing about the connection.
-      if (replace && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
+      if (remote && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
       return late(timeoutMs);
     });
   }

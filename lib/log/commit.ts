@@ -6,7 +6,6 @@
  */
 
 import type { RunnelError } from "../base/mod.ts";
-import type { Kv } from "../kv/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { advanceHead, type Head, type Retention, timeAfter } from "./head.ts";
 import { type IdempotencyRecord, type IdempotencyToken, KEY_LIFETIME_MS } from "./idempotency.ts";
@@ -107,13 +106,12 @@ export function planCommit(
   return { pipeline, base, token, next, segments, firstKey, requests };
 }
 
-/** Builds the atomic operation of a commit. */
-export function buildCommit(
-  kv: Pick<Kv, "atomic">,
+/** Adds the checks and mutations of a commit to an atomic operation. */
+export function addToOperation(
+  operation: Deno.AtomicOperation,
   { pipeline, base, next, segments, requests }: CommitPlan,
-): Deno.AtomicOperation {
-  const key = headKey(pipeline);
-  const operation = kv.atomic().check(...base.checks).set(key, next);
+): void {
+  operation.check(...base.checks).set(headKey(pipeline), next);
   for (const segment of segments) {
     operation.set(segmentKey(pipeline, readSegmentHeader(segment).last), segment);
   }
@@ -133,5 +131,4 @@ export function buildCommit(
     }
     first += events.length;
   }
-  return operation;
 }

@@ -14,12 +14,12 @@ import type { Kv, KvConnection } from "../kv/mod.ts";
 import { CachedHead, isSameVersion } from "./cached_head.ts";
 import {
   type AppendRequest,
-  buildCommit,
   type Commit,
   type CommitPlan,
   type Outcome,
   planCommit,
 } from "./commit.ts";
+import type { CommitQueue } from "./commit_queue.ts";
 import { type Attempt, Duplicates } from "./duplicates.ts";
 import { type Head, type Retention, UNWRITTEN_LIFETIME_MS } from "./head.ts";
 import { headKey } from "./keys.ts";
@@ -30,10 +30,18 @@ import type { HeadReader } from "./unwritten.ts";
 /** Longest pause between two tries of a commit, in milliseconds. */
 const MAX_RETRY_PAUSE_MS = 50;
 
+/**
+ * Time for which the commits of a pipeline go alone once another writer was faster,
+ * in milliseconds: each that is refused gets the others of its group refused.
+ */
+const CONTESTED_MS = 1000;
+
 /** Options for {@linkcode Committer}. */
 export interface CommitterOptions {
   /** The store. */
   kv: KvConnection;
+  /** Queue of the commits of all pipelines. */
+  commits: CommitQueue;
   /** Reader of the heads, those of unwritten pipelines included. */
   headReader: HeadReader;
   /** Clock for deadlines, random numbers for jitter, and reporter of a rollback. */
@@ -71,7 +79,9 @@ export class Committer {
   readonly #options: CommitterOptions;
   readonly #head: CachedHead;
   readonly #duplicates: Duplicates;
-  /** Commit that was tried and is neither known to be applied nor fenced out. */
+  /** Time until which other writers are expected, in milliseconds of the monotonic clock. */
+  #contestedUntil = -Infinity;
+  /** Commit that was sent and is neither known to be applied nor fenced out. */
   #unresolved: CommitPlan | null = null;
 
   constructor(pipeline: string, options: CommitterOptions) {
@@ -127,7 +137,8 @@ export class Committer {
         const head = await this.#head.get(until);
         plan = planCommit(this.#pipeline, head, requests, { now: clock.now(), retention });
       }
-      const failure = await this.#try(plan, { outcomes, until });
+      const alone = tries > 0 || clock.monotonic() < this.#contestedUntil;
+      const failure = await this.#try(plan, { outcomes, until, alone });
       if (failure === null) return;
       await delay(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
       if (clock.monotonic() >= until) throw failure;
@@ -156,19 +167,26 @@ export class Committer {
   /**
    * Tries a commit once. Returns the reason why it was not applied, or `null`.
    *
-   * @throws If the outcome is unknown.
+   * @throws If the outcome is unknown, or the commit was not sent.
    */
-  async #try(plan: CommitPlan, { outcomes, until }: Attempt): Promise<unknown> {
-    this.#unresolved = plan;
+  async #try(
+    plan: CommitPlan,
+    { outcomes, until, alone }: Attempt & { alone: boolean },
+  ): Promise<unknown> {
     let failure: unknown = new Error("Other writers were faster every time");
     try {
-      const result = await this.#call(until, (kv) => buildCommit(kv, plan).commit());
+      const result = await this.#options.commits.commit(plan, {
+        until,
+        alone,
+        onSend: () => this.#unresolved = plan,
+      });
       if (result.ok) {
         this.#head.setWritten(plan.next, result.versionstamp);
         this.#unresolved = null;
         return this.#succeed(plan, outcomes);
       }
     } catch (error) {
+      if (!this.#unresolved) throw error;
       // For example `database is locked`, if two writers share a file.
       failure = error;
     }
@@ -203,6 +221,7 @@ export class Committer {
     // All are read in one snapshot: a commit that was applied has moved the head.
     if (isMoved) this.#unresolved = null;
     if (wasApplied) return true;
+    if (isMoved) this.#contestedUntil = this.#options.runtime.clock.monotonic() + CONTESTED_MS;
     const wasTrimmed = head !== null && head.oldest > Number(firstKey.at(-1));
     return wasTrimmed ? "unprovable" : false;
   }

@@ -20,6 +20,7 @@ import { HeadStore } from "./head_store.ts";
 import { hashIdempotency } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
 import { ListenerSlot } from "./listener_slot.ts";
+import { CommitQueue } from "./commit_queue.ts";
 import { LogReader, type Page } from "./log_reader.ts";
 import { LogWriters } from "./log_writers.ts";
 import { storeNewEpoch } from "./rollback.ts";
@@ -94,6 +95,7 @@ export class EventLog {
     this.#deletions = new Deletions({ ...options, headReader });
     this.#writers = new LogWriters({
       ...options,
+      commits: new CommitQueue(options),
       headReader,
       onCommit: (commit) => this.#deliver(commit),
       onTrim: (pipeline, epoch, oldest) => this.#sweeper.add(pipeline, epoch, oldest),

@@ -172,7 +172,7 @@ export async function openStores({
     open,
     runtime,
     timeoutMs: config.kvTimeoutMs,
-    replace: remote,
+    remote,
     guard: guard && (() => guard(runtime)),
   });
   for (const pipeline of damaged) {

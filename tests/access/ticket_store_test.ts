@@ -23,7 +23,7 @@ async function createStore() {
     open: () => Promise.resolve(kv),
     runtime: { clock: new FakeClock() },
     timeoutMs: 3000,
-    replace: false,
+    remote: false,
   });
   return {
     kv,

@@ -23,7 +23,7 @@ async function openGuarded() {
     open: storage.open,
     runtime,
     timeoutMs: 3000,
-    replace: false,
+    remote: false,
     guard: () => storage.guard!(runtime),
   });
   return {

@@ -10,7 +10,7 @@ const TIMEOUT_MS = 3000;
 const late = { type: "log-unavailable" };
 
 /** Creates a connection and keeps all its stores, in the order in which they were opened. */
-async function createTestConnection(replace: boolean) {
+async function createTestConnection(remote: boolean) {
   const clock = new FakeClock();
   const stores: FaultyKv[] = [];
   /** Replacements of the next openings. */
@@ -24,7 +24,7 @@ async function createTestConnection(replace: boolean) {
     open: () => (openings.shift() ?? open)(),
     runtime: { clock },
     timeoutMs: TIMEOUT_MS,
-    replace,
+    remote,
   });
   return {
     connection,
@@ -53,7 +53,7 @@ Deno.test("KvConnection.open() throws what opening throws", async () => {
     open,
     runtime: { clock: new FakeClock() },
     timeoutMs: TIMEOUT_MS,
-    replace: true,
+    remote: true,
   };
   await rejects(KvConnection.open(options), /no such host/);
 });
@@ -62,7 +62,7 @@ Deno.test("KvConnection.open() rejects when a remote store does not answer in ti
   const clock = new FakeClock();
   const open = () => new Promise<never>(() => {});
   const refused = rejects(
-    KvConnection.open({ open, runtime: { clock }, timeoutMs: TIMEOUT_MS, replace: true }),
+    KvConnection.open({ open, runtime: { clock }, timeoutMs: TIMEOUT_MS, remote: true }),
     late,
   );
   clock.advance(TIMEOUT_MS);
@@ -219,7 +219,7 @@ Deno.test("KvConnection lets a call on a replaced connection succeed", async () 
   equal((await slow).value, null);
 });
 
-Deno.test("KvConnection keeps a late connection when replace is off", async () => {
+Deno.test("KvConnection keeps a late connection to a file", async () => {
   await using test = await createTestConnection(false);
   await test.missDeadline();
   await test.get();

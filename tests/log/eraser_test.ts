@@ -19,7 +19,7 @@ async function createTestEraser({ wanted = false } = {}) {
     open: shared.open,
     runtime: { clock },
     timeoutMs: 3000,
-    replace: false,
+    remote: false,
   });
   const script = {
     erasures: 0,

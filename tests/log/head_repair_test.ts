@@ -31,7 +31,7 @@ Deno.test("rebuildHead() makes a head of the segments that are left, under a new
     open: () => Promise.resolve(test.kv),
     runtime: { clock: new FakeClock() },
     timeoutMs: 3000,
-    replace: false,
+    remote: false,
   });
   await rebuildHead(connection, "p_a", before.time + 1);
   const after = (await test.log.head("p_a"))!;
@@ -52,7 +52,7 @@ Deno.test("rebuildHead() does not return to the epoch of a pipeline without segm
     open: () => Promise.resolve(kv),
     runtime: { clock: new FakeClock() },
     timeoutMs: 3000,
-    replace: false,
+    remote: false,
   });
   await rebuildHead(connection, "p_a", 7);
   const { value } = await kv.get(headKey("p_a"));
@@ -75,7 +75,7 @@ for (const count of [0, 2]) {
       open: store.open,
       runtime: { clock: new FakeClock() },
       timeoutMs: 3000,
-      replace: false,
+      remote: false,
     });
     await rebuildHead(connection, "p_a", Date.now());
     await using test = await createTestLog({ ...store, upkeep: { expireMs: Infinity } });

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { delay } from "../../lib/base/clock.ts";
 import type { Receipt } from "../../lib/log/commit.ts";
 import { RunnelError } from "../../lib/base/errors.ts";
+import { CommitQueue } from "../../lib/log/commit_queue.ts";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { LogWriter } from "../../lib/log/log_writer.ts";
@@ -67,10 +68,11 @@ async function createWriter({ shared = false }: { shared?: boolean } = {}) {
     open: () => Promise.resolve(kv),
     runtime: { clock },
     timeoutMs: TIMEOUT_MS,
-    replace: false,
+    remote: false,
   });
   const writer = new LogWriter("p_a", {
     kv: connection,
+    commits: new CommitQueue({ kv: connection, runtime: { clock } }),
     shared,
     runtime: { clock, random: () => 0, report() {} },
     retention: { events: 1000, ms: 60_000, bytes: 1e6 },
@@ -367,9 +369,12 @@ const anyFaults = (names: string[], maxLength: number) =>
     maxLength,
   });
 
-/** Appends of one caller, one after the other, to one of two logs. */
+const PIPELINES = ["p_a", "p_b", "p_c"];
+
+/** Appends of one caller to one pipeline, one after the other, to one of two logs. */
 const anyCaller = fc.record({
   side: fc.constantFrom(0, 1),
+  pipeline: fc.constantFrom(...PIPELINES),
   appends: fc.array(fc.record({ size: fc.constantFrom(1, 1, 3, 60), keyed: fc.boolean() }), {
     minLength: 1,
     maxLength: 4,
@@ -379,7 +384,7 @@ const anyCaller = fc.record({
 Deno.test("LogWriter keeps all its promises with random faults of the store", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(anyCaller, { minLength: 1, maxLength: 6 }),
+      fc.array(anyCaller, { minLength: 1, maxLength: 8 }),
       // `late` is a commit that is applied after any number of further calls.
       anyFaults([...Object.keys(commitFaults), "late"], 12),
       anyFaults(Object.keys(readFaults), 6),
@@ -403,7 +408,7 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
 
         /** Answers by the text of a request. */
         const answers = new Map<string, string>();
-        const work = callers.map(async ({ side, appends }, caller) => {
+        const work = callers.map(async ({ side, pipeline, appends }, caller) => {
           for (const [i, { size, keyed }] of appends.entries()) {
             const text = `${caller}:${i}`;
             const events = Array.from(
@@ -414,7 +419,7 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
               // A retry goes to the other isolate.
               const { log } = logs[(side + tries) % 2]!;
               try {
-                const receipt = await log.append("p_a", events, keyed ? text : undefined);
+                const receipt = await log.append(pipeline, events, keyed ? text : undefined);
                 answers.set(text, `${receipt.first}`);
                 break;
               } catch (error) {
@@ -431,16 +436,20 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
         await advanceLogsUntil(logs, Promise.all([waitForWriters(one), waitForWriters(two)]));
 
         await using reader = await createTestLog(store);
-        const page = await reader.log.readAfter("p_a", 0, Infinity);
         const stored = new Map<string, number[]>();
-        for (const { sequence, payload } of page?.events ?? []) {
-          const [caller, i, n] = new TextDecoder().decode(payload).split(":").map(Number);
-          const request = `${caller}:${i}`;
-          const places = stored.get(request) ?? [];
-          // A request is stored as a whole, contiguous, in order and once.
-          equal(places.length, n);
-          if (n! > 0) equal(sequence, places.at(-1)! + 1);
-          stored.set(request, [...places, sequence]);
+        for (const pipeline of PIPELINES) {
+          const page = await reader.log.readAfter(pipeline, 0, Infinity);
+          equal(page?.sequence ?? 0, page?.events.length ?? 0);
+          for (const { sequence, payload } of page?.events ?? []) {
+            const [caller, i, n] = new TextDecoder().decode(payload).split(":").map(Number);
+            equal(callers[caller!]!.pipeline, pipeline);
+            const request = `${caller}:${i}`;
+            const places = stored.get(request) ?? [];
+            // A request is stored as a whole, contiguous, in order and once.
+            equal(places.length, n);
+            if (n! > 0) equal(sequence, places.at(-1)! + 1);
+            stored.set(request, [...places, sequence]);
+          }
         }
         callers.forEach(({ appends }, caller) => {
           let last = 0;
@@ -456,7 +465,6 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
             last = places.at(-1)!;
           });
         });
-        equal(page?.sequence ?? 0, page?.events.length ?? 0);
         const heard = [one, two].flatMap(({ commits }) => committedTexts(commits));
         equal(new Set(heard).size, heard.length);
         deepEqual(one.log.pending.waitingBytes + two.log.pending.waitingBytes, 0);

@@ -31,7 +31,7 @@ async function openStore(heads: Record<string, Head>) {
     open: () => Promise.resolve(kv),
     runtime: { clock: new FakeClock() },
     timeoutMs: 3000,
-    replace: false,
+    remote: false,
   });
   return { kv, connection, [Symbol.dispose]: () => connection.close() };
 }

@@ -28,7 +28,7 @@ async function createTestSweeper(segments: number) {
     open: () => Promise.resolve(kv),
     runtime: { clock },
     timeoutMs: 3000,
-    replace: false,
+    remote: false,
   });
   const operation = kv.inner.atomic();
   for (let i = 1; i <= segments; i++) operation.set(segmentKey("p_a", i), new Uint8Array(1));

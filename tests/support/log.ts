@@ -29,6 +29,8 @@ const STEP_MS = 60;
 export interface TestLogOptions {
   /** Opens the store. The default is a store in memory. */
   open?: () => Promise<Kv>;
+  /** Whether the store is reached over a network. */
+  remote?: boolean;
   clock?: FakeClock;
   retention?: Partial<Retention>;
   maxKeys?: number;
@@ -60,6 +62,7 @@ export interface TestLog extends AsyncDisposable {
 /** Creates a log for a test. */
 export async function createTestLog({
   open = () => Deno.openKv(":memory:"),
+  remote = false,
   clock = new FakeClock(),
   retention = {},
   maxKeys = 1_000_000,
@@ -76,10 +79,11 @@ export async function createTestLog({
   await prepareStore(inner);
   const kv = new FaultyKv(inner);
   const connection = await KvConnection.open({
-    open: () => Promise.resolve(kv),
+    // A remote connection that misses a deadline is closed, and this one serves the test on.
+    open: () => Promise.resolve(remote ? withoutClose(kv) : kv),
     runtime,
     timeoutMs,
-    replace: false,
+    remote,
   });
   const log = new EventLog({
     kv: connection,
@@ -107,7 +111,10 @@ export async function createTestLog({
     listening,
     reports,
     advanceUntil: (work) => advanceLogsUntil([{ kv, clock }], work),
-    [Symbol.asyncDispose]: () => log.close(),
+    async [Symbol.asyncDispose]() {
+      await log.close();
+      if (remote) kv.close();
+    },
   };
 }
 
@@ -133,20 +140,27 @@ export async function advanceLogsUntil<T>(
   return await work;
 }
 
-/** A store that several logs use in turn or in parallel. */
-export interface SharedStore extends AsyncDisposable {
-  open: () => Promise<Kv>;
-}
-
-/** Shares a store between several logs. Only the shared store closes it. */
-export function shareStore(kv: Deno.Kv): SharedStore {
-  const shared: Kv = {
+/** Returns a store whose user cannot close it. */
+function withoutClose(kv: Kv): Kv {
+  return {
     get: kv.get.bind(kv),
     getMany: kv.getMany.bind(kv),
     list: kv.list.bind(kv),
     atomic: kv.atomic.bind(kv),
     close() {},
   };
+}
+
+/** A store that several logs use in turn or in parallel. */
+export interface SharedStore extends AsyncDisposable {
+  open: () => Promise<Kv>;
+  /** Whether it is reached over a network. */
+  remote?: boolean;
+}
+
+/** Shares a store between several logs. Only the shared store closes it. */
+export function shareStore(kv: Deno.Kv): SharedStore {
+  const shared = withoutClose(kv);
   return {
     open: () => Promise.resolve(shared),
     [Symbol.asyncDispose]: () => Promise.resolve(kv.close()),

@@ -53,7 +53,7 @@ export function testEventLog(
       const clock = new FakeClock();
       await using opened = new AsyncDisposableStack();
       const open = async (options: TestLogOptions = {}) =>
-        opened.use(await createTestLog({ open: store.open, clock, ...options }));
+        opened.use(await createTestLog({ ...store, clock, ...options }));
       await run({
         clock,
         open,

@@ -88,6 +88,12 @@ export interface WrittenEntry {
   expireIn: number | undefined;
 }
 
+/** Atomic operation that was committed, whether it was carried out or not. */
+export interface CommittedOperation {
+  checks: number;
+  entries: { key: Deno.KvKey; value: unknown }[];
+}
+
 /** A store that wraps a real one. Without a script it behaves as the real one. */
 export class FaultyKv implements Kv {
   /** The wrapped store. */
@@ -96,6 +102,8 @@ export class FaultyKv implements Kv {
   readonly calls: Record<KvCall, number> = { get: 0, getMany: 0, next: 0, commit: 0 };
   /** Entries of all commits, whether they were carried out or not. */
   readonly written: WrittenEntry[] = [];
+  /** All commits, in the order in which they were called. */
+  readonly operations: CommittedOperation[] = [];
   /** Number of commits that the wrapped store has made. */
   commits = 0;
   /** Number of calls in flight to the wrapped store. */
@@ -143,17 +151,30 @@ export class FaultyKv implements Kv {
 
   atomic(): Deno.AtomicOperation {
     const operation = this.inner.atomic();
-    const [set, commit] = [operation.set.bind(operation), operation.commit.bind(operation)];
+    const [check, set, commit] = [operation.check, operation.set, operation.commit]
+      .map((method) => method.bind(operation)) as [
+        Deno.AtomicOperation["check"],
+        Deno.AtomicOperation["set"],
+        Deno.AtomicOperation["commit"],
+      ];
+    const record: CommittedOperation = { checks: 0, entries: [] };
+    operation.check = (...checks) => {
+      record.checks += checks.length;
+      return check(...checks);
+    };
     operation.set = (key, value, options) => {
       this.written.push({ key, expireIn: options?.expireIn });
+      record.entries.push({ key, value });
       return set(key, value, options);
     };
-    operation.commit = () =>
-      this.#meet("commit", async () => {
+    operation.commit = () => {
+      this.operations.push(record);
+      return this.#meet("commit", async () => {
         const result = await commit();
         if (result.ok) this.commits++;
         return result;
       });
+    };
     return operation;
   }
 

@@ -140,6 +140,7 @@ export async function denoKvStore(): Promise<SharedStore> {
   const server = await DenoKv.start();
   return {
     open: () => server.open(),
+    remote: true,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
