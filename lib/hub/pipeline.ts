@@ -102,7 +102,7 @@ export class Pipeline implements SubscriberSource, Disposable {
    * @returns The subscriber, its stream ready to be read.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async subscribe({ lastEventId, ...options }: SubscribeOptions): Promise<Subscriber> {
+  async subscribe({ lastEventId, onClose, ...options }: SubscribeOptions): Promise<Subscriber> {
     this.#pending++;
     try {
       // A pipeline that nobody wrote to has an epoch that has to be renewed.
@@ -122,7 +122,7 @@ export class Pipeline implements SubscriberSource, Disposable {
         runtime: this.#options.runtime,
         onClose: (subscriber) => {
           this.#subscribers.delete(subscriber);
-          options.onClose(subscriber);
+          onClose(subscriber);
           this.#checkIdle();
         },
       });

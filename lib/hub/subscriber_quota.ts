@@ -52,18 +52,14 @@ export class SubscriberQuota {
     this.#total.take(ALL);
     this.#byPipeline.take(pipeline);
     if (address !== null) this.#byAddress.take(address);
-    // One closure and not a stack of them, which took 6 µs and 700 bytes of each subscriber.
-    let isHeld = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        this.#total.release(ALL);
-        this.#byPipeline.release(pipeline);
-        if (address !== null) this.#byAddress.release(address);
-      },
-    };
+    return new Place(pipeline, address, this.#release);
   }
+
+  readonly #release = (pipeline: string, address: string | null): void => {
+    this.#total.release(ALL);
+    this.#byPipeline.release(pipeline);
+    if (address !== null) this.#byAddress.release(address);
+  };
 
   /**
    * Throws if there is no room for a subscriber.
@@ -75,6 +71,31 @@ export class SubscriberQuota {
     if (!this.#total.hasRoom(ALL)) throw full("this instance is full");
     if (!this.#byPipeline.hasRoom(pipeline)) throw full("this pipeline is full here");
     if (address !== null && !this.#byAddress.hasRoom(address)) throw addressFull();
+  }
+}
+
+/**
+ * A counted subscriber. There is one for each open stream, so it is small: a stack of
+ * three places took 6 µs and 700 bytes.
+ */
+class Place implements Disposable {
+  readonly #pipeline: string;
+  readonly #address: string | null;
+  #release: ((pipeline: string, address: string | null) => void) | null;
+
+  constructor(
+    pipeline: string,
+    address: string | null,
+    release: (pipeline: string, address: string | null) => void,
+  ) {
+    this.#pipeline = pipeline;
+    this.#address = address;
+    this.#release = release;
+  }
+
+  [Symbol.dispose](): void {
+    this.#release?.(this.#pipeline, this.#address);
+    this.#release = null;
   }
 }
 

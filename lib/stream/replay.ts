@@ -19,11 +19,10 @@ import type { EncodedPage } from "./page_reader.ts";
  * Every method that returns bytes has moved the cursor past them.
  */
 export class Replay {
-  /** Position after which it began. No ID that it sends is before it. */
-  readonly start: Position;
   /** Whether it began with the history, and not after an event that the client has. */
   readonly isOfHistory: boolean;
   readonly #epoch: string;
+  readonly #start: number;
   readonly #filter: ChannelFilter;
   /** Sequence of the newest event at the beginning. */
   readonly #replayEnd: number;
@@ -44,8 +43,8 @@ export class Replay {
     filter: ChannelFilter,
     { cursor, isAtStart }: { cursor: number; isAtStart: boolean },
   ) {
-    this.start = { epoch: newest.epoch, sequence: cursor };
     this.#epoch = newest.epoch;
+    this.#start = cursor;
     this.#filter = filter;
     this.#replayEnd = newest.last;
     this.#cursor = cursor;
@@ -62,6 +61,11 @@ export class Replay {
   /** Resumes after the event with a sequence, which must not be newer than `newest`. */
   static after(newest: EncodedEvents, filter: ChannelFilter, sequence: number): Replay {
     return new Replay(newest, filter, { cursor: sequence, isAtStart: false });
+  }
+
+  /** Position after which it began. No ID that it sends is before it. */
+  get start(): Position {
+    return { epoch: this.#epoch, sequence: this.#start };
   }
 
   /** Sequence of the last event that was sent or passed over. */
