@@ -4,11 +4,16 @@
  * @module
  */
 
-import type { Runtime } from "../base/mod.ts";
+import { rememberLast, type Runtime } from "../base/mod.ts";
 import { parseIpAddress } from "./ip_address.ts";
 
 /** Headers of requests that a proxy forwards. */
 const PROXY_HEADERS = ["X-Forwarded-For", "Forwarded"];
+
+/** Remembered, because all clients behind a proxy have the address of that at the connection. */
+const parseRemote = rememberLast((remote) =>
+  parseIpAddress(remote) ?? { client: remote, isLoopback: false }
+);
 
 /** Finds the addresses of clients. */
 export class ClientAddresses {
@@ -39,7 +44,7 @@ export class ClientAddresses {
     const forwarded = this.#forwarded(headers);
     if (forwarded) return forwarded;
     if (remote === undefined) return null;
-    const { client, isLoopback } = parseIpAddress(remote) ?? { client: remote, isLoopback: false };
+    const { client, isLoopback } = parseRemote(remote);
     if (this.#trustedProxies > 0) {
       this.#reportOnce(
         `A request of ${client} has no address in X-Forwarded-For from ` +

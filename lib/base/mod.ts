@@ -19,6 +19,7 @@ export { RunnelError, type RunnelErrorType } from "./errors.ts";
 export { isLoopback } from "./loopback.ts";
 export { findNearest } from "./nearest.ts";
 export { Quota } from "./quota.ts";
+export { rememberLast } from "./remember_last.ts";
 export { createReporter, describeCause, type Reporter } from "./report.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";
 export { Semaphore } from "./semaphore.ts";
