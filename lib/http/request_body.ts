@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RunnelError, type Runtime } from "../base/mod.ts";
+import { deadline, RunnelError, type Runtime } from "../base/mod.ts";
 
 /** Room that is reserved before a body is read, in bytes. A smaller one is read as a whole. */
 const FIRST_BYTES = 4 * 1024;
@@ -17,6 +17,9 @@ type Reserve = (bytes: number, isMore: boolean) => void;
  * to a quarter of the bodies that broke off; no later than the second was seen.
  */
 const ABORT_TURNS = 4;
+
+/** Microtasks after which the reading of a body that is there has settled: 4 were seen. */
+const SETTLED_STEPS = 8;
 
 /** Limits of a request body. */
 export interface BodyLimits {
@@ -45,7 +48,7 @@ export interface BodyLimits {
  *   `reserve` throws.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
-  const { maxBytes, maxMs, runtime: { clock }, draining } = limits;
+  const { maxBytes, draining } = limits;
   const coding = request.headers.get("content-encoding")?.toLowerCase() ?? "identity";
   if (coding !== "identity") {
     throw new RunnelError(
@@ -53,22 +56,26 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
       "Cannot read body: it has a Content-Encoding. Send it without one",
     );
   }
-  if (!request.body) return new Uint8Array();
   const announced = request.headers.get("content-length");
   // Before the body is sent, if the client waits for "100 Continue".
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
+  const isSmall = announced !== null && Number(announced) <= FIRST_BYTES;
+  // Not asked of a small body: this makes a stream of it, for 4 of 40 µs of a publish.
+  if (!isSmall && !request.body) return new Uint8Array();
 
   using room = new DisposableStack();
   const reserve: Reserve = (bytes, isMore) => void room.use(limits.reserve(bytes, isMore));
   const stop = new AbortController();
-  using _timer = clock.after(maxMs, () => stop.abort(tooSlow(maxMs)));
   try {
-    // Created before the body is read: a signal that is created later misses an abort.
-    const connection = isLengthUnknown(request) ? request.signal : null;
-    const reading = announced !== null && Number(announced) <= FIRST_BYTES
+    // Over HTTP/2, nothing but the end of the stream may tell that a body has ended, and an
+    // aborted one may look like that. Created before the body is read: a signal that is
+    // created later misses an abort.
+    const isLengthUnknown = announced === null && !request.headers.has("transfer-encoding");
+    const connection = isLengthUnknown ? request.signal : null;
+    const reading = isSmall
       ? readWhole(request, Number(announced), reserve)
-      : readParts(request.body, { maxBytes, reserve, stopped: stop.signal });
-    const bytes = await stoppable(reading, stop.signal);
+      : readParts(request.body!, { maxBytes, reserve, stopped: stop.signal });
+    const bytes = await inTime(reading, limits, stop);
     if (bytes.length > maxBytes) throw tooLarge(maxBytes);
     if (announced !== null && bytes.length !== Number(announced)) throw endedEarly();
     if (connection) await assertComplete(connection);
@@ -81,14 +88,6 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   }
 }
 
-/**
- * Whether nothing but the end of the stream tells that a body has ended: over
- * HTTP/2, where an aborted stream may look like one that ended.
- */
-function isLengthUnknown({ headers }: Request): boolean {
-  return !headers.has("content-length") && !headers.has("transfer-encoding");
-}
-
 /** Throws if the end of a body was in truth an abort, which is known a little later. */
 async function assertComplete(connection: AbortSignal): Promise<void> {
   for (let turn = 0; turn < ABORT_TURNS; turn++) {
@@ -97,11 +96,30 @@ async function assertComplete(connection: AbortSignal): Promise<void> {
   }
 }
 
-/** Settles as `work` does, or rejects with the reason of a signal that is aborted before. */
-async function stoppable<T>(work: Promise<T>, stopped: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  stopped.addEventListener("abort", () => reject(stopped.reason));
-  return await Promise.race([work, promise]);
+/** Settles as a reading does, or stops it once its time is over. */
+async function inTime(
+  reading: Promise<Uint8Array>,
+  { maxMs, runtime: { clock } }: BodyLimits,
+  stop: AbortController,
+): Promise<Uint8Array> {
+  if (await isSettledAtOnce(reading)) return await reading;
+  return await deadline(clock, maxMs, reading, () => {
+    const error = tooSlow(maxMs);
+    stop.abort(error);
+    return error;
+  });
+}
+
+/**
+ * Whether work settles without another turn of the event loop, as the reading of a
+ * body does that came with its head. It takes no timer then, for 3 of 40 µs of a publish.
+ */
+async function isSettledAtOnce(work: Promise<unknown>): Promise<boolean> {
+  let isSettled = false;
+  const settle = () => isSettled = true;
+  work.then(settle, settle);
+  for (let step = 0; step < SETTLED_STEPS && !isSettled; step++) await undefined;
+  return isSettled;
 }
 
 /** Reads a small body of a known length at once: that is the fastest way. */

@@ -1,10 +1,12 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import type { RunnelError } from "../../lib/base/errors.ts";
 import { MAX_BODY_BYTES } from "../../lib/protocol/event_rules.ts";
 import { BodyRoom } from "../../lib/http/body_room.ts";
 import { readBody as readBodyWithin } from "../../lib/http/request_body.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
-import { flush } from "../support/wait.ts";
+import { sendRaw, serveLocally } from "../support/servers/local_server.ts";
+import { eventually, flush } from "../support/wait.ts";
 
 function post(body: BodyInit | null, headers: HeadersInit = {}): Request {
   return new Request("http://localhost/", { method: "POST", body, headers });
@@ -45,6 +47,7 @@ Deno.test("readBody() rejects a stalled body after its maximum time", async () =
     const reading = readBody(post(readable, headers), MAX_BODY_BYTES, clock);
     const refused = rejects(reading, { type: "request-timeout" });
     await writer.write(encodeUtf8("1"));
+    await flush();
     clock.advance(MAX_MS - 1);
     await flush();
     clock.advance(1);
@@ -53,6 +56,43 @@ Deno.test("readBody() rejects a stalled body after its maximum time", async () =
     // A body that is read in parts is cancelled by then.
     await writer.close().catch(() => {});
   }
+});
+
+/** A clock that counts the timers that were started. */
+class CountingClock extends FakeClock {
+  started = 0;
+
+  override after(ms: number, run: () => void): Disposable {
+    this.started++;
+    return super.after(ms, run);
+  }
+}
+
+Deno.test("readBody() starts no timer for a small body that came with its head", async () => {
+  const clock = new CountingClock();
+  const read: string[] = [];
+  await using server = serveLocally(async (request) => {
+    read.push(decodeUtf8(await readBody(request, MAX_BODY_BYTES, clock)));
+    return new Response();
+  });
+  const answer = await fetch(server.url, { method: "POST", body: '{"n":1}' });
+  await answer.body?.cancel();
+  deepEqual([read, clock.started], [['{"n":1}'], 0]);
+});
+
+Deno.test("readBody() rejects a small body of which a part is missing after its maximum time", async () => {
+  const clock = new CountingClock();
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  await using server = serveLocally(async (request) => {
+    await readBody(request, MAX_BODY_BYTES, clock).then(resolve, resolve);
+    return new Response(null, { headers: { Connection: "close" } });
+  });
+  const head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
+  using _connection = await sendRaw(server.port, `${head}12345`);
+  await eventually("the body is waited for", () => clock.started === 1);
+  clock.advance(MAX_MS);
+  equal((await promise as RunnelError).type, "request-timeout");
+  equal(clock.liveTimers, 0);
 });
 
 const TOO_LARGE = { name: "RunnelError", type: "too-large" };
