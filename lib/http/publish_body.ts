@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isUtf8 } from "node:buffer";
 import { RunnelError } from "../base/mod.ts";
 import { type Envelope, readEnvelope } from "./envelope.ts";
 import { JsonScanner } from "./json_scanner.ts";
@@ -74,8 +75,21 @@ export function decodeUtf8(body: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
   } catch (cause) {
-    throw new RunnelError("malformed-request", "Cannot publish: the body is not UTF-8", { cause });
+    throw notUtf8({ cause });
   }
+}
+
+/**
+ * Asserts that a text is UTF-8, without decoding it.
+ *
+ * @throws {RunnelError} `malformed-request` if it is not.
+ */
+export function assertUtf8(text: Uint8Array): void {
+  if (!isUtf8(text)) throw notUtf8();
+}
+
+function notUtf8(options?: ErrorOptions): RunnelError {
+  return new RunnelError("malformed-request", "Cannot publish: the body is not UTF-8", options);
 }
 
 /** Removes a byte order mark, which is not part of JSON. */

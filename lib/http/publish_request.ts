@@ -12,10 +12,13 @@ import {
   MAX_PAYLOAD_DEPTH,
   type NewEvent,
   validateChannel,
+  validatePipelineId,
 } from "../protocol/mod.ts";
 import type { Envelope } from "./envelope.ts";
 import { type ScannedValue, textOf } from "./json_scanner.ts";
+import { skipSpace } from "./json_tokens.ts";
 import {
+  assertUtf8,
   decodeUtf8,
   readJson,
   readNdjson,
@@ -75,7 +78,8 @@ export function readPublishRequest(
     );
   }
   const text = withoutByteOrderMark(body);
-  if (decodeUtf8(text).trim() === "") {
+  assertUtf8(text);
+  if (skipSpace(text, 0) === text.length) {
     throw new RunnelError("malformed-request", "Cannot publish: the body is empty");
   }
   const { envelopes, count } = (type === "application/json" ? readJson : readNdjson)(
@@ -97,18 +101,21 @@ function validate(
   limits: PublishLimits,
 ): PublishRequest {
   let pipeline = "";
+  let before: EventNames | null = null;
   const valid = envelopes.map(({ fields, payload, problem }, index) => {
     if (problem !== null) throw invalidEvent(index, problem);
-    const { success, data, error } = eventSchema.safeParse(fields, { reportInput: true });
-    if (!success) throw invalidEvent(index, error.issues.map(describeIssue).join("; "));
-    pipeline ||= data.pipeline;
-    if (data.pipeline !== pipeline) {
+    const names: EventNames = payload !== null && hasValidNames(fields, before)
+      ? fields
+      : parseNames(fields, index);
+    pipeline ||= names.pipeline;
+    if (names.pipeline !== pipeline) {
       throw invalidEvent(
         index,
         `pipeline: expected "${pipeline}", as in the first event. Send one request per pipeline`,
       );
     }
-    return { channel: data.channel, payload: payload! };
+    before = names;
+    return { channel: names.channel, payload: payload! };
   });
   return {
     pipeline,
@@ -117,6 +124,34 @@ function validate(
       payload: payloadOf(text, payload, index, limits),
     })),
   };
+}
+
+/** The fields of an event that are not its payload. */
+interface EventNames {
+  pipeline: string;
+  channel: string;
+}
+
+/**
+ * Whether the names of an event are valid, by the rules that its schema has as well: the
+ * schema takes 1 of 40 µs of a publish. Most are those of the event before.
+ */
+function hasValidNames(fields: unknown, before: EventNames | null): fields is EventNames {
+  const { pipeline, channel } = fields as Partial<Record<keyof EventNames, unknown>>;
+  if (before && pipeline === before.pipeline && channel === before.channel) return true;
+  return typeof pipeline === "string" && validatePipelineId(pipeline) === null &&
+    typeof channel === "string" && validateChannel(channel) === null;
+}
+
+/**
+ * Parses the names of an event, which may be no object.
+ *
+ * @throws {RunnelError} `invalid-event`, with all that is wrong.
+ */
+function parseNames(fields: unknown, index: number): EventNames {
+  const { success, data, error } = eventSchema.safeParse(fields, { reportInput: true });
+  if (success) return data;
+  throw invalidEvent(index, error.issues.map(describeIssue).join("; "));
 }
 
 /**
@@ -138,7 +173,7 @@ export function readRawEvent(
     return { channel, payload };
   }
   const text = withoutByteOrderMark(body);
-  decodeUtf8(text);
+  assertUtf8(text);
   const value = scanJson(text, "The body", (scanner) => scanner.value());
   return { channel, payload: payloadOf(text, value, 0, limits) };
 }

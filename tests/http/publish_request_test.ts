@@ -6,6 +6,7 @@ import {
   MAX_PAYLOAD_DEPTH,
 } from "../../lib/protocol/event_rules.ts";
 import { readPublishRequest, readRawEvent } from "../../lib/http/publish_request.ts";
+import { eventSchema } from "../../lib/http/schemas.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
 
 const JSON_TYPE = "application/json";
@@ -138,6 +139,38 @@ Deno.test(`readPublishRequest() accepts ${MAX_EVENTS} events and no more`, () =>
   for (const [type, body] of bodies(MAX_EVENTS + 1)) {
     refuses(() => payloads(type, body), "invalid-event", /expected 1 to 1000 events, got 1001/);
   }
+});
+
+Deno.test("readPublishRequest() accepts the names that the schema of events accepts, and no others", () => {
+  const pipeline = fc.oneof(
+    fc.constantFrom("p_a", "p_", "a", "p_a b", "p_é", "P_a", `p_${"a".repeat(63)}`),
+    fc.stringMatching(/^p_[\w-]{0,3}.?$/),
+  );
+  const channel = fc.oneof(
+    fc.constantFrom("c", "", "error", "open", "runnel.gap", "a\nb", "\ud800", "é", "c".repeat(129)),
+    fc.string({ unit: "binary", maxLength: 3 }),
+  );
+  const event = fc.record({
+    pipeline: fc.oneof({ weight: 5, arbitrary: pipeline }, fc.jsonValue({ maxDepth: 1 })),
+    channel: fc.oneof({ weight: 5, arbitrary: channel }, fc.jsonValue({ maxDepth: 1 })),
+    payload: fc.constant(1),
+  }, { requiredKeys: [] });
+  const isAccepted = (events: unknown) => {
+    try {
+      const body = encodeUtf8(JSON.stringify(events));
+      readPublishRequest({ contentType: JSON_TYPE, body });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  fc.assert(fc.property(event, (event) => {
+    const isValid = eventSchema.safeParse(event).success;
+    equal(isAccepted(event), isValid);
+    // After another event, whose names are not checked again.
+    const before = { pipeline: event.pipeline ?? "p_a", channel: "c", payload: 1 };
+    equal(isAccepted([before, event]), isValid && eventSchema.safeParse(before).success);
+  }));
 });
 
 // Payloads exactly as they were sent
