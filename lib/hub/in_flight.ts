@@ -39,8 +39,14 @@ export class InFlightPublishes {
       this.#refusals.delete(reject);
       if (this.#refusals.size === 0) this.#onIdle();
     };
-    publish.then(resolve, reject);
-    publish.then(leave, leave);
+    // The publisher first: a drain goes on when the last has left.
+    publish.then((receipt) => {
+      resolve(receipt);
+      leave();
+    }, (error) => {
+      reject(error);
+      leave();
+    });
     return promise;
   }
 
