@@ -14,10 +14,7 @@ import { type AppContext, clientOf, type RouteOptions } from "./context.ts";
  * a client without a token by its address.
  */
 export function createAuthenticator(
-  { access, addresses, config, runtime }: Pick<
-    RouteOptions,
-    "access" | "addresses" | "config" | "runtime"
-  >,
+  { access, config, runtime }: Pick<RouteOptions, "access" | "config" | "runtime">,
 ): (c: AppContext) => Promise<Bearer | null> {
   const { publishRate } = config;
   const rate = new RateLimiter(
@@ -27,7 +24,7 @@ export function createAuthenticator(
       "Send more events in each, or wait",
   );
   return async (c) => {
-    const client = clientOf(c, addresses);
+    const client = clientOf(c);
     const bearer = await access.authenticate(client);
     const counted = bearer?.id ?? client.address;
     if (counted !== null) rate.count(counted);

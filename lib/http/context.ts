@@ -6,27 +6,19 @@
 
 import type { Context } from "hono";
 import type { z } from "zod";
-import type { Access, Bearer, Client, ClientAddresses, Tickets } from "../access/mod.ts";
+import type { Access, Bearer, Client, Tickets } from "../access/mod.ts";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
 import type { BodyRoom } from "./body_room.ts";
+import type { CommonHeaders } from "./common_headers.ts";
 import type { Routes } from "./openapi.ts";
 import { readBody } from "./request_body.ts";
-
-/** Facts about a request that it does not carry itself: part of `Deno.ServeHandlerInfo`. */
-export interface RequestInfo {
-  /** Settles when the response was sent, or cannot be sent any more. */
-  completed?: Promise<unknown> | undefined;
-  /** Address at the other end of the connection. */
-  remoteAddr?: Deno.Addr | undefined;
-  /** Aborted before the server closes its connections, though the instance goes on. */
-  shutdown?: AbortSignal | undefined;
-}
+import type { RequestEnv } from "./request_env.ts";
 
 /** Environment of the apps: the type of `c.env`. */
 export interface AppEnv {
-  Bindings: RequestInfo;
+  Bindings: RequestEnv;
 }
 
 /** Context of a request. */
@@ -50,8 +42,8 @@ export interface AppOptions {
 export interface RouteOptions extends AppOptions {
   /** Descriptions of all routes. Only their paths are used here. */
   routes: Routes;
-  /** Finds the addresses of clients. */
-  addresses: ClientAddresses;
+  /** Headers that all responses have. */
+  headers: CommonHeaders;
   /** Room for the bodies that arrive. */
   bodies: BodyRoom;
   /** Authenticates a client that writes, and counts the request. */
@@ -78,10 +70,10 @@ export function contentType(c: AppContext): string | null {
  */
 export async function bodyOf(
   c: AppContext,
-  { addresses, config, runtime, hub, bodies }: RouteOptions,
+  { config, runtime, hub, bodies }: RouteOptions,
   maxBytes: number = config.maxBodyBytes,
 ): Promise<Uint8Array> {
-  const address = addressOf(c, addresses);
+  const { address } = c.env;
   return await readBody(c.req.raw, {
     maxBytes,
     maxMs: config.bodyTimeoutMs,
@@ -92,16 +84,9 @@ export async function bodyOf(
   });
 }
 
-/** Returns the address by which a client is counted; `null` if it is not counted. */
-export function addressOf(c: AppContext, addresses: ClientAddresses): string | null {
-  const { remoteAddr } = c.env;
-  const remote = remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
-  return addresses.of(c.req.raw.headers, remote);
-}
-
 /** Returns the client of a request, for its authentication. */
-export function clientOf(c: AppContext, addresses: ClientAddresses): Client {
-  return { headers: c.req.raw.headers, address: addressOf(c, addresses) };
+export function clientOf(c: AppContext): Client {
+  return { headers: c.req.raw.headers, address: c.env.address };
 }
 
 /**
@@ -116,6 +101,11 @@ export function originOf(c: AppContext, { trustedProxies }: Config): string {
     .map((scheme) => scheme.trim().toLowerCase());
   const scheme = schemes.at(-trustedProxies) ?? schemes[0]!;
   return `${/^https?$/.test(scheme) ? `${scheme}:` : protocol}//${host}`;
+}
+
+/** Creates the response with a text. */
+export function textAnswer(text: string): Response {
+  return new Response(text, { headers: { "Content-Type": "text/plain; charset=UTF-8" } });
 }
 
 /** Validates named parts of a request. The error names the first part that is invalid. */

@@ -5,7 +5,7 @@
  */
 
 import { Hono } from "hono";
-import { type AppEnv, originOf, parseOrThrow, type RouteOptions } from "./context.ts";
+import { type AppEnv, originOf, parseOrThrow, type RouteOptions, textAnswer } from "./context.ts";
 import { acceptsHtml, page, pageHeaders } from "./html_answers.ts";
 import { llmsText } from "./llms_text.ts";
 import { PROBE_LINES, type ProxyProbes, QUIET_PROBE_LINES } from "./proxy_probes.ts";
@@ -25,10 +25,12 @@ export function pageRoutes(
     app.use(path, pageHeaders);
   }
 
-  app.get(routes.start.getRoutingPath(), (c) => {
-    c.header("Vary", "Accept", { append: true });
-    if (acceptsHtml(c)) return page("start/start.html");
-    return c.text(welcomeText(originOf(c, config), config.access));
+  app.get(routes.start.getRoutingPath(), async (c) => {
+    const response = acceptsHtml(c)
+      ? await page("start/start.html")
+      : textAnswer(welcomeText(originOf(c, config), config.access));
+    response.headers.append("Vary", "Accept");
+    return response;
   });
   app.get(routes.viewer.getRoutingPath(), (c) => {
     parseOrThrow(pipelineParams, c.req.param());
@@ -36,7 +38,7 @@ export function pageRoutes(
   });
   app.get(
     routes.llms.getRoutingPath(),
-    (c) => c.text(llmsText(originOf(c, config), config)),
+    (c) => textAnswer(llmsText(originOf(c, config), config)),
   );
   app.get(routes.diagnose.getRoutingPath(), () => page("diagnose/diagnose.html"));
   app.get(routes.probe.getRoutingPath(), (c) => {

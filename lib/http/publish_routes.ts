@@ -7,6 +7,7 @@
 import { Hono } from "hono";
 import type { Bearer } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
+import type { Receipt } from "../hub/mod.ts";
 import { formatEventId } from "../protocol/mod.ts";
 import {
   type AppContext,
@@ -21,7 +22,7 @@ import { pipelineParams, publishHeaders } from "./schemas.ts";
 
 /** Creates the routes that publish to pipelines, clear them and delete them. */
 export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
-  const { hub, access, config, routes, authenticate } = options;
+  const { hub, access, config, headers, routes, authenticate } = options;
   const app = new Hono<AppEnv>();
 
   app.post(routes.ingest.getRoutingPath(), async (c) => {
@@ -61,24 +62,35 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     { pipeline, events }: PublishRequest,
   ): Promise<Response> {
     access.authorizePublish(publisher, { pipeline, events });
-    const { "Idempotency-Key": key } = parseOrThrow(publishHeaders, {
-      "Idempotency-Key": c.req.header("Idempotency-Key"),
+    const key = keyOf(c);
+    const receipt = await hub.publish(pipeline, events, key, publisher?.publisher);
+    return headers.create(c.req.raw, answerTo(pipeline, receipt), {
+      status: 202,
+      headers: {
+        "Content-Type": "application/json",
+        ...receipt.replayed && { "Idempotency-Replayed": "true" },
+      },
     });
-    const { epoch, first, count, replayed } = await hub.publish(
-      pipeline,
-      events,
-      key,
-      publisher?.publisher,
-    );
-    const ids = Array.from({ length: count }, (_, index) => ({
-      pipeline,
-      id: formatEventId({ epoch, sequence: first + index }),
-    }));
-    if (replayed) c.header("Idempotency-Replayed", "true");
-    return c.json({ events: ids }, 202);
   }
 
   return app;
+}
+
+/** Returns the idempotency key, if the publisher sent one. */
+function keyOf(c: AppContext): string | undefined {
+  const key = c.req.header("Idempotency-Key");
+  // Most have none, and need no validation.
+  if (key === undefined) return undefined;
+  return parseOrThrow(publishHeaders, { "Idempotency-Key": key })["Idempotency-Key"];
+}
+
+/** Returns the JSON that tells the IDs of events. Nothing in it needs an escape. */
+function answerTo(pipeline: string, { epoch, first, count }: Receipt): string {
+  const events = Array.from({ length: count }, (_, index) => {
+    const id = formatEventId({ epoch, sequence: first + index });
+    return `{"pipeline":"${pipeline}","id":"${id}"}`;
+  });
+  return `{"events":[${events.join(",")}]}`;
 }
 
 /** Returns the channel in a path. Hono returns a broken escape unchanged; here it is an error. */

@@ -8,7 +8,6 @@ import { Hono } from "hono";
 import { RunnelError } from "../base/mod.ts";
 import { encodeRetry } from "../protocol/mod.ts";
 import {
-  addressOf,
   type AppContext,
   type AppEnv,
   clientOf,
@@ -23,7 +22,7 @@ import { streamHeaders } from "./stream_headers.ts";
 
 /** Creates the routes that send events to subscribers. */
 export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
-  const { hub, access, addresses, config, runtime, routes, reportOutage } = options;
+  const { hub, access, config, runtime, routes, reportOutage } = options;
   const app = new Hono<AppEnv>();
   const query = subscriptionQuery(config.history);
 
@@ -35,14 +34,14 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
     // Hono runs this for HEAD too and drops the body unread. A stream would then
     // leave its subscriber open and its ticket spent.
     if (c.req.method === "HEAD") {
-      await access.authorizeRead(clientOf(c, addresses), requested);
+      await access.authorizeRead(clientOf(c), requested);
       return new Response(null, { headers: streamHeaders(c) });
     }
     try {
-      const address = addressOf(c, addresses);
+      const { address } = c.env;
       // Before the ticket is spent.
       if (ticket) hub.assertCapacity(pipeline, address);
-      const { session, ...granted } = await access.authorizeStream(clientOf(c, addresses), {
+      const { session, ...granted } = await access.authorizeStream(clientOf(c), {
         ...requested,
         ticket,
         lastEventIdInUrl: lastEventId || undefined,
@@ -75,14 +74,14 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
   app.get(routes.history.getRoutingPath(), async (c) => {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
     const { channels, history } = readQuery(c);
-    const granted = await access.authorizeRead(clientOf(c, addresses), { pipeline, channels });
+    const granted = await access.authorizeRead(clientOf(c), { pipeline, channels });
     const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
     // Hono runs this for HEAD too and drops the body, which would stay open.
     if (c.req.method === "HEAD") return new Response(null, { headers });
     const pages = hub.history(pipeline, {
       history,
       channels: granted.channels,
-      address: addressOf(c, addresses),
+      address: c.env.address,
       connectionClosed: c.env.completed,
     });
     return new Response(await historyBody(pipeline, pages, runtime.clock), { headers });

@@ -6,5 +6,5 @@
 
 export type { HistoryLimits, HistoryRequest } from "./histories.ts";
 export { Hub, type Subscription } from "./hub.ts";
-export type { HistoryPage } from "../log/mod.ts";
+export type { HistoryPage, Receipt } from "../log/mod.ts";
 export type { RepairCause } from "./tail.ts";

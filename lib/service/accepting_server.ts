@@ -180,6 +180,25 @@ export class AcceptingServer {
   }
 }
 
+/** A request in progress. It reads the facts of the runtime only when they are asked for. */
+class Served implements ServedRequest {
+  readonly shutdown: AbortSignal;
+  readonly #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
+
+  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>, shutdown: AbortSignal) {
+    this.#info = info;
+    this.shutdown = shutdown;
+  }
+
+  get remoteAddr(): Deno.NetAddr {
+    return this.#info.remoteAddr;
+  }
+
+  get completed(): Promise<void> {
+    return this.#info.completed;
+  }
+}
+
 /** Counts the requests that have no response yet. */
 class Requests {
   /** Handler that counts its requests. */
@@ -193,8 +212,7 @@ class Requests {
     this.handler = async (request, info) => {
       this.#open++;
       try {
-        const { remoteAddr, completed } = info;
-        return await handler(request, { remoteAddr, completed, shutdown });
+        return await handler(request, new Served(info, shutdown));
       } finally {
         if (--this.#open === 0) this.#onAnswered();
       }

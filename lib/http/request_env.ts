@@ -1,0 +1,50 @@
+/**
+ * Facts about a request that it does not carry itself.
+ *
+ * @module
+ */
+
+import type { ClientAddresses } from "../access/mod.ts";
+
+/** Facts about a request, as the server knows them: part of `Deno.ServeHandlerInfo`. */
+export interface RequestInfo {
+  /** Settles when the response was sent, or cannot be sent any more. */
+  completed?: Promise<unknown> | undefined;
+  /** Address at the other end of the connection. */
+  remoteAddr?: Deno.Addr | undefined;
+  /** Aborted before the server closes its connections, though the instance goes on. */
+  shutdown?: AbortSignal | undefined;
+}
+
+/** The type of `c.env`. It reads each fact when it is asked for it: the runtime creates it then. */
+export class RequestEnv {
+  readonly #request: Request;
+  readonly #info: RequestInfo;
+  readonly #addresses: ClientAddresses;
+  /** `undefined` until it is asked for. */
+  #address: string | null | undefined;
+
+  constructor(request: Request, info: RequestInfo, addresses: ClientAddresses) {
+    this.#request = request;
+    this.#info = info;
+    this.#addresses = addresses;
+  }
+
+  /** Address by which the client is counted; `null` if it is not counted. */
+  get address(): string | null {
+    if (this.#address !== undefined) return this.#address;
+    const { remoteAddr } = this.#info;
+    const remote = remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
+    return this.#address = this.#addresses.of(this.#request.headers, remote);
+  }
+
+  /** The same as {@linkcode RequestInfo.completed}. */
+  get completed(): Promise<unknown> | undefined {
+    return this.#info.completed;
+  }
+
+  /** The same as {@linkcode RequestInfo.shutdown}. */
+  get shutdown(): AbortSignal | undefined {
+    return this.#info.shutdown;
+  }
+}
