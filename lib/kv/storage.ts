@@ -11,6 +11,7 @@ import { DiskReserve } from "./disk_reserve.ts";
 import { FileGuard, type StoreGuard } from "./file_guard.ts";
 import { folderOf, lockFile } from "./file_lock.ts";
 import type { Kv, WatchKv } from "./kv_connection.ts";
+import { promptCommits } from "./prompt_commits.ts";
 import { checkAtStart, findInvalid } from "./start_check.ts";
 import { eraseFile, removeIncompleteCopy } from "./store_file.ts";
 
@@ -68,7 +69,11 @@ export async function prepareStorage(
     await checkAtStart(kv, runtime);
   }
   return {
-    open: () => withSetupHint(kv ?? "the platform's store", () => Deno.openKv(kv)),
+    open: () =>
+      withSetupHint(kv ?? "the platform's store", async () => {
+        const opened = await Deno.openKv(kv);
+        return kv !== undefined && isUrl(kv) ? promptCommits(opened) : opened;
+      }),
     remote,
     findInvalid: inFile ? (first, isValid) => findInvalid(kv, first, isValid) : null,
     erase: inFile ? () => eraseFile(kv) : null,
