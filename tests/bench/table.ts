@@ -110,7 +110,16 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** Formats the results of a workload: title, table, goals. */
+/** Line about what else the machine did meanwhile, in cores; `null` if it was not measured. */
+export function formatNoise(results: readonly Result[]): string | null {
+  const values = results.flatMap((result) => valuesOf(result, { value: "otherCpu" }))
+    .filter((value) => value !== null);
+  if (values.length === 0) return null;
+  const [middle, most] = [median(values), Math.max(...values)].map((value) => value.toFixed(2));
+  return `Other programs used ${middle} cores meanwhile, ${most} at most.`;
+}
+
+/** Formats the results of a workload: title, table, goals, remarks. */
 export function formatWork(work: Work, results: readonly Result[]): string {
   const hasGroups = results.some(({ entry }) => entry.group !== "");
   const head = [
@@ -121,11 +130,13 @@ export function formatWork(work: Work, results: readonly Result[]): string {
     `${firstName(results)} ÷ it`,
   ];
   const rows = results.map((result) => row(work, results, result));
+  const noise = formatNoise(results);
   const goals = work.goals.flatMap((goal) => formatGoal(work, results, goal));
   return [
     `### (${work.letter}) ${work.title}`,
     formatTable([head, ...rows]),
     ...goals.length > 0 ? [goals.join("\n")] : [],
+    ...noise === null ? [] : [noise],
     ...work.remark === undefined ? [] : [work.remark],
   ].join("\n\n");
 }

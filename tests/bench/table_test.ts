@@ -1,5 +1,12 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { formatGoal, formatRatio, formatTable, formatValues, formatWork } from "./table.ts";
+import {
+  formatGoal,
+  formatNoise,
+  formatRatio,
+  formatTable,
+  formatValues,
+  formatWork,
+} from "./table.ts";
 import type { Entry, Result, Work } from "./work.ts";
 
 const COLUMN = { value: "rate", heading: "rate/s" };
@@ -81,4 +88,11 @@ Deno.test("formatGoal bounds the median itself if no entry is named", () => {
   deepEqual(formatGoal(work(), results, { value: "rate", to: "", atMost: 5 }), [
     "- met: rate/s, ≤ 5: 3.00",
   ]);
+});
+
+Deno.test("formatNoise tells how many cores other programs used", () => {
+  const quiet = { entry: entry("Runnel"), turns: [{ otherCpu: 0.01 }, { otherCpu: 0.02 }] };
+  const noisy = { entry: entry("nchan"), turns: [{ otherCpu: 0.9 }, "lost an event"] };
+  equal(formatNoise([quiet, noisy]), "Other programs used 0.02 cores meanwhile, 0.90 at most.");
+  equal(formatNoise([result("Runnel", [1])]), null);
 });

@@ -12,6 +12,8 @@ export interface Server extends AsyncDisposable {
   ports: readonly number[];
   /** Identifiers of its processes. */
   pids(): Promise<number[]>;
+  /** Returns the number of the newest event of a pipeline, if the server numbers them. */
+  newest?(pipeline: string): Promise<number>;
 }
 
 /**

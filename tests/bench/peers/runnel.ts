@@ -34,11 +34,18 @@ export function serverOfProgram(program: Program, data: AsyncDisposable): Server
   return {
     ports: [Number(new URL(program.url).port)],
     pids: () => processTree(program.pid),
+    newest: (pipeline) => newestOf(program.url, pipeline),
     async [Symbol.asyncDispose]() {
       await program[Symbol.asyncDispose]();
       await data[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Sequence of the newest event, as the last ID of the history has it. */
+async function newestOf(url: string, pipeline: string): Promise<number> {
+  const { events } = await (await fetch(`${url}/pipelines/${pipeline}/events`)).json();
+  return Number(events.at(-1)?.id.split("-").at(-1) ?? 0);
 }
 
 /** Runnel of this commit, on a file. */

@@ -5,7 +5,7 @@
  */
 
 import type { Load, LoadOptions } from "../load.ts";
-import type { Peer, Wire } from "../peers/mod.ts";
+import type { Peer, Server, Wire } from "../peers/mod.ts";
 import type { Sample } from "../statistics.ts";
 import type { Entry } from "../work.ts";
 
@@ -51,12 +51,23 @@ export async function drive(
     ...requestOptions(peer.wire, events),
     ...options,
   });
+  await checkStored(server, Number(options["pipelines"] ?? 1), sample["accepted"]!);
   const { deliveries, deliveriesPerSecond, eventsPerSecond, serverCpu } = sample;
   return {
     ...sample,
     cpuPerDelivery: deliveries === 0 ? NaN : serverCpu! / deliveriesPerSecond! * 1e6,
     cpuPerEvent: serverCpu! / eventsPerSecond! * 1e6,
   };
+}
+
+/** Asserts that a server that numbers its events has stored as many as it has accepted. */
+async function checkStored(server: Server, pipelines: number, accepted: number): Promise<void> {
+  if (!server.newest) return;
+  let stored = 0;
+  for (let pipeline = 0; pipeline < pipelines; pipeline++) {
+    stored += await server.newest(`p_${`${pipeline}`.padStart(6, "0")}`);
+  }
+  if (stored !== accepted) throw new Error(`${accepted} events were accepted, ${stored} stored`);
 }
 
 /** An entry that measures a peer. */

@@ -5,7 +5,7 @@ use crate::json;
 use crate::publisher::Publishers;
 use crate::session::Session;
 use crate::subscriber::Subscribers;
-use crate::system::{cpu_seconds, resident_bytes};
+use crate::system::{cpu_seconds, machine_seconds, resident_bytes};
 use crate::template::Template;
 
 /// Runs the mode, and prints one line of results.
@@ -40,17 +40,19 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
 
     session.subscribers.deliveries.recording = true;
     session.publishers.answers.recording = true;
-    let (start, cpu, own_cpu) = (session.clock.now(), cpu_seconds(&pids), cpu_seconds(&own));
+    let times = || [machine_seconds(), cpu_seconds(&pids), cpu_seconds(&own)];
+    let (start, cpu) = (session.clock.now(), times());
     session.run(seconds)?;
     session.subscribers.deliveries.recording = false;
     session.publishers.answers.recording = false;
-    let (end, cpu_end, own_end) = (session.clock.now(), cpu_seconds(&pids), cpu_seconds(&own));
+    let (end, cpu_end) = (session.clock.now(), times());
     let resident_end = resident_bytes(&pids);
 
     let error = session.finish().err();
     let elapsed = (end - start) as f64 / 1e9;
     let deliveries = &session.subscribers.deliveries;
     let answers = &session.publishers.answers;
+    let [machine, server, load] = [0, 1, 2].map(|index| (cpu_end[index] - cpu[index]) / elapsed);
     let per_second = |count: u64| count as f64 / elapsed;
     json::print(
         &[
@@ -65,11 +67,13 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
             ("publishP99", answers.latency.percentile(0.99)),
             ("deliveryP50", deliveries.latency.percentile(0.5)),
             ("deliveryP99", deliveries.latency.percentile(0.99)),
-            ("serverCpu", (cpu_end - cpu) / elapsed),
-            ("loadCpu", (own_end - own_cpu) / elapsed),
+            ("serverCpu", server),
+            ("loadCpu", load),
+            ("otherCpu", machine - server - load),
             ("connectMs", connected as f64 / 1e6),
             ("residentBefore", resident),
             ("residentAfter", resident_end),
+            ("accepted", session.publishers.accepted.iter().sum::<u32>() as f64),
             ("checked", session.subscribers.total as f64),
         ],
         error.as_deref(),

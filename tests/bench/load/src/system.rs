@@ -41,6 +41,17 @@ pub fn cpu_seconds(pids: &[u32]) -> f64 {
     used.sum::<f64>() / ticks
 }
 
+/// CPU time that all programs of the machine have used, and that its host took, in seconds.
+pub fn machine_seconds() -> f64 {
+    // SAFETY: the call takes a constant.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let times: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
+    // User, nice, system, interrupts, steal; no idle times. Interrupts count for programs, too.
+    [0, 1, 2, 5, 6, 7].iter().filter_map(|index| times.get(*index)).sum::<f64>() / ticks
+}
+
 /// Memory that processes have in RAM, in bytes.
 pub fn resident_bytes(pids: &[u32]) -> f64 {
     let sizes = pids.iter().filter_map(|pid| {
