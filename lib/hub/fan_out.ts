@@ -6,10 +6,10 @@
  * goes out together in the next one.
  *
  * 1. A pass begins one turn of the event loop after the commit, so that publishers
- *    are answered first. A pipeline has one pass at a time. Passes advance in slices
- *    of {@linkcode SLICE} subscribers, those of all pipelines by turns, so that
- *    publishes get in between, and a pipeline does not wait for the whole pass of
- *    another one.
+ *    are answered first. A pipeline has one pass at a time. Passes advance in slices of
+ *    up to {@linkcode SLICE} subscribers and a millisecond, those of all pipelines by
+ *    turns, so that publishes get in between, and a pipeline does not wait for the
+ *    whole pass of another one.
  * 2. A pass is followed by a rest of {@linkcode REST_FACTOR} times what it took, at
  *    most {@linkcode MAX_REST_MS}, while the demand exceeds {@linkcode MAX_DEMAND}: if
  *    each event went out by itself, the writes would take more time than there is.
@@ -23,8 +23,18 @@
 import type { Clock, Runtime } from "../base/mod.ts";
 import { WriteLoad } from "./write_load.ts";
 
-/** Number of subscribers that are woken in one turn of the event loop. */
+/** Maximum number of subscribers that are woken in one turn of the event loop. */
 export const SLICE = 100;
+
+/**
+ * Time that the writes of a slice should take, in milliseconds. Beside a saturated
+ * pipeline, 99 % of the events of another one came within 11 ms, and within 22 ms when
+ * all slices were of {@linkcode SLICE}, whatever a write cost.
+ */
+const SLICE_MS = 1;
+
+/** Minimum number of subscribers that are woken in one turn, whatever a write costs. */
+const MIN_SLICE = 10;
 
 /** Rest after a pass, as a multiple of the time that it took. */
 const REST_FACTOR = 2;
@@ -88,7 +98,8 @@ export class FanOut {
     const { clock } = this.#runtime;
     const started = clock.monotonic();
     const parts: { passes: Passes; woken: number; isWhole: boolean }[] = [];
-    let room = SLICE;
+    const size = Math.max(MIN_SLICE, Math.min(SLICE, Math.floor(SLICE_MS / this.#load.costMs)));
+    let room = size;
     for (const passes of this.#queue) {
       this.#queue.delete(passes);
       const { woken, isWhole } = passes.wake(room);
@@ -101,7 +112,7 @@ export class FanOut {
     clock.nextTurn(() =>
       clock.nextTurn(() => {
         const ms = clock.monotonic() - started;
-        const writes = SLICE - room;
+        const writes = size - room;
         this.#load.measured(writes, ms);
         for (const { passes, woken, isWhole } of parts) {
           passes.took(writes === 0 ? 0 : ms * woken / writes, isWhole);

@@ -30,6 +30,11 @@ export class WriteLoad {
     this.#clock = clock;
   }
 
+  /** Cost of a write, in milliseconds. */
+  get costMs(): number {
+    return this.#costMs;
+  }
+
   /** Counts deliveries that are asked for: events times subscribers. */
   demanded(deliveries: number): void {
     this.#workMs = this.#decayed() + deliveries * this.#costMs;

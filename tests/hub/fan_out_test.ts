@@ -75,6 +75,25 @@ Deno.test("FanOut wakes a slice of the subscribers in every second turn", () => 
   deepEqual(shown, [SLICE, SLICE, 2 * SLICE, 2 * SLICE, 2 * SLICE + 1, 2 * SLICE + 1]);
 });
 
+for (const [writeMs, slice] of [[0.001, SLICE], [0.04, 25], [1, 10]] as const) {
+  Deno.test(`FanOut wakes ${slice} subscribers at a time when a write takes ${writeMs} ms`, () => {
+    const { clock, fanOut } = createFanOut();
+    let woken = 0;
+    const subscribers = Array.from({ length: 10_000 }, () => ({ wake: () => void woken++ }));
+    const passes = fanOut.passesOf({ size: () => 1, reveal: () => subscribers.values() });
+    passes.request(1);
+    const slices: number[] = [];
+    while (clock.turn() > 0) {
+      // A slice and its measure are two turns.
+      if (woken > 0) slices.push(woken);
+      clock.pass(slices.at(-1)! * writeMs / 2);
+      woken = 0;
+    }
+    const [last] = slices.slice(-2);
+    ok(Math.abs(last! - slice) <= 1, `${last}`);
+  });
+}
+
 Deno.test("FanOut shows together in the next pass what was published during one", () => {
   const { clock, fanOut } = createFanOut();
   const audience = new Audience(fanOut, 2 * SLICE);
