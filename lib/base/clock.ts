@@ -22,9 +22,9 @@ export interface Clock {
   every(ms: number, run: () => void): Disposable;
   /**
    * Runs `run` once, in the next turn of the event loop: after what is ready now, and
-   * after the runtime has sent what was passed to it.
+   * after the runtime has sent what was passed to it. Not if disposed before.
    */
-  nextTurn(run: () => void): void;
+  nextTurn(run: () => void): Disposable;
 }
 
 /** Clock of the system: the only place where real timers are started. */
@@ -40,7 +40,8 @@ export const systemClock: Clock = {
     return { [Symbol.dispose]: () => clearInterval(timer) };
   },
   nextTurn(run) {
-    setImmediate(run);
+    const turn = setImmediate(run);
+    return { [Symbol.dispose]: () => clearImmediate(turn) };
   },
 };
 

@@ -64,13 +64,13 @@ export interface FanOutRuntime extends Pick<Runtime, "report"> {
 }
 
 /** The passes of all pipelines of an isolate. */
-export class FanOut {
+export class FanOut implements Disposable {
   readonly #runtime: FanOutRuntime;
   readonly #load: WriteLoad;
   /** Passes that wait for a slice, in the order of their turns. */
   readonly #queue = new Set<Passes>();
-  /** Whether a slice is due or being measured. */
-  #busy = false;
+  /** The turn in which a slice is due or measured; `null` if none is. */
+  #turn: Disposable | null = null;
 
   constructor(runtime: FanOutRuntime) {
     this.#runtime = runtime;
@@ -89,15 +89,13 @@ export class FanOut {
 
   #enqueue(passes: Passes): void {
     this.#queue.add(passes);
-    if (this.#busy) return;
-    this.#busy = true;
-    this.#runtime.clock.nextTurn(() => this.#wakeSlice());
+    this.#turn ??= this.#runtime.clock.nextTurn(() => this.#wakeSlice());
   }
 
   #wakeSlice(): void {
     const { clock } = this.#runtime;
     const started = clock.monotonic();
-    const parts: { passes: Passes; woken: number; isWhole: boolean }[] = [];
+    const parts: SlicePart[] = [];
     const size = Math.max(MIN_SLICE, Math.min(SLICE, Math.floor(SLICE_MS / this.#load.costMs)));
     let room = size;
     for (const passes of this.#queue) {
@@ -109,19 +107,36 @@ export class FanOut {
       if (room <= 0) break;
     }
     // The runtime writes after this turn: one turn later, it has written.
-    clock.nextTurn(() =>
-      clock.nextTurn(() => {
-        const ms = clock.monotonic() - started;
-        const writes = size - room;
-        this.#load.measured(writes, ms);
-        for (const { passes, woken, isWhole } of parts) {
-          passes.took(writes === 0 ? 0 : ms * woken / writes, isWhole);
-        }
+    this.#turn = clock.nextTurn(() => {
+      this.#turn = clock.nextTurn(() => {
+        this.#measure(parts, clock.monotonic() - started);
         if (this.#queue.size > 0) this.#wakeSlice();
-        else this.#busy = false;
-      })
-    );
+        else this.#turn = null;
+      });
+    });
   }
+
+  #measure(parts: readonly SlicePart[], ms: number): void {
+    const writes = parts.reduce((sum, { woken }) => sum + woken, 0);
+    this.#load.measured(writes, ms);
+    for (const { passes, woken, isWhole } of parts) {
+      passes.took(writes === 0 ? 0 : ms * woken / writes, isWhole);
+    }
+  }
+
+  /** Ends all passes. */
+  [Symbol.dispose](): void {
+    this.#turn?.[Symbol.dispose]();
+  }
+}
+
+/** The part of a slice that was of one pipeline. */
+interface SlicePart {
+  passes: Passes;
+  /** Number of subscribers that were woken. */
+  woken: number;
+  /** Whether the pass has ended with it. */
+  isWhole: boolean;
 }
 
 interface PassesOptions {

@@ -186,6 +186,7 @@ export class PipelineRegistry {
   /** Ends every stream with its last events, and stops learning from other isolates. */
   async close(): Promise<void> {
     for (const pipeline of this.#pipelines.values()) pipeline.end();
+    this.#fanOut[Symbol.dispose]();
     await this.#options.sync.close();
   }
 }

@@ -68,6 +68,22 @@ for (const [name, make] of clocks) {
     timer[Symbol.dispose]();
   });
 
+  Deno.test(`${name}.nextTurn() runs once, after what is ready, unless it is disposed of`, async () => {
+    const { clock } = make();
+    const order: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const disposed = clock.nextTurn(() => order.push("disposed"));
+    clock.nextTurn(() => {
+      order.push("turn");
+      resolve();
+    });
+    disposed[Symbol.dispose]();
+    disposed[Symbol.dispose]();
+    Promise.resolve().then(() => order.push("ready"));
+    await promise;
+    deepEqual(order, ["ready", "turn"]);
+  });
+
   Deno.test(`${name}.every() runs until disposed, even while it runs`, async () => {
     const { clock, pass } = make();
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -228,3 +228,14 @@ Deno.test("FanOut has no next pass of a pipeline that is gone at the end of one"
   runTurns(clock);
   deepEqual(gone.seen, [[1]]);
 });
+
+Deno.test("FanOut has no more passes at all once it is disposed of", () => {
+  const { clock, fanOut } = createFanOut();
+  const audience = new Audience(fanOut, 2 * SLICE);
+  audience.publish();
+  clock.turn();
+  fanOut[Symbol.dispose]();
+  audience.publish();
+  equal(runTurns(clock), 0);
+  equal(audience.shown(1), SLICE);
+});

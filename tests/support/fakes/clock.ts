@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock } from "../../../lib/base/clock.ts";
+import { type Clock, systemClock } from "../../../lib/base/clock.ts";
 
 interface Timer {
   at: number;
@@ -18,7 +18,7 @@ export class FakeClock implements Clock {
   #offset: number;
   #monotonic = 0;
   readonly #timers = new Set<Timer>();
-  #heldTurns: (() => void)[] | null = null;
+  #heldTurns: Set<() => void> | null = null;
 
   /** @param now Start time, in milliseconds since the Unix epoch. */
   constructor(now: number = Date.UTC(2026, 0, 1)) {
@@ -47,19 +47,22 @@ export class FakeClock implements Clock {
   }
 
   /** Turns are no part of the time that stands still: work goes on, unless they are held. */
-  nextTurn(run: () => void): void {
-    if (this.#heldTurns) this.#heldTurns.push(run);
-    else setImmediate(run);
+  nextTurn(run: () => void): Disposable {
+    const held = this.#heldTurns;
+    if (!held) return systemClock.nextTurn(run);
+    held.add(run);
+    return { [Symbol.dispose]: () => held.delete(run) };
   }
 
   /** Holds all further turns until {@linkcode FakeClock.turn} is called. */
   holdTurns(): void {
-    this.#heldTurns = [];
+    this.#heldTurns = new Set();
   }
 
   /** Runs what waits for the next turn, and returns its number. */
   turn(): number {
-    const due = this.#heldTurns!.splice(0);
+    const due = [...this.#heldTurns!];
+    this.#heldTurns!.clear();
     for (const run of due) run();
     return due.length;
   }
