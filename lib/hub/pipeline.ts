@@ -239,6 +239,7 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   #reveal(): SetIterator<Subscriber> {
     this.#visible = this.newest.last;
+    this.newest.dropChunks();
     return this.#subscribers.values();
   }
 

@@ -93,7 +93,6 @@ export class EncodedEvents {
       this.#bytes += memoryOf(bytes);
       this.#last = sequence;
     }
-    this.#shared.clear();
   }
 
   /**
@@ -108,7 +107,6 @@ export class EncodedEvents {
     for (const event of others.#events) this.#events.push(event);
     this.#bytes += others.#bytes;
     this.#last = others.#last;
-    this.#shared.clear();
   }
 
   /** Drops the oldest events that are not needed for either limit. */
@@ -141,6 +139,8 @@ export class EncodedEvents {
    * @param filter Filter of the channels.
    */
   chunkAfter(cursor: number, until: number, filter: ChannelFilter): Chunk {
+    // Later, more may be meant by the same limit.
+    until = Math.min(until, this.#last);
     const place = { cursor, until, filterKey: filter.key };
     const shared = this.#shared.get(place);
     if (shared) return shared;
@@ -150,6 +150,14 @@ export class EncodedEvents {
     const maxBytes = Math.min(MAX_SHARED_BYTES, this.#bytes);
     if (chunk.count > 1) this.#shared.keep(place, chunk, maxBytes);
     return chunk;
+  }
+
+  /**
+   * Drops the chunks that are kept. They stay right when events are appended, but
+   * hardly anybody asks for the same once others are asked for.
+   */
+  dropChunks(): void {
+    this.#shared.clear();
   }
 
   /**

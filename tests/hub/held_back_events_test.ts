@@ -6,7 +6,7 @@
  */
 
 import { deepStrictEqual as deepEqual, fail, strictEqual as equal } from "node:assert/strict";
-import { type Audience, FanOut, type Passes } from "../../lib/hub/fan_out.ts";
+import { type Audience, FanOut, type Passes, SLICE } from "../../lib/hub/fan_out.ts";
 import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import type { Subscription } from "../../lib/hub/hub.ts";
 import { Pipeline } from "../../lib/hub/pipeline.ts";
@@ -143,6 +143,29 @@ Deno.test("Hub sends a subscriber that lags what others have already", async () 
   deepEqual(await readEvents(slow, 2), [2, 3]);
   await slow.cancel();
   await end(service, stream);
+});
+
+Deno.test("Hub makes one chunk for all subscribers, though events come between their slices", async () => {
+  const service = await startService({ settings: { RUNNEL_MAX_PIPELINE_SUBSCRIBERS: "300" } });
+  const streams = await Promise.all(
+    Array.from({ length: 2 * SLICE }, () => service.hub.subscribe("p_a")),
+  );
+  const readers = streams.map((stream) => stream.getReader());
+  const decoder = new TextDecoder();
+  for (const reader of readers) {
+    while (!decoder.decode((await reader.read()).value).includes("runnel.live"));
+  }
+  const reads = readers.map((reader) => reader.read());
+  await flush();
+  service.clock.holdTurns();
+  await publishNumbers(service, 1, 2);
+  service.clock.turn();
+  await publishNumbers(service, 3, 3);
+  for (let i = 0; i < 2; i++) service.clock.turn();
+  const chunks = new Set((await Promise.all(reads)).map(({ value }) => value));
+  equal(chunks.size, 1);
+  for (const reader of readers) await reader.cancel();
+  await service[Symbol.asyncDispose]();
 });
 
 /** A fan-out that records how many events each pass was requested for. */

@@ -109,6 +109,15 @@ Deno.test("EncodedEvents.chunkAfter() includes events that were appended since t
   deepEqual(sequencesIn(run.chunkAfter(0, 5, ALL)), [1, 2, 3, 4, 5]);
 });
 
+Deno.test("EncodedEvents keeps its chunks when events are appended, until they are dropped", () => {
+  const run = runOf(1, 10);
+  const { bytes } = run.chunkAfter(2, 10, ALL);
+  run.append(events(11, ["a"]));
+  equal(run.chunkAfter(2, 10, ALL).bytes, bytes);
+  run.dropChunks();
+  notStrictEqual(run.chunkAfter(2, 10, ALL).bytes, bytes);
+});
+
 Deno.test("EncodedEvents.chunkAfter() keeps a bounded number of chunks", () => {
   const run = runOf(1, 100);
   const first = run.chunkAfter(0, 1, ALL);
