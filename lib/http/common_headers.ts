@@ -65,7 +65,7 @@ export class CommonHeaders {
    * Creates a response that has them from the start. The runtime sends one whose headers
    * were not touched since in half the time, which is 6 of 40 µs of a publish.
    */
-  create(request: Request, body: string, { status, headers }: ResponseInit): Response {
+  create(request: Request, body: BodyInit, { status, headers }: ResponseInit): Response {
     const all: Record<string, string> = {
       ...DEFAULTS,
       ...this.#cors(request.headers.get("Origin")),

@@ -102,7 +102,8 @@ export class Pipeline implements SubscriberSource, Disposable {
    * @returns The subscriber, its stream ready to be read.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async subscribe({ lastEventId, onClose, ...options }: SubscribeOptions): Promise<Subscriber> {
+  async subscribe(options: SubscribeOptions): Promise<Subscriber> {
+    const { lastEventId, filter, history, onClose } = options;
     this.#pending++;
     try {
       // A pipeline that nobody wrote to has an epoch that has to be renewed.
@@ -110,15 +111,19 @@ export class Pipeline implements SubscriberSource, Disposable {
       // What was accepted by now is history for a subscriber that comes now.
       await this.#tail.catchUpToExpected();
       const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
-      const { filter, history } = options;
       // Whatever comes after the search, while this waits for its turn, is found, too.
       while (typeof resume !== "number" && this.historyStart(filter, history) === null) {
         await this.findHistory(filter, history);
       }
       const subscriber = new Subscriber({
-        ...options,
         source: this,
         resume,
+        announcesStart: options.announcesStart,
+        history,
+        filter,
+        retryMs: options.retryMs,
+        endsAt: options.endsAt,
+        expiresAt: options.expiresAt,
         runtime: this.#options.runtime,
         onClose: (subscriber) => {
           this.#subscribers.delete(subscriber);
