@@ -39,6 +39,9 @@ impl Subscriber {
     /// ID of its newest event, once the event is complete.
     pub fn last_id(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.tail).replace("\r\n", "\n");
+        // A keep-alive may come with the last event, and no blank line follows it.
+        let text: String =
+            text.split_inclusive('\n').filter(|line| !line.starts_with(':')).collect();
         if !text.ends_with("\n\n") {
             return None;
         }
