@@ -173,7 +173,7 @@ export class Committer {
     plan: CommitPlan,
     { outcomes, until, alone }: Attempt & { alone: boolean },
   ): Promise<unknown> {
-    let failure: unknown = new Error("Other writers were faster every time");
+    let failure: unknown = null;
     try {
       const result = await this.#options.commits.commit(plan, {
         until,
@@ -190,6 +190,7 @@ export class Committer {
       // For example `database is locked`, if two writers share a file.
       failure = error;
     }
+    failure ??= new Error("Other writers were faster every time");
     if (this.#options.runtime.clock.monotonic() >= until) throw failure;
     const wasApplied = await this.#wasApplied(plan, until);
     if (wasApplied === true) return this.#succeed(plan, outcomes);
