@@ -42,7 +42,13 @@ export interface TrimLimits {
   bytes: number;
 }
 
-/** Contiguous events of one log, encoded. */
+/**
+ * Contiguous events of one log, encoded.
+ *
+ * Each isolate encodes for itself, which takes 5 µs of an event. To take the bytes out of
+ * memory that isolates share would save 4 of them, once for all subscribers of the
+ * isolate; the write to one of them takes more.
+ */
 export class EncodedEvents {
   /** Epoch of the log that the events are from. */
   readonly epoch: string;
@@ -88,6 +94,7 @@ export class EncodedEvents {
         throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${sequence}`);
       }
       const id = formatEventId({ epoch: this.epoch, sequence });
+      // A buffer of its own: a payload is a part of its segment, and would keep all of that.
       const bytes = encodeEvent({ id, type: channel, data: escapeLineSeparators(payload) });
       this.#events.push({ sequence, channel, bytes });
       this.#bytes += memoryOf(bytes);

@@ -99,6 +99,17 @@ Deno.test("EncodedEvents.chunkAfter() returns the bytes of a single event withou
   equal(run.chunkAfter(0, 1, new ChannelFilter(["a"])).bytes, bytes);
 });
 
+Deno.test("EncodedEvents.chunkAfter() returns bytes that keep no larger buffer in memory", () => {
+  const segment = new Uint8Array(60_000).fill(48);
+  const run = new EncodedEvents("AAECAwQFBgc", 0);
+  const payload = segment.subarray(100, 120);
+  run.append([1, 2, 3].map((sequence) => ({ sequence, time: 0, channel: "a", payload })));
+  for (const until of [1, 3]) {
+    const { bytes } = run.chunkAfter(0, until, ALL);
+    equal(bytes.buffer.byteLength, bytes.length);
+  }
+});
+
 Deno.test("EncodedEvents.chunkAfter() includes events that were appended since the last call", () => {
   const run = runOf(1, 2);
   deepEqual(sequencesIn(run.chunkAfter(0, 3, ALL)), [1, 2]);
