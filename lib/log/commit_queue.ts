@@ -26,11 +26,16 @@ import {
 
 /**
  * Operations in flight to a file. One thread of the runtime carries them out one by
- * one; the second is there so that it never waits for this thread.
+ * one; the second is there so that it never waits for this thread. With 64 publishers
+ * to a hundred pipelines, one in flight took 11,300 a second, two 13,700, three 11,100.
+ * To let the second wait for eight commits was slower.
  */
 const MAX_IN_FLIGHT = 2;
 
-/** Operations in flight to a KV server: also those on their way. */
+/**
+ * Operations in flight to a KV server, those on their way included. In the same place,
+ * 4 to 20 made no difference that can be measured; over a longer way, more help.
+ */
 const MAX_REMOTE_IN_FLIGHT = 10;
 
 /** Options for {@linkcode CommitQueue}. */
