@@ -11,6 +11,7 @@ import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendRequest, Receipt } from "./commit.ts";
 import { type BatchResult, Committer, type CommitterOptions } from "./committer.ts";
 import type { IdempotencyToken } from "./idempotency.ts";
+import type { SharedTurn } from "./shared_turn.ts";
 import { notStored } from "./publish_errors.ts";
 
 /** Maximum size of the events of a commit, in bytes: below 800 KiB with keys and head. */
@@ -35,6 +36,8 @@ const RESOLVE_PAUSE_MS = 1000;
 export interface LogWriterOptions extends CommitterOptions {
   /** Whether other writers share the store, so that this one must yield to them. */
   shared: boolean;
+  /** Turn after which a commit begins; the writers of a log share it, so that theirs go together. */
+  turn: SharedTurn;
 }
 
 /** A request that waits for its commit. */
@@ -133,6 +136,11 @@ export class LogWriter {
     for (let streak = 1; !this.#closed; streak++) {
       if (this.#committer.hasUnknownOutcome && !await this.#resolveOutcome()) continue;
       if (this.#queue.length === 0) break;
+      // The requests that are ready now join this commit. Otherwise the first of 64 would go
+      // alone, and the others wait for it while nothing else is to be done: they settled to
+      // commits of 1 and 63 in turns, with 9,000 to 24,000 publishes a second against 25,000.
+      await this.#options.turn.wait();
+      if (this.#closed) break;
       const started = this.#options.runtime.clock.monotonic();
       const failure = await this.#commitBatch(this.#takeBatch());
       if (failure !== undefined) {

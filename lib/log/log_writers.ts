@@ -6,6 +6,7 @@
 
 import type { CommitterOptions } from "./committer.ts";
 import { LogWriter, type LogWriterOptions } from "./log_writer.ts";
+import { SharedTurn } from "./shared_turn.ts";
 
 /**
  * Number of idle writers from which on they are evicted, with the heads that
@@ -18,7 +19,7 @@ const MAX_IDLE_WRITERS = 4000;
 const TIME_STEP_REPORT_MS = 60 * 60 * 1000;
 
 /** Options for {@linkcode LogWriters}. */
-export interface LogWritersOptions extends Omit<LogWriterOptions, "onTimeStep"> {
+export interface LogWritersOptions extends Omit<LogWriterOptions, "onTimeStep" | "turn"> {
   /** Clock, random numbers and reporter. */
   runtime: CommitterOptions["runtime"] & { report: (message: string) => void };
 }
@@ -26,6 +27,7 @@ export interface LogWritersOptions extends Omit<LogWriterOptions, "onTimeStep"> 
 /** The writers of a log. */
 export class LogWriters {
   readonly #options: LogWritersOptions;
+  readonly #turn = new SharedTurn();
   readonly #writers = new Map<string, LogWriter>();
   #timeStepReportedUntil = -Infinity;
 
@@ -40,6 +42,7 @@ export class LogWriters {
       this.#evictIdle();
       writer = new LogWriter(pipeline, {
         ...this.#options,
+        turn: this.#turn,
         onTimeStep: (pipeline, ms) => this.#reportTimeStep(pipeline, ms),
       });
       this.#writers.set(pipeline, writer);

@@ -269,8 +269,9 @@ for (const [what, fault, stored] of lostAnswers) {
       test.commits.length = 0;
       const release = await occupy(test);
       test.kv.script("commit", fault);
+      const reads = test.kv.calls.getMany + (key ? pipelines.length : 0);
       const answers = Promise.all(pipelines.map((pipeline) => append(test, pipeline, "1", key)));
-      await until(() => test.kv.busy === 0);
+      await until(() => test.kv.calls.getMany >= reads && test.kv.busy === 0);
       await flush();
       await release();
       const receipts = await test.advanceUntil(answers);
