@@ -8,8 +8,9 @@
  * are quiet times, in which every event must arrive within a second of its 202:
  * also the last one of a burst, whose loss no later event reveals.
  *
- * Half of the time goes to three instances on one KV server, half to three
- * isolates on a file that lose half of all broadcasts. Run it with
+ * A third of the time goes to three instances on one KV server, one to three
+ * isolates on a file that lose half of all broadcasts, and one to a single isolate
+ * on a file. Run it with
  * `deno task test:faults --seed 7 --minutes 10`. The same seed makes the same
  * choices.
  *
@@ -275,6 +276,15 @@ async function runIsolates(seed: number, minutes: number): Promise<void> {
   await run({ start, instances: 1, faults }, seed, minutes);
 }
 
+/** One isolate on a file. */
+async function runAlone(seed: number, minutes: number): Promise<void> {
+  await using folder = new DataFolder();
+  await folder.make("");
+  const faults = ["kill", "rolling restart"] as const;
+  const start = () => Program.start({ RUNNEL_KV: folder.kv });
+  await run({ start, instances: 1, faults }, seed, minutes);
+}
+
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -290,6 +300,5 @@ if (import.meta.main) {
   }
   console.log(`deno task test:faults --seed ${values.seed} --minutes ${values.minutes}`);
   const [seed, minutes] = [Number(values.seed), Number(values.minutes)];
-  await runProcesses(seed, minutes / 2);
-  await runIsolates(seed, minutes / 2);
+  for (const run of [runProcesses, runIsolates, runAlone]) await run(seed, minutes / 3);
 }
