@@ -82,13 +82,16 @@ export class EarlierCommit implements AsyncDisposable {
   /** Copies a commit. */
   static async copy(revision: string): Promise<EarlierCommit> {
     const commit = new EarlierCommit(revision);
-    const { success, stderr } = await new Deno.Command("sh", {
-      args: ["-c", 'git archive "$1" | tar -x -C "$2"', "sh", revision, commit.#folder.path],
+    const { success, stderr } = await new Deno.Command("bash", {
+      args: [
+        ...["-c", 'set -o pipefail; git archive "$1" | tar -x -C "$2" 2> /dev/null'],
+        ...["bash", revision, commit.#folder.path],
+      ],
       cwd: new URL("../../../", import.meta.url),
     }).output();
-    const complaint = new TextDecoder().decode(stderr).trim();
-    if (!success || complaint !== "") {
+    if (!success) {
       await commit[Symbol.asyncDispose]();
+      const complaint = new TextDecoder().decode(stderr).trim();
       throw new Error(`Cannot copy the commit ${revision}: ${complaint}`);
     }
     return commit;
