@@ -4,11 +4,12 @@
  * @module
  */
 
+import { createHash, timingSafeEqual } from "node:crypto";
 import { RunnelError } from "../base/mod.ts";
 import { type AccessConfig, MAX_TOKEN_LENGTH } from "../config/mod.ts";
 import { NO_CREDENTIAL } from "./credential.ts";
 import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
-import { rejectForeignPages } from "./local_only.ts";
+import { isOwnRequest, rejectForeignPages } from "./local_only.ts";
 import type { RateLimiter } from "./rate_limiter.ts";
 import type { GrantedScope, GrantedStream, RequestedScope, RequestedStream } from "./scope.ts";
 import type { Tickets } from "./tickets.ts";
@@ -158,6 +159,35 @@ export class Access {
     return { ...authorizeSubscribe(requested, { ...grant, pipelines: tickets }), credential };
   }
 
+  /**
+   * Authorizes a client to read the metrics: with the token for them or, if the
+   * settings have none, on this machine.
+   *
+   * @param isOwn Whether the request comes from this machine and was not forwarded.
+   * @throws {RunnelError} `unauthorized`, `too-many-requests`, `forbidden`.
+   */
+  authorizeMetrics(request: Request, { address }: Pick<Client, "address">, isOwn: boolean): void {
+    const { config: { metricsToken }, invalidTokens } = this.#options;
+    if (metricsToken === null) {
+      if (isOwn && isOwnRequest(request)) return;
+      throw new RunnelError(
+        "forbidden",
+        "Cannot read the metrics: only this machine may, and not through a proxy. " +
+          "Set RUNNEL_METRICS_TOKEN to read them from elsewhere",
+      );
+    }
+    const window = address === null ? 0 : invalidTokens.count(address);
+    const token = readAuthorization(request.headers);
+    if (token === undefined || !isSameText(token, metricsToken)) {
+      throw new RunnelError(
+        "unauthorized",
+        "Cannot read the metrics: the token is missing or invalid. " +
+          "Send that of RUNNEL_METRICS_TOKEN in the header Authorization: Bearer …",
+      );
+    }
+    if (address !== null) invalidTokens.discount(address, window);
+  }
+
   async #verify(token: string | undefined, { address }: Client): Promise<Bearer> {
     if (token === undefined) {
       throw new RunnelError(
@@ -194,6 +224,12 @@ function authorizeSubscribe(
   const granted = grantedChannels(grant, channels);
   if (!granted) throw forbidden("subscribe", "to all of these channels");
   return { channels: granted, endsAt: grant.endsAt };
+}
+
+/** Compares two texts in a time that tells nothing of where they differ. */
+function isSameText(text: string, other: string): boolean {
+  const hash = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(hash(text), hash(other));
 }
 
 function readAuthorization(headers: Headers): string | undefined {

@@ -10,6 +10,9 @@ import { parseIpAddress } from "./ip_address.ts";
 /** Headers of requests that a proxy forwards. */
 const PROXY_HEADERS = ["X-Forwarded-For", "Forwarded"];
 
+/** The same, and others that proxies add. */
+const FORWARDING_HEADERS = [...PROXY_HEADERS, "Via", "X-Real-IP", "X-Forwarded-Host"];
+
 /** Remembered, because all clients behind a proxy have the address of that at the connection. */
 const parseRemote = rememberLast((remote) =>
   parseIpAddress(remote) ?? { client: remote, isLoopback: false }
@@ -60,6 +63,17 @@ export class ClientAddresses {
         "Set RUNNEL_TRUSTED_PROXIES to the number of your proxies",
     );
     return client;
+  }
+
+  /**
+   * Whether a request comes from this machine and was not forwarded.
+   *
+   * @param remote Address at the other end of the connection; not of this machine if
+   *   it is unknown.
+   */
+  isOwn(headers: Headers, remote: string | undefined): boolean {
+    return remote !== undefined && parseRemote(remote).isLoopback &&
+      !FORWARDING_HEADERS.some((name) => headers.has(name));
   }
 
   /** Returns the address that the first trusted proxy appended. */

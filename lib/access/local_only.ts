@@ -44,6 +44,18 @@ export function rejectForeignPages(request: Request, allowOrigins: "*" | readonl
   }
 }
 
+/**
+ * Whether a request was not sent by a page of another site, nor to a host name that is
+ * not local: for what only this machine may read.
+ */
+export function isOwnRequest(request: Request): boolean {
+  const { headers, url } = request;
+  const origin = headers.get("Origin");
+  const host = headers.get("Host");
+  return isLocalUrl(host ? `http://${host}` : url) && (origin === null || isLocalUrl(origin)) &&
+    headers.get("Sec-Fetch-Site") !== "cross-site";
+}
+
 /** Whether a URL is on this machine. Pages of other local ports are the developer's own. */
 function isLocalUrl(url: string): boolean {
   return URL.canParse(url) && isLoopback(new URL(url).hostname);

@@ -19,4 +19,4 @@ export {
 export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";
 export { Tickets, type TicketScope, type TicketUse } from "./tickets.ts";
 export { TicketQuota } from "./ticket_quota.ts";
-export { type Bearer, TokenVerifier } from "./token_verifier.ts";
+export { type Bearer, type CanaryIdentity, TokenVerifier } from "./token_verifier.ts";

@@ -78,6 +78,12 @@ export const ACCESS_SETTINGS = {
     // Because of its value `token`, an operator may set a token here by mistake.
     isSecret: true,
   }, parseSubscribe) as Setting<"RUNNEL_SUBSCRIBE", "public" | "token">,
+  metricsToken: setting("RUNNEL_METRICS_TOKEN", {
+    default: null,
+    accepts: `${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} visible ASCII characters`,
+    doc: "Token for `GET /metrics`. Without it, only this machine gets them, not through a proxy.",
+    isSecret: true,
+  }, parseToken) as Setting<"RUNNEL_METRICS_TOKEN", string | null>,
   ticketMs: integer("RUNNEL_TICKET_MS", {
     default: 300_000,
     min: 1000,
@@ -145,10 +151,13 @@ function checkTokensExist({ allowsAnonymous, subscribe }: AccessConfig): void {
 
 function parseTokens(text: string): readonly string[] | null {
   const tokens = text.split(",").map((token) => token.trim()).filter((token) => token);
-  const areValid = tokens.every((token) =>
-    /^[!-~]+$/.test(token) && token.length >= MIN_TOKEN_LENGTH && token.length <= MAX_TOKEN_LENGTH
-  );
-  return areValid ? Object.freeze(tokens) : null;
+  return tokens.every((token) => parseToken(token) !== null) ? Object.freeze(tokens) : null;
+}
+
+function parseToken(token: string): string | null {
+  const isValid = /^[!-~]+$/.test(token) && token.length >= MIN_TOKEN_LENGTH &&
+    token.length <= MAX_TOKEN_LENGTH;
+  return isValid ? token : null;
 }
 
 function parseSecret(text: string): string | null {

@@ -210,6 +210,16 @@ export const SETTINGS = {
     doc: "Maximum size of the events kept in memory for subscribers. The chunks that several " +
       "subscribers share take as much again at most.",
   }) as Integer<"RUNNEL_MAX_TAIL_BYTES">,
+  canaryMs: integer("RUNNEL_CANARY_MS", {
+    default: 10_000,
+    // An instance cannot reach its own address there.
+    deployDefault: 0,
+    min: 0,
+    max: 3_600_000,
+    unit: "ms",
+    doc: "Interval at which each instance publishes an event to itself, and measures how long it " +
+      "takes to arrive on a stream. 0 for never.",
+  }) as Integer<"RUNNEL_CANARY_MS">,
   allowOrigins: setting("RUNNEL_ALLOW_ORIGINS", {
     default: "*",
     accepts: "`*` or a list of origins such as `https://example.com,http://localhost:5173`",

@@ -12,12 +12,20 @@ import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
 import { createAuthenticator } from "./authenticate.ts";
 import { BodyRoom } from "./body_room.ts";
 import { CommonHeaders } from "./common_headers.ts";
-import { type AppContext, type AppEnv, type AppOptions, notFound, textAnswer } from "./context.ts";
+import {
+  type AppContext,
+  type AppEnv,
+  type AppOptions,
+  isOfCanary,
+  notFound,
+  textAnswer,
+} from "./context.ts";
 import { acceptsHtml, page, pageHeaders, showProblem } from "./html_answers.ts";
 import { findNearRoutes } from "./near_routes.ts";
 import { createRoutes, SECURITY_SCHEMES } from "./openapi.ts";
 import { pageRoutes } from "./page_routes.ts";
-import { problem } from "./problem.ts";
+import { metricsRoute } from "./metrics_route.ts";
+import { problem, refusalOf } from "./problem.ts";
 import { ProxyProbes } from "./proxy_probes.ts";
 import { publishRoutes } from "./publish_routes.ts";
 import { RequestEnv, type RequestInfo } from "./request_env.ts";
@@ -46,13 +54,14 @@ export interface App {
 
 /** Creates the handler of all requests. */
 export function createApp(options: AppOptions): App {
-  const { hub, access, config, runtime } = options;
+  const { hub, access, config, runtime, metrics } = options;
   const app = new OpenAPIHono<AppEnv>();
   const routes = createRoutes(config);
   const isUrl = createUrlCheck();
 
-  /** Reports an error to the operator if no client caused it. */
+  /** Counts an error, and reports it to the operator if no client caused it. */
   const reportOutage = (c: AppContext, error: Error): void => {
+    if (!isOfCanary(c, options)) metrics.refusals.add(refusalOf(error));
     if (error instanceof RunnelError && !OUTAGES.includes(error.type)) return;
     runtime.report(`Cannot ${c.req.method} ${c.req.path}`, error);
   };
@@ -81,6 +90,7 @@ export function createApp(options: AppOptions): App {
       c.res = problem(notFound(findNearRoutes(c.req.path, routes)));
       return Promise.resolve();
     });
+    metrics.refusals.add(c.res.status === 405 ? "method-not-allowed" : "not-found");
     return c.res;
   });
 
@@ -108,6 +118,7 @@ export function createApp(options: AppOptions): App {
   app.route("/", streamRoutes(routeOptions));
   app.route("/", ticketRoutes(routeOptions));
   app.route("/", publishRoutes(routeOptions));
+  app.route("/", metricsRoute(routeOptions));
   app.get(routes.healthy.getRoutingPath(), () => textAnswer("ok\n"));
   app.get(routes.ready.getRoutingPath(), async () => {
     await hub.ready(READY_TIMEOUT_MS);

@@ -6,10 +6,11 @@
 
 import type { Context } from "hono";
 import type { z } from "zod";
-import type { Access, Bearer, Client, Tickets } from "../access/mod.ts";
+import type { Access, Bearer, CanaryIdentity, Client, Tickets } from "../access/mod.ts";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
+import type { Metrics, Snapshot } from "../telemetry/mod.ts";
 import type { BodyRoom } from "./body_room.ts";
 import type { CommonHeaders } from "./common_headers.ts";
 import type { Routes } from "./openapi.ts";
@@ -36,6 +37,12 @@ export interface AppOptions {
   config: Config;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
+  /** Counts publishes and refusals. */
+  metrics: Pick<Metrics, "publishes" | "events" | "payload" | "publishDuration" | "refusals">;
+  /** Reads the metrics of all isolates of the instance. */
+  gather: () => Promise<Snapshot>;
+  /** Identity of the instance's own canary; `null` without one. */
+  canary: CanaryIdentity | null;
 }
 
 /** Options for each group of routes. */
@@ -48,7 +55,7 @@ export interface RouteOptions extends AppOptions {
   bodies: BodyRoom;
   /** Authenticates a client that writes, and counts the request. */
   authenticate: (c: AppContext) => Promise<Bearer | null>;
-  /** Reports an error to the operator if no client caused it. */
+  /** Counts an error, and reports it to the operator if no client caused it. */
   reportOutage: (c: AppContext, error: Error) => void;
 }
 
@@ -82,6 +89,11 @@ export async function bodyOf(
     draining: hub.draining,
     shutdown: c.env.shutdown,
   });
+}
+
+/** Whether a request is one of the instance's own canary. */
+export function isOfCanary(c: AppContext, { canary }: Pick<AppOptions, "canary">): boolean {
+  return canary !== null && c.req.header("Authorization") === `Bearer ${canary.token}`;
 }
 
 /** Returns the client of a request, for its authentication. */

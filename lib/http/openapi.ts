@@ -13,6 +13,7 @@ import {
   eventStream,
   history,
   json,
+  openMetrics,
   probeStream,
   text,
 } from "./openapi_answers.ts";
@@ -61,6 +62,7 @@ export const SECURITY_SCHEMES = {
 export function createRoutes(
   { history: maxHistory, access }: Pick<Config, "history" | "access">,
 ) {
+  const { metricsToken } = access;
   const query = subscriptionQuery(maxHistory);
   const forPublishers = access.allowsAnonymous ? {} : { security: [{ [TOKEN_SCHEME]: [] }] };
   const readers = [{ [TOKEN_SCHEME]: [] }, { cookie: [] }];
@@ -124,7 +126,7 @@ export function createRoutes(
       method: "get",
       path: "/pipelines/{pipeline}/events",
       summary: "Get the history with times, newest last",
-      request: { params: pipelineParams, query: query.omit({ lastEventId: true }) },
+      request: { params: pipelineParams, query: query.omit({ lastEventId: true, trace: true }) },
       responses: { 200: json(history, "The history"), ...errors },
     }),
     ticket: createRoute({
@@ -208,6 +210,13 @@ export function createRoutes(
       path: "/readyz",
       summary: "Check that the log accepts events and the instance accepts work",
       responses: { 200: text("The instance is ready"), ...errors },
+    }),
+    metrics: createRoute({
+      security: metricsToken === null ? [] : [{ [TOKEN_SCHEME]: [] }],
+      method: "get",
+      path: "/metrics",
+      summary: "Get the metrics of the instance, for a scraper",
+      responses: { 200: openMetrics, ...errors },
     }),
     llms: createRoute({
       method: "get",

@@ -39,6 +39,12 @@ export function text(description: string) {
   return { description, content: { "text/plain": { schema: z.string() } } };
 }
 
+/** The metrics of an instance. */
+export const openMetrics = {
+  description: "The metrics, in the OpenMetrics format",
+  content: { "application/openmetrics-text": { schema: z.string() } },
+};
+
 /** The errors of a route. */
 export const errors = {
   "4XX": {

@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { RunnelError, RunnelErrorType } from "../base/mod.ts";
+import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
+import type { Refusal } from "../telemetry/mod.ts";
 
 /** Statuses of transient errors. */
 const TRANSIENT_STATUSES = [429, 503];
@@ -44,6 +45,12 @@ const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string 
 /** Whether an error is transient, so that a retry makes sense. */
 export function isTransient(error: RunnelError): boolean {
   return TRANSIENT_STATUSES.includes(PROBLEMS[error.type]?.status ?? 0);
+}
+
+/** Returns the type of the problem that an error becomes. */
+export function refusalOf(error: Error): Refusal {
+  const isKnown = error instanceof RunnelError && error.type in PROBLEMS;
+  return isKnown ? error.type as Refusal : "internal";
 }
 
 /**

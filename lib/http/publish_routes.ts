@@ -8,15 +8,18 @@ import { Hono } from "hono";
 import type { Bearer } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
 import type { Receipt } from "../hub/mod.ts";
-import { formatEventId } from "../protocol/mod.ts";
+import { formatEventId, isCanaryPipeline } from "../protocol/mod.ts";
+import type { PublishTrace } from "../telemetry/mod.ts";
 import {
   type AppContext,
   type AppEnv,
   bodyOf,
   contentType,
+  isOfCanary,
   parseOrThrow,
   type RouteOptions,
 } from "./context.ts";
+import { PublishCounter, type Published } from "./publish_counter.ts";
 import { type PublishRequest, readPublishRequest, readRawEvent } from "./publish_request.ts";
 import { pipelineParams, publishHeaders } from "./schemas.ts";
 
@@ -24,23 +27,31 @@ import { pipelineParams, publishHeaders } from "./schemas.ts";
 export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
   const { hub, access, config, headers, routes, authenticate } = options;
   const app = new Hono<AppEnv>();
+  const counter = new PublishCounter(options);
 
-  app.post(routes.ingest.getRoutingPath(), async (c) => {
-    const publisher = await authenticate(c);
-    // Before the body is read: the work on it is for publishers only.
-    access.assertPublisher(publisher);
-    const request = { contentType: contentType(c), body: await bodyOf(c, options) };
-    return await publish(c, publisher, readPublishRequest(request, config));
-  });
+  app.post(
+    routes.ingest.getRoutingPath(),
+    counter.counted(async (c, trace) => {
+      const publisher = await authenticate(c);
+      // Before the body is read: the work on it is for publishers only.
+      access.assertPublisher(publisher);
+      const request = { contentType: contentType(c), body: await bodyOf(c, options) };
+      return await publish(c, publisher, readPublishRequest(request, config), trace);
+    }),
+  );
 
-  app.post(routes.ingestRaw.getRoutingPath(), async (c) => {
-    const publisher = await authenticate(c);
-    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
-    const channel = channelOf(c);
-    access.authorizePublish(publisher, { pipeline, events: [{ channel }] });
-    const request = { channel, contentType: contentType(c), body: await bodyOf(c, options) };
-    return await publish(c, publisher, { pipeline, events: [readRawEvent(request, config)] });
-  });
+  app.post(
+    routes.ingestRaw.getRoutingPath(),
+    counter.counted(async (c, trace) => {
+      const publisher = await authenticate(c);
+      const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+      const channel = channelOf(c);
+      access.authorizePublish(publisher, { pipeline, events: [{ channel }] });
+      const request = { channel, contentType: contentType(c), body: await bodyOf(c, options) };
+      const events = [readRawEvent(request, config)];
+      return await publish(c, publisher, { pipeline, events }, trace);
+    }),
+  );
 
   app.delete(routes.clear.getRoutingPath(), async (c) => {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
@@ -60,20 +71,35 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     c: AppContext,
     publisher: Bearer | null,
     { pipeline, events }: PublishRequest,
-  ): Promise<Response> {
+    trace: PublishTrace,
+  ): Promise<Published> {
     access.authorizePublish(publisher, { pipeline, events });
+    if (isCanaryPipeline(pipeline) && !isOfCanary(c, options)) throw reserved(pipeline);
     const key = keyOf(c);
-    const receipt = await hub.publish(pipeline, events, key, publisher?.publisher);
-    return headers.create(c.req.raw, answerTo(pipeline, receipt), {
+    const { traceparent } = trace;
+    if (traceparent) { for (const event of events) event.traceparent = traceparent; }
+    trace.describe(pipeline, events.length);
+    const receipt = await trace.commit(() =>
+      hub.publish(pipeline, events, key, publisher?.publisher)
+    );
+    const response = headers.create(c.req.raw, answerTo(pipeline, receipt), {
       status: 202,
       headers: {
         "Content-Type": "application/json",
         ...receipt.replayed && { "Idempotency-Replayed": "true" },
       },
     });
+    return { pipeline, events, receipt, response };
   }
 
   return app;
+}
+
+function reserved(pipeline: string): RunnelError {
+  return new RunnelError(
+    "forbidden",
+    `Cannot publish to "${pipeline}": the name is reserved for the service. Use another one`,
+  );
 }
 
 /** Returns the idempotency key, if the publisher sent one. */

@@ -33,9 +33,17 @@ export class RequestEnv {
   /** Address by which the client is counted; `null` if it is not counted. */
   get address(): string | null {
     if (this.#address !== undefined) return this.#address;
+    return this.#address = this.#addresses.of(this.#request.headers, this.#remote);
+  }
+
+  /** Whether the request comes from this machine and was not forwarded. */
+  get isOwn(): boolean {
+    return this.#addresses.isOwn(this.#request.headers, this.#remote);
+  }
+
+  get #remote(): string | undefined {
     const { remoteAddr } = this.#info;
-    const remote = remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
-    return this.#address = this.#addresses.of(this.#request.headers, remote);
+    return remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : undefined;
   }
 
   /** The same as {@linkcode RequestInfo.completed}. */

@@ -50,8 +50,15 @@ export const idempotencyKeySchema: z.ZodString = z.string().regex(
 );
 
 /** Headers of a publish. */
-export const publishHeaders: z.ZodObject<{ "Idempotency-Key": z.ZodOptional<z.ZodString> }> = z
-  .object({ "Idempotency-Key": idempotencyKeySchema.optional() });
+export const publishHeaders: z.ZodObject<{
+  "Idempotency-Key": z.ZodOptional<z.ZodString>;
+  traceparent: z.ZodOptional<z.ZodString>;
+}> = z.object({
+  "Idempotency-Key": idempotencyKeySchema.optional(),
+  // An invalid one is ignored, as its standard asks for.
+  traceparent: z.string().optional()
+    .meta({ description: "W3C Trace Context, which is stored with the events" }),
+});
 
 /** Parameters of a path that contains a pipeline. */
 export const pipelineParams: z.ZodObject<{ pipeline: z.ZodString }> = z.object({
@@ -67,6 +74,7 @@ export function subscriptionQuery(maxHistory: number): z.ZodObject<{
   channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
   history: z.ZodOptional<z.ZodString>;
   lastEventId: z.ZodOptional<z.ZodString>;
+  trace: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;
 }> {
   return z.object({
     channel: z.array(channelSchema)
@@ -76,6 +84,8 @@ export function subscriptionQuery(maxHistory: number): z.ZodObject<{
     history: wholeNumber({ min: 0, max: maxHistory, maxDigits: 3 })
       .meta({ description: "Maximum number of events of the history: the newest of the channels" }),
     lastEventId: z.string().optional(),
+    trace: z.enum(["0", "1"], "expected 1 to get the traces of events, or 0").optional()
+      .meta({ description: "1 for a field traceparent before each event that has one" }),
   });
 }
 

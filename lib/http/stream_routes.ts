@@ -28,7 +28,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
 
   app.get(routes.stream.getRoutingPath(), async (c) => {
     const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
-    const { channels, history, lastEventId, ticket } = readQuery(c);
+    const { channels, history, lastEventId, ticket, traces } = readQuery(c);
     const requested = { pipeline, channels };
     // Hono runs this for HEAD too and drops the body unread. A stream would then
     // leave its subscriber open and its ticket spent.
@@ -48,6 +48,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
       const stream = await hub.subscribe(pipeline, {
         ...granted,
         history,
+        traces,
         address,
         notBefore: session?.seen,
         signal: session?.superseded,
@@ -90,7 +91,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
     // Most streams have none, and to find that out by the schemas takes 7 of 100 µs of a join.
     if (!c.req.url.includes("?")) return { channels: [] };
     rejectMisspelt(Object.keys(c.req.query()), [...Object.keys(query.shape), "ticket"]);
-    const { history, channel = [], lastEventId } = parseOrThrow(query, {
+    const { history, channel = [], lastEventId, trace } = parseOrThrow(query, {
       ...c.req.query(),
       channel: c.req.queries("channel"),
     });
@@ -98,6 +99,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
     return {
       lastEventId,
       ticket,
+      traces: trace === "1",
       channels: channel,
       history: history === undefined ? undefined : Number(history),
     };

@@ -21,6 +21,7 @@
  */
 
 import type { Clock, Runtime } from "../base/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 import { WriteLoad } from "./write_load.ts";
 
 /** Maximum number of subscribers that are woken in one turn of the event loop. */
@@ -55,6 +56,12 @@ export interface Audience {
   size(): number;
   /** Makes the newest events visible, and returns the subscribers. */
   reveal(): Iterator<{ wake(): void }>;
+  /**
+   * Called when all have been written to.
+   *
+   * @param ms Time since the oldest event was to be sent, in milliseconds.
+   */
+  written?(ms: number): void;
 }
 
 /** Parts of the runtime that a fan-out uses. */
@@ -63,25 +70,36 @@ export interface FanOutRuntime extends Pick<Runtime, "report"> {
   clock: Pick<Clock, "monotonic" | "after" | "nextTurn">;
 }
 
+/** What is counted of passes. */
+export type FanOutMetrics = Pick<Metrics, "fanOutDelay">;
+
 /** The passes of all pipelines of an isolate. */
 export class FanOut implements Disposable {
   readonly #runtime: FanOutRuntime;
+  readonly #metrics: FanOutMetrics;
   readonly #load: WriteLoad;
   /** Passes that wait for a slice, in the order of their turns. */
   readonly #queue = new Set<Passes>();
   /** The turn in which a slice is due or measured; `null` if none is. */
   #turn: Disposable | null = null;
 
-  constructor(runtime: FanOutRuntime) {
+  /** @param metrics Counts the time until an event was written to all subscribers. */
+  constructor(runtime: FanOutRuntime, metrics: FanOutMetrics) {
     this.#runtime = runtime;
+    this.#metrics = metrics;
     this.#load = new WriteLoad(runtime.clock);
   }
 
-  /** Returns the passes of a pipeline, none of which takes place once they are disposed of. */
-  passesOf(audience: Audience): Passes {
+  /**
+   * Returns the passes of a pipeline, none of which takes place once they are disposed of.
+   *
+   * @param metrics Counts them. By default, those of the isolate.
+   */
+  passesOf(audience: Audience, metrics: FanOutMetrics = this.#metrics): Passes {
     return new Passes(audience, {
       runtime: this.#runtime,
       load: this.#load,
+      metrics,
       enqueue: (passes) => this.#enqueue(passes),
       dequeue: (passes) => this.#queue.delete(passes),
     });
@@ -142,6 +160,7 @@ interface SlicePart {
 interface PassesOptions {
   runtime: FanOutRuntime;
   load: WriteLoad;
+  metrics: FanOutMetrics;
   enqueue: (passes: Passes) => void;
   dequeue: (passes: Passes) => void;
 }
@@ -156,6 +175,10 @@ export class Passes implements Disposable {
   #isDue = false;
   /** Whether there is more to be seen than the pass in progress shows. */
   #isOutdated = false;
+  /** Time of the oldest event that waits for the pass that is due or in progress … */
+  #since = 0;
+  /** … and for the one after it, in milliseconds of the monotonic clock. */
+  #nextSince = 0;
   /** Time that the pass in progress has taken, in milliseconds. */
   #tookMs = 0;
   /** Time at which the rest after the last pass ends, in milliseconds of the monotonic clock. */
@@ -171,12 +194,15 @@ export class Passes implements Disposable {
   /** Has the subscribers woken soon, because there are that many events more. */
   request(events: number): void {
     this.#options.load.demanded(events * this.#audience.size());
-    if (this.#isDue) this.#isOutdated = this.#rest !== null;
-    else this.#schedule();
+    if (!this.#isDue) return this.#schedule(this.#options.runtime.clock.monotonic());
+    if (this.#rest === null || this.#isOutdated) return;
+    this.#isOutdated = true;
+    this.#nextSince = this.#options.runtime.clock.monotonic();
   }
 
-  #schedule(): void {
+  #schedule(since: number): void {
     if (this.#disposed) return;
+    this.#since = since;
     const { runtime: { clock }, enqueue } = this.#options;
     this.#isDue = true;
     const ms = this.#restsUntil - clock.monotonic();
@@ -207,16 +233,21 @@ export class Passes implements Disposable {
   took(ms: number, isWhole: boolean): void {
     this.#tookMs += ms;
     if (!isWhole) return;
-    const { runtime: { clock }, load } = this.#options;
+    const { runtime: { clock }, load, metrics } = this.#options;
+    const now = clock.monotonic();
+    if (this.#audience.size() > 0) {
+      metrics.fanOutDelay.record((now - this.#since) / 1000);
+      this.#audience.written?.(now - this.#since);
+    }
     const isExcessive = load.demand > MAX_DEMAND;
     const restMs = isExcessive ? Math.min(REST_FACTOR * this.#tookMs, MAX_REST_MS) : 0;
-    this.#restsUntil = clock.monotonic() + restMs;
+    this.#restsUntil = now + restMs;
     this.#tookMs = 0;
     this.#rest = null;
     this.#isDue = false;
     if (!this.#isOutdated) return;
     this.#isOutdated = false;
-    this.#schedule();
+    this.#schedule(this.#nextSince);
   }
 
   [Symbol.dispose](): void {

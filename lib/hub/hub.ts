@@ -12,7 +12,11 @@ import { KeepAliveWheel } from "../stream/mod.ts";
 import { Histories, type HistoryLimits, type HistoryRequest } from "./histories.ts";
 import { HistoryStarts } from "./history_starts.ts";
 import { InFlightPublishes } from "./in_flight.ts";
-import { PipelineRegistry, type PipelineRegistryOptions } from "./pipeline_registry.ts";
+import {
+  type CanaryStats,
+  PipelineRegistry,
+  type PipelineRegistryOptions,
+} from "./pipeline_registry.ts";
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
@@ -34,6 +38,8 @@ export interface Subscription {
   history?: number | undefined;
   /** Channels that it gets; all if there are none. */
   channels?: readonly string[] | undefined;
+  /** Whether it gets the traces of the events. @default {false} */
+  traces?: boolean | undefined;
   /** Address of the client; `null` for a client that is not counted by address. */
   address?: string | null | undefined;
   /** Position that the log is known to contain. The stream starts only after the tail has reached it. */
@@ -94,6 +100,11 @@ export class Hub {
   /** Number of events that each live pipeline was behind the log when that was last compared. */
   get behind(): Map<string, number> {
     return this.#pipelines.behind;
+  }
+
+  /** The part of the gauges that is of canaries. */
+  get canaries(): CanaryStats {
+    return this.#pipelines.canaries;
   }
 
   /** Gauges of what is in memory now. */
@@ -196,6 +207,7 @@ export class Hub {
         announcesStart: subscription.announcesStart,
         history: Math.min(subscription.history ?? history, history),
         filter: ChannelFilter.of(subscription.channels ?? []),
+        traces: subscription.traces,
         retryMs: Math.round(retryMs * (1 + random())),
         endsAt,
         expiresAt,

@@ -7,4 +7,5 @@
 export type { HistoryLimits, HistoryRequest } from "./histories.ts";
 export { Hub, type Subscription } from "./hub.ts";
 export type { HistoryPage, Receipt } from "../log/mod.ts";
+export type { CanaryStats } from "./pipeline_registry.ts";
 export type { RepairCause } from "./tail.ts";

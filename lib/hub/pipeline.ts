@@ -6,10 +6,12 @@
  */
 
 import type { Change } from "../log/mod.ts";
+import { isTracing, type Metrics, traceFanOut } from "../telemetry/mod.ts";
 import { type ChannelFilter, parseEventId, type Position } from "../protocol/mod.ts";
 import {
   EncodedEvents,
   type EncodedPage,
+  type StreamMetrics,
   Subscriber,
   type SubscriberOptions,
   type SubscriberSource,
@@ -19,6 +21,12 @@ import type { FanOut, Passes } from "./fan_out.ts";
 import type { HistoryScope, HistoryStarts } from "./history_starts.ts";
 import { type RepairCause, Tail, type TailOptions } from "./tail.ts";
 
+/** Maximum number of traces in which a pass is recorded: those of its newest events. */
+const MAX_TRACES = 32;
+
+/** What is counted of the pipelines. */
+export type PipelineMetrics = StreamMetrics & Pick<Metrics, "fanOutDelay">;
+
 /** Options for {@linkcode Pipeline}. */
 export interface PipelineOptions extends Omit<TailOptions, "onChange" | "beforeLoss"> {
   /** Fan-out of the isolate. */
@@ -27,12 +35,15 @@ export interface PipelineOptions extends Omit<TailOptions, "onChange" | "beforeL
   sync: Pick<Sync, "follow">;
   /** Finds where the histories of filtered subscribers begin. */
   starts: HistoryStarts;
+  /** Counts what is sent. */
+  metrics: PipelineMetrics;
   /** Called once, when no subscriber is left and none is pending. */
   onIdle: () => void;
 }
 
 /** Options for {@linkcode Pipeline.subscribe}. */
-export interface SubscribeOptions extends Omit<SubscriberOptions, "source" | "resume" | "runtime"> {
+export interface SubscribeOptions
+  extends Omit<SubscriberOptions, "source" | "resume" | "runtime" | "metrics"> {
   /** The subscriber's last event ID, unchecked. */
   lastEventId: string | undefined;
 }
@@ -46,6 +57,8 @@ export class Pipeline implements SubscriberSource, Disposable {
   readonly #subscribers = new Set<Subscriber>();
   readonly #passes: Passes;
   #visible = 0;
+  /** Sequence of the last event that live subscribers had before the pass in progress. */
+  #shown = 0;
   /** Sequence of the newest event for which a pass was requested. */
   #requested = 0;
   /** Number of subscribers that wait for the log before their streams start. */
@@ -62,7 +75,8 @@ export class Pipeline implements SubscriberSource, Disposable {
     this.#passes = options.fanOut.passesOf({
       size: () => this.#subscribers.size,
       reveal: () => this.#reveal(),
-    });
+      written: (ms) => this.#trace(ms),
+    }, options.metrics);
     // Before the log is read, so that nothing falls in between: that happens
     // when the first subscriber comes.
     this.#following = options.sync.follow(id, {
@@ -89,6 +103,11 @@ export class Pipeline implements SubscriberSource, Disposable {
   /** Number of events that the pipeline was behind its log when that was last compared. */
   get behind(): number {
     return this.#tail.behind;
+  }
+
+  /** Number of subscribers. */
+  get size(): number {
+    return this.#subscribers.size;
   }
 
   /** Number of repairs, by the signal that caused them. */
@@ -121,10 +140,12 @@ export class Pipeline implements SubscriberSource, Disposable {
         announcesStart: options.announcesStart,
         history,
         filter,
+        traces: options.traces,
         retryMs: options.retryMs,
         endsAt: options.endsAt,
         expiresAt: options.expiresAt,
         runtime: this.#options.runtime,
+        metrics: this.#options.metrics,
         onClose: (subscriber) => {
           this.#subscribers.delete(subscriber);
           onClose(subscriber);
@@ -242,7 +263,21 @@ export class Pipeline implements SubscriberSource, Disposable {
     this.#requested = last;
   }
 
+  /** Records the pass that has ended, in the traces of its events. */
+  #trace(ms: number): void {
+    if (!isTracing()) return;
+    const until = this.#options.runtime.clock.now();
+    traceFanOut({
+      traceparents: this.newest.tracesAfter(this.#shown, this.#visible, MAX_TRACES),
+      pipeline: this.#id,
+      subscribers: this.#subscribers.size,
+      since: until - ms,
+      until,
+    });
+  }
+
   #reveal(): SetIterator<Subscriber> {
+    this.#shown = this.#visible;
     this.#visible = this.newest.last;
     this.newest.dropChunks();
     return this.#subscribers.values();

@@ -7,11 +7,13 @@
 
 import { chunk, RunnelError, type Runtime } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
+import { createMetrics } from "../telemetry/mod.ts";
+import { isCanaryPipeline } from "../protocol/mod.ts";
 import { PageReader } from "../stream/mod.ts";
 import type { Sync } from "../sync/mod.ts";
 import type { HistoryStarts } from "./history_starts.ts";
 import { FanOut } from "./fan_out.ts";
-import { Pipeline } from "./pipeline.ts";
+import { Pipeline, type PipelineMetrics } from "./pipeline.ts";
 import type { RepairCause } from "./tail.ts";
 
 /** Bytes that a pipeline's tail keeps beyond its history. */
@@ -31,12 +33,24 @@ export interface PipelineRegistryOptions {
   sync: Pick<Sync, "follow" | "close">;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
+  /** Counts what is sent. */
+  metrics: PipelineMetrics;
   /** Number of events in the history of a pipeline. */
   history: number;
   /** Maximum number of pipelines. */
   maxPipelines: number;
   /** Maximum size of all tails together, in bytes. */
   maxTailBytes: number;
+}
+
+/** The part of the gauges of a hub that is of canaries. */
+export interface CanaryStats {
+  /** Number of live pipelines. */
+  pipelines: number;
+  /** Number of subscribers. */
+  subscribers: number;
+  /** Memory of the tails, in bytes. */
+  tailBytes: number;
 }
 
 /** The live pipelines of an isolate. */
@@ -46,6 +60,8 @@ export class PipelineRegistry {
   readonly #pages: PageReader;
   readonly #starts: HistoryStarts;
   readonly #fanOut: FanOut;
+  /** Counts the pipelines of canaries, for nobody. */
+  readonly #unread = createMetrics();
   /** Bytes that the tails took in since they were last counted. */
   #growth = 0;
   /** Time at which the leases were last renewed, in milliseconds of the monotonic clock. */
@@ -62,13 +78,25 @@ export class PipelineRegistry {
   constructor(options: PipelineRegistryOptions, starts: HistoryStarts) {
     this.#options = options;
     this.#starts = starts;
-    this.#fanOut = new FanOut(options.runtime);
+    this.#fanOut = new FanOut(options.runtime, options.metrics);
     this.#pages = new PageReader(options.log);
   }
 
   /** Number of live pipelines. */
   get size(): number {
     return this.#pipelines.size;
+  }
+
+  /** Number of live pipelines of canaries, of their subscribers, and bytes of their tails. */
+  get canaries(): CanaryStats {
+    const sum = { pipelines: 0, subscribers: 0, tailBytes: 0 };
+    for (const [id, { size, bytes }] of this.#pipelines) {
+      if (!isCanaryPipeline(id)) continue;
+      sum.pipelines++;
+      sum.subscribers += size;
+      sum.tailBytes += bytes;
+    }
+    return sum;
   }
 
   /** Memory taken by all tails, in bytes. */
@@ -118,11 +146,12 @@ export class PipelineRegistry {
 
   #create(id: string): Pipeline {
     this.assertCapacity(id);
-    const { log, sync, runtime, history } = this.#options;
+    const { log, sync, runtime, metrics, history } = this.#options;
     const pipeline = new Pipeline(id, {
       log,
       sync,
       runtime,
+      metrics: isCanaryPipeline(id) ? this.#unread : metrics,
       pages: this.#pages,
       starts: this.#starts,
       fanOut: this.#fanOut,

@@ -59,6 +59,8 @@ export interface KvConnectionOptions {
    * @default {null}
    */
   guard?: (() => Promise<StoreGuard>) | null;
+  /** Called when a call misses its deadline. */
+  onTimeout?: () => void;
 }
 
 /** A connection to the store. All reads and commits of an isolate go through one. */
@@ -159,6 +161,7 @@ export class KvConnection implements Disposable {
     const kv = this.#kv ??= this.#options.open();
     const made = this.#gate.run(() => this.#use(this.#kv ??= this.#options.open(), use));
     return await deadline(runtime.clock, timeoutMs, made, () => {
+      this.#options.onTimeout?.();
       // A deadline much shorter than its own says nothing about the connection.
       if (remote && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
       return late(timeoutMs);

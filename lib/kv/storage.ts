@@ -5,6 +5,7 @@
  * @module
  */
 
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { RunnelError, type Runtime, systemRuntime } from "../base/mod.ts";
 import { DiskReserve } from "./disk_reserve.ts";
@@ -45,6 +46,11 @@ export interface KvStorage extends Disposable {
   erase: (() => Promise<boolean>) | null;
   /** Keeps room for deletions on the disk; `null` if the store is not a file. */
   reserve: ((runtime: Pick<Runtime, "clock" | "report">) => Promise<DiskReserve>) | null;
+  /**
+   * Returns the size of the file and of what SQLite keeps beside it, in bytes; `null`
+   * if the store is not a file.
+   */
+  size: (() => number) | null;
 }
 
 /**
@@ -78,9 +84,18 @@ export async function prepareStorage(
     findInvalid: inFile ? (first, isValid) => findInvalid(kv, first, isValid) : null,
     erase: inFile ? () => eraseFile(kv) : null,
     reserve: inFile ? (runtime) => DiskReserve.fill(kv, runtime) : null,
+    size: inFile ? () => sizeOf(kv) : null,
     guard: lock && ((runtime) => FileGuard.start(kv!, lock, runtime)),
     [Symbol.dispose]: () => lock?.[Symbol.dispose](),
   };
+}
+
+/** Returns the size of a database in bytes. No file is opened, which would drop the locks. */
+function sizeOf(path: string): number {
+  return ["", "-wal", "-shm"].reduce((sum, suffix) => {
+    const { size = 0 } = statSync(path + suffix, { throwIfNoEntry: false }) ?? {};
+    return sum + size;
+  }, 0);
 }
 
 /** Adds the remedy to an error of opening a store. */

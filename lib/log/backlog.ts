@@ -14,9 +14,10 @@ const REQUEST_OVERHEAD_BYTES = 512;
 /** Returns the memory that a request takes while it waits, in bytes. */
 export function requestBytes(events: readonly NewEvent[]): number {
   let bytes = REQUEST_OVERHEAD_BYTES;
-  for (const { channel, payload } of events) {
+  for (const { channel, payload, traceparent } of events) {
     // A UTF-16 unit is three bytes of UTF-8 at most.
     bytes += EVENT_HEADER_BYTES + channel.length * 3 + payload.length;
+    if (traceparent) bytes += traceparent.length + 1;
   }
   return bytes;
 }

@@ -13,6 +13,8 @@
 
 import type { Clock } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
+import { isCanaryPipeline } from "../protocol/mod.ts";
 import { addToOperation, type CommitPlan } from "./commit.ts";
 import {
   addSizes,
@@ -44,6 +46,8 @@ export interface CommitQueueOptions {
   kv: KvConnection;
   /** Clock for deadlines. */
   runtime: { clock: Clock };
+  /** Counts the commits that share an operation. */
+  metrics: Pick<Metrics, "operationSize">;
 }
 
 /** Options for {@linkcode CommitQueue.commit}. */
@@ -132,8 +136,11 @@ export class CommitQueue {
   }
 
   async #send(group: readonly Waiting[]): Promise<void> {
-    const { kv, runtime: { clock } } = this.#options;
+    const { kv, runtime: { clock }, metrics } = this.#options;
     this.#inFlight++;
+    if (group.length > 1 || !isCanaryPipeline(group[0]!.plan.pipeline)) {
+      metrics.operationSize.record(group.length);
+    }
     const until = Math.min(...group.map(({ until }) => until));
     for (const { timer, onSend } of group) {
       timer[Symbol.dispose]();

@@ -11,6 +11,8 @@
 
 import { delay, type Runtime } from "../base/mod.ts";
 import type { Kv, KvConnection } from "../kv/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
+import { isCanaryPipeline } from "../protocol/mod.ts";
 import { CachedHead, isSameVersion } from "./cached_head.ts";
 import {
   type AppendRequest,
@@ -46,6 +48,8 @@ export interface CommitterOptions {
   headReader: HeadReader;
   /** Clock for deadlines, random numbers for jitter, and reporter of a rollback. */
   runtime: Runtime;
+  /** Counts the requests of a commit, and its repetitions. */
+  metrics: Pick<Metrics, "groupSize" | "commitRetries">;
   /** Retention of the log. */
   retention: Retention;
   /** Maximum number of idempotency keys of the last 24 hours. */
@@ -124,7 +128,7 @@ export class Committer {
     batch: readonly AppendRequest[],
     outcomes: Map<AppendRequest, Outcome>,
   ): Promise<void> {
-    const { runtime: { clock, random }, timeoutMs, retention } = this.#options;
+    const { runtime: { clock, random }, timeoutMs, retention, metrics } = this.#options;
     const until = clock.monotonic() + timeoutMs;
     let plan: CommitPlan | null = null;
     for (let tries = 0;; tries++) {
@@ -137,6 +141,7 @@ export class Committer {
         const head = await this.#head.get(until);
         plan = planCommit(this.#pipeline, head, requests, { now: clock.now(), retention });
       }
+      if (tries > 0) metrics.commitRetries.add();
       const alone = tries > 0 || clock.monotonic() < this.#contestedUntil;
       const failure = await this.#try(plan, { outcomes, until, alone });
       if (failure === null) return;
@@ -243,6 +248,9 @@ export class Committer {
   }
 
   #succeed(plan: CommitPlan, outcomes: Map<AppendRequest, Outcome>): null {
+    if (!isCanaryPipeline(this.#pipeline)) {
+      this.#options.metrics.groupSize.record(plan.requests.length);
+    }
     this.#deliver(plan);
     const { epoch } = plan.next;
     let first = plan.base.head.sequence + 1;

@@ -7,6 +7,7 @@
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { DiskReserve, KvConnection } from "../kv/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 import type { NewEvent, Position } from "../protocol/mod.ts";
 import { Backlog, requestBytes } from "./backlog.ts";
 import { type ChannelScan, scanChannels } from "./channel_scan.ts";
@@ -40,6 +41,8 @@ export interface EventLogOptions {
   shared: boolean;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
+  /** Counts commits and operations of the store. */
+  metrics: Pick<Metrics, "groupSize" | "commitRetries" | "operationSize">;
   /** Retention of each pipeline. */
   retention: Retention;
   /** Maximum number of idempotency keys of the last 24 hours in each pipeline. */

@@ -52,7 +52,11 @@ export async function hashIdempotency(
   events: readonly NewEvent[],
   publisher?: string,
 ): Promise<IdempotencyToken> {
-  const content = new Blob(packSegments({ token: 0n, time: 0, first: 0 }, events) as BlobPart[]);
+  // A retry may belong to another trace.
+  const untraced = events.some(({ traceparent }) => traceparent)
+    ? events.map(({ channel, payload }) => ({ channel, payload }))
+    : events;
+  const content = new Blob(packSegments({ token: 0n, time: 0, first: 0 }, untraced) as BlobPart[]);
   const [plain, own, fingerprint] = await Promise.all([
     digest(new TextEncoder().encode(key)),
     // A key contains no NUL.

@@ -13,6 +13,8 @@ export interface NewEvent {
   channel: string;
   /** Payload: one line of JSON text in UTF-8, never a parsed value. */
   payload: Uint8Array;
+  /** Trace that it belongs to, as a `traceparent` of version 00; absent without one. */
+  traceparent?: string;
 }
 
 /** An event that was committed. */

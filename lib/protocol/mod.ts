@@ -4,6 +4,7 @@
  * @module
  */
 
+export { CANARY_PREFIX, isCanaryPipeline } from "./canary.ts";
 export { ChannelFilter } from "./channel_filter.ts";
 export {
   type AcceptedEvent,
@@ -24,4 +25,5 @@ export {
   validatePipelineId,
 } from "./event_rules.ts";
 export { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";
+export { readTraceParent } from "./trace_parent.ts";
 export { escapeLineSeparators } from "./line_separators.ts";

@@ -7,6 +7,7 @@
 
 import { delay, describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
+import { exportMetrics } from "../telemetry/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
 import {
   CATCH_UP_MS,
@@ -15,6 +16,7 @@ import {
   LAST_REQUESTS_MS,
   PUBLISHES_MS,
 } from "./drain_timetable.ts";
+import { reachGatherer } from "./metrics_gatherer.ts";
 import { reachStores } from "./remote_log.ts";
 import { listen } from "./server.ts";
 import { createServiceOn, openStores, type Stores } from "./service.ts";
@@ -44,7 +46,8 @@ worker.addEventListener("unload", () => post({ type: "failed", message: "An isol
 worker.close = () => post({ type: "failed", message: "An isolate ended" });
 
 worker.addEventListener("message", async (event) => {
-  const { config, port, commands, logPort } = (event as MessageEvent<WorkerSetup>).data;
+  const { config, port, commands, logPort, metrics: ports, isolate, canary } =
+    (event as MessageEvent<WorkerSetup>).data;
   try {
     const storage = logPort ? null : await prepareStorage(config.kv);
     const stores: Stores = storage
@@ -54,8 +57,11 @@ worker.addEventListener("message", async (event) => {
         timeoutMs: config.kvTimeoutMs,
         maxWaitingBytes: config.maxWaitingBytes,
       });
+    exportMetrics(stores.metrics, String(isolate));
     const service = createServiceOn(stores, {
       config,
+      canary,
+      gather: reachGatherer(ports, stores.metrics, systemRuntime.clock),
       channels: PipelineChannels.detect(systemRuntime),
       watch: storage?.open ?? null,
     });

@@ -6,11 +6,14 @@
  * @module
  */
 
+import type { CanaryIdentity } from "../access/mod.ts";
 import { systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { KvStorage } from "../kv/mod.ts";
+import { createMetrics, measureLoopDelay, type Metrics } from "../telemetry/mod.ts";
 import { DrainDeadline, ISOLATES_MS, ISOLATES_STOP_PUBLISHING_MS } from "./drain_timetable.ts";
 import { LogOwner } from "./log_owner.ts";
+import { MetricsGatherer } from "./metrics_gatherer.ts";
 import { type Address, assertPortFree, type Server } from "./server.ts";
 import { openStores } from "./service.ts";
 import { ServingWorker } from "./serving_worker.ts";
@@ -23,6 +26,10 @@ export interface IsolatesOptions {
   storage: KvStorage;
   /** Called with a line for the operator if an isolate ends by itself: the process must exit. */
   onFailure: (message: string) => void;
+  /** Metrics of this isolate. By default, new ones. */
+  metrics?: Metrics;
+  /** Identity of the instance's own canary. @default {null} */
+  canary?: CanaryIdentity | null;
   /** Main module of each isolate. @default {`isolate.ts`} */
   entry?: URL;
 }
@@ -51,21 +58,37 @@ export interface IsolatesOptions {
  * await Deno.remove(folder, { recursive: true });
  * ```
  */
-export async function startIsolates(
-  { config, storage, onFailure, entry = new URL("./isolate.ts", import.meta.url) }: IsolatesOptions,
-): Promise<Server> {
+export async function startIsolates({
+  config,
+  storage,
+  onFailure,
+  metrics = createMetrics(),
+  canary = null,
+  entry = new URL("./isolate.ts", import.meta.url),
+}: IsolatesOptions): Promise<Server> {
   assertPortFree({ hostname: config.host, port: config.port });
   const owner = storage.remote
     ? null
-    : new LogOwner(await openStores({ config, ...storage, upkeep: true }));
+    : new LogOwner(await openStores({ config, ...storage, upkeep: true, metrics }));
+  const gatherer = new MetricsGatherer(metrics, systemRuntime.clock);
+  const loopDelay = measureLoopDelay(metrics, systemRuntime.clock);
   const workers: ServingWorker[] = [];
   const start = (port: number) => {
-    const worker = new ServingWorker(entry, { config, port, logPort: owner?.serve() ?? null });
+    const worker = new ServingWorker(entry, {
+      config,
+      port,
+      logPort: owner?.serve() ?? null,
+      metrics: gatherer.add(),
+      isolate: workers.length + 1,
+      canary,
+    });
     workers.push(worker);
     return worker.listening;
   };
   const terminate = async () => {
     for (const worker of workers) worker.terminate();
+    gatherer.close();
+    loopDelay[Symbol.dispose]();
     await owner?.close();
   };
   let address: Address;

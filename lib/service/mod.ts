@@ -17,6 +17,7 @@
  */
 
 export type {
+  CanaryIdentity,
   LocalSession,
   OpenSession,
   Session,
@@ -50,7 +51,14 @@ export type {
 } from "../config/mod.ts";
 export { readConfig } from "../config/mod.ts";
 export type { App, BodyRoom, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
-export type { HistoryLimits, HistoryRequest, Hub, RepairCause, Subscription } from "../hub/mod.ts";
+export type {
+  CanaryStats,
+  HistoryLimits,
+  HistoryRequest,
+  Hub,
+  RepairCause,
+  Subscription,
+} from "../hub/mod.ts";
 export type { DiskReserve, Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,
@@ -68,6 +76,31 @@ export type {
   Receipt,
   TrimPoint,
 } from "../log/mod.ts";
+export type {
+  CanaryOutcome,
+  Counter,
+  CounterDefinition,
+  Counters,
+  Definition,
+  GapReason,
+  Gauge,
+  GaugeDefinition,
+  Histogram,
+  HistogramDefinition,
+  Info,
+  InfoDefinition,
+  InstrumentKey,
+  INSTRUMENTS,
+  Metrics,
+  PublishOutcome,
+  Refusal,
+  RepairSignal,
+  Snapshot,
+  StreamStart,
+  Unit,
+  ValueOf,
+  Values as InstrumentValues,
+} from "../telemetry/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
 export { type IsolatesOptions, startIsolates } from "./isolates.ts";

@@ -16,6 +16,7 @@ import {
   type LogListener,
   requestBytes,
 } from "../log/mod.ts";
+import { createMetrics } from "../telemetry/mod.ts";
 import { answerCalls, RemoteCaller } from "./remote_calls.ts";
 import type { Stores } from "./service.ts";
 
@@ -36,7 +37,10 @@ type PlainLog = Omit<Log, "append" | "ping" | "pending" | "listen" | "close">;
  *
  * @returns Listener that passes its calls on to the listener in the other isolate.
  */
-export function serveStores(port: MessagePort, { log, tickets }: Stores): LogListener {
+export function serveStores(
+  port: MessagePort,
+  { log, tickets }: Pick<Stores, "log" | "tickets">,
+): LogListener {
   const post = answerCalls<News>(port, { log, tickets });
   return {
     onChange: (change) => post({ change }),
@@ -115,7 +119,7 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
     write: true,
     revoke: true,
   });
-  return { log, tickets };
+  return { log, tickets, metrics: createMetrics() };
 }
 
 function unknown(ms: number): RunnelError {

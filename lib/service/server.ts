@@ -5,6 +5,7 @@
  */
 
 import { delay, RunnelError } from "../base/mod.ts";
+import { measureLoopDelay } from "../telemetry/mod.ts";
 import { AcceptingServer } from "./accepting_server.ts";
 import {
   CONNECTIONS_MS,
@@ -87,7 +88,7 @@ export function serve(service: Service, address: Address): Server {
  * @throws {RunnelError} `invalid-setting` if it cannot listen there.
  */
 export function listen(
-  { fetch, runtime }: Pick<Service, "fetch" | "runtime">,
+  { fetch, runtime, metrics }: Pick<Service, "fetch" | "runtime" | "metrics">,
   { hostname, port }: Address,
   { reusePort = false } = {},
 ): Listener {
@@ -97,9 +98,13 @@ export function listen(
       handler: fetch,
       runtime,
     }));
+  const loopDelay = measureLoopDelay(metrics, runtime.clock);
   return {
     address: server.address,
-    close: (deadline) => deadline.wait(server.close()),
+    close(deadline) {
+      loopDelay[Symbol.dispose]();
+      return deadline.wait(server.close());
+    },
   };
 }
 

@@ -4,8 +4,10 @@
  * @module
  */
 
+import manifest from "../../deno.json" with { type: "json" };
 import {
   Access,
+  type CanaryIdentity,
   KvTicketStore,
   RateLimiter,
   Tickets,
@@ -18,7 +20,9 @@ import { type App, createApp } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
 import { type Kv, KvConnection, type KvStorage, type StoreGuard, type WatchKv } from "../kv/mod.ts";
 import { EventLog, isHead, type Log, rebuildHead } from "../log/mod.ts";
+import { createMetrics, type Metrics, type Snapshot, takeSnapshot } from "../telemetry/mod.ts";
 import { type PipelineChannels, Sync } from "../sync/mod.ts";
+import { observe } from "./observed.ts";
 
 /** Minimum time that a log retains events, in milliseconds. */
 const RETENTION_MS = 60_000;
@@ -34,6 +38,8 @@ export interface Stores {
   log: Log;
   /** Store of the tickets. */
   tickets: TicketStore;
+  /** Metrics of the isolate that uses them. */
+  metrics: Metrics;
 }
 
 /** Options for {@linkcode openStores}. */
@@ -81,6 +87,14 @@ export interface StoresOptions {
    */
   reserve?: KvStorage["reserve"];
   /**
+   * Returns the size of a file, as {@linkcode KvStorage.size} does.
+   *
+   * @default {null}
+   */
+  size?: KvStorage["size"];
+  /** Metrics of this isolate. By default, new ones. */
+  metrics?: Metrics;
+  /**
    * Parts of the runtime to replace. By default, it has the clock of the system,
    * `Math.random`, and a reporter that writes to standard error.
    */
@@ -91,12 +105,26 @@ export interface StoresOptions {
 export interface ServiceParts extends
   Omit<
     StoresOptions,
-    "open" | "remote" | "upkeep" | "guard" | "findInvalid" | "erase" | "reserve"
+    | "open"
+    | "remote"
+    | "upkeep"
+    | "guard"
+    | "findInvalid"
+    | "erase"
+    | "reserve"
+    | "size"
+    | "metrics"
   > {
   /** Broadcasts to other isolates, if there are any. @default {null} */
   channels?: PipelineChannels | null;
   /** Opens the store to watch it, if other processes write to it. @default {null} */
   watch?: (() => Promise<WatchKv>) | null;
+  /**
+   * Reads the metrics of all isolates of the instance. By default, this is the only one.
+   */
+  gather?: () => Promise<Snapshot>;
+  /** Identity of the instance's own canary. @default {null} */
+  canary?: CanaryIdentity | null;
 }
 
 /** Options for {@linkcode createService}. */
@@ -112,6 +140,8 @@ export interface Service extends App {
   tickets: Tickets;
   /** Its clock, random numbers and reporter. */
   runtime: Runtime;
+  /** Its metrics. */
+  metrics: Metrics;
 }
 
 /**
@@ -164,6 +194,8 @@ export async function openStores({
   findInvalid = null,
   erase = null,
   reserve = null,
+  size = null,
+  metrics = createMetrics(),
   runtime: replaced = {},
 }: StoresOptions): Promise<Stores> {
   const runtime = { ...systemRuntime, ...replaced };
@@ -174,6 +206,7 @@ export async function openStores({
     timeoutMs: config.kvTimeoutMs,
     remote,
     guard: guard && (() => guard(runtime)),
+    onTimeout: () => metrics.storeTimeouts.add(),
   });
   for (const pipeline of damaged) {
     runtime.report(`The head of ${pipeline} is damaged: it is rebuilt, under a new epoch`);
@@ -185,13 +218,17 @@ export async function openStores({
     reserve: await reserve?.(runtime),
     shared: remote,
     runtime,
+    metrics,
     retention: { events: config.retention, ms: RETENTION_MS, bytes: RETENTION_BYTES },
     maxKeys: config.maxIdempotencyKeys,
     timeoutMs: config.kvTimeoutMs,
     maxWaitingBytes: config.maxWaitingBytes,
     upkeep: upkeep ? { expireMs: (config.pipelineDays || Infinity) * DAY_MS } : undefined,
   });
-  return { log, tickets: new KvTicketStore(kv) };
+  metrics.info.set(manifest.version, Deno.version.deno, kindOf(config.kv));
+  if (size) metrics.fileBytes.observe(size);
+  metrics.sweeps.observe(() => log.pending.sweeps);
+  return { log, tickets: new KvTicketStore(kv), metrics };
 }
 
 /**
@@ -212,10 +249,12 @@ export async function openStores({
  * await service.log.close();
  * ```
  */
-export function createServiceOn({ log, tickets: store }: Stores, {
+export function createServiceOn({ log, tickets: store, metrics }: Stores, {
   config,
   channels = null,
   watch = null,
+  gather = () => Promise.resolve(takeSnapshot(metrics)),
+  canary = null,
   runtime: replaced = {},
 }: ServiceParts): Service {
   const runtime = { ...systemRuntime, ...replaced };
@@ -223,6 +262,7 @@ export function createServiceOn({ log, tickets: store }: Stores, {
     log,
     sync: new Sync({ log, channels, watch, runtime }),
     runtime,
+    metrics,
     history: config.history,
     keepAliveMs: config.keepAliveMs,
     retryMs: config.retryMs,
@@ -235,7 +275,7 @@ export function createServiceOn({ log, tickets: store }: Stores, {
     maxPipelines: config.maxPipelines,
     maxTailBytes: config.maxTailBytes,
   });
-  const verifier = new TokenVerifier(config.access, runtime);
+  const verifier = new TokenVerifier(config.access, runtime, canary);
   const tickets = new Tickets({
     log,
     store,
@@ -258,11 +298,14 @@ export function createServiceOn({ log, tickets: store }: Stores, {
     invalidTokens,
     tickets,
   });
-  return {
-    ...createApp({ hub, access, tickets, config, runtime }),
-    hub,
-    log,
-    tickets,
-    runtime,
-  };
+  const app = createApp({ hub, access, tickets, config, runtime, metrics, gather, canary });
+  observe(metrics, { hub, log, bodies: app.bodies, runtime });
+  return { ...app, hub, log, tickets, runtime, metrics };
+}
+
+/** Returns the kind of a store, for people who look at metrics. */
+function kindOf(kv: Config["kv"]): string {
+  if (kv === undefined) return "platform";
+  if (kv === ":memory:") return "memory";
+  return /^https?:/.test(kv) ? "server" : "file";
 }

@@ -4,8 +4,10 @@
  * @module
  */
 
+import type { CanaryIdentity } from "../access/mod.ts";
 import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
+import type { MetricsPorts } from "./metrics_gatherer.ts";
 import type { Address } from "./server.ts";
 
 /** First message to a Worker. */
@@ -18,6 +20,12 @@ export interface WorkerSetup {
   commands: MessagePort;
   /** Port of the log, if another isolate owns it. */
   logPort: MessagePort | null;
+  /** Ports of its metrics. */
+  metrics: MetricsPorts;
+  /** Its number, from 1 on. */
+  isolate: number;
+  /** Identity of the canary, whose requests reach any isolate. */
+  canary: CanaryIdentity | null;
 }
 
 /** Command to a Worker: to drain, and then to stop because no isolate publishes any more. */
@@ -114,6 +122,6 @@ export class ServingWorker {
   }
 }
 
-function portsOf({ commands, logPort }: WorkerSetup): MessagePort[] {
-  return logPort ? [commands, logPort] : [commands];
+function portsOf({ commands, logPort, metrics }: WorkerSetup): MessagePort[] {
+  return [commands, metrics.ask, metrics.answer, ...logPort ? [logPort] : []];
 }

@@ -8,6 +8,8 @@
 import { systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
+import { createMetrics, exportMetrics } from "../telemetry/mod.ts";
+import { Canary, createIdentity } from "./canary.ts";
 import { DrainDeadline, EXIT_MS } from "./drain_timetable.ts";
 import { startIsolates } from "./isolates.ts";
 import { warnOfOpenFiles } from "./open_files.ts";
@@ -47,15 +49,29 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
   const warning = config.kv === undefined ? null : warnOfOpenFiles(config);
   using stack = new DisposableStack();
   const storage = stack.use(await prepareStorage(config.kv));
-  const server = config.isolates > 1 ? await startIsolates({ config, storage, onFailure }) : serve(
-    await createService({
-      config,
-      ...storage,
-      upkeep: true,
-      watch: storage.remote ? storage.open : null,
-    }),
-    { hostname: config.host, port: config.port },
-  );
+  const metrics = createMetrics();
+  exportMetrics(metrics, config.isolates > 1 ? "0" : null);
+  const canary = config.canaryMs > 0 ? createIdentity(storage.remote) : null;
+  const server = config.isolates > 1
+    ? await startIsolates({ config, storage, onFailure, metrics, canary })
+    : serve(
+      await createService({
+        config,
+        ...storage,
+        upkeep: true,
+        watch: storage.remote ? storage.open : null,
+        metrics,
+        canary,
+      }),
+      { hostname: config.host, port: config.port },
+    );
+  const running = canary && new Canary({
+    identity: canary,
+    address: server.address,
+    everyMs: config.canaryMs,
+    metrics,
+    runtime: systemRuntime,
+  });
   // From here on the store stays locked until the drain has ended.
   const open = stack.move();
   if (warning) systemRuntime.report(warning);
@@ -63,6 +79,8 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
     address: server.address,
     async drain() {
       using exit = new DrainDeadline(systemRuntime.clock, EXIT_MS);
+      // Its connections end with the others, as those of any client.
+      running?.[Symbol.dispose]();
       await exit.wait(server.drain().then(() => open.dispose()));
     },
   };

@@ -27,11 +27,15 @@ const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
 /** Memory of an event beside its bytes: measured at 535 bytes, mostly for the buffer. */
 const EVENT_MEMORY_OVERHEAD_BYTES = 512;
 
+const encoder = new TextEncoder();
+
 /** An event in the event-stream format. */
 interface EncodedEvent {
   sequence: number;
   channel: string;
   bytes: Uint8Array;
+  /** Trace that it belongs to, if any. */
+  traceparent: string | undefined;
 }
 
 /** Limits of {@linkcode EncodedEvents.trim}. */
@@ -89,15 +93,16 @@ export class EncodedEvents {
    * @throws {RangeError} If they do not follow.
    */
   append(events: readonly AcceptedEvent[]): void {
-    for (const { sequence, channel, payload } of events) {
+    for (const { sequence, channel, payload, traceparent } of events) {
       if (sequence !== this.#last + 1) {
         throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${sequence}`);
       }
       const id = formatEventId({ epoch: this.epoch, sequence });
       // A buffer of its own: a payload is a part of its segment, and would keep all of that.
       const bytes = encodeEvent({ id, type: channel, data: escapeLineSeparators(payload) });
-      this.#events.push({ sequence, channel, bytes });
-      this.#bytes += memoryOf(bytes);
+      const event = { sequence, channel, bytes, traceparent };
+      this.#events.push(event);
+      this.#bytes += memoryOf(event);
       this.#last = sequence;
     }
   }
@@ -121,7 +126,7 @@ export class EncodedEvents {
     let bytes = this.#bytes;
     let spare = 0;
     while (this.#events.length - spare > limits.events) {
-      bytes -= memoryOf(this.#events[spare]!.bytes);
+      bytes -= memoryOf(this.#events[spare]!);
       if (bytes < limits.bytes) break;
       spare++;
     }
@@ -132,8 +137,8 @@ export class EncodedEvents {
   dropBelow(oldest: number): void {
     if (oldest <= this.first) return;
     this.#shared.clear();
-    for (const { bytes } of this.#events.splice(0, oldest - this.first)) {
-      this.#bytes -= memoryOf(bytes);
+    for (const event of this.#events.splice(0, oldest - this.first)) {
+      this.#bytes -= memoryOf(event);
     }
   }
 
@@ -144,18 +149,20 @@ export class EncodedEvents {
    * @param cursor Sequence before the first event: `first - 1` or more, and below `until`.
    * @param until Sequence of the last event.
    * @param filter Filter of the channels.
+   * @param traces Whether the events carry their traces. @default {false}
    */
-  chunkAfter(cursor: number, until: number, filter: ChannelFilter): Chunk {
+  chunkAfter(cursor: number, until: number, filter: ChannelFilter, traces = false): Chunk {
     // Later, more may be meant by the same limit.
     until = Math.min(until, this.#last);
-    const place = { cursor, until, filterKey: filter.key };
+    // A key ends with a bracket.
+    const place = { cursor, until, filterKey: traces ? `${filter.key} traces` : filter.key };
     const shared = this.#shared.get(place);
     if (shared) return shared;
-    const chunk = this.#join(cursor, until, filter);
+    const chunk = this.#join(cursor, until, filter, traces);
     // A chunk of one event is that event's own bytes, and an empty one costs nothing
     // to make again. Any client can ask for any number of filters that keep nothing.
     const maxBytes = Math.min(MAX_SHARED_BYTES, this.#bytes);
-    if (chunk.count > 1) this.#shared.keep(place, chunk, maxBytes);
+    if (chunk.count > (traces ? 0 : 1)) this.#shared.keep(place, chunk, maxBytes);
     return chunk;
   }
 
@@ -185,14 +192,27 @@ export class EncodedEvents {
     return { found, first };
   }
 
-  #join(cursor: number, until: number, filter: ChannelFilter): Chunk {
+  /** Returns the different traces of the newest events after a cursor, up to a number of them. */
+  tracesAfter(cursor: number, until: number, count: number): Set<string> {
+    const traces = new Set<string>();
+    for (let i = until - this.first; i >= 0 && traces.size < count; i--) {
+      const event = this.#events[i];
+      if (!event || event.sequence <= cursor) break;
+      if (event.traceparent) traces.add(event.traceparent);
+    }
+    return traces;
+  }
+
+  #join(cursor: number, until: number, filter: ChannelFilter, traces: boolean): Chunk {
     const parts: Uint8Array[] = [];
     let length = 0;
     let lastSequence = 0;
     for (let i = cursor + 1 - this.first; i < this.#events.length; i++) {
-      const { sequence, channel, bytes } = this.#events[i]!;
+      const event = this.#events[i]!;
+      const { sequence, channel } = event;
       if (sequence > until) break;
       if (filter.keeps(channel)) {
+        const bytes = traces ? withTrace(event) : event.bytes;
         if (parts.length > 0 && length + bytes.length > MAX_CHUNK_BYTES) break;
         parts.push(bytes);
         length += bytes.length;
@@ -204,8 +224,18 @@ export class EncodedEvents {
   }
 }
 
-function memoryOf(bytes: Uint8Array): number {
-  return bytes.length + EVENT_MEMORY_OVERHEAD_BYTES;
+/**
+ * Returns an event with a field of its trace before all others. An `EventSource` ignores
+ * fields that it does not know, as the standard asks of it.
+ */
+function withTrace({ bytes, traceparent }: EncodedEvent): Uint8Array {
+  if (!traceparent) return bytes;
+  const field = encoder.encode(`traceparent: ${traceparent}\n`);
+  return concat([field, bytes], field.length + bytes.length);
+}
+
+function memoryOf({ bytes, traceparent }: EncodedEvent): number {
+  return bytes.length + EVENT_MEMORY_OVERHEAD_BYTES + (traceparent?.length ?? 0);
 }
 
 function concat(parts: Uint8Array[], length: number): Uint8Array {

@@ -24,6 +24,7 @@ export class Replay {
   readonly #epoch: string;
   readonly #start: number;
   readonly #filter: ChannelFilter;
+  readonly #traces: boolean;
   /** Sequence of the newest event at the beginning. */
   readonly #replayEnd: number;
   #phase: "replaying" | "live" = "replaying";
@@ -41,11 +42,12 @@ export class Replay {
   private constructor(
     newest: EncodedEvents,
     filter: ChannelFilter,
-    { cursor, isAtStart }: { cursor: number; isAtStart: boolean },
+    { cursor, isAtStart, traces }: { cursor: number; isAtStart: boolean; traces: boolean },
   ) {
     this.#epoch = newest.epoch;
     this.#start = cursor;
     this.#filter = filter;
+    this.#traces = traces;
     this.#replayEnd = newest.last;
     this.#cursor = cursor;
     this.#clientCursor = cursor;
@@ -53,19 +55,38 @@ export class Replay {
     this.#isAtStart = isAtStart;
   }
 
-  /** Begins with the history, which follows the event with a sequence. */
-  static ofHistory(newest: EncodedEvents, filter: ChannelFilter, start: number): Replay {
-    return new Replay(newest, filter, { cursor: start, isAtStart: true });
+  /**
+   * Begins with the history, which follows the event with a sequence.
+   *
+   * @param traces Whether the events carry their traces.
+   */
+  static ofHistory(
+    newest: EncodedEvents,
+    filter: ChannelFilter,
+    start: number,
+    traces: boolean = false,
+  ): Replay {
+    return new Replay(newest, filter, { cursor: start, isAtStart: true, traces });
   }
 
   /** Resumes after the event with a sequence, which must not be newer than `newest`. */
-  static after(newest: EncodedEvents, filter: ChannelFilter, sequence: number): Replay {
-    return new Replay(newest, filter, { cursor: sequence, isAtStart: false });
+  static after(
+    newest: EncodedEvents,
+    filter: ChannelFilter,
+    sequence: number,
+    traces: boolean = false,
+  ): Replay {
+    return new Replay(newest, filter, { cursor: sequence, isAtStart: false, traces });
   }
 
   /** Position after which it began. No ID that it sends is before it. */
   get start(): Position {
     return { epoch: this.#epoch, sequence: this.#start };
+  }
+
+  /** Number of events that were sent. */
+  get sent(): number {
+    return this.#replayed;
   }
 
   /** Sequence of the last event that was sent or passed over. */
@@ -113,6 +134,7 @@ export class Replay {
         this.#cursor,
         end,
         this.#filter,
+        this.#traces,
       );
       this.#cursor = cursor;
       this.#isAtStart = false;

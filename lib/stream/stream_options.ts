@@ -5,6 +5,7 @@
  */
 
 import type { Runtime } from "../base/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 import type { ChannelFilter } from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
@@ -42,6 +43,12 @@ export interface SubscriberSource {
   findHistory(filter: ChannelFilter, count: number): Promise<unknown>;
 }
 
+/** What is counted of streams. */
+export type StreamMetrics = Pick<
+  Metrics,
+  "deliveries" | "sent" | "streams" | "pages" | "gaps" | "stalled"
+>;
+
 /** Options for a stream. */
 export interface StreamOptions {
   /** Source of its events. */
@@ -60,6 +67,8 @@ export interface StreamOptions {
   history: number;
   /** Filter of the channels that it gets. */
   filter: ChannelFilter;
+  /** Whether its events carry their traces. @default {false} */
+  traces?: boolean | undefined;
   /** Reconnection time that it is told, in milliseconds. */
   retryMs: number;
   /** Time at which its stream ends, in milliseconds of the monotonic clock. */
@@ -68,4 +77,6 @@ export interface StreamOptions {
   expiresAt: number;
   /** Reporter of reads of the log that failed. */
   runtime: Pick<Runtime, "report">;
+  /** Counts what is sent, and how streams begin and end. */
+  metrics: StreamMetrics;
 }

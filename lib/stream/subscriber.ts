@@ -50,16 +50,17 @@ export class Subscriber {
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    const { source, resume, history, filter, retryMs } = options;
+    const { source, resume, history, filter, traces, retryMs, metrics } = options;
     const { newest } = source;
-    if (typeof resume === "number") this.#replay = Replay.after(newest, filter, resume);
+    if (typeof resume === "number") this.#replay = Replay.after(newest, filter, resume, traces);
     else {
       const start = source.historyStart(filter, history);
       if (start === null) throw new Error("Cannot begin a stream: its history was not searched");
-      this.#replay = Replay.ofHistory(newest, filter, start);
+      this.#replay = Replay.ofHistory(newest, filter, start, traces);
     }
     this.#pendingBytes = encodeRetry(retryMs);
-    if (resume === "unknown") this.#sendFirst(this.#replay.gap(null, "unknown"));
+    metrics.streams.add(typeof resume === "number" ? "resumed" : resume);
+    if (resume === "unknown") this.#sendFirst(this.#unknownGap());
     else if (options.announcesStart) {
       this.#sendFirst(encodeEvent({ id: formatEventId(this.#replay.start) }));
     }
@@ -120,7 +121,9 @@ export class Subscriber {
   }
 
   #closeIfStalled(): void {
-    if (++this.#missedKeepAlives === MAX_MISSED_KEEP_ALIVES) this.#close();
+    if (++this.#missedKeepAlives < MAX_MISSED_KEEP_ALIVES) return;
+    this.#options.metrics.stalled.add();
+    this.#close();
   }
 
   /**
@@ -155,23 +158,32 @@ export class Subscriber {
       this.#pendingBytes = null;
       return pending;
     }
-    const { source, filter, history } = this.#options;
+    const { source, filter, history, traces } = this.#options;
     const { newest } = source;
     if (!this.#replay.isIn(newest)) {
       const start = source.historyStart(filter, history);
       if (start === null) return "start-needed";
-      this.#replay = Replay.ofHistory(newest, filter, start);
-      return this.#replay.gap(null, "unknown");
+      this.#replay = Replay.ofHistory(newest, filter, start, traces);
+      return this.#unknownGap();
     }
+    const { sent } = this.#replay;
     // A stream that is ending has nothing held back.
-    return this.#endAfter === null
+    const next = this.#endAfter === null
       ? this.#replay.next(newest, Infinity, source.visible)
       : this.#replay.next(newest, this.#endAfter);
+    this.#options.metrics.deliveries.add(this.#replay.sent - sent);
+    return next;
+  }
+
+  #unknownGap(): Uint8Array {
+    this.#options.metrics.gaps.add("unknown");
+    return this.#replay.gap(null, "unknown");
   }
 
   #enqueue(bytes: Uint8Array): void {
     // Before the call, which may ask for more before it returns.
     this.#pullPending = false;
+    this.#options.metrics.sent.add(bytes.length);
     this.#controller.enqueue(bytes);
   }
 
@@ -194,13 +206,17 @@ export class Subscriber {
 
   async #readPage(): Promise<void> {
     const replay = this.#replay;
-    const { source, filter } = this.#options;
+    const { source, filter, metrics } = this.#options;
     // A client that resumes is told of each event that is missing, of any channel.
     const skips = replay.isOfHistory ? filter : null;
     const page = await source.page(replay.cursor, skips, () => !this.#closed);
     // The log may have been replaced meanwhile, or the stream been closed.
-    const gap = replay === this.#replay && !this.#closed ? replay.addPage(page) : null;
-    if (gap) this.#sendFirst(gap);
+    if (replay !== this.#replay || this.#closed) return;
+    metrics.pages.add();
+    const gap = replay.addPage(page);
+    if (!gap) return;
+    metrics.gaps.add(page!.reason);
+    this.#sendFirst(gap);
   }
 
   async #findHistory(): Promise<void> {

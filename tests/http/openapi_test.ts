@@ -67,6 +67,7 @@ Deno.test("openapi.json describes each route and method with its responses", asy
     "get /diagnose: 200",
     "get /healthz: 200",
     "get /llms.txt: 200",
+    "get /metrics: 200 4XX 503",
     "get /openapi.json: 200",
     "get /pipelines/diagnose/sse: 200 4XX 503",
     "get /pipelines/{pipeline}/events: 200 4XX 503",
@@ -104,6 +105,7 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
       "query channel",
       "query history",
       "query lastEventId",
+      "query trace",
     ],
   );
   const pipeline = stream.parameters!.find(({ name }) => name === "pipeline")!;

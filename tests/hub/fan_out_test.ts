@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { FanOut, type Passes, SLICE } from "../../lib/hub/fan_out.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 
 /** A fan-out whose turns are held. */
@@ -7,8 +8,12 @@ function createFanOut() {
   const clock = new FakeClock();
   clock.holdTurns();
   const reports: [string, unknown][] = [];
-  const fanOut = new FanOut({ clock, report: (message, error) => reports.push([message, error]) });
-  return { clock, reports, fanOut };
+  const metrics = createMetrics();
+  const fanOut = new FanOut(
+    { clock, report: (message, error) => reports.push([message, error]) },
+    metrics,
+  );
+  return { clock, reports, metrics, fanOut };
 }
 
 /** The subscribers of a pipeline, each of which keeps the version of what it was shown. */

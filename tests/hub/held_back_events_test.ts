@@ -10,6 +10,7 @@ import { type Audience, FanOut, type Passes, SLICE } from "../../lib/hub/fan_out
 import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import type { Subscription } from "../../lib/hub/hub.ts";
 import { Pipeline } from "../../lib/hub/pipeline.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { PageReader } from "../../lib/stream/page_reader.ts";
 import type { Follower } from "../../lib/sync/sync.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
@@ -186,7 +187,8 @@ class RecordingFanOut extends FanOut {
 Deno.test("Pipeline requests each pass for the number of events that are new", async () => {
   const { log, clock, commits, advanceUntil } = await createTestLog();
   const runtime = { clock, report: (message: string) => fail(message) };
-  const fanOut = new RecordingFanOut(runtime);
+  const metrics = createMetrics();
+  const fanOut = new RecordingFanOut(runtime, metrics);
   let follower: Follower;
   using pipeline = new Pipeline("p_a", {
     log,
@@ -194,6 +196,7 @@ Deno.test("Pipeline requests each pass for the number of events that are new", a
     starts: new HistoryStarts(log),
     fanOut,
     runtime,
+    metrics,
     limits: { events: 10, bytes: 1 },
     onGrowth() {},
     onIdle() {},

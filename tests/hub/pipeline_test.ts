@@ -4,6 +4,7 @@ import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import { Pipeline } from "../../lib/hub/pipeline.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { replaceSecret } from "../../lib/log/unwritten.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { PageReader } from "../../lib/stream/page_reader.ts";
 import type { Follower } from "../../lib/sync/sync.ts";
 import type { ReceivedEvent } from "../support/clients/stream_reader.ts";
@@ -229,8 +230,9 @@ Deno.test("Pipeline reports a repair that failed after a head was observed", asy
     log,
     pages: new PageReader(log),
     starts: new HistoryStarts(log),
-    fanOut: new FanOut(runtime),
+    fanOut: new FanOut(runtime, createMetrics()),
     runtime,
+    metrics: createMetrics(),
     limits: { events: 1, bytes: 1 },
     onGrowth() {},
     onIdle() {},

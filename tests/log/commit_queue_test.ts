@@ -11,6 +11,7 @@ import { newHead } from "../../lib/log/head.ts";
 import { hashIdempotency } from "../../lib/log/idempotency.ts";
 import { headKey } from "../../lib/log/keys.ts";
 import { readSegmentHeader } from "../../lib/log/segment.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import {
   commitThenFail,
@@ -189,7 +190,7 @@ Deno.test("CommitQueue stays within the bytes and mutations of an operation", as
     timeoutMs: TIMEOUT_MS,
     remote: false,
   });
-  const queue = new CommitQueue({ kv: connection, runtime: { clock } });
+  const queue = new CommitQueue({ kv: connection, runtime: { clock }, metrics: createMetrics() });
   const options = { until: TIMEOUT_MS, alone: false, onSend() {} };
   for (
     const [texts, keyed, groups] of [

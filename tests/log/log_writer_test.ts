@@ -14,6 +14,7 @@ import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { SharedTurn } from "../../lib/log/shared_turn.ts";
 import { LogWriter } from "../../lib/log/log_writer.ts";
 import { HeadReader } from "../../lib/log/unwritten.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import {
   commitThenFail,
@@ -71,10 +72,12 @@ async function createWriter({ shared = false }: { shared?: boolean } = {}) {
     timeoutMs: TIMEOUT_MS,
     remote: false,
   });
+  const metrics = createMetrics();
   const writer = new LogWriter("p_a", {
     turn: new SharedTurn(),
     kv: connection,
-    commits: new CommitQueue({ kv: connection, runtime: { clock } }),
+    commits: new CommitQueue({ kv: connection, runtime: { clock }, metrics }),
+    metrics,
     shared,
     runtime: { clock, random: () => 0, report() {} },
     retention: { events: 1000, ms: 60_000, bytes: 1e6 },

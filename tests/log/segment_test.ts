@@ -6,6 +6,7 @@ import {
   EVENT_HEADER_BYTES,
   MAX_SEGMENT_BYTES,
   packSegments,
+  readChannels,
   readSegmentHeader,
   unpackSegment,
 } from "../../lib/log/segment.ts";
@@ -28,6 +29,12 @@ const event: fc.Arbitrary<NewEvent> = fc.record({
   ),
 }, { noNullPrototype: true });
 
+const TRACES = ["a", "b"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+
+/** An event of a trace or of none, as the one before it or not. */
+const tracedEvent: fc.Arbitrary<NewEvent> = fc.tuple(event, fc.constantFrom(...TRACES, null))
+  .map(([event, traceparent]) => traceparent === null ? event : { ...event, traceparent });
+
 const stamp = fc.record({
   token: fc.bigInt(0n, 2n ** 64n - 1n),
   time: fc.maxSafeNat(),
@@ -48,6 +55,43 @@ Deno.test("unpackSegment() returns the events that packSegments() packed, in ord
       );
     }),
   );
+});
+
+Deno.test("unpackSegment() returns the trace of each event, and readChannels() its channel", () => {
+  const events = fc.array(tracedEvent, { minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(stamp, events, (stamp, events) => {
+      const segments = packSegments(stamp, events);
+      deepEqual(
+        segments.flatMap(unpackSegment).map(({ channel, payload, traceparent }) =>
+          traceparent === undefined ? { channel, payload } : { channel, payload, traceparent }
+        ),
+        events,
+      );
+      deepEqual(segments.flatMap(readChannels), events.map(({ channel }) => channel));
+      ok(segments.every(({ length }) => length <= MAX_SEGMENT_BYTES));
+    }),
+  );
+});
+
+Deno.test("packSegments() writes version 1 and not a byte more without traces", () => {
+  const plain = { channel: "c", payload: encodeUtf8("1") };
+  const [segment] = packSegments(STAMP, [plain, plain]);
+  // As the version before wrote it.
+  const written = "010000000000000001" + "4014000000000000" + "401c000000000000" + "00000002" +
+    "0001000000016331".repeat(2);
+  equal(segment!.toHex(), written);
+  deepEqual(unpackSegment(Uint8Array.fromHex(written)).map(({ sequence }) => sequence), [7, 8]);
+});
+
+Deno.test("packSegments() stores the trace of a request once in each segment", () => {
+  const traced = { channel: "c", payload: encodeUtf8("1"), traceparent: TRACES[0]! };
+  const sizes = [1, 2, 3].map((count) => packSegments(STAMP, Array(count).fill(traced))[0]!.length);
+  deepEqual([sizes[1]! - sizes[0]!, sizes[2]! - sizes[1]!], [9, 9]);
+  const large = { ...traced, payload: new Uint8Array(MAX_PAYLOAD_BYTES) };
+  const segments = packSegments(STAMP, [large, large]);
+  equal(segments.length, 2);
+  for (const segment of segments) equal(unpackSegment(segment)[0]!.traceparent, TRACES[0]);
 });
 
 Deno.test("readSegmentHeader() returns token, time and sequences of every segment", () => {
@@ -121,13 +165,13 @@ Deno.test("unpackSegment() reads bytes inside a larger buffer", () => {
   deepEqual(unpackSegment(inside), unpackSegment(segment!));
 });
 
-for (const version of [0, 2, 255]) {
+for (const version of [0, 3, 255]) {
   Deno.test(`unpackSegment() refuses a segment of version ${version}`, () => {
     const [segment] = packSegments(STAMP, [{ channel: "c", payload: encodeUtf8("1") }]);
     segment![0] = version;
     const refusal = {
       name: "TypeError",
-      message: new RegExp(`expected version 1, got ${version}`),
+      message: new RegExp(`expected version 1 or 2, got ${version}`),
     };
     throws(() => readSegmentHeader(segment!), refusal);
     throws(() => unpackSegment(segment!), refusal);

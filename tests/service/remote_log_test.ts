@@ -10,6 +10,7 @@ import { RunnelError } from "../../lib/base/errors.ts";
 import type { TicketStore } from "../../lib/access/ticket_store.ts";
 import type { Log, LogListener } from "../../lib/log/event_log.ts";
 import type { AnnouncedHead } from "../../lib/log/head_announcer.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { reachStores, serveStores } from "../../lib/service/remote_log.ts";
 import { createServiceOn, type Stores } from "../../lib/service/service.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
@@ -245,7 +246,7 @@ Deno.test("Remote log.listen() refuses a second listener, and news without one a
 
 /** A service in the other isolate, with a stream that has come to the news. */
 async function listenThere({ remote, tickets, clock }: ReturnType<typeof reach>) {
-  const { hub } = createServiceOn({ log: remote, tickets }, {
+  const { hub } = createServiceOn({ log: remote, tickets, metrics: createMetrics() }, {
     config: readConfig({}),
     runtime: { clock },
   });

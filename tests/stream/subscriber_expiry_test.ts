@@ -3,6 +3,7 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { Expiry } from "../../lib/stream/stream_options.ts";
 import { Subscriber, type SubscriberOptions } from "../../lib/stream/subscriber.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { textEvent } from "../support/log.ts";
 import { flush } from "../support/wait.ts";
 import { withHistory } from "../support/subscriber_source.ts";
@@ -32,6 +33,7 @@ function createSubscriber(options: Partial<SubscriberOptions> = {}): Subscriber 
     expiresAt: Infinity,
     onClose() {},
     runtime: { report() {} },
+    metrics: createMetrics(),
     ...options,
   });
 }

@@ -3,6 +3,7 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { Subscriber } from "../../lib/stream/subscriber.ts";
+import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { type StreamItem, StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
 import {
@@ -526,6 +527,7 @@ function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
     expiresAt: Infinity,
     onClose,
     runtime: { report() {} },
+    metrics: createMetrics(),
   });
   return { subscriber, asked, source };
 }
@@ -681,6 +683,7 @@ Deno.test("Subscriber ignores a page that was requested before its log was repla
     expiresAt: Infinity,
     onClose() {},
     runtime: { report() {} },
+    metrics: createMetrics(),
   });
   const stream = new StreamReader(subscriber.body);
   const told = stream.events(5);

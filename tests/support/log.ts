@@ -16,6 +16,7 @@ import { type Kv, KvConnection } from "../../lib/kv/kv_connection.ts";
 import type { Commit } from "../../lib/log/commit.ts";
 import { unpackSegment } from "../../lib/log/segment.ts";
 import { HeadReader } from "../../lib/log/unwritten.ts";
+import { createMetrics, type Metrics } from "../../lib/telemetry/metrics.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { FaultyKv } from "./fakes/kv.ts";
 
@@ -47,6 +48,7 @@ export interface TestLog extends AsyncDisposable {
   log: EventLog;
   /** Tickets in the same store. */
   tickets: KvTicketStore;
+  metrics: Metrics;
   kv: FaultyKv;
   clock: FakeClock;
   /** Commits that the listener received. */
@@ -85,10 +87,12 @@ export async function createTestLog({
     timeoutMs,
     remote,
   });
+  const metrics = createMetrics();
   const log = new EventLog({
     kv: connection,
     shared: false,
     runtime,
+    metrics,
     retention: { events: 1000, ms: 60_000, bytes: 32 * 1024 * 1024, ...retention },
     maxKeys,
     timeoutMs,
@@ -105,6 +109,7 @@ export async function createTestLog({
   return {
     log,
     tickets: new KvTicketStore(connection),
+    metrics,
     kv,
     clock,
     commits,

@@ -26,6 +26,7 @@ export interface StartServiceOptions {
   open?: () => Promise<Kv>;
   watch?: ServiceOptions["watch"];
   channels?: PipelineChannels | null;
+  canary?: ServiceOptions["canary"];
   /** Clock of the service. The default is a fake clock. */
   clock?: Clock;
   random?: () => number;
@@ -54,6 +55,7 @@ export async function startService({
   open = () => Deno.openKv(":memory:"),
   watch = null,
   channels = null,
+  canary = null,
   clock = new FakeClock(),
   random = () => 0.5,
 }: StartServiceOptions = {}): Promise<TestService<Clock>> {
@@ -70,6 +72,7 @@ export async function startService({
     watch,
     remote: watch !== null,
     channels,
+    canary,
     runtime: {
       clock,
       random,

@@ -1,0 +1,69 @@
+/**
+ * Counts and traces publishes: their outcomes, what they stored, and how long that took.
+ *
+ * @module
+ */
+
+import { RunnelError } from "../base/mod.ts";
+import type { Receipt } from "../hub/mod.ts";
+import { type PublishOutcome, type PublishTrace, tracePublish } from "../telemetry/mod.ts";
+import { isCanaryPipeline } from "../protocol/mod.ts";
+import { type AppContext, type AppOptions, isOfCanary } from "./context.ts";
+import { isTransient } from "./problem.ts";
+import type { PublishRequest } from "./publish_request.ts";
+
+/** A publish that was answered with the positions of its events. */
+export interface Published extends PublishRequest {
+  /** The positions. */
+  receipt: Receipt;
+  /** The response. */
+  response: Response;
+}
+
+/** Counts the publishes of an isolate, except for those of its canary. */
+export class PublishCounter {
+  readonly #options: Pick<AppOptions, "metrics" | "canary" | "runtime">;
+
+  constructor(options: Pick<AppOptions, "metrics" | "canary" | "runtime">) {
+    this.#options = options;
+  }
+
+  /** Returns a handler that counts and traces what another one does. */
+  counted(
+    handle: (c: AppContext, trace: PublishTrace) => Promise<Published>,
+  ): (c: AppContext) => Promise<Response> {
+    return async (c) => {
+      const { metrics, runtime: { clock } } = this.#options;
+      const started = clock.monotonic();
+      const trace = tracePublish(c.req.header("traceparent"));
+      try {
+        const published = await handle(c, trace);
+        trace.end();
+        if (!isCanaryPipeline(published.pipeline)) {
+          this.#count(published);
+          metrics.publishDuration.record((clock.monotonic() - started) / 1000);
+        }
+        return published.response;
+      } catch (error) {
+        trace.end(error);
+        if (!isOfCanary(c, this.#options)) metrics.publishes.add(outcomeOf(error));
+        throw error;
+      }
+    };
+  }
+
+  #count({ events, receipt: { replayed, count } }: Published): void {
+    const { metrics } = this.#options;
+    metrics.publishes.add(replayed ? "duplicate" : "stored");
+    if (replayed) return;
+    metrics.events.add(count);
+    for (const { payload } of events) metrics.payload.add(payload.length);
+  }
+}
+
+/** Returns the outcome of a publish that failed. */
+function outcomeOf(error: unknown): PublishOutcome {
+  if (!(error instanceof RunnelError)) return "failed";
+  if (error.type === "outcome-unknown") return "unknown";
+  return isTransient(error) ? "unavailable" : "rejected";
+}

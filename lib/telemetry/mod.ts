@@ -1,0 +1,44 @@
+/**
+ * What an operator sees of a service from outside: each figure is defined once, and
+ * goes out as OpenMetrics text and through OpenTelemetry.
+ *
+ * @module
+ */
+
+export type {
+  CounterDefinition,
+  Definition,
+  GaugeDefinition,
+  HistogramDefinition,
+  InfoDefinition,
+  Unit,
+} from "./definition.ts";
+export type {
+  CanaryOutcome,
+  GapReason,
+  INSTRUMENTS,
+  PublishOutcome,
+  Refusal,
+  RepairSignal,
+  StreamStart,
+} from "./instruments.ts";
+export { measureLoopDelay } from "./loop_delay.ts";
+export { exportMetrics } from "./meter.ts";
+export {
+  combine,
+  createMetrics,
+  type InstrumentKey,
+  type Metrics,
+  type Snapshot,
+  takeSnapshot,
+  type ValueOf,
+} from "./metrics.ts";
+export { CONTENT_TYPE, formatOpenMetrics } from "./open_metrics.ts";
+export {
+  type FanOutTrace,
+  isTracing,
+  type PublishTrace,
+  traceFanOut,
+  tracePublish,
+} from "./traces.ts";
+export type { Counter, Counters, Gauge, Histogram, Info, Values } from "./values.ts";
