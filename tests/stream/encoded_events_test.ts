@@ -277,3 +277,39 @@ Deno.test("EncodedEvents.dropBelow() leaves empty events that can be appended to
   run.append(events(10, ["a"]));
   deepEqual(sequencesIn(run.chunkAfter(9, 10, ALL)), [10]);
 });
+
+const TRACES = ["a", "b"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+
+/** Events of which all but the last have a trace, the first two the same. */
+function tracedEvents(): EncodedEvents {
+  const run = new EncodedEvents(EPOCH, 0);
+  run.append(
+    events(1, Array(4).fill("a")).map((event, index) => {
+      const traceparent = [TRACES[0], TRACES[0], TRACES[1]][index];
+      return traceparent === undefined ? event : { ...event, traceparent };
+    }),
+  );
+  return run;
+}
+
+Deno.test("EncodedEvents.chunkAfter() keeps apart who asks for traces and who does not", () => {
+  const run = tracedEvents();
+  for (const [cursor, until] of [[0, 4], [2, 3]] as const) {
+    const read = (traces: boolean) => run.chunkAfter(cursor, until, ALL, traces).bytes;
+    const [traced, plain] = [read(true), read(false)];
+    equal(read(true), traced, "made once for all");
+    equal(read(false), plain, "made once for all");
+    const text = decodeUtf8(traced);
+    equal(text.match(/^traceparent: 00-/mg)?.length, cursor === 0 ? 3 : 1);
+    equal(text.replaceAll(/^traceparent: .*\n/mg, ""), decodeUtf8(plain));
+  }
+});
+
+Deno.test("EncodedEvents.tracesAfter() returns the different traces of the newest events", () => {
+  const run = tracedEvents();
+  deepEqual([...run.tracesAfter(0, 4, 32)], [TRACES[1], TRACES[0]]);
+  deepEqual([...run.tracesAfter(0, 4, 1)], [TRACES[1]]);
+  deepEqual([...run.tracesAfter(2, 4, 32)], [TRACES[1]]);
+  deepEqual([...run.tracesAfter(0, 2, 32)], [TRACES[0]]);
+  deepEqual([...run.tracesAfter(4, 4, 32)], []);
+});
