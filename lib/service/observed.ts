@@ -8,6 +8,7 @@ import type { Runtime } from "../base/mod.ts";
 import type { App } from "../http/mod.ts";
 import type { Hub } from "../hub/mod.ts";
 import type { Log } from "../log/mod.ts";
+import type { Sync } from "../sync/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 
 /** Parts that are observed. */
@@ -16,12 +17,17 @@ export interface ObservedParts extends Pick<App, "bodies"> {
   hub: Hub;
   /** The log. */
   log: Pick<Log, "pending">;
+  /** Messages between isolates and processes. */
+  sync: Pick<Sync, "stats">;
   /** Clock for the duration of a drain. */
   runtime: Pick<Runtime, "clock">;
 }
 
 /** Lets metrics read the figures of a service. */
-export function observe(metrics: Metrics, { hub, log, bodies, runtime }: ObservedParts): void {
+export function observe(
+  metrics: Metrics,
+  { hub, log, sync, bodies, runtime }: ObservedParts,
+): void {
   const { clock } = runtime;
   metrics.subscribers.observe(() => hub.stats.subscribers - hub.canaries.subscribers);
   metrics.pipelines.observe(() => hub.stats.pipelines - hub.canaries.pipelines);
@@ -30,6 +36,8 @@ export function observe(metrics: Metrics, { hub, log, bodies, runtime }: Observe
   metrics.publishing.observe(() => hub.stats.publishing);
   metrics.tailBytes.observe(() => hub.stats.tailBytes - hub.canaries.tailBytes);
   metrics.repairs.observe(() => hub.repairs);
+  metrics.broadcastFailures.observe(() => sync.stats.broadcastFailures);
+  metrics.watchesLost.observe(() => sync.stats.watchesLost);
   metrics.behind.observe(() => Math.max(0, ...hub.behind.values()));
   metrics.waitingBytes.observe(() => log.pending.waitingBytes);
   metrics.bodyBytes.observe(() => bodies.bytes);

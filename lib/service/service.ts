@@ -258,9 +258,10 @@ export function createServiceOn({ log, tickets: store, metrics }: Stores, {
   runtime: replaced = {},
 }: ServiceParts): Service {
   const runtime = { ...systemRuntime, ...replaced };
+  const sync = new Sync({ log, channels, watch, runtime });
   const hub = new Hub({
     log,
-    sync: new Sync({ log, channels, watch, runtime }),
+    sync,
     runtime,
     metrics,
     history: config.history,
@@ -299,7 +300,7 @@ export function createServiceOn({ log, tickets: store, metrics }: Stores, {
     tickets,
   });
   const app = createApp({ hub, access, tickets, config, runtime, metrics, gather, canary });
-  observe(metrics, { hub, log, bodies: app.bodies, runtime });
+  observe(metrics, { hub, log, sync, bodies: app.bodies, runtime });
   return { ...app, hub, log, tickets, runtime, metrics };
 }
 

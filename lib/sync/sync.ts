@@ -82,6 +82,14 @@ export class Sync {
     });
   }
 
+  /** Number of messages to other isolates that failed, and of watches that were lost. */
+  get stats(): { broadcastFailures: number; watchesLost: number } {
+    return {
+      broadcastFailures: this.#options.channels?.stats.failures ?? 0,
+      watchesLost: this.#watches?.stats.lost ?? 0,
+    };
+  }
+
   /**
    * Follows a pipeline until the result is disposed, one follower at a time.
    * What is committed after this call is learned, by one source or another.

@@ -172,6 +172,14 @@ export const INSTRUMENTS = {
     label: "cause",
     labels: ["gap", "announcement", "watch", "reconcile"],
   }) as CounterDefinition<RepairSignal>,
+  broadcastFailures: counter("runnel.broadcast.failures", {
+    unit: "{message}",
+    doc: "Messages to other isolates, and channels for them, that failed.",
+  }) as CounterDefinition<never>,
+  watchesLost: counter("runnel.watches.lost", {
+    unit: "{watch}",
+    doc: "Watches of the store that failed and were opened again.",
+  }) as CounterDefinition<never>,
   behind: gauge("runnel.tail.behind", {
     unit: "{event}",
     doc: "Events that the pipeline furthest behind lacked when it was last compared with the log.",

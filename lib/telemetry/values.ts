@@ -16,6 +16,7 @@ export interface Values {
 /** A number that only grows. */
 export class Counter implements Values {
   #value = 0;
+  #observed: (() => number) | null = null;
 
   /** The number. */
   get value(): number {
@@ -27,9 +28,14 @@ export class Counter implements Values {
     this.#value += amount;
   }
 
+  /** Reads the number from another place, which counts it already. */
+  observe(read: () => number): void {
+    this.#observed = read;
+  }
+
   /** Returns the number. */
   read(): number[] {
-    return [this.#value];
+    return [this.#observed?.() ?? this.#value];
   }
 }
 

@@ -1,9 +1,11 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { FanOut } from "../../lib/hub/fan_out.ts";
 import { createMetrics, takeSnapshot } from "../../lib/telemetry/metrics.ts";
+import { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
 import { lastEventIdHeader, publishNumbers, UNKNOWN_ID } from "../support/events.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { startService } from "../support/service.ts";
+import { until } from "../support/wait.ts";
 
 Deno.test("Hub counts streams by their start, what they are sent, and who is there", async () => {
   await using service = await startService();
@@ -112,4 +114,27 @@ Deno.test("FanOut measures nothing where nobody is written to", () => {
   for (let i = 0; i < 5; i++) clock.turn();
   deepEqual(metrics.fanOutDelay.read().at(-1), 0);
   equal(metrics.fanOutDelay.read().some((count) => count > 0), false);
+});
+
+Deno.test("A service counts messages to other isolates that fail, and the repairs of its hub", async () => {
+  class BrokenChannel {
+    onmessage: ((event: MessageEvent) => void) | null = null;
+    postMessage(): void {
+      throw new Error("the other side is gone");
+    }
+    close(): void {}
+  }
+  await using service = await startService({
+    channels: new PipelineChannels(BrokenChannel, { report() {} }),
+  });
+  const stream = await service.subscribe("p_a/sse");
+  await stream.until("runnel.live");
+  await publishNumbers(service, 1, 2);
+  await service.kv.inner.atomic().delete(["head", "p_a"]).commit();
+  service.clock.advance(15_000);
+  await until(() => service.hub.repairs.reconcile === 1);
+  const { values } = takeSnapshot(service.metrics);
+  deepEqual([values.broadcastFailures, values.watchesLost], [[2], [0]]);
+  deepEqual(values.repairs, [0, 0, 0, 1]);
+  await stream.cancel();
 });

@@ -22,7 +22,9 @@ Deno.test("Histogram.record() counts a value under the first bound that it does 
 });
 
 Deno.test("Counters.read() returns the numbers in the order of the labels, or those observed", () => {
-  const { gaps, repairs } = createMetrics();
+  const { gaps, repairs, watchesLost } = createMetrics();
+  watchesLost.observe(() => 5);
+  deepEqual(watchesLost.read(), [5]);
   gaps.add("cleared");
   gaps.add("unknown", 2);
   deepEqual(gaps.read(), [0, 1, 0, 2]);
