@@ -70,7 +70,7 @@ export interface FanOutRuntime extends Pick<Runtime, "report"> {
   clock: Pick<Clock, "monotonic" | "after" | "nextTurn">;
 }
 
-/** What is counted of passes. */
+/** Metrics of passes. */
 export type FanOutMetrics = Pick<Metrics, "fanOutDelay">;
 
 /** The passes of all pipelines of an isolate. */

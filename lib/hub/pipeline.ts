@@ -24,7 +24,7 @@ import { type RepairCause, Tail, type TailOptions } from "./tail.ts";
 /** Maximum number of traces in which a pass is recorded: those of its newest events. */
 const MAX_TRACES = 32;
 
-/** What is counted of the pipelines. */
+/** Metrics of pipelines. */
 export type PipelineMetrics = StreamMetrics & Pick<Metrics, "fanOutDelay">;
 
 /** Options for {@linkcode Pipeline}. */

@@ -43,7 +43,7 @@ export interface SubscriberSource {
   findHistory(filter: ChannelFilter, count: number): Promise<unknown>;
 }
 
-/** What is counted of streams. */
+/** Metrics of streams. */
 export type StreamMetrics = Pick<
   Metrics,
   "deliveries" | "sent" | "streams" | "pages" | "gaps" | "stalled"

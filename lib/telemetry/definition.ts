@@ -23,7 +23,7 @@ export interface Definition {
   readonly labels: readonly string[];
   /** Upper bounds of a histogram. */
   readonly bounds: readonly number[];
-  /** How the values of several isolates become one. */
+  /** Operation by which the values of several isolates become one. */
   readonly across: "sum" | "max";
 }
 
@@ -53,7 +53,7 @@ export interface InfoDefinition extends Definition {
   readonly kind: "info";
 }
 
-/** What every definition states. */
+/** Unit and meaning, which every definition states. */
 export interface Meaning {
   /** Unit of the value. */
   unit: Unit;
