@@ -1,6 +1,5 @@
 /**
- * What an operator sees of a service from outside: each figure is defined once, and
- * goes out as OpenMetrics text and through OpenTelemetry.
+ * Metrics, each defined once, as OpenMetrics text and through OpenTelemetry; and traces.
  *
  * @module
  */

@@ -9,7 +9,14 @@ Deno.test("readAccessConfig() returns an open service only without any secret", 
     { RUNNEL_JWKS_URL: "https://example.com/keys" },
   ];
   for (const settings of secrets) equal(readAccessConfig(settings).allowsAnonymous, false);
-  for (const settings of [{}, { RUNNEL_PUBLISH_TOKENS: " , " }, { RUNNEL_TOKEN_SECRET: "" }]) {
+  for (
+    const settings of [
+      {},
+      { RUNNEL_PUBLISH_TOKENS: " , " },
+      { RUNNEL_TOKEN_SECRET: "" },
+      { RUNNEL_METRICS_TOKEN: PUBLISH_TOKEN },
+    ]
+  ) {
     equal(readAccessConfig(settings).allowsAnonymous, true);
   }
 });
@@ -27,6 +34,8 @@ const refusals: [settings: AccessSettings, says: RegExp][] = [
   [{ RUNNEL_PUBLISH_TOKENS: "x".repeat(8193) }, /^RUNNEL_PUBLISH_TOKENS: .*16 to 8192/],
   [{ RUNNEL_PUBLISH_TOKENS: "one with spaces in it" }, /^RUNNEL_PUBLISH_TOKENS: .*visible ASCII/],
   [{ RUNNEL_PUBLISH_TOKENS: "ein-Schlüssel-für-alle" }, /^RUNNEL_PUBLISH_TOKENS: .*visible ASCII/],
+  [{ RUNNEL_METRICS_TOKEN: "fifteen-letters" }, /^RUNNEL_METRICS_TOKEN: .*16 to 8192/],
+  [{ RUNNEL_METRICS_TOKEN: `${PUBLISH_TOKEN} x` }, /^RUNNEL_METRICS_TOKEN: .*visible ASCII/],
   [{ RUNNEL_TOKEN_SECRET: "thirty-one characters are short" }, /^RUNNEL_TOKEN_SECRET: .*32/],
   ...[
     "example.com/keys",

@@ -77,6 +77,9 @@ for (const isolates of ["1", "2"]) {
     equal(samples.get("runnel_events_total"), 20);
     const info = [...samples.keys()].find((name) => name.startsWith("runnel_build_info"));
     ok(info?.endsWith(`deno="${Deno.version.deno}",kv="file"}`), info);
+    // A round may be in progress.
+    program.kill("SIGTERM");
+    equal(await program.exit(), 0);
     deepEqual(program.complaints.filter((line) => !line.startsWith("RUNNEL_MAX_SUBS")), []);
   });
 
