@@ -26,7 +26,9 @@ Everything else is set by environment variables, which lib/config/README.md list
 /** Lines that tell an operator what was started. */
 function describe(config: Config, { hostname, port }: Server["address"]): string {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return `Runnel ${manifest.version} listens on http://${host}:${port}/\n${describeConfig(config)}`;
+  const scheme = config.tlsCert === null ? "http" : "https";
+  const url = `${scheme}://${host}:${port}/`;
+  return `Runnel ${manifest.version} listens on ${url}\n${describeConfig(config)}`;
 }
 
 async function serve(overrides: Record<string, string | undefined>): Promise<void> {

@@ -23,3 +23,4 @@ export { rememberLast } from "./remember_last.ts";
 export { createReporter, describeCause, type Reporter } from "./report.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";
 export { Semaphore } from "./semaphore.ts";
+export { startCommand, type StartCommandOptions } from "./start_command.ts";

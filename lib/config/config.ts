@@ -60,6 +60,7 @@ export function readConfig(settings: Settings): Config {
     access: readAccessConfig(settings),
   });
   checkIsolatesShareLog(config);
+  checkTls(config, isOnDeploy(settings));
   checkOpenServiceIsLocal(config, isOnDeploy(settings));
   return config;
 }
@@ -102,6 +103,29 @@ function checkIsolatesShareLog({ isolates, kv }: Config): void {
     `Cannot start: RUNNEL_ISOLATES is "${isolates}" while RUNNEL_KV is ":memory:", which ` +
       "is another database in every isolate. Set RUNNEL_KV to a file, or RUNNEL_ISOLATES to 1",
   );
+}
+
+function checkTls(config: Config, onDeploy: boolean): void {
+  const problem = findTlsProblem(config, onDeploy);
+  if (problem) throw new RunnelError("invalid-setting", `Cannot start: ${problem}`);
+}
+
+function findTlsProblem(
+  { tlsCert, tlsKey, httpRedirectPort, port }: Config,
+  onDeploy: boolean,
+): string | null {
+  if (tlsCert === null && tlsKey === null) {
+    return httpRedirectPort === null ? null : "RUNNEL_HTTP_REDIRECT_PORT is set, and no " +
+      "certificate to redirect to. Set RUNNEL_TLS_CERT and RUNNEL_TLS_KEY";
+  }
+  if (onDeploy) {
+    return "RUNNEL_TLS_CERT or RUNNEL_TLS_KEY is set, but Deno Deploy answers HTTPS itself. " +
+      "Remove both";
+  }
+  if (tlsCert === null) return "RUNNEL_TLS_KEY is set without RUNNEL_TLS_CERT. Set both";
+  if (tlsKey === null) return "RUNNEL_TLS_CERT is set without RUNNEL_TLS_KEY. Set both";
+  if (httpRedirectPort !== port) return null;
+  return `RUNNEL_HTTP_REDIRECT_PORT and PORT are both ${port}. Set one of them to another port`;
 }
 
 function checkOpenServiceIsLocal({ host, access }: Config, onDeploy: boolean): void {

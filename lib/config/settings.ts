@@ -34,6 +34,23 @@ export const SETTINGS = {
     accepts: "an address of this machine",
     doc: "Address to listen on. One that other machines can reach requires a secret.",
   }, (text) => text) as Setting<"HOST", string>,
+  tlsCert: setting("RUNNEL_TLS_CERT", {
+    default: null,
+    accepts: "a file's path",
+    doc: "Certificate chain in PEM. With it, `PORT` answers HTTPS, over HTTP/2 and HTTP/1.1. " +
+      "It is read again when it changes.",
+  }, (text) => text) as Setting<"RUNNEL_TLS_CERT", string | null>,
+  tlsKey: setting("RUNNEL_TLS_KEY", {
+    default: null,
+    accepts: "a file's path",
+    doc: "Private key of the certificate in PEM, without a passphrase.",
+  }, (text) => text) as Setting<"RUNNEL_TLS_KEY", string | null>,
+  httpRedirectPort: setting("RUNNEL_HTTP_REDIRECT_PORT", {
+    default: null,
+    accepts: "1 to 65,535",
+    expected: "a whole number from 1 to 65535",
+    doc: "Port for plain HTTP that redirects GET and HEAD to HTTPS. Requires a certificate.",
+  }, parsePort) as Setting<"RUNNEL_HTTP_REDIRECT_PORT", number | null>,
   kv: setting("RUNNEL_KV", {
     default: ".data/runnel.sqlite",
     // The store of the platform.
@@ -226,6 +243,11 @@ export const SETTINGS = {
     doc: "Origins whose pages may use the service.",
   }, parseOrigins) as Setting<"RUNNEL_ALLOW_ORIGINS", "*" | readonly string[]>,
 };
+
+function parsePort(text: string): number | null {
+  const port = /^\d+$/.test(text) ? Number(text) : NaN;
+  return port >= 1 && port <= 65_535 ? port : null;
+}
 
 function parseStore(text: string): string | null {
   const scheme = /^(\w+):\/\//.exec(text)?.[1];

@@ -6,8 +6,7 @@
  */
 
 import { statSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { RunnelError, type Runtime, systemRuntime } from "../base/mod.ts";
+import { RunnelError, type Runtime, startCommand, systemRuntime } from "../base/mod.ts";
 import { DiskReserve } from "./disk_reserve.ts";
 import { FileGuard, type StoreGuard } from "./file_guard.ts";
 import { folderOf, lockFile } from "./file_lock.ts";
@@ -15,9 +14,6 @@ import type { Kv, WatchKv } from "./kv_connection.ts";
 import { promptCommits } from "./prompt_commits.ts";
 import { checkAtStart, findInvalid } from "./start_check.ts";
 import { eraseFile, removeIncompleteCopy } from "./store_file.ts";
-
-/** Path of the program. Its folder need not be the one in which it was started. */
-const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
 /** A store that is ready to be opened. Disposing it unlocks it for other processes. */
 export interface KvStorage extends Disposable {
@@ -111,11 +107,13 @@ async function withSetupHint<T>(where: string, use: () => Promise<T>): Promise<T
 function describeSetup(where: string, error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
     const name = /"([^"]+)"/.exec(error.message)?.[1] ?? where;
-    const folder = quote(folderOf(where));
-    return `Cannot start: no permission for ${name}. Use a file in .data, or start with: ` +
-      `RUNNEL_KV=${quote(where)} deno run -q -P --allow-read=${folder} --allow-write=${folder} ${
-        quote(MAIN)
-      }`;
+    const folders = [folderOf(where)];
+    const command = startCommand({
+      settings: { RUNNEL_KV: where },
+      read: folders,
+      write: folders,
+    });
+    return `Cannot start: no permission for ${name}. Use a file in .data, or start with: ${command}`;
   }
   const reason = error instanceof Error ? error.message : String(error);
   const advice = isUrl(where)
@@ -126,9 +124,4 @@ function describeSetup(where: string, error: unknown): string {
 
 function isUrl(kv: string): boolean {
   return /^https?:\/\//.test(kv);
-}
-
-/** Quotes a text as one word of a shell command. */
-function quote(text: string): string {
-  return /^[\w./:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

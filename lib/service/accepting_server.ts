@@ -12,6 +12,8 @@
  */
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
+import type { KeyPair } from "./certificate_files.ts";
+import { type RequestHandler, ServedRequests, type ServeHandler } from "./served_requests.ts";
 
 /** Time for which requests that have no response yet delay the shutdown, in milliseconds. */
 const ANSWERS_MS = 1000;
@@ -25,6 +27,18 @@ const MAX_PAUSE_MS = 1000;
 /** Time without an error after which the pause is the minimum again, in milliseconds. */
 const STEADY_MS = 10_000;
 
+/**
+ * Time for which a server whose certificate was renewed tells clients to leave the
+ * connections that they keep, before those are closed, in milliseconds.
+ */
+const LEAVING_MS = 1000;
+
+/** Time after that for which requests without a response delay the shutdown, in milliseconds. */
+const LAST_ANSWERS_MS = 15_000;
+
+/** Pause before a server with a new certificate is tried again, in milliseconds. */
+const LISTEN_AGAIN_MS = 10_000;
+
 /** Minimum time between two messages to the operator, in milliseconds. */
 const QUIET_MS = 60_000;
 
@@ -37,24 +51,6 @@ const QUIET_MS = 60_000;
  */
 const BACKLOG = 4096;
 
-/** Handler of requests, as `Deno.serve` calls it. */
-export type ServeHandler = (
-  request: Request,
-  info: Deno.ServeHandlerInfo<Deno.NetAddr>,
-) => Response | Promise<Response>;
-
-/** Facts about a request that it does not carry itself. */
-export interface ServedRequest extends Deno.ServeHandlerInfo<Deno.NetAddr> {
-  /** Aborted before the server shuts down, which cuts off the bodies that still arrive. */
-  shutdown: AbortSignal;
-}
-
-/** Handler of requests. */
-export type RequestHandler = (
-  request: Request,
-  info: ServedRequest,
-) => Response | Promise<Response>;
-
 /** Part of a `Deno.HttpServer` that is used here. */
 export type HttpServer = Pick<Deno.HttpServer<Deno.NetAddr>, "addr" | "finished" | "shutdown">;
 
@@ -62,6 +58,8 @@ export type HttpServer = Pick<Deno.HttpServer<Deno.NetAddr>, "addr" | "finished"
 export interface AcceptingServerOptions {
   /** Address to listen at, and whether it is shared. */
   address: { hostname: string; port: number; reusePort: boolean };
+  /** Certificate for HTTPS; `null` for HTTP. @default {null} */
+  pair?: KeyPair | null;
   /** Handler of requests. */
   handler: RequestHandler;
   /** Clock of the pauses, and reporter of errors. */
@@ -73,7 +71,7 @@ export interface AcceptingServerOptions {
 /** A server of the runtime, with the requests that have no response yet. */
 interface Serving {
   readonly server: HttpServer;
-  readonly requests: Requests;
+  readonly requests: ServedRequests;
 }
 
 /** The server. It listens once it is constructed. */
@@ -83,6 +81,9 @@ export class AcceptingServer {
   readonly #servers = new Set<HttpServer>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #address: Deno.NetAddr;
+  #pair: KeyPair | null;
+  /** The server that accepts; `null` after an error, until another one listens. */
+  #accepting: Serving | null = null;
   #isClosed = false;
   #pauseMs = MIN_PAUSE_MS;
   #steady: Disposable | null = null;
@@ -90,7 +91,8 @@ export class AcceptingServer {
 
   /** @throws The error of listening. */
   constructor(options: AcceptingServerOptions) {
-    this.#options = { serve: Deno.serve, ...options };
+    this.#options = { serve: Deno.serve, pair: null, ...options };
+    this.#pair = this.#options.pair;
     this.#address = this.#listen(options.address.port);
   }
 
@@ -98,6 +100,29 @@ export class AcceptingServer {
   get address(): { hostname: string; port: number } {
     const { hostname, port } = this.#address;
     return { hostname, port };
+  }
+
+  /**
+   * Uses another certificate for the connections from now on. Requests and streams in
+   * progress end as they would have; idle connections are closed after a moment.
+   *
+   * `Deno.serve` cannot replace its certificate. So a second server listens at the same
+   * address before the first one ends, for which the address must be one to share
+   * (`reusePort`). A connection that the first one has, without a request so far, is reset.
+   */
+  async renew(pair: KeyPair): Promise<void> {
+    this.#pair = pair;
+    // After an error, the server that follows uses the new one.
+    const former = this.#accepting;
+    while (former && former === this.#accepting && pair === this.#pair && !this.#isClosed) {
+      try {
+        this.#listen(this.#address.port);
+        return await this.#retire(former);
+      } catch (error) {
+        this.#options.runtime.report("Cannot use the new certificate yet", error);
+        await this.#wait(LISTEN_AGAIN_MS);
+      }
+    }
   }
 
   /** Stops to accept connections, and resolves when all that are open have ended. */
@@ -111,15 +136,18 @@ export class AcceptingServer {
 
   #listen(port: number): Deno.NetAddr {
     const { address, handler, serve, runtime: { clock } } = this.#options;
-    const requests = new Requests(handler);
+    const requests = new ServedRequests(handler);
     const onError = (error: unknown) => this.#answerError(error);
     const server = serve(
-      { ...address, port, tcpBacklog: BACKLOG, onListen() {}, onError },
+      { ...address, ...this.#pair, port, tcpBacklog: BACKLOG, onListen() {}, onError },
       requests.handler,
     );
+    const serving = { server, requests };
     this.#servers.add(server);
+    this.#accepting = serving;
+    this.#steady?.[Symbol.dispose]();
     this.#steady = clock.after(STEADY_MS, () => this.#pauseMs = MIN_PAUSE_MS);
-    server.finished.catch((error) => this.#recover({ server, requests }, error));
+    server.finished.catch((error) => this.#recover(serving, error));
     return server.addr;
   }
 
@@ -133,9 +161,13 @@ export class AcceptingServer {
     return new Response(null, { status: 500 });
   }
 
-  async #recover({ server, requests }: Serving, error: unknown): Promise<void> {
-    this.#steady?.[Symbol.dispose]();
+  async #recover(serving: Serving, error: unknown): Promise<void> {
+    const { server, requests } = serving;
     this.#reportOnce(error);
+    // Another one accepts since the certificate was renewed, and this one is being shut down.
+    if (serving !== this.#accepting) return;
+    this.#accepting = null;
+    this.#steady?.[Symbol.dispose]();
     await this.#wait(ANSWERS_MS, requests.answered());
     requests.cutOff();
     this.#shutDown(server);
@@ -150,6 +182,14 @@ export class AcceptingServer {
         this.#reportOnce(error);
       }
     }
+  }
+
+  async #retire({ server, requests }: Serving): Promise<void> {
+    requests.leave();
+    await this.#wait(LEAVING_MS);
+    await this.#wait(LAST_ANSWERS_MS, requests.answered());
+    requests.cutOff();
+    this.#shutDown(server);
   }
 
   /** Closes the idle connections of a server. Those with a request end with its response. */
@@ -177,58 +217,5 @@ export class AcceptingServer {
     const { promise, resolve } = Promise.withResolvers<void>();
     using _timer = this.#options.runtime.clock.after(ms, resolve);
     await Promise.race([promise, this.#closed.promise, ...end ? [end] : []]);
-  }
-}
-
-/** A request in progress. It reads the facts of the runtime only when they are asked for. */
-class Served implements ServedRequest {
-  readonly shutdown: AbortSignal;
-  readonly #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
-
-  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>, shutdown: AbortSignal) {
-    this.#info = info;
-    this.shutdown = shutdown;
-  }
-
-  get remoteAddr(): Deno.NetAddr {
-    return this.#info.remoteAddr;
-  }
-
-  get completed(): Promise<void> {
-    return this.#info.completed;
-  }
-}
-
-/** Counts the requests that have no response yet. */
-class Requests {
-  /** Handler that counts its requests. */
-  readonly handler: ServeHandler;
-  readonly #shutdown = new AbortController();
-  #open = 0;
-  #onAnswered = () => {};
-
-  constructor(handler: RequestHandler) {
-    const { signal: shutdown } = this.#shutdown;
-    this.handler = async (request, info) => {
-      this.#open++;
-      try {
-        return await handler(request, new Served(info, shutdown));
-      } finally {
-        if (--this.#open === 0) this.#onAnswered();
-      }
-    };
-  }
-
-  /** Tells the handlers that their bodies are cut off. */
-  cutOff(): void {
-    this.#shutdown.abort();
-  }
-
-  /** Resolves once no request is without a response. */
-  answered(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onAnswered = resolve;
-    if (this.#open === 0) resolve();
-    return promise;
   }
 }

@@ -46,7 +46,7 @@ worker.addEventListener("unload", () => post({ type: "failed", message: "An isol
 worker.close = () => post({ type: "failed", message: "An isolate ended" });
 
 worker.addEventListener("message", async (event) => {
-  const { config, port, commands, logPort, metrics: ports, isolate, canary } =
+  const { config, port, pair, commands, logPort, metrics: ports, isolate, canary } =
     (event as MessageEvent<WorkerSetup>).data;
   try {
     const storage = logPort ? null : await prepareStorage(config.kv);
@@ -66,10 +66,14 @@ worker.addEventListener("message", async (event) => {
       watch: storage?.open ?? null,
     });
     const { hub, log, runtime: { clock } } = service;
-    const listener = listen(service, { hostname: config.host, port }, { reusePort: true });
+    const listener = listen(service, { hostname: config.host, port }, {
+      pair,
+      reusePort: true,
+    });
     const stop = Promise.withResolvers<void>();
     commands.onmessage = async ({ data }: MessageEvent<WorkerCommand>) => {
       if (data === "stop") return stop.resolve();
+      if (data !== "drain") return listener.renew(data);
       using connections = new DrainDeadline(clock, CONNECTIONS_MS);
       const lastRequests = delay(clock, LAST_REQUESTS_MS);
       await hub.stopPublishing(PUBLISHES_MS);

@@ -11,6 +11,7 @@ import { systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { KvStorage } from "../kv/mod.ts";
 import { createMetrics, measureLoopDelay, type Metrics } from "../telemetry/mod.ts";
+import type { CertificateFiles } from "./certificate_files.ts";
 import { DrainDeadline, ISOLATES_MS, ISOLATES_STOP_PUBLISHING_MS } from "./drain_timetable.ts";
 import { LogOwner } from "./log_owner.ts";
 import { MetricsGatherer } from "./metrics_gatherer.ts";
@@ -30,6 +31,8 @@ export interface IsolatesOptions {
   metrics?: Metrics;
   /** Identity of the instance's own canary. @default {null} */
   canary?: CanaryIdentity | null;
+  /** Certificate for HTTPS, which the caller disposes of. @default {null} */
+  certificate?: CertificateFiles | null;
   /** Main module of each isolate. @default {`isolate.ts`} */
   entry?: URL;
 }
@@ -64,6 +67,7 @@ export async function startIsolates({
   onFailure,
   metrics = createMetrics(),
   canary = null,
+  certificate = null,
   entry = new URL("./isolate.ts", import.meta.url),
 }: IsolatesOptions): Promise<Server> {
   assertPortFree({ hostname: config.host, port: config.port });
@@ -77,6 +81,7 @@ export async function startIsolates({
     const worker = new ServingWorker(entry, {
       config,
       port,
+      pair: certificate?.pair ?? null,
       logPort: owner?.serve() ?? null,
       metrics: gatherer.add(),
       isolate: workers.length + 1,
@@ -99,6 +104,11 @@ export async function startIsolates({
   } catch (error) {
     await terminate();
     throw error;
+  }
+  if (certificate) {
+    certificate.onRenewed = (pair) => {
+      for (const worker of workers) worker.post(pair);
+    };
   }
   let isDraining = false;
   for (const { failed } of workers) {

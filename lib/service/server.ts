@@ -7,6 +7,7 @@
 import { delay, RunnelError } from "../base/mod.ts";
 import { measureLoopDelay } from "../telemetry/mod.ts";
 import { AcceptingServer } from "./accepting_server.ts";
+import type { CertificateFiles, KeyPair } from "./certificate_files.ts";
 import {
   CONNECTIONS_MS,
   DrainDeadline,
@@ -39,6 +40,8 @@ export interface Server {
 export interface Listener {
   /** Address at which it listens. */
   address: Address;
+  /** Uses another certificate for the connections from now on. */
+  renew: (pair: KeyPair) => void;
   /**
    * Waits for the open connections, but not beyond a deadline: a client that does
    * not read would hold them forever.
@@ -51,6 +54,7 @@ export interface Listener {
  *
  * @param service Service to serve.
  * @param address Address to listen at.
+ * @param certificate Certificate for HTTPS, which the caller disposes of; none for HTTP.
  * @throws {RunnelError} `invalid-setting` if it cannot listen there.
  *
  * @example Usage
@@ -65,9 +69,17 @@ export interface Listener {
  * await server.drain();
  * ```
  */
-export function serve(service: Service, address: Address): Server {
+export function serve(
+  service: Service,
+  address: Address,
+  certificate: CertificateFiles | null = null,
+): Server {
   const { hub, log, runtime: { clock } } = service;
-  const listener = listen(service, address);
+  // A listener that follows with another certificate shares the port for a moment.
+  if (certificate) assertPortFree(address);
+  const options = { pair: certificate?.pair ?? null, reusePort: certificate !== null };
+  const listener = listen(service, address, options);
+  if (certificate) certificate.onRenewed = listener.renew;
   return {
     address: listener.address,
     async drain() {
@@ -82,27 +94,41 @@ export function serve(service: Service, address: Address): Server {
   };
 }
 
+/** Options for {@linkcode listen}. */
+export interface ListenOptions {
+  /** Certificate for HTTPS; `null` for HTTP. @default {null} */
+  pair?: KeyPair | null;
+  /** Whether other listeners may share the port. @default {false} */
+  reusePort?: boolean;
+  /** Setting that has the port, for errors. @default {"PORT"} */
+  setting?: string;
+}
+
 /**
  * Answers requests at an address, which isolates may share.
  *
  * @throws {RunnelError} `invalid-setting` if it cannot listen there.
  */
 export function listen(
-  { fetch, runtime, metrics }: Pick<Service, "fetch" | "runtime" | "metrics">,
+  { fetch, runtime, metrics }:
+    & Pick<Service, "fetch" | "runtime">
+    & Partial<Pick<Service, "metrics">>,
   { hostname, port }: Address,
-  { reusePort = false } = {},
+  { pair = null, reusePort = false, setting = "PORT" }: ListenOptions = {},
 ): Listener {
-  const server = withSetupHint({ hostname, port }, () =>
+  const server = withSetupHint({ hostname, port, setting }, () =>
     new AcceptingServer({
       address: { hostname, port, reusePort },
+      pair,
       handler: fetch,
       runtime,
     }));
-  const loopDelay = measureLoopDelay(metrics, runtime.clock);
+  const loopDelay = metrics && measureLoopDelay(metrics, runtime.clock);
   return {
     address: server.address,
+    renew: (pair) => server.renew(pair),
     close(deadline) {
-      loopDelay[Symbol.dispose]();
+      loopDelay?.[Symbol.dispose]();
       return deadline.wait(server.close());
     },
   };
@@ -115,18 +141,21 @@ export function listen(
  * @throws {RunnelError} `invalid-setting` if it cannot listen there.
  */
 export function assertPortFree(address: Address): void {
-  withSetupHint(address, () => Deno.listen(address)).close();
+  withSetupHint({ ...address, setting: "PORT" }, () => Deno.listen(address)).close();
 }
 
 /** Adds the remedy to an error of listening. */
-function withSetupHint<T>({ hostname, port }: Address, listen: () => T): T {
+function withSetupHint<T>(
+  { hostname, port, setting }: Address & { setting: string },
+  listen: () => T,
+): T {
   try {
     return listen();
   } catch (cause) {
     const message = cause instanceof Deno.errors.AddrInUse
-      ? `port ${port} is in use. Stop what uses it, or set PORT to another`
-      : `HOST is "${hostname}" and PORT ${port}, which cannot be listened on. ` +
-        "Set HOST to an address of this machine, or PORT to another port";
+      ? `port ${port} is in use. Stop what uses it, or set ${setting} to another`
+      : `HOST is "${hostname}" and ${setting} ${port}, which cannot be listened on. ` +
+        `Set HOST to an address of this machine, or ${setting} to another port`;
     throw new RunnelError("invalid-setting", `Cannot start: ${message}`, { cause });
   }
 }

@@ -7,6 +7,7 @@
 import type { CanaryIdentity } from "../access/mod.ts";
 import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
+import type { KeyPair } from "./certificate_files.ts";
 import type { MetricsPorts } from "./metrics_gatherer.ts";
 import type { Address } from "./server.ts";
 
@@ -16,6 +17,8 @@ export interface WorkerSetup {
   config: Config;
   /** Port to share; 0 for the first Worker, which then chooses one. */
   port: number;
+  /** Certificate for HTTPS; `null` for HTTP. */
+  pair: KeyPair | null;
   /** Port on which it receives each {@linkcode WorkerCommand}. */
   commands: MessagePort;
   /** Port of the log, if another isolate owns it. */
@@ -28,8 +31,11 @@ export interface WorkerSetup {
   canary: CanaryIdentity | null;
 }
 
-/** Command to a Worker: to drain, and then to stop because no isolate publishes any more. */
-export type WorkerCommand = "drain" | "stop";
+/**
+ * Command to a Worker: to drain, and then to stop because no isolate publishes any more;
+ * or a certificate that replaces the one before.
+ */
+export type WorkerCommand = "drain" | "stop" | KeyPair;
 
 /** Message from a Worker. */
 export type WorkerMessage =

@@ -10,7 +10,9 @@ import type { Config } from "../config/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import { createMetrics, exportMetrics } from "../telemetry/mod.ts";
 import { Canary, createIdentity } from "./canary.ts";
+import { CertificateFiles } from "./certificate_files.ts";
 import { DrainDeadline, EXIT_MS } from "./drain_timetable.ts";
+import { HttpsRedirects } from "./https_redirects.ts";
 import { startIsolates } from "./isolates.ts";
 import { warnOfOpenFiles } from "./open_files.ts";
 import { serve, type Server } from "./server.ts";
@@ -30,8 +32,8 @@ export interface StartOptions {
  * @param options The settings, and the handler of a failure.
  * @returns The server. Its drain resolves in time for a platform that kills 5
  *   seconds after its signal, whatever is still open then.
- * @throws {RunnelError} `invalid-setting` if it cannot listen at the address,
- *   `storage-unusable` if the store cannot be opened.
+ * @throws {RunnelError} `invalid-setting` if it cannot listen at the address or
+ *   cannot use the certificate, `storage-unusable` if the store cannot be opened.
  *
  * @example Usage
  * ```ts
@@ -48,12 +50,17 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
   // own store this is then, accepts the connections itself.
   const warning = config.kv === undefined ? null : warnOfOpenFiles(config);
   using stack = new DisposableStack();
+  const certificate = await openCertificate(config);
+  if (certificate) stack.use(certificate);
   const storage = stack.use(await prepareStorage(config.kv));
+  const redirects = certificate && HttpsRedirects.listen(config, certificate, systemRuntime);
+  if (redirects) stack.defer(() => void redirects.close());
   const metrics = createMetrics();
   exportMetrics(metrics, config.isolates > 1 ? "0" : null);
-  const canary = config.canaryMs > 0 ? createIdentity(storage.remote) : null;
+  // Over HTTPS it would need a name of the certificate that leads to this machine.
+  const canary = config.canaryMs > 0 && !certificate ? createIdentity(storage.remote) : null;
   const server = config.isolates > 1
-    ? await startIsolates({ config, storage, onFailure, metrics, canary })
+    ? await startIsolates({ config, storage, onFailure, metrics, canary, certificate })
     : serve(
       await createService({
         config,
@@ -64,7 +71,9 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
         canary,
       }),
       { hostname: config.host, port: config.port },
+      certificate,
     );
+  if (redirects) redirects.httpsPort = server.address.port;
   const running = canary && new Canary({
     identity: canary,
     address: server.address,
@@ -81,7 +90,15 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
       using exit = new DrainDeadline(systemRuntime.clock, EXIT_MS);
       // Its connections end with the others, as those of any client.
       running?.[Symbol.dispose]();
+      redirects?.close();
       await exit.wait(server.drain().then(() => open.dispose()));
     },
   };
+}
+
+/** Opens the files of the certificate, if the settings name them. */
+async function openCertificate({ tlsCert, tlsKey }: Config): Promise<CertificateFiles | null> {
+  if (tlsCert === null || tlsKey === null) return null;
+  const paths = { cert: tlsCert, key: tlsKey };
+  return await CertificateFiles.open({ paths, runtime: systemRuntime });
 }

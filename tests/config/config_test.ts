@@ -1,5 +1,10 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
-import { type Config, readConfig, type SettingName } from "../../lib/config/config.ts";
+import {
+  type Config,
+  readConfig,
+  type SettingName,
+  type Settings,
+} from "../../lib/config/config.ts";
 
 const MiB = 1024 * 1024;
 const TOKEN = "a-token-of-a-publisher";
@@ -233,3 +238,42 @@ Deno.test("readConfig() refuses several isolates in memory, and says why", () =>
   });
   equal(readConfig({ RUNNEL_ISOLATES: "1", RUNNEL_KV: ":memory:" }).isolates, 1);
 });
+
+const tls: [what: string, settings: Settings, message: RegExp | null][] = [
+  ["a certificate and its key", { RUNNEL_TLS_CERT: "c", RUNNEL_TLS_KEY: "k" }, null],
+  [
+    "a port that redirects to HTTPS",
+    { RUNNEL_TLS_CERT: "c", RUNNEL_TLS_KEY: "k", RUNNEL_HTTP_REDIRECT_PORT: "80" },
+    null,
+  ],
+  ["a certificate without a key", { RUNNEL_TLS_CERT: "c" }, /without RUNNEL_TLS_KEY\. Set both$/],
+  ["a key without a certificate", { RUNNEL_TLS_KEY: "k" }, /without RUNNEL_TLS_CERT\. Set both$/],
+  [
+    "a redirection to no certificate",
+    { RUNNEL_HTTP_REDIRECT_PORT: "80" },
+    /RUNNEL_HTTP_REDIRECT_PORT is set, and no certificate/,
+  ],
+  [
+    "a redirection to the same port",
+    { RUNNEL_TLS_CERT: "c", RUNNEL_TLS_KEY: "k", RUNNEL_HTTP_REDIRECT_PORT: "8000" },
+    /RUNNEL_HTTP_REDIRECT_PORT and PORT are both 8000/,
+  ],
+  [
+    "a redirection from any port",
+    { RUNNEL_TLS_CERT: "c", RUNNEL_TLS_KEY: "k", RUNNEL_HTTP_REDIRECT_PORT: "0" },
+    /RUNNEL_HTTP_REDIRECT_PORT is "0", expected a whole number from 1 to 65535/,
+  ],
+  [
+    "a certificate on Deno Deploy",
+    { RUNNEL_TLS_CERT: "c", RUNNEL_TLS_KEY: "k", DENO_DEPLOYMENT_ID: "d" },
+    /Deno Deploy answers HTTPS itself\. Remove both$/,
+  ],
+];
+
+for (const [what, settings, message] of tls) {
+  Deno.test(`readConfig() ${message ? "refuses" : "accepts"} ${what}`, () => {
+    const all = { RUNNEL_PUBLISH_TOKENS: TOKEN, ...settings };
+    if (message) throws(() => readConfig(all), message);
+    else equal(readConfig(all).tlsCert, "c");
+  });
+}

@@ -1,11 +1,8 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { RunnelError } from "../../lib/base/errors.ts";
-import {
-  AcceptingServer,
-  type HttpServer,
-  type RequestHandler,
-  type ServeHandler,
-} from "../../lib/service/accepting_server.ts";
+import { AcceptingServer, type HttpServer } from "../../lib/service/accepting_server.ts";
+import type { RequestHandler, ServeHandler } from "../../lib/service/served_requests.ts";
+import type { KeyPair } from "../../lib/service/certificate_files.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { flush } from "../support/wait.ts";
 
@@ -20,14 +17,16 @@ class FakeServer implements HttpServer {
   /** Ends its connections, after a shutdown. */
   readonly end: () => void;
   readonly backlog: number | undefined;
+  readonly pair: Partial<KeyPair>;
   isShutDown = false;
   readonly #ended = Promise.withResolvers<void>();
 
   constructor(
-    { hostname = "", port = 0, tcpBacklog }: Deno.ServeTcpOptions,
+    { hostname = "", port = 0, tcpBacklog, ...rest }: Deno.ServeTcpOptions & Partial<KeyPair>,
     handler: ServeHandler,
   ) {
     this.backlog = tcpBacklog;
+    this.pair = { ...rest.cert && { cert: rest.cert }, ...rest.key && { key: rest.key } };
     this.addr = { transport: "tcp", hostname, port: port === 0 ? PORT : port };
     this.handler = handler;
     const { promise, reject } = Promise.withResolvers<void>();
@@ -43,13 +42,17 @@ class FakeServer implements HttpServer {
 }
 
 /** A server on fake servers of the runtime. `listenErrors` are thrown by the next ones to start. */
-function start(handler: RequestHandler = () => new Response()) {
+function start(
+  handler: RequestHandler = () => new Response(),
+  pair: KeyPair | null = null,
+) {
   const clock = new FakeClock();
   const servers: FakeServer[] = [];
   const lines: string[] = [];
   const listenErrors: Error[] = [];
   const server = new AcceptingServer({
     address: { hostname: "127.0.0.1", port: 0, reusePort: false },
+    pair,
     handler,
     runtime: { clock, report: (line) => lines.push(line) },
     serve(options, handler) {
@@ -233,3 +236,82 @@ for (
     deepEqual(lines, expected);
   });
 }
+
+const FIRST: KeyPair = { cert: "cert 1", key: "key 1" };
+const SECOND: KeyPair = { cert: "cert 2", key: "key 2" };
+
+Deno.test("AcceptingServer.renew() listens with the new certificate before the old one ends", async () => {
+  const test = start(undefined, FIRST);
+  const { server, servers, advance } = test;
+  deepEqual((await request(servers[0]!)).headers.get("Connection"), null);
+  const renewed = server.renew(SECOND);
+  deepEqual(servers.map(({ pair, addr }) => [pair, addr.port]), [[FIRST, PORT], [SECOND, PORT]]);
+  await advance(999);
+  equal(servers[0]!.isShutDown, false);
+  equal((await request(servers[0]!)).headers.get("Connection"), "close");
+  equal((await request(servers[1]!)).headers.get("Connection"), null);
+  await advance(1);
+  await renewed;
+  deepEqual(servers.map(({ isShutDown }) => isShutDown), [true, false]);
+  await close(test);
+});
+
+Deno.test("AcceptingServer.renew() lets requests get their responses, for 15 s, and then cuts bodies off", async () => {
+  const response = Promise.withResolvers<Response>();
+  let isCutOff = false;
+  const test = start((_, { shutdown }) => {
+    shutdown.addEventListener("abort", () => isCutOff = true);
+    return response.promise;
+  }, FIRST);
+  const { server, servers, advance } = test;
+  const first = request(servers[0]!);
+  server.renew(SECOND);
+  await advance(1000);
+  await advance(14_999);
+  deepEqual([servers[0]!.isShutDown, isCutOff], [false, false]);
+  await advance(1);
+  deepEqual([servers[0]!.isShutDown, isCutOff], [true, true]);
+  response.resolve(new Response());
+  await first;
+  await close(test);
+});
+
+Deno.test("AcceptingServer.renew() is tried again if it cannot listen", async () => {
+  const test = start(undefined, FIRST);
+  const { server, servers, listenErrors, lines, advance } = test;
+  listenErrors.push(new Error("Too many open files"));
+  server.renew(SECOND);
+  deepEqual([servers.length, lines], [1, ["Cannot use the new certificate yet"]]);
+  equal(servers[0]!.isShutDown, false);
+  await advance(10_000);
+  deepEqual(servers.map(({ pair }) => pair), [FIRST, SECOND]);
+  await advance(1000);
+  equal(servers[0]!.isShutDown, true);
+  await close(test);
+});
+
+Deno.test("AcceptingServer listens again with the certificate that was renewed after an error", async () => {
+  const test = start(undefined, FIRST);
+  const { server, servers, advance, fail } = test;
+  await fail();
+  server.renew(SECOND);
+  equal(servers.length, 1);
+  await advance(10);
+  deepEqual(servers.map(({ pair }) => pair), [FIRST, SECOND]);
+  await close(test);
+});
+
+Deno.test("AcceptingServer listens once if the server before the renewal fails", async () => {
+  const test = start(undefined, FIRST);
+  const { server, servers, advance } = test;
+  server.renew(SECOND);
+  servers[0]!.fail(new Error("Too many open files"));
+  await flush();
+  await advance(1000);
+  await advance(1000);
+  deepEqual(servers.map(({ pair, isShutDown }) => [pair, isShutDown]), [
+    [FIRST, true],
+    [SECOND, false],
+  ]);
+  await close(test);
+});

@@ -25,7 +25,7 @@ async function start() {
 }
 
 /** A connection with a stream that has more to send than its client reads. */
-async function stall({ hub }: TestService, { address }: Server): Promise<Deno.TcpConn> {
+async function stall({ hub }: TestService, { address }: Server): Promise<Deno.Conn> {
   for (let i = 0; i < HISTORY; i++) await hub.publish("p_full", [LARGE]);
   const connection = await sendRaw(
     address.port,

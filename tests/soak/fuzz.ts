@@ -4,12 +4,13 @@
  * the end the log is compared with the answers.
  *
  * Run it with `deno task test:fuzz --seed 7 --seconds 60`. The same seed makes
- * the same choices.
+ * the same choices. With `--tls yes`, all of it goes through HTTPS.
  *
  * @module
  */
 
 import { ok, strictEqual as equal } from "node:assert/strict";
+import { dirname } from "node:path";
 import { SignJWT } from "jose";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { fillPipeline, misuse, type MisuseOptions } from "../support/clients/misuses.ts";
@@ -23,8 +24,14 @@ import {
   requiresAnswer,
   sendAttack,
 } from "../support/generators/send_attack.ts";
+import { FIRST, FIRST_PATHS } from "../support/certificates/certificates.ts";
 import { readOptions } from "../support/programs/long_program.ts";
-import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
+import {
+  DataFolder,
+  type Environment,
+  Program,
+  startCommandReading,
+} from "../support/programs/program.ts";
 
 /** Number of concurrent attackers. */
 const LANES = 16;
@@ -135,7 +142,7 @@ class Lane {
     const lines = Object.entries(this.#credentials).map(([name, value]) => `${name}: ${value}\r\n`);
     const target: Target = { host, pipeline: round.pipeline, credentials: lines.join("") };
     const attack = this.#attacks.next(target);
-    const outcome = await sendAttack(Number(port), attack);
+    const outcome = await sendAttack(Number(port), attack, caCertsOf(this.#url));
     round.strikes.push({ attack, outcome });
     this.#tally.add(attack.kind);
     this.#judge(attack, outcome, round);
@@ -236,6 +243,11 @@ function escapeSeparators(json: string): string {
   );
 }
 
+/** The certificates with which raw connections reach a URL; `fetch` has them of `DENO_CERT`. */
+function caCertsOf(url: string): string[] | undefined {
+  return url.startsWith("https:") ? [FIRST.cert] : undefined;
+}
+
 async function fuzz(
   name: string,
   settings: Environment,
@@ -251,7 +263,7 @@ async function fuzz(
     RUNNEL_PUBLISH_RATE: "1000000",
     RUNNEL_RETENTION: "100000",
     ...settings,
-  });
+  }, "RUNNEL_TLS_CERT" in settings ? startCommandReading(dirname(FIRST_PATHS.cert)) : undefined);
   await fillPipeline(program.url, credentials);
   const wellBehaved = new WellBehavedClients(program.url, { headers: credentials });
   const endsAt = performance.now() + seconds * 1000;
@@ -283,6 +295,7 @@ async function fuzz(
       isSecured: "Authorization" in credentials,
       random: new SeededRandom(random.integer(0, 2 ** 31)),
       name: `${name}${index}`,
+      caCerts: caCertsOf(program.url),
     }));
     await Promise.all([
       ...lanes.map((lane) => lane.run(isOver)),
@@ -334,8 +347,10 @@ if (import.meta.main) {
   const values = readOptions("test:fuzz", {
     seed: String(Math.floor(Math.random() * 1e9)),
     seconds: "20",
+    tls: "no",
   });
-  const command = `deno task test:fuzz --seed ${values.seed} --seconds ${values.seconds}`;
+  const command = `deno task test:fuzz --seed ${values.seed} --seconds ${values.seconds} ` +
+    `--tls ${values.tls}`;
   console.log(command);
   const random = new SeededRandom(Number(values.seed));
   const token = await new SignJWT({ runnel: { publish: ["*"], subscribe: ["*"] } })
@@ -344,9 +359,18 @@ if (import.meta.main) {
     .sign(new TextEncoder().encode(SECRET));
   const secured = { RUNNEL_TOKEN_SECRET: SECRET, RUNNEL_SUBSCRIBE: "token" };
   const seconds = Number(values.seconds) / 2;
+  const tls: Environment = values.tls === "no"
+    ? {}
+    : { RUNNEL_TLS_CERT: FIRST_PATHS.cert, RUNNEL_TLS_KEY: FIRST_PATHS.key };
   try {
-    await fuzz("open", {}, {}, random, seconds);
-    await fuzz("secured", secured, { Authorization: `Bearer ${token}` }, random, seconds);
+    await fuzz("open", tls, {}, random, seconds);
+    await fuzz(
+      "secured",
+      { ...secured, ...tls },
+      { Authorization: `Bearer ${token}` },
+      random,
+      seconds,
+    );
   } catch (error) {
     console.error(error);
     console.error(`Failed: ${command}`);

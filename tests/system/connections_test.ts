@@ -34,7 +34,7 @@ function get(path: string, headers = ""): string {
 
 const departures: {
   when: string;
-  stay: (service: TestService, connection: Deno.TcpConn) => Promise<unknown>;
+  stay: (service: TestService, connection: Deno.Conn) => Promise<unknown>;
 }[] = [
   {
     when: "whose stream is idle",

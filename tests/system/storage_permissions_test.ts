@@ -21,10 +21,13 @@ for (const name of outside) {
     ok(path.startsWith(missing!), `${missing} is not on the way to ${path}`);
     ok(!command!.includes("-A"), "it asks for more than is needed");
 
-    await using _program = await Program.start({ PATH }, ["/bin/sh", "-c", `exec env ${command}`]);
+    await using program = await Program.start({ PATH }, ["/bin/sh", "-c", `exec env ${command}`]);
     await rejects(prepareStorage(path), ({ message }: Error) => {
       const [, holder] = / is in use by process (\d+)\. /.exec(message)!;
       return Number(holder) !== Deno.pid;
     });
+    // Its pages are files, too.
+    const page = await fetch(`${program.url}/`, { headers: { Accept: "text/html" } });
+    equal(page.status, 200, await page.text());
   });
 }

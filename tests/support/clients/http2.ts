@@ -1,5 +1,5 @@
 /**
- * A client that speaks HTTP/2 by prior knowledge, frame by frame, so that a test
+ * A client that speaks HTTP/2 by prior knowledge or over TLS, frame by frame, so that a test
  * can break off a request in each way that the protocol has.
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc9113}
@@ -7,6 +7,7 @@
  */
 
 import { encodeUtf8 } from "../generators/text.ts";
+import { connectLocally } from "../servers/local_server.ts";
 
 const DATA = 0;
 const HEADERS = 1;
@@ -32,9 +33,9 @@ export class Http2Connection implements Disposable {
     this.#connection = connection;
   }
 
-  /** Connects to a port of this machine. */
-  static async open(port: number): Promise<Http2Connection> {
-    const connection = new Http2Connection(await Deno.connect({ hostname: "127.0.0.1", port }));
+  /** Connects to a port of this machine, over TLS if `caCerts` are given. */
+  static async open(port: number, caCerts?: string[]): Promise<Http2Connection> {
+    const connection = new Http2Connection(await connectLocally(port, caCerts, "h2"));
     await connection.#send(encodeUtf8("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(SETTINGS, 0, 0));
     return connection;
   }

@@ -6,6 +6,7 @@
 
 import { ok } from "node:assert/strict";
 import type { SeededRandom } from "../generators/random.ts";
+import { connectLocally } from "../servers/local_server.ts";
 
 /** Maximum time that the service may take for an answer, in milliseconds. */
 const ANSWER_MS = 10_000;
@@ -25,6 +26,8 @@ export interface MisuseOptions {
   random: SeededRandom;
   /** Part of the names of its pipelines, which nobody else uses. */
   name: string;
+  /** Certificates of the service, if it serves HTTPS. */
+  caCerts?: string[] | undefined;
 }
 
 /** Client of one service. */
@@ -98,7 +101,7 @@ export class MisuseClient {
 
   /** Writes bytes of a request over a connection of its own, and leaves it for a while. */
   async leave(text: string): Promise<void> {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+    const connection = await connectLocally(this.port, this.options.caCerts);
     try {
       const bytes = new TextEncoder().encode(text);
       for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));

@@ -74,7 +74,7 @@ export class WritingMisuses {
     const length = random.chance(0.5) ? { "content-length": "100" } : {};
     const credentials = Object.entries(options.credentials)
       .map(([name, value]): [string, string] => [name.toLowerCase(), value]);
-    using connection = await Http2Connection.open(port);
+    using connection = await Http2Connection.open(port, options.caCerts);
     await connection.post(1, path, { ...Object.fromEntries(credentials), ...length });
     await connection.data(1, "half a sen");
     await this.#client.pause(20);
@@ -114,7 +114,11 @@ export class WritingMisuses {
       () => btoa(`{${'"a":'.repeat(500)}`),
       () => "a".repeat(random.integer(1, 30_000)),
     ]);
-    await this.#client.status(`/ingest/${this.#pipeline}/events`, [401, ...BUSY], {
+    await this.#client.status(`/ingest/${this.#pipeline}/events`, [
+      401,
+      ...BUSY,
+      ...this.#client.options.caCerts ? [431] : [],
+    ], {
       method: "POST",
       headers: { Authorization: `Bearer ${await make()}` },
       body: "by a token that is invalid",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { connectLocally } from "../servers/local_server.ts";
 import type { Attack } from "./attacks.ts";
 import { type HttpResponse, readHttpResponses } from "./http_responses.ts";
 
@@ -28,9 +29,13 @@ export interface AttackOutcome {
   isSilent: boolean;
 }
 
-/** Sends an attack to a port and reads the responses. */
-export async function sendAttack(port: number, attack: Attack): Promise<AttackOutcome> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+/** Sends an attack to a port, over TLS if `caCerts` are given, and reads the responses. */
+export async function sendAttack(
+  port: number,
+  attack: Attack,
+  caCerts?: string[],
+): Promise<AttackOutcome> {
+  const connection = await connectLocally(port, caCerts);
   let isOpen = true;
   const close = () => {
     if (isOpen) connection.close();
@@ -77,7 +82,7 @@ export async function sendAttack(port: number, attack: Attack): Promise<AttackOu
   return { answers: read.answers, isUnsure, isSilent };
 }
 
-async function send(connection: Deno.TcpConn, { parts, pauseMs }: Attack): Promise<void> {
+async function send(connection: Deno.Conn, { parts, pauseMs }: Attack): Promise<void> {
   for (const part of parts) {
     for (let at = 0; at < part.length;) at += await connection.write(part.subarray(at));
     if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));

@@ -16,6 +16,12 @@ export function startCommand(deno: string = Deno.execPath()): string[] {
   return denoJson.tasks.start.split(" && ").at(-1)!.split(" ").with(0, deno);
 }
 
+/** The same command, with the permission to read a folder. */
+export function startCommandReading(folder: string): string[] {
+  const read = [...denoJson.permissions.default.read, folder];
+  return startCommand().toSpliced(-1, 0, `--allow-read=${read.join()}`);
+}
+
 /** Lines that Deno itself prints, at its first start or at each. */
 const DENO_OUTPUT = /^(Warning Permissions in the config file|Download |Initialize )/;
 
@@ -84,7 +90,7 @@ export class Program implements AsyncDisposable {
 
   /** Address of the program, as it prints it. */
   get url(): string {
-    return /listens on (http:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
+    return /listens on (https?:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
   }
 
   /** Identifier of the process. */

@@ -45,9 +45,31 @@ export function serveLocally(
   };
 }
 
+/** Opens a connection to a server of this machine, over TLS if `caCerts` are given. */
+export async function connectLocally(
+  port: number,
+  caCerts?: string[],
+  alpn: "h2" | "http/1.1" = "http/1.1",
+): Promise<Deno.Conn> {
+  const hostname = "127.0.0.1";
+  if (!caCerts) return await Deno.connect({ hostname, port });
+  const connection = await Deno.connectTls({
+    hostname,
+    port,
+    caCerts,
+    alpnProtocols: [alpn],
+  });
+  await connection.handshake();
+  return connection;
+}
+
 /** Opens a connection and sends a text unchanged. It does not read. */
-export async function sendRaw(port: number, text: string): Promise<Deno.TcpConn> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+export async function sendRaw(
+  port: number,
+  text: string,
+  caCerts?: string[],
+): Promise<Deno.Conn> {
+  const connection = await connectLocally(port, caCerts);
   const writer = connection.writable.getWriter();
   await writer.write(new TextEncoder().encode(text));
   writer.releaseLock();
