@@ -14,6 +14,7 @@ export {
   type Session,
   type Ticket,
   type TicketEntry,
+  ticketRecordTimeLeft,
   type TicketStore,
 } from "./ticket_store.ts";
 export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";

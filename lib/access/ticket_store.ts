@@ -7,6 +7,7 @@
  * @module
  */
 
+import { MAX_SESSION_MS, MAX_TICKET_MS } from "../config/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { Position } from "../protocol/mod.ts";
 
@@ -146,6 +147,19 @@ export async function deleteTickets(kv: KvConnection): Promise<void> {
       return entries.length;
     }, { as: "log-unavailable" });
   } while (deleted > 0);
+}
+
+/**
+ * Returns the time that a record of the tickets has left, in milliseconds, for a copy of the
+ * store; `null` if it is none of them.
+ */
+export function ticketRecordTimeLeft(key: Deno.KvKey, value: unknown, now: number): number | null {
+  const [kind] = key;
+  // All tickets that it revoked have ended by then.
+  if (kind === "ticket-revocation") return MAX_TICKET_MS + MAX_SESSION_MS;
+  if (kind !== "ticket") return null;
+  const { session, endsAt, spendBy } = value as Ticket;
+  return (session ? endsAt : spendBy) - now;
 }
 
 /** The store of tickets in Deno KV. */

@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { deleteTickets } from "../access/mod.ts";
 import { runCommand, RunnelError, systemRuntime, UsageError } from "../base/mod.ts";
 import { readConfig } from "../config/mod.ts";
-import { type Kv, KvConnection, prepareStorage, replaceFile } from "../kv/mod.ts";
+import { type Kv, KvConnection, prepareStorage, removeSourceMark, replaceFile } from "../kv/mod.ts";
 import { renewEpochs } from "../log/mod.ts";
 
 const USAGE = `Restores a backup of the log. Every pipeline gets a new epoch, and tickets end.
@@ -63,7 +63,9 @@ async function renew(open: () => Promise<Kv>, remote: boolean): Promise<number> 
   });
   try {
     await deleteTickets(kv);
-    return await renewEpochs(kv);
+    const renewed = await renewEpochs(kv);
+    await kv.call(removeSourceMark);
+    return renewed;
   } finally {
     kv.close();
   }

@@ -4,6 +4,8 @@
  * @module
  */
 
+export { assertNotCopied, removeSourceMark } from "./copy_mark.ts";
+export { type Copied, copyStore, type CopyStoreOptions, type NamedStore } from "./copy_store.ts";
 export { type DiskReserve, isDiskFull } from "./disk_reserve.ts";
 export type { StoreGuard } from "./file_guard.ts";
 export {

@@ -7,6 +7,7 @@
 
 import { statSync } from "node:fs";
 import { RunnelError, type Runtime, startCommand, systemRuntime } from "../base/mod.ts";
+import { CopyGuard } from "./copy_guard.ts";
 import { DiskReserve } from "./disk_reserve.ts";
 import { FileGuard, type StoreGuard } from "./file_guard.ts";
 import { folderOf, lockFile } from "./file_lock.ts";
@@ -25,8 +26,8 @@ export interface KvStorage extends Disposable {
    */
   remote: boolean;
   /**
-   * Starts to check that the store is the one that was opened; `null` if it is
-   * not a file.
+   * Starts to check that the store is the one that was opened, or that it is not copied to
+   * another one; `null` if it is neither a file nor that of a KV server.
    */
   guard: ((runtime: Pick<Runtime, "clock" | "report">) => Promise<StoreGuard>) | null;
   /**
@@ -70,18 +71,25 @@ export async function prepareStorage(
     await removeIncompleteCopy(kv);
     await checkAtStart(kv, runtime);
   }
+  const isServer = kv !== undefined && isUrl(kv);
+  const open = () =>
+    withSetupHint(kv ?? "the platform's store", async () => {
+      const opened = await Deno.openKv(kv);
+      return isServer ? promptCommits(opened) : opened;
+    });
+  const startGuard = lock
+    ? (runtime: Pick<Runtime, "clock" | "report">) => FileGuard.start(kv!, lock, runtime)
+    : isServer
+    ? (runtime: Pick<Runtime, "clock" | "report">) => CopyGuard.start(open, runtime)
+    : null;
   return {
-    open: () =>
-      withSetupHint(kv ?? "the platform's store", async () => {
-        const opened = await Deno.openKv(kv);
-        return kv !== undefined && isUrl(kv) ? promptCommits(opened) : opened;
-      }),
+    open,
     remote,
     findInvalid: inFile ? (first, isValid) => findInvalid(kv, first, isValid) : null,
     erase: inFile ? () => eraseFile(kv) : null,
     reserve: inFile ? (runtime) => DiskReserve.fill(kv, runtime) : null,
     size: inFile ? () => sizeOf(kv) : null,
-    guard: lock && ((runtime) => FileGuard.start(kv!, lock, runtime)),
+    guard: startGuard,
     [Symbol.dispose]: () => lock?.[Symbol.dispose](),
   };
 }

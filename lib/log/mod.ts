@@ -16,5 +16,6 @@ export { type HistoryPage, readHistory } from "./history.ts";
 export { headKey } from "./keys.ts";
 export { ListenerSlot } from "./listener_slot.ts";
 export type { MissedReason, Page } from "./log_reader.ts";
+export { logRecordTimeLeft } from "./record_lifetime.ts";
 export { renewEpochs } from "./renew_epochs.ts";
 export { readSegmentHeader, unpackSegment } from "./segment.ts";

@@ -18,7 +18,14 @@ import { type Runtime, systemRuntime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { type App, createApp } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
-import { type Kv, KvConnection, type KvStorage, type StoreGuard, type WatchKv } from "../kv/mod.ts";
+import {
+  assertNotCopied,
+  type Kv,
+  KvConnection,
+  type KvStorage,
+  type StoreGuard,
+  type WatchKv,
+} from "../kv/mod.ts";
 import { EventLog, isHead, type Log, rebuildHead } from "../log/mod.ts";
 import { createMetrics, type Metrics, type Snapshot, takeSnapshot } from "../telemetry/mod.ts";
 import { type PipelineChannels, Sync } from "../sync/mod.ts";
@@ -208,6 +215,12 @@ export async function openStores({
     guard: guard && (() => guard(runtime)),
     onTimeout: () => metrics.storeTimeouts.add(),
   });
+  try {
+    await kv.call(assertNotCopied);
+  } catch (error) {
+    kv.close();
+    throw error;
+  }
   for (const pipeline of damaged) {
     runtime.report(`The head of ${pipeline} is damaged: it is rebuilt, under a new epoch`);
     await rebuildHead(kv, pipeline, runtime.clock.now());

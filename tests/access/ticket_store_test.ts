@@ -5,7 +5,13 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
-import { deleteTickets, KvTicketStore, type Ticket } from "../../lib/access/ticket_store.ts";
+import {
+  deleteTickets,
+  KvTicketStore,
+  type Ticket,
+  ticketRecordTimeLeft,
+} from "../../lib/access/ticket_store.ts";
+import { MAX_SESSION_MS, MAX_TICKET_MS } from "../../lib/config/access_config.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { fail, FaultyKv } from "../support/fakes/kv.ts";
 
@@ -104,4 +110,13 @@ Deno.test("deleteTickets() deletes all tickets, and nothing else", async () => {
   await deleteTickets(made.connection);
   const left = await Array.fromAsync(made.kv.list({ prefix: [] }));
   deepEqual(left.map(({ key }) => key), [["head", "p_a"]]);
+});
+
+Deno.test("ticketRecordTimeLeft() returns the time of the first use, and then of the session", () => {
+  const ticket = { spendBy: 1000, endsAt: 5000, session: null };
+  equal(ticketRecordTimeLeft(["ticket", "hash"], ticket, 400), 600);
+  equal(ticketRecordTimeLeft(["ticket", "hash"], { ...ticket, session: {} }, 400), 4600);
+  const revocation = ticketRecordTimeLeft(["ticket-revocation", "p_a"], "id", 400);
+  equal(revocation, MAX_TICKET_MS + MAX_SESSION_MS);
+  equal(ticketRecordTimeLeft(["head", "p_a"], {}, 400), null);
 });

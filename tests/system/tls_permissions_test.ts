@@ -1,6 +1,7 @@
 import { match, strictEqual as equal } from "node:assert/strict";
 import { FIRST } from "../support/certificates/certificates.ts";
 import { Program } from "../support/programs/program.ts";
+import { findReadme } from "../support/readme.ts";
 import { TempFolder } from "../support/programs/temp_folder.ts";
 
 /** Search path on which a shell finds the Deno that runs this test. */
@@ -31,4 +32,17 @@ Deno.test("CertificateFiles.open() names a command that works for files outside 
   using client = Deno.createHttpClient({ caCerts: [FIRST.cert] });
   const page = await fetch(`${program.url}/`, { client, headers: { Accept: "text/html" } });
   equal(page.status, 200, await page.text());
+});
+
+Deno.test("The README's command for the files of certbot starts the service", async () => {
+  await using folder = new TempFolder();
+  await folder.write("fullchain.pem", FIRST.cert);
+  await folder.write("privkey.pem", FIRST.key);
+  const sample = findReadme("lib/service/README.md").sample("sh", "letsencrypt");
+  const command = sample.replaceAll("/etc/letsencrypt/live/example.com", folder.path);
+  await using program = await Program.start(
+    { PATH, RUNNEL_KV: ":memory:" },
+    ["/bin/sh", "-c", `exec env ${command.trim()}`],
+  );
+  match(program.url, /^https:/);
 });

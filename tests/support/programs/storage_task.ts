@@ -11,7 +11,7 @@ const ROOT = new URL("../../../", import.meta.url);
 
 /** Runs a task on the log at `kv` to its end, without the task runner. */
 export async function runStorageTask(
-  name: "backup" | "restore" | "compact",
+  name: "backup" | "restore" | "compact" | "copy",
   { kv, args = [], env = {} }: {
     kv: string;
     args?: readonly string[];
