@@ -40,7 +40,18 @@ export interface CertificateFilesOptions {
   read?: (path: string) => Promise<string>;
 }
 
-/** The files of a certificate. Disposing of it ends the looks at them. */
+/**
+ * The files of a certificate. Disposing of it ends the looks at them.
+ *
+ * @example Usage
+ * ```ts
+ * import { rejects } from "node:assert/strict";
+ * import { systemRuntime } from "../base/mod.ts";
+ *
+ * const paths = { cert: "none.crt", key: "none.key" };
+ * await rejects(CertificateFiles.open({ paths, runtime: systemRuntime }), /there is no such file/);
+ * ```
+ */
 export class CertificateFiles implements Disposable {
   /** Called with each pair that takes the place of the one before. */
   onRenewed: (pair: KeyPair) => void = () => {};

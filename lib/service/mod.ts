@@ -103,6 +103,12 @@ export type {
 } from "../telemetry/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
+export {
+  CertificateFiles,
+  type CertificateFilesOptions,
+  type CertificatePaths,
+  type KeyPair,
+} from "./certificate_files.ts";
 export { type IsolatesOptions, startIsolates } from "./isolates.ts";
 export { type Address, serve, type Server } from "./server.ts";
 export {

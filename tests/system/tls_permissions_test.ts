@@ -38,8 +38,10 @@ Deno.test("The README's command for the files of certbot starts the service", as
   await using folder = new TempFolder();
   await folder.write("fullchain.pem", FIRST.cert);
   await folder.write("privkey.pem", FIRST.key);
-  const sample = findReadme("lib/service/README.md").sample("sh", "letsencrypt");
-  const command = sample.replaceAll("/etc/letsencrypt/live/example.com", folder.path);
+  // A part of a list is no sample of its own.
+  const { text } = findReadme("lib/service/README.md");
+  const [, sample] = /```sh\n( *RUNNEL_TLS_CERT=\/etc[^`]+)```/.exec(text)!;
+  const command = sample!.replaceAll("/etc/letsencrypt/live/example.com", folder.path);
   await using program = await Program.start(
     { PATH, RUNNEL_KV: ":memory:" },
     ["/bin/sh", "-c", `exec env ${command.trim()}`],
