@@ -149,7 +149,9 @@ testWithDenokv(
       program.errors,
       /The log is copied to .*copy\.sqlite: all requests that need it are refus/,
     );
-    equal((await fetch(`${url}/readyz`)).status, 503);
+    const ready = await fetch(`${url}/readyz`);
+    await ready.body?.cancel();
+    equal(ready.status, 503);
     await end(program);
     await using copied = await Program.start({ RUNNEL_KV: file, RUNNEL_HISTORY: "400" });
     const events = await readToLive(await openStream(copied, "p_a"));
