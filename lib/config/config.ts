@@ -61,6 +61,7 @@ export function readConfig(settings: Settings): Config {
   });
   checkIsolatesShareLog(config);
   checkTls(config, isOnDeploy(settings));
+  if (isOnDeploy(settings)) checkStoreOutlivesInstance(config);
   checkOpenServiceIsLocal(config, isOnDeploy(settings));
   return config;
 }
@@ -126,6 +127,16 @@ function findTlsProblem(
   if (tlsKey === null) return "RUNNEL_TLS_CERT is set without RUNNEL_TLS_KEY. Set both";
   if (httpRedirectPort !== port) return null;
   return `RUNNEL_HTTP_REDIRECT_PORT and PORT are both ${port}. Set one of them to another port`;
+}
+
+/** On Deno Deploy, memory and files are gone with the instance, and each instance has its own. */
+function checkStoreOutlivesInstance({ kv }: Config): void {
+  if (kv === undefined || /^https?:/.test(kv)) return;
+  throw new RunnelError(
+    "invalid-setting",
+    `Cannot start: RUNNEL_KV is "${kv}", which does not outlive an instance on Deno Deploy. ` +
+      "Remove it, to use the Deno KV database of the app, or set the URL of a KV Connect server",
+  );
 }
 
 function checkOpenServiceIsLocal({ host, access }: Config, onDeploy: boolean): void {

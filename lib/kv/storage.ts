@@ -73,7 +73,8 @@ export async function prepareStorage(
   }
   const isServer = kv !== undefined && isUrl(kv);
   const open = () =>
-    withSetupHint(kv ?? "the platform's store", async () => {
+    withSetupHint(kv, async () => {
+      if (kv === undefined) requireDatabase();
       const opened = await Deno.openKv(kv);
       return isServer ? promptCommits(opened) : opened;
     });
@@ -102,8 +103,17 @@ function sizeOf(path: string): number {
   }, 0);
 }
 
+/**
+ * Makes the runtime refuse a store of the platform that is not a database. Otherwise, an app
+ * without one gets a store in memory: accepted events would be lost with the instance, and
+ * other instances would not see them. Runtimes before 2.9 do not know the variable.
+ */
+function requireDatabase(): void {
+  Deno.env.set("DENO_KV_REQUIRES_DISTRIBUTED_DATABASE", "error");
+}
+
 /** Adds the remedy to an error of opening a store. */
-async function withSetupHint<T>(where: string, use: () => Promise<T>): Promise<T> {
+async function withSetupHint<T>(where: string | undefined, use: () => Promise<T>): Promise<T> {
   try {
     return await use();
   } catch (error) {
@@ -112,7 +122,12 @@ async function withSetupHint<T>(where: string, use: () => Promise<T>): Promise<T
   }
 }
 
-function describeSetup(where: string, error: unknown): string {
+function describeSetup(where: string | undefined, error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (where === undefined) {
+    return `Cannot start: the store of the platform cannot be opened (${reason}). ` +
+      "Assign a Deno KV database to the app, or set RUNNEL_KV to the URL of a KV Connect server";
+  }
   if (error instanceof Deno.errors.NotCapable) {
     const name = /"([^"]+)"/.exec(error.message)?.[1] ?? where;
     const folders = [folderOf(where)];
@@ -123,7 +138,6 @@ function describeSetup(where: string, error: unknown): string {
     });
     return `Cannot start: no permission for ${name}. Use a file in .data, or start with: ${command}`;
   }
-  const reason = error instanceof Error ? error.message : String(error);
   const advice = isUrl(where)
     ? "Start the KV server there, and set DENO_KV_ACCESS_TOKEN to its access token"
     : "Name a file in a folder that can be written to, :memory:, or the URL of a KV Connect server";

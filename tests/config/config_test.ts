@@ -171,11 +171,21 @@ Deno.test("readConfig() prefers what is set to the defaults for Deno Deploy", ()
   const set = {
     DENO_DEPLOYMENT_ID: "d",
     RUNNEL_TOKEN_SECRET: SECRET,
-    RUNNEL_KV: ":memory:",
+    RUNNEL_KV: "https://kv.example",
     RUNNEL_KEEPALIVE_MS: "200",
   };
   const { kv, keepAliveMs } = readConfig(set);
-  deepEqual([kv, keepAliveMs], [":memory:", 200]);
+  deepEqual([kv, keepAliveMs], ["https://kv.example", 200]);
+});
+
+Deno.test("readConfig() refuses a log that does not outlive an instance on Deno Deploy", () => {
+  for (const RUNNEL_KV of [":memory:", ".data/runnel.sqlite"]) {
+    readConfig({ RUNNEL_TOKEN_SECRET: SECRET, RUNNEL_KV });
+    throws(() => readConfig({ DENO_DEPLOYMENT_ID: "d", RUNNEL_TOKEN_SECRET: SECRET, RUNNEL_KV }), {
+      type: "invalid-setting",
+      message: /^Cannot start: RUNNEL_KV is ".*", which does not outlive .* Remove it, to use the /,
+    });
+  }
 });
 
 const origins: [text: string, taken: Config["allowOrigins"]][] = [

@@ -42,8 +42,9 @@ const TOLERANCES = {
   memoryMiB: { share: 0.15, amount: 32 },
   descriptors: { share: 0, amount: 2 },
   fileMiB: { share: 0.1, amount: 24 },
-  deliveryP50Ms: { share: 0.5, amount: 10 },
-  deliveryP99Ms: { share: 1, amount: 100 },
+  // Much, because a machine that others use makes both several times as long for minutes.
+  deliveryP50Ms: { share: 0.5, amount: 30 },
+  deliveryP99Ms: { share: 1, amount: 500 },
 } satisfies Record<string, Tolerance>;
 
 /** Measured values after a round. */
@@ -71,7 +72,9 @@ class Service implements AsyncDisposable {
     await using program = this.#program!;
     program.kill("SIGTERM");
     equal(await program.exit(), 0, program.errors);
-    equal(program.complaints.join("\n"), "", "the program writes nothing to standard error");
+    // Pipelines are deleted from a file that is too large to be compacted meanwhile.
+    const complaints = program.complaints.filter((line) => !/^The text of deleted/.test(line));
+    equal(complaints.join("\n"), "", "the program writes nothing else to standard error");
   }
 
   async descriptors(): Promise<number> {
