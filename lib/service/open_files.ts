@@ -68,10 +68,14 @@ function countOpenFiles(count: number, open: OpenFile): number | null {
   return null;
 }
 
-/** Finds a file that this program may read without asking its user: this module. */
+/**
+ * Finds a file that this program may read without asking its user: this module, or the
+ * executable that contains it, whose modules are no files of the system.
+ */
 function findFile(): OpenFile | null {
-  const path = new URL(import.meta.url);
-  if (path.protocol !== "file:") return null;
+  const url = new URL(import.meta.url);
+  if (url.protocol !== "file:") return null;
+  const path = Deno.build.standalone ? Deno.execPath() : url;
   const { state } = Deno.permissions.querySync({ name: "read", path });
   return state === "granted" ? () => Deno.openSync(path) : null;
 }
