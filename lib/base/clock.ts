@@ -16,7 +16,10 @@ export interface Clock {
    * for ages and deadlines. It means nothing to another process or isolate.
    */
   monotonic(): number;
-  /** Runs `run` once, `ms` milliseconds from now, unless disposed before. */
+  /**
+   * Runs `run` once, `ms` milliseconds from now, unless disposed before. A negative time is
+   * that of a deadline that has passed, and counts as 0.
+   */
   after(ms: number, run: () => void): Disposable;
   /** Runs `run` every `ms` milliseconds until disposed. */
   every(ms: number, run: () => void): Disposable;
@@ -32,7 +35,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, run) {
-    const timer = setTimeout(run, ms);
+    const timer = setTimeout(run, Math.max(ms, 0));
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
   every(ms, run) {

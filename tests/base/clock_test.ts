@@ -4,6 +4,7 @@ import {
   rejects,
   strictEqual as equal,
 } from "node:assert/strict";
+import process from "node:process";
 import { type Clock, deadline, delay, systemClock } from "../../lib/base/clock.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 
@@ -152,4 +153,14 @@ Deno.test("deadline() creates no error when its work is in time", async () => {
   await deadline(clock, 5, Promise.resolve(), late);
   clock.advance(10);
   equal(made, 0);
+});
+
+Deno.test("systemClock.after() takes a time that has passed for now, without a warning", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => warnings.push(warning);
+  process.on("warning", note);
+  await delay(systemClock, -5);
+  await delay(systemClock, 0);
+  process.off("warning", note);
+  deepEqual(warnings, []);
 });

@@ -48,6 +48,8 @@ export interface CrowdOptions extends CrowdSize {
 export interface CrowdSums {
   joined: number;
   published: number;
+  /** Publishes that were answered 503. */
+  refused: number;
   delivered: number;
   deleted: number;
 }
@@ -56,7 +58,7 @@ export interface CrowdSums {
 export class Crowd {
   readonly #options: CrowdOptions;
   readonly #client = Deno.createHttpClient({});
-  readonly #sums: CrowdSums = { joined: 0, published: 0, delivered: 0, deleted: 0 };
+  readonly #sums: CrowdSums = { joined: 0, published: 0, refused: 0, delivered: 0, deleted: 0 };
   /** Ends all pauses when the round is over. */
   readonly #end = Promise.withResolvers<void>();
   readonly #readers = new Set<StreamReader>();
@@ -190,8 +192,12 @@ export class Crowd {
     const answer = await this.#fetch("/ingest", { method: "POST", headers, body });
     if (!answer) return;
     await answer.body?.cancel();
-    if (answer.status === 202) this.#sums.published += count;
-    else ok(this.#options.mayBreak(), `a publish is answered ${answer.status} without a restart`);
+    if (answer.status === 202) {
+      this.#sums.published += count;
+    } else {
+      equal(answer.status, 503, "a publish is accepted, or refused for now");
+      this.#sums.refused++;
+    }
   }
 
   /** Makes a request; returns `null`, after a pause, if a restart interrupted it. */
