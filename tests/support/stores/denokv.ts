@@ -40,6 +40,11 @@ export class DenoKv implements AsyncDisposable {
     this.#port = port;
   }
 
+  /** Returns the arguments with which the server serves a file at an address. */
+  static serverArguments(path: string, address: string): string[] {
+    return ["--sqlite-path", path, "serve", "--addr", address];
+  }
+
   /** Starts a server with an empty store. */
   static async start(): Promise<DenoKv> {
     const kv = new DenoKv(await Deno.makeTempDir(), findPort());
@@ -66,7 +71,7 @@ export class DenoKv implements AsyncDisposable {
   async start(): Promise<void> {
     const address = `127.0.0.1:${this.#port}`;
     const child = new Deno.Command(executable!, {
-      args: ["--sqlite-path", `${this.#folder}/kv.sqlite`, "serve", "--addr", address],
+      args: DenoKv.serverArguments(`${this.#folder}/kv.sqlite`, address),
       env: { DENO_KV_ACCESS_TOKEN: TOKEN },
       stdout: "null",
       stderr: "null",
