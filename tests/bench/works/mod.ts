@@ -6,6 +6,7 @@
 
 import type { Work } from "../work.ts";
 import type { Bench } from "./bench.ts";
+import { capacity } from "./capacity.ts";
 import { batches, gentle, oneAtATime, sixteenPublishers } from "./fan_out.ts";
 import { idle } from "./idle.ts";
 import { isolates } from "./isolates.ts";
@@ -32,4 +33,5 @@ export const WORKS: Readonly<Record<string, (bench: Bench) => Work>> = {
   j: neighbor,
   k: isolates,
   l: remote,
+  m: capacity,
 };
