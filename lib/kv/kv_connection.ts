@@ -158,12 +158,14 @@ export class KvConnection implements Disposable {
     const { runtime, remote } = this.#options;
     const timeoutMs = Math.min(ms, this.#options.timeoutMs);
     if (timeoutMs <= 0) throw late(0);
-    const kv = this.#kv ??= this.#options.open();
-    const made = this.#gate.run(() => this.#use(this.#kv ??= this.#options.open(), use));
+    let kv: Promise<Kv> | null = null;
+    // Opened behind the gate only: a connection from within {@linkcode exclusive} would be
+    // to the file that is replaced, and nothing would close it.
+    const made = this.#gate.run(() => this.#use(kv = this.#kv ??= this.#options.open(), use));
     return await deadline(runtime.clock, timeoutMs, made, () => {
       this.#options.onTimeout?.();
       // A deadline much shorter than its own says nothing about the connection.
-      if (remote && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
+      if (remote && kv && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
       return late(timeoutMs);
     });
   }

@@ -299,3 +299,19 @@ Deno.test("KvConnection replaces nothing once it was closed", async () => {
   equal(test.stores.length, 1);
   equal(test.clock.liveTimers, 0);
 });
+
+Deno.test("KvConnection.exclusive() lets no call open the store before its work has ended", async () => {
+  await using test = await createTestConnection(false);
+  const { connection, stores, get } = test;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const work = connection.exclusive(() => promise);
+  await flush();
+  const calls = [get(), get()];
+  await flush();
+  // A connection of now would keep the file that the work replaces, and never be closed.
+  deepEqual(stores.map(({ closed }) => closed), [true]);
+  resolve();
+  await work;
+  await Promise.all(calls);
+  deepEqual(stores.map(({ closed }) => closed), [true, false]);
+});
