@@ -25,8 +25,12 @@ export const MEASURED = {
   memoryOfStalled: 320e3,
   /** Memory of a pipeline that has subscribers (2). */
   memoryOfPipeline: 16e3,
-  /** Memory that an isolate takes besides the first, from 1, 2 and 4 isolates. */
-  memoryOfIsolate: 60e6,
+  /** Memory and open files of each isolate beyond the first, after the start of 1 to 4. */
+  memoryOfIsolate: 30e6,
+  filesOfIsolate: 7,
+  /** The same of the isolate that controls the others, if there are several. */
+  memoryOfOwner: 34e6,
+  filesOfOwner: 6,
   /** Open files after the start (1). */
   filesAtStart: 33,
   /** CPU time of a commit of its own, in seconds (3, at 50 and 100 a second). */
@@ -56,7 +60,7 @@ export const MEASURED = {
   page: 4096,
   /** Bytes of an event on a stream beside its payload: its ID, channel and lines (6). */
   overheadOnStream: 54,
-  /** Bytes of a packet and of the framing of HTTP around a write. */
+  /** Bytes of a packet (18 and 52) and of a chunk of HTTP (8) around a write: calculated. */
   overheadOfWrite: 78,
   /** Bytes of an idempotency key, kept for 24 hours. */
   key: 300,

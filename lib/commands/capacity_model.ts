@@ -129,6 +129,7 @@ export function predict(load: CapacityLoad, { slowness }: Pick<Machine, "slownes
   const pipelinesHere = pipelines * Math.min(each, load.sticky ? 1 : processes) / processes;
   const eventsHere = rate * sharers / processes;
   const watchesOfUnit = isShared ? Math.ceil(pipelinesOfUnit / m.pipelinesOfWatch) : 0;
+  const owners = isolates > 1 ? 1 : 0;
   const published = rate / processes;
   const deliveries = rate * each;
   const deliveriesHere = deliveries / processes;
@@ -142,13 +143,13 @@ export function predict(load: CapacityLoad, { slowness }: Pick<Machine, "slownes
   const stored = storedOf(payload);
   const onStream = payload + m.overheadOnStream;
   return {
-    memory: m.memoryAtStart + (isolates - 1) * m.memoryOfIsolate +
+    memory: m.memoryAtStart + (isolates - 1) * m.memoryOfIsolate + owners * m.memoryOfOwner +
       (rate > 0 ? m.memoryOfUse : 0) + (subscribers > 0 ? m.memoryOfUse : 0) +
       here * (load.stalled * m.memoryOfStalled + (1 - load.stalled) * m.memoryOfSubscriber) +
       pipelinesHere * m.memoryOfPipeline,
     cpu: cpuWith(m.cpuOfDelivery, ofPasses),
     cpuShared: cpuWith(m.cpuOfSharedDelivery, here * m.cpuOfIdle),
-    files: m.filesAtStart + here,
+    files: m.filesAtStart + (isolates - 1) * m.filesOfIsolate + owners * m.filesOfOwner + here,
     sent: deliveriesHere * onStream,
     bandwidth: 8 * deliveriesHere * (onStream + m.overheadOfWrite),
     deliveries,
