@@ -1,6 +1,8 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { INSTRUMENTS } from "../../lib/telemetry/instruments.ts";
+import { metricName } from "../../lib/telemetry/open_metrics.ts";
 import { openStream } from "../support/clients/stream_reader.ts";
 import { parse, parseAllDocuments } from "../support/packages/yaml.ts";
 import { buildImage, type Image, parseDockerfile } from "../support/programs/dockerfile.ts";
@@ -253,6 +255,29 @@ Deno.test("alerts.yaml has rules with a severity and a sentence, and names headi
     for (const [, heading] of annotations.summary.matchAll(/"(When [^"]+)"/g)) {
       ok(README.text.includes(`\n### ${heading}\n`), heading);
     }
+  }
+});
+
+/** Endings of names on the page, by the kind of an instrument. */
+const ENDINGS: Record<string, string[]> = {
+  counter: ["_total"],
+  histogram: ["_bucket", "_sum", "_count"],
+};
+
+Deno.test("alerts.yaml uses metrics of the service, and values that their labels have", () => {
+  const labels = new Map(
+    Object.values(INSTRUMENTS).flatMap((definition) =>
+      (ENDINGS[definition.kind] ?? [""]).map((ending): [string, readonly string[]] => [
+        metricName(definition) + ending,
+        definition.labels,
+      ])
+    ),
+  );
+  const used = [...alerts.matchAll(/\b(runnel_\w+)(?:\{\w+=~"([^"]*)"\})?/g)];
+  ok(used.length > 5);
+  for (const [, name, values] of used) {
+    ok(labels.has(name!), name);
+    for (const value of values?.split("|") ?? []) ok(labels.get(name!)!.includes(value), value);
   }
 });
 
