@@ -6,9 +6,9 @@
  */
 
 import manifest from "./deno.json" with { type: "json" };
-import { runCommand } from "./lib/base/mod.ts";
+import { isTextFormat, type LogFields, runCommand, type Runtime } from "./lib/base/mod.ts";
 import { type Config, describeConfig, readEnvironment } from "./lib/config/mod.ts";
-import { type Server, start } from "./lib/service/mod.ts";
+import { createRuntimeOf, type Server, start } from "./lib/service/mod.ts";
 
 const USAGE = `Starts Runnel ${manifest.version}.
 
@@ -23,40 +23,53 @@ const USAGE = `Starts Runnel ${manifest.version}.
 
 Everything else is set by environment variables, which lib/config/README.md lists.`;
 
-/** Lines that tell an operator what was started. */
-function describe(config: Config, { hostname, port }: Server["address"]): string {
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  const scheme = config.tlsCert === null ? "http" : "https";
-  const url = `${scheme}://${host}:${port}/`;
-  return `Runnel ${manifest.version} listens on ${url}\n${describeConfig(config)}`;
+/** Tells an operator what happens: a record of the log, or plain lines for people. */
+type Tell = (message: string, facts?: LogFields) => void;
+
+function createTell({ logFormat }: Config, { report }: Runtime): Tell {
+  if (!isTextFormat(logFormat, Deno.stdout.isTerminal())) {
+    return (message, fields = {}) => report(message, undefined, { level: "info", fields });
+  }
+  return (message, facts = {}) => {
+    const lines = Object.entries(facts).map(([name, value]) => `  ${name.padEnd(10)}${value}`);
+    console.log([message, ...lines].join("\n"));
+  };
 }
 
 async function serve(overrides: Record<string, string | undefined>): Promise<void> {
-  const config = readEnvironment({ ...Deno.env.toObject(), ...overrides });
-  const server = await start({ config, onFailure: fail });
-  drainOnSignals(server);
-  console.log(describe(config, server.address));
+  const environment = { ...Deno.env.toObject(), ...overrides };
+  const config = readEnvironment(environment);
+  const runtime = createRuntimeOf(config);
+  const tell = createTell(config, runtime);
+  const fail = (message: string) => {
+    runtime.report(message, undefined, { level: "error" });
+    Deno.exit(1);
+  };
+  const server = await start({ config, runtime, onFailure: fail });
+  drainOnSignals(server, tell);
+  const { hostname, port } = server.address;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const scheme = config.tlsCert === null ? "http" : "https";
+  tell(
+    `Runnel ${manifest.version} listens on ${scheme}://${host}:${port}/`,
+    describeConfig(config, environment),
+  );
 }
 
-function drainOnSignals(server: Server): void {
+function drainOnSignals(server: Server, tell: Tell): void {
   let draining = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       // Ctrl-C under `deno task` arrives twice.
       if (draining) return;
       draining = true;
-      console.log(`${signal}: Runnel drains, within 5 seconds`);
+      tell(`${signal}: Runnel drains, within 5 seconds`);
       server.drain().finally(() => {
-        console.log("Runnel has ended");
+        tell("Runnel has ended");
         Deno.exit(0);
       });
     });
   }
-}
-
-function fail(message: string): never {
-  console.error(message);
-  Deno.exit(1);
 }
 
 // A Worker has a main module of its own, never this one.

@@ -1,58 +1,145 @@
 /**
- * Messages to the operator about errors that no client receives.
+ * Messages to the operator: levels, fields, and a limit of those that repeat.
  *
  * @module
  */
 
 import type { Clock } from "./clock.ts";
+import { describeCause, redact, shorten } from "./log_text.ts";
 
-/** Maximum number of lines in a second, so that an outage does not become a flood. */
-const MAX_LINES_A_SECOND = 10;
+/** Level of a message. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** Maximum length of a line, in UTF-16 code units: a path can have 64 KiB. */
-const MAX_LINE_LENGTH = 2000;
+/** Levels of messages, from the most to the least of them. */
+export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
-/** Called with a message to the operator, and the error that caused it, if any. */
-export type Reporter = (message: string, cause?: unknown) => void;
+/** Facts of a message, by their names. Those that are `undefined` are left out. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Options for a {@linkcode Reporter}. */
+export interface ReportOptions {
+  /** Level of the message. @default {"error"} with a cause, {"warn"} without */
+  level?: LogLevel;
+  /** Facts that differ from one message of its kind to the next. */
+  fields?: LogFields;
+  /** Whether it is written however often it repeats. @default {false} */
+  unlimited?: boolean;
+}
 
 /**
- * Creates a {@linkcode Reporter} that writes a line for each message, ten in a
- * second at most, each of 2000 characters at most. The first line of a later second
- * is preceded by the number of lines that were left out.
+ * Called with a message to the operator, and the error that caused it, if any.
  *
- * @param write Called with each line.
+ * Messages with the same text are counted together. So a text has no part that clients
+ * choose, and what differs is in the fields. Neither has a payload, a token or a ticket.
  */
-export function createReporter(clock: Clock, write: (line: string) => void): Reporter {
-  let second = 0;
-  let lines = 0;
-  return (message, cause) => {
-    const now = Math.floor(clock.monotonic() / 1000);
-    if (now !== second) {
-      if (lines > MAX_LINES_A_SECOND) write(`… and ${lines - MAX_LINES_A_SECOND} lines more`);
-      second = now;
-      lines = 0;
+export type Reporter = (message: string, cause?: unknown, options?: ReportOptions) => void;
+
+/** A message as it is written. */
+export interface LogRecord {
+  /** Level of the message. */
+  level: LogLevel;
+  /** Time of the message, in milliseconds since the Unix epoch. */
+  time: number;
+  /** The message. */
+  message: string;
+  /** Its facts; the error that caused it is `error`. */
+  fields: LogFields;
+}
+
+/** Options for {@linkcode createReporter}. */
+export interface ReporterOptions {
+  /** Clock of the times, and of the periods in which messages are counted. */
+  clock: Clock;
+  /** Called with each message that is to be written. */
+  write: (record: LogRecord) => void;
+  /** The lowest level that is written; `"off"` for none. @default {"info"} */
+  level?: LogLevel | "off";
+  /** Facts of all messages. @default {{}} */
+  fields?: LogFields;
+}
+
+/** Maximum number of messages with one text in a period. */
+const MAX_REPEATED = 5;
+
+/** Length of a period, in milliseconds. It begins with its first message. */
+const PERIOD_MS = 10_000;
+
+/** Messages with one text in a period. */
+interface Repeats {
+  /** End of the period, in milliseconds of the monotonic clock. */
+  end: number;
+  count: number;
+}
+
+/**
+ * Creates a {@linkcode Reporter}. Five messages with the same text are written in ten
+ * seconds; further ones are counted, and their number is written when that time is over.
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual as deepEqual } from "node:assert/strict";
+ * import { systemClock as clock } from "./clock.ts";
+ *
+ * const lines: string[] = [];
+ * const report = createReporter({ clock, write: ({ level, message }) => lines.push(level + message) });
+ * report(": the disk is full");
+ * report(": subscriber joined", undefined, { level: "debug" });
+ * deepEqual(lines, ["warn: the disk is full"]);
+ * ```
+ */
+export function createReporter(
+  { clock, write, level: lowest = "info", fields: always = {} }: ReporterOptions,
+): Reporter {
+  const lowestRank = lowest === "off" ? Infinity : LOG_LEVELS.indexOf(lowest);
+  const repeats = new Map<string, Repeats>();
+
+  const writeNow = (level: LogLevel, message: string, fields: LogFields) =>
+    write({ level, time: clock.now(), message, fields: { ...always, ...fields } });
+
+  /** Counts a message, and returns whether it is one of the first in its period. */
+  const countRepeat = (level: LogLevel, message: string): boolean => {
+    const key = `${level} ${message}`;
+    const now = clock.monotonic();
+    const found = repeats.get(key);
+    if (!found || now >= found.end) {
+      if (!found) forgetEnded(now);
+      repeats.set(key, { end: now + PERIOD_MS, count: 1 });
+      return true;
     }
-    if (++lines > MAX_LINES_A_SECOND) return;
-    const line = cause === undefined ? message : `${message}: ${describeCause(cause)}`;
-    write(escapeControls(shorten(line)));
+    if (++found.count === MAX_REPEATED + 1) {
+      clock.after(found.end - now, () => {
+        repeats.delete(key);
+        const more = found.count - MAX_REPEATED;
+        writeNow(level, `${more} more in ${PERIOD_MS / 1000} s: ${message}`, { repeated: more });
+      });
+    }
+    return found.count <= MAX_REPEATED;
+  };
+
+  const forgetEnded = (now: number) => {
+    for (const [key, { end, count }] of repeats) {
+      if (now >= end && count <= MAX_REPEATED) repeats.delete(key);
+    }
+  };
+
+  return (message, cause, options = {}) => {
+    const { level = cause === undefined ? "warn" : "error", unlimited = false } = options;
+    if (LOG_LEVELS.indexOf(level) < lowestRank) return;
+    const text = shorten(redact(message));
+    if (!unlimited && !countRepeat(level, text)) return;
+    writeNow(level, text, {
+      ...cause !== undefined && { error: shorten(redact(describeCause(cause))) },
+      ...cleanFields(options.fields),
+    });
   };
 }
 
-function shorten(line: string): string {
-  return line.length > MAX_LINE_LENGTH ? `${line.slice(0, MAX_LINE_LENGTH)}…` : line;
-}
-
-/** Escapes control characters: a path or a cause may contain what a client sent. */
-function escapeControls(line: string): string {
-  return line.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+function cleanFields(fields: LogFields = {}): LogFields {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [
+      name,
+      typeof value === "string" ? shorten(redact(value)) : value,
+    ]),
   );
-}
-
-/** Returns an error and its chain of causes on one line. */
-export function describeCause(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  const text = `${cause.name}: ${cause.message}`;
-  return cause.cause === undefined ? text : `${text} (${describeCause(cause.cause)})`;
 }

@@ -4,17 +4,41 @@
  * @module
  */
 
+import { redact } from "../base/mod.ts";
+import { ACCESS_SETTINGS } from "./access_config.ts";
 import type { Config } from "./config.ts";
+import type { Environment } from "./setting.ts";
+import { SETTINGS } from "./settings.ts";
 
-/** Describes a configuration in a few lines: where the log is, and who may do what. */
-export function describeConfig({ kv, isolates, access }: Config): string {
-  const lines = [
-    ["log", kv ?? "the store of the platform"],
-    ["isolates", String(isolates)],
-    ["publish", describePublishers(access)],
-    ["subscribe", access.subscribe === "public" ? "everyone" : "holders of a token or a ticket"],
-  ];
-  return lines.map(([name, value]) => `  ${name!.padEnd(10)}${value}`).join("\n");
+/** Stands for a value that must not be shown. */
+const SECRET = "…";
+
+/**
+ * Describes a configuration by a few facts: where the log is, who may do what, and which
+ * settings are not left to their defaults.
+ *
+ * @param environment Environment variables that the configuration was read from.
+ */
+export function describeConfig(
+  { kv, isolates, access }: Config,
+  environment: Environment,
+): Record<string, string> {
+  const settings = describeSettings(environment);
+  return {
+    log: redact(kv ?? "the store of the platform"),
+    isolates: String(isolates),
+    publish: describePublishers(access),
+    subscribe: access.subscribe === "public" ? "everyone" : "holders of a token or a ticket",
+    ...settings !== "" && { settings },
+  };
+}
+
+/** Lists the settings that are set, with the values of those that are not secret. */
+function describeSettings(environment: Environment): string {
+  return [...Object.values(SETTINGS), ...Object.values(ACCESS_SETTINGS)]
+    .filter(({ name }) => environment[name])
+    .map(({ name, isSecret }) => `${name}=${isSecret ? SECRET : redact(environment[name]!)}`)
+    .join(" ");
 }
 
 function describePublishers(

@@ -23,6 +23,8 @@ export interface Setting<Name extends string = string, Value = unknown> {
   readonly unit: string;
   /** Meaning, in Markdown. */
   readonly doc: string;
+  /** Whether the value must not be shown. */
+  readonly isSecret: boolean;
   /**
    * Reads and validates the value.
    *
@@ -84,7 +86,8 @@ export function setting<const Name extends string, Value>(
   options: SettingOptions<Value>,
   parse: (text: string) => Value | null,
 ): Setting<Name, Value> {
-  const { accepts, expected = accepts.replaceAll("`", ""), unit = "", doc } = options;
+  const { accepts, expected = accepts.replaceAll("`", ""), unit = "", doc, isSecret = false } =
+    options;
   // Deno Deploy may have a default of `undefined`.
   const deployDefault = "deployDefault" in options ? options.deployDefault : options.default;
   return {
@@ -94,12 +97,13 @@ export function setting<const Name extends string, Value>(
     accepts,
     unit,
     doc,
+    isSecret,
     read(environment) {
       const text = environment[name];
       if (!text) return isOnDeploy(environment) ? deployDefault : options.default;
       const value = parse(text);
       if (value !== null) return value;
-      const problem = options.isSecret
+      const problem = isSecret
         ? `${name}: expected ${expected}`
         : `${name} is ${JSON.stringify(text)}, expected ${expected}`;
       throw new RunnelError("invalid-setting", `Cannot start: ${problem}`);
@@ -128,6 +132,19 @@ export function integer<const Name extends string>(
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
     return value >= min && value <= max ? value : null;
   });
+}
+
+/** Creates a setting that is one of some words. */
+export function choice<const Name extends string, const Word extends string>(
+  name: Name,
+  words: readonly Word[],
+  options: Omit<SettingOptions<Word>, "accepts" | "expected">,
+): Setting<Name, Word> {
+  const quoted = words.map((word) => `\`${word}\``);
+  return setting(name, {
+    ...options,
+    accepts: `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`,
+  }, (text) => words.find((word) => word === text) ?? null);
 }
 
 /** Reads and validates all settings of a table. */

@@ -7,8 +7,9 @@
  * @module
  */
 
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../base/mod.ts";
 import { MAX_BODY_BYTES, MAX_EVENTS, MAX_PAYLOAD_BYTES } from "../protocol/mod.ts";
-import { type Integer, integer, type Setting, setting } from "./setting.ts";
+import { choice, type Integer, integer, type Setting, setting } from "./setting.ts";
 
 const MiB = 1024 * 1024;
 
@@ -242,6 +243,18 @@ export const SETTINGS = {
     accepts: "`*` or a list of origins such as `https://example.com,http://localhost:5173`",
     doc: "Origins whose pages may use the service.",
   }, parseOrigins) as Setting<"RUNNEL_ALLOW_ORIGINS", "*" | readonly string[]>,
+  log: choice("RUNNEL_LOG", [...LOG_LEVELS, "off"], {
+    default: "info",
+    doc: "Lowest level of the messages that are written.",
+  }) as Setting<"RUNNEL_LOG", LogLevel | "off">,
+  logFormat: choice("RUNNEL_LOG_FORMAT", LOG_FORMATS, {
+    default: "auto",
+    doc: "Format of the messages: `auto` is `text` on a terminal, and `json` elsewhere.",
+  }) as Setting<"RUNNEL_LOG_FORMAT", LogFormat>,
+  accessLog: choice("RUNNEL_ACCESS_LOG", ["off", "on"], {
+    default: "off",
+    doc: "Whether each request is written when its response has ended, at the level `info`.",
+  }) as Setting<"RUNNEL_ACCESS_LOG", "off" | "on">,
 };
 
 function parsePort(text: string): number | null {

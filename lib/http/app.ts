@@ -8,7 +8,8 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import manifest from "../../deno.json" with { type: "json" };
 import { ClientAddresses } from "../access/mod.ts";
-import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
+import { RunnelError } from "../base/mod.ts";
+import { AccessLog } from "./access_log.ts";
 import { createAuthenticator } from "./authenticate.ts";
 import { BodyRoom } from "./body_room.ts";
 import { CommonHeaders } from "./common_headers.ts";
@@ -21,6 +22,7 @@ import {
   textAnswer,
 } from "./context.ts";
 import { acceptsHtml, page, pageHeaders, showProblem } from "./html_answers.ts";
+import { createErrorReporter } from "./error_reports.ts";
 import { findNearRoutes } from "./near_routes.ts";
 import { createRoutes, SECURITY_SCHEMES } from "./openapi.ts";
 import { pageRoutes } from "./page_routes.ts";
@@ -28,19 +30,12 @@ import { metricsRoute } from "./metrics_route.ts";
 import { problem, refusalOf } from "./problem.ts";
 import { ProxyProbes } from "./proxy_probes.ts";
 import { publishRoutes } from "./publish_routes.ts";
+import { findFailingPart } from "./readiness.ts";
 import { RequestEnv, type RequestInfo } from "./request_env.ts";
+import { createDescriber } from "./request_facts.ts";
+import { RequestIds } from "./request_ids.ts";
 import { streamRoutes } from "./stream_routes.ts";
 import { ticketRoutes } from "./ticket_routes.ts";
-
-/** Maximum time that the log may take to prove that it accepts events, in milliseconds. */
-const READY_TIMEOUT_MS = 1000;
-
-/** Errors that are reported to the operator, in addition to unexpected ones. */
-const OUTAGES: readonly RunnelErrorType[] = [
-  "log-unavailable",
-  "outcome-unknown",
-  "keys-unavailable",
-];
 
 /** The HTTP surface of a service. */
 export interface App {
@@ -59,38 +54,44 @@ export function createApp(options: AppOptions): App {
   const routes = createRoutes(config);
   const isUrl = createUrlCheck();
 
-  /** Counts an error, and reports it to the operator if no client caused it. */
-  const reportOutage = (c: AppContext, error: Error): void => {
+  const describe = createDescriber(routes);
+  const writeError = createErrorReporter(config, runtime, describe);
+
+  /** Counts an error, and reports it to the operator. */
+  const reportError = (c: AppContext, error: Error): void => {
     if (!isOfCanary(c, options)) metrics.refusals.add(refusalOf(error));
-    if (error instanceof RunnelError && !OUTAGES.includes(error.type)) return;
-    runtime.report(`Cannot ${c.req.method} ${c.req.path}`, error);
+    writeError(c, error);
   };
 
   app.onError((error, c) => {
-    reportOutage(c, error);
-    if (!(error instanceof RunnelError)) return problem(null);
+    reportError(c, error);
+    const { id: requestId } = c.env;
+    if (!(error instanceof RunnelError)) return problem(null, { requestId });
     // The rest of its body is still read: a client may only read its answer after that.
     const isCutOff = ["draining", "overloaded"].includes(error.type) && error.cause !== undefined;
-    return problem(error, isCutOff ? { Connection: "keep-alive" } : {});
+    return problem(error, { requestId }, isCutOff ? { Connection: "keep-alive" } : {});
   });
   // Outside of the middleware, each of which slows down every publish.
   const checkMethod = methodNotAllowed({
     app,
-    onMethodNotAllowed: (c, methods) =>
-      problem(
-        new RunnelError(
-          "method-not-allowed",
-          `Cannot ${c.req.method} here: expected ${methods.join(", ")}`,
-        ),
-        { Allow: methods.join(", ") },
-      ),
+    onMethodNotAllowed(c, methods) {
+      const allowed = methods.join(", ");
+      const error = new RunnelError(
+        "method-not-allowed",
+        `Cannot ${c.req.method} here: expected ${allowed}`,
+      );
+      reportError(c, error);
+      return problem(error, { requestId: c.env.id }, { Allow: allowed });
+    },
   });
   app.notFound(async (c) => {
+    const error = notFound(findNearRoutes(c.req.path, routes));
     await checkMethod(c, () => {
-      c.res = problem(notFound(findNearRoutes(c.req.path, routes)));
+      c.res = problem(error, { requestId: c.env.id });
       return Promise.resolve();
     });
-    metrics.refusals.add(c.res.status === 405 ? "method-not-allowed" : "not-found");
+    // Otherwise the route takes other methods.
+    if (c.res.status === 404) reportError(c, error);
     return c.res;
   });
 
@@ -108,11 +109,13 @@ export function createApp(options: AppOptions): App {
   });
 
   const addresses = new ClientAddresses(config.trustedProxies, runtime);
+  const ids = new RequestIds(config, runtime);
+  const accessLog = config.accessLog === "on" ? new AccessLog(runtime, describe) : null;
   const authenticate = createAuthenticator(options);
   const probes = new ProxyProbes(runtime, hub.draining);
   const bodies = new BodyRoom(config.maxWaitingBytes);
   const headers = new CommonHeaders(config, hub.draining);
-  const routeOptions = { ...options, headers, bodies, routes, authenticate, reportOutage };
+  const routeOptions = { ...options, headers, bodies, routes, authenticate, reportError };
   // Before the streams, whose path also matches that of the probe.
   app.route("/", pageRoutes({ routes, config, probes }));
   app.route("/", streamRoutes(routeOptions));
@@ -120,9 +123,12 @@ export function createApp(options: AppOptions): App {
   app.route("/", publishRoutes(routeOptions));
   app.route("/", metricsRoute(routeOptions));
   app.get(routes.healthy.getRoutingPath(), () => textAnswer("ok\n"));
-  app.get(routes.ready.getRoutingPath(), async () => {
-    await hub.ready(READY_TIMEOUT_MS);
-    return textAnswer("ok\n");
+  app.get(routes.ready.getRoutingPath(), async (c) => {
+    const failing = await findFailingPart(hub, c.env);
+    if (!failing) return textAnswer("ok\n");
+    const { part, error } = failing;
+    reportError(c, error);
+    return problem(error, { requestId: c.env.id, part });
   });
 
   // Described here and not by `app.openapi()`, which would read and validate a
@@ -144,10 +150,12 @@ export function createApp(options: AppOptions): App {
 
   return {
     async fetch(request, info = {}) {
-      const env = new RequestEnv(request, info, addresses);
+      const env = new RequestEnv(request, info, { addresses, ids });
+      const end = accessLog?.begin(request, env);
       const isPreflight = request.method === "OPTIONS";
       const response = isPreflight ? headers.preflight() : await app.fetch(request, env);
-      headers.addTo(response, request);
+      headers.addTo(response, request, env.id);
+      end?.(response.status);
       return response;
     },
     probes,

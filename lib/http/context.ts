@@ -55,8 +55,11 @@ export interface RouteOptions extends AppOptions {
   bodies: BodyRoom;
   /** Authenticates a client that writes, and counts the request. */
   authenticate: (c: AppContext) => Promise<Bearer | null>;
-  /** Counts an error, and reports it to the operator if no client caused it. */
-  reportOutage: (c: AppContext, error: Error) => void;
+  /**
+   * Counts an error, and reports it to the operator; one that a client caused at the
+   * level `debug`.
+   */
+  reportError: (c: AppContext, error: Error) => void;
 }
 
 /** Creates the error for an address without a route. It names routes that are near. */

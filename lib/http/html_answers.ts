@@ -8,7 +8,6 @@ import { html } from "hono/html";
 import { secureHeaders } from "hono/secure-headers";
 import { type AppContext, notFound } from "./context.ts";
 import { readPageFile } from "./page_files.ts";
-import { problem } from "./problem.ts";
 
 /** Paths of streams and histories, with the path of the live page. */
 const READING_PATH = /^(\/pipelines\/p_[\w-]{1,62})\/(?:sse|events)$/;
@@ -40,9 +39,15 @@ export function acceptsHtml(c: AppContext): boolean {
   return c.req.header("Accept")?.includes("text/html") ?? false;
 }
 
-/** Reads a page, or a file of one: see {@linkcode readPageFile}. */
+/**
+ * Reads a page, or a file of one: see {@linkcode readPageFile}.
+ *
+ * @throws {RunnelError} `not-found`.
+ */
 export async function page(name: string): Promise<Response> {
-  return await readPageFile(name) ?? problem(notFound());
+  const file = await readPageFile(name);
+  if (!file) throw notFound();
+  return file;
 }
 
 /** Shows a problem document to people as a page, with the same status and headers. */
@@ -59,7 +64,7 @@ export async function showProblem(c: AppContext): Promise<void> {
 
 async function problemPage(
   path: string,
-  { status, title, detail, type }: Record<string, string>,
+  { status, title, detail, type, requestId }: Record<string, string>,
 ): Promise<string> {
   const livePage = ["401", "403"].includes(String(status)) && READING_PATH.exec(path)?.[1];
   const page = await html`
@@ -86,7 +91,9 @@ async function problemPage(
           </section>
           ${livePage &&
             html`<p>The <a href="${livePage}">live page</a> of this pipeline asks for a token.</p>`}
-          <p class="soft">Status ${status}, <code>${type}</code></p>
+          <p class="soft">
+            Status ${status}, <code>${type}</code>, request <code>${requestId}</code>
+          </p>
         </main>
       </body>
     </html>

@@ -13,6 +13,7 @@ import {
   eventStream,
   history,
   json,
+  notReady,
   openMetrics,
   probeStream,
   text,
@@ -209,7 +210,7 @@ export function createRoutes(
       method: "get",
       path: "/readyz",
       summary: "Check that the log accepts events and the instance accepts work",
-      responses: { 200: text("The instance is ready"), ...errors },
+      responses: { 200: text("The instance is ready"), ...errors, ...notReady },
     }),
     metrics: createRoute({
       security: metricsToken === null ? [] : [{ [TOKEN_SCHEME]: [] }],

@@ -27,6 +27,7 @@ const problem = z.object({
   title: z.string(),
   status: z.number(),
   detail: z.string(),
+  requestId: z.string().meta({ description: "ID of the request, also in X-Request-Id" }),
 });
 
 /** Describes an answer in JSON. */
@@ -54,6 +55,18 @@ export const errors = {
   503: {
     description: "A transient error. Try again after Retry-After seconds",
     content: { "application/problem+json": { schema: problem } },
+  },
+};
+
+/** The answer of an instance that takes no work. */
+export const notReady = {
+  503: {
+    description: "The instance takes no work. The part that fails is named",
+    content: {
+      "application/problem+json": {
+        schema: problem.extend({ part: z.enum(["draining", "disk", "log", "open-files"]) }),
+      },
+    },
   },
 };
 

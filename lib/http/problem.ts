@@ -53,18 +53,31 @@ export function refusalOf(error: Error): Refusal {
   return isKnown ? error.type as Refusal : "internal";
 }
 
+/** Facts that a problem document has besides those of its type. */
+export interface ProblemFacts {
+  /** ID of the request. */
+  requestId: string;
+  /** Part of the service that fails, if a client asked for it. */
+  part?: string;
+}
+
 /**
  * Creates the response to an error, as a problem document.
  *
  * @param error The error; `null` for one whose details must not reach clients.
+ * @param facts Further members of the document.
  */
-export function problem(error: RunnelError | null, headers: HeadersInit = {}): Response {
+export function problem(
+  error: RunnelError | null,
+  facts: ProblemFacts,
+  headers: HeadersInit = {},
+): Response {
   const known = error && PROBLEMS[error.type];
   const { status, title } = known ?? INTERNAL;
   const type = known ? error.type : "internal";
   const detail = shorten(known ? error.message : INTERNAL.detail);
   const response = new Response(
-    JSON.stringify({ type: `urn:runnel:problem:${type}`, title, status, detail }),
+    JSON.stringify({ type: `urn:runnel:problem:${type}`, title, status, detail, ...facts }),
     { status, headers },
   );
   response.headers.set("Content-Type", "application/problem+json");

@@ -82,7 +82,7 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     const receipt = await trace.commit(() =>
       hub.publish(pipeline, events, key, publisher?.publisher)
     );
-    const response = headers.create(c.req.raw, answerTo(pipeline, receipt), {
+    const response = headers.create(c.req.raw, c.env.id, answerTo(pipeline, receipt), {
       status: 202,
       headers: {
         "Content-Type": "application/json",

@@ -22,7 +22,7 @@ import { streamHeaders } from "./stream_headers.ts";
 
 /** Creates the routes that send events to subscribers. */
 export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
-  const { hub, access, config, runtime, routes, headers, reportOutage } = options;
+  const { hub, access, config, runtime, routes, headers, reportError } = options;
   const app = new Hono<AppEnv>();
   const query = subscriptionQuery(config.history);
 
@@ -59,11 +59,14 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
         onClose: session?.close,
         connectionClosed: c.env.completed,
       });
-      return headers.create(c.req.raw, stream, { status: 200, headers: streamHeaders(c) });
+      return headers.create(c.req.raw, c.env.id, stream, {
+        status: 200,
+        headers: streamHeaders(c),
+      });
     } catch (error) {
       const isEventSource = c.req.header("Accept")?.includes("text/event-stream");
       if (!isEventSource || !(error instanceof RunnelError) || !isTransient(error)) throw error;
-      reportOutage(c, error);
+      reportError(c, error);
       // An EventSource never reconnects after an error status, but does after
       // the end of a stream.
       const retryMs = Math.round(config.retryMs * (1 + runtime.random()));

@@ -220,7 +220,9 @@ export class Pipeline implements SubscriberSource, Disposable {
     try {
       return await this.#tail.reconcileWith(head, source);
     } catch (error) {
-      this.#options.runtime.report(`Cannot repair the tail of ${this.#id}`, error);
+      this.#options.runtime.report("Cannot repair the tail of a pipeline", error, {
+        fields: { pipeline: this.#id },
+      });
       return false;
     }
   }

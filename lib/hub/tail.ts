@@ -117,7 +117,7 @@ export class Tail implements Disposable {
   receive(commit: Commit): void {
     if (this.#repairing) return this.#reorderBuffer.add(commit);
     if (this.#append(commit)) return this.#options.onChange();
-    this.repairs.gap++;
+    this.#countRepair("gap");
     this.#repairInBackground();
   }
 
@@ -200,9 +200,17 @@ export class Tail implements Disposable {
       return false;
     }
     if (this.#closed) return false;
-    this.repairs[cause]++;
+    this.#countRepair(cause);
     await this.repair();
     return true;
+  }
+
+  #countRepair(cause: RepairCause): void {
+    this.repairs[cause]++;
+    this.#options.runtime.report("A tail is behind its log and is repaired", undefined, {
+      level: "debug",
+      fields: { pipeline: this.#pipeline, cause },
+    });
   }
 
   /**
@@ -327,7 +335,9 @@ export class Tail implements Disposable {
 
   #inBackground(repair: Promise<void>): void {
     repair.catch((error) => {
-      this.#options.runtime.report(`Cannot repair the tail of ${this.#pipeline}`, error);
+      this.#options.runtime.report("Cannot repair the tail of a pipeline", error, {
+        fields: { pipeline: this.#pipeline },
+      });
     });
   }
 

@@ -44,7 +44,14 @@ export class CopyGuard implements StoreGuard {
     open: () => Promise<Kv>,
     runtime: Pick<Runtime, "clock" | "report">,
   ): Promise<CopyGuard> {
-    const kv = await KvConnection.open({ open, runtime, timeoutMs: TIMEOUT_MS, remote: true });
+    // The connection of the log reports a store that fails.
+    const quiet = { ...runtime, report() {} };
+    const kv = await KvConnection.open({
+      open,
+      runtime: quiet,
+      timeoutMs: TIMEOUT_MS,
+      remote: true,
+    });
     const guard = new CopyGuard(kv, runtime);
     guard.#timer = runtime.clock.every(COPY_LOOK_MS, () => guard.#look());
     return guard;

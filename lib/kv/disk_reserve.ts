@@ -17,6 +17,9 @@ const RESERVE_BYTES = 6 * 1024 * 1024;
 /** Time after which the reserve is filled again, in milliseconds. */
 const REFILL_MS = 60_000;
 
+/** Room on a disk that the largest publish needs, with what the store writes beside it, in bytes. */
+const PUBLISH_BYTES = 1024 * 1024;
+
 /** Bytes written at once. */
 const PART_BYTES = 65_536;
 
@@ -28,6 +31,7 @@ export class DiskReserve implements Disposable {
   #isFilled = false;
   #isReported = false;
   #closed = false;
+  #trying: Promise<void> | null = null;
 
   private constructor(path: string, runtime: Pick<Runtime, "clock" | "report">) {
     this.#path = `${path}.reserve`;
@@ -75,22 +79,33 @@ export class DiskReserve implements Disposable {
   }
 
   async #write(): Promise<void> {
-    // Random, so that no file system compresses it.
-    const part = crypto.getRandomValues(new Uint8Array(PART_BYTES));
-    using file = await Deno.open(this.#path, {
-      write: true,
-      create: true,
-      truncate: true,
-      mode: FILE_MODE,
-    });
-    for (let bytes = 0; bytes < RESERVE_BYTES;) bytes += await file.write(part);
+    await writeRandom(this.#path, RESERVE_BYTES);
   }
 
   async #remove(): Promise<void> {
+    await removeIfThere(this.#path);
+  }
+
+  /**
+   * Checks that the disk has room for a publish, by writing as much beside the store.
+   * SQLite may have some room in its files, so that it takes events for a while after the
+   * disk is full.
+   *
+   * @throws The error of a disk that is full.
+   */
+  assertRoom(): Promise<void> {
+    return this.#trying ??= this.#tryRoom().finally(() => this.#trying = null);
+  }
+
+  async #tryRoom(): Promise<void> {
+    const path = `${this.#path}.try`;
     try {
-      await Deno.remove(this.#path);
+      await writeRandom(path, PUBLISH_BYTES);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // Whether it may write there at all is told at the start.
+      if (isDiskFull(error)) throw error;
+    } finally {
+      await removeIfThere(path);
     }
   }
 
@@ -119,7 +134,30 @@ export class DiskReserve implements Disposable {
   }
 }
 
+/** Writes a file of random bytes, which no file system compresses. */
+async function writeRandom(path: string, size: number): Promise<void> {
+  const part = crypto.getRandomValues(new Uint8Array(PART_BYTES));
+  using file = await Deno.open(path, {
+    write: true,
+    create: true,
+    truncate: true,
+    mode: FILE_MODE,
+  });
+  for (let bytes = 0; bytes < size;) bytes += await file.write(part);
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Errors of a full disk: of SQLite, of Linux and macOS, a quota among them, and of Windows. */
+const DISK_FULL = /disk is full|No space left|quota exceeded|not enough space on the disk/i;
+
 /** Whether an error says that a disk is full. */
 export function isDiskFull(error: unknown): boolean {
-  return error instanceof TypeError && error.message.includes("disk is full");
+  return error instanceof Error && DISK_FULL.test(error.message);
 }

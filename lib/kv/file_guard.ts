@@ -73,8 +73,12 @@ export class FileGuard implements StoreGuard {
       "Cannot reach the log: its file was deleted, moved or replaced while the service runs. " +
         "Nothing was stored; the operator has to restart the service",
     );
-    if (changed === null && before) this.#runtime.report(`${this.#path} is back: it is used again`);
-    if (changed !== null && !before) this.#runtime.report(this.#describe(changed));
+    if (changed === null && before) {
+      this.#runtime.report(`${this.#path} is back: it is used again`, undefined, { level: "info" });
+    }
+    if (changed !== null && !before) {
+      this.#runtime.report(this.#describe(changed), undefined, { level: "error" });
+    }
   }
 
   /** Suspends the checks during work that replaces the file and opens it again. */

@@ -7,6 +7,7 @@
 
 import { chunk, deadline, RunnelError, type Runtime } from "../base/mod.ts";
 import { CallGate } from "./call_gate.ts";
+import { CallHealth } from "./call_health.ts";
 import type { StoreGuard } from "./file_guard.ts";
 
 /** Part of `Deno.Kv` that calls use, so that a test can replace it. */
@@ -43,8 +44,8 @@ export interface CallOptions {
 export interface KvConnectionOptions {
   /** Opens a connection to the store. */
   open: () => Promise<Kv>;
-  /** Clock used for timers and deadlines. */
-  runtime: Pick<Runtime, "clock">;
+  /** Clock used for timers and deadlines, and reporter of a store that fails. */
+  runtime: Pick<Runtime, "clock" | "report">;
   /** Deadline of a call, in milliseconds. */
   timeoutMs: number;
   /**
@@ -70,6 +71,7 @@ export class KvConnection implements Disposable {
   readonly #replaced = new Map<Promise<Kv>, Disposable>();
   readonly #guard: StoreGuard | null;
   readonly #gate = new CallGate();
+  readonly #health: CallHealth;
   #kv: Promise<Kv> | null;
   #closed = false;
 
@@ -77,6 +79,7 @@ export class KvConnection implements Disposable {
     this.#options = options;
     this.#kv = Promise.resolve(kv);
     this.#guard = guard;
+    this.#health = new CallHealth(options.runtime);
   }
 
   /**
@@ -162,12 +165,21 @@ export class KvConnection implements Disposable {
     // Opened behind the gate only: a connection from within {@linkcode exclusive} would be
     // to the file that is replaced, and nothing would close it.
     const made = this.#gate.run(() => this.#use(kv = this.#kv ??= this.#options.open(), use));
-    return await deadline(runtime.clock, timeoutMs, made, () => {
-      this.#options.onTimeout?.();
-      // A deadline much shorter than its own says nothing about the connection.
-      if (remote && kv && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
-      return late(timeoutMs);
-    });
+    try {
+      const value = await deadline(runtime.clock, timeoutMs, made, () => {
+        this.#options.onTimeout?.();
+        // A deadline much shorter than its own says nothing about the connection.
+        if (remote && kv && timeoutMs >= this.#options.timeoutMs / 2) this.#retire(kv);
+        return late(timeoutMs);
+      });
+      this.#health.answered();
+      return value;
+    } catch (error) {
+      // A deadline that was nearly over says nothing about the store.
+      const isShort = timeoutMs < this.#options.timeoutMs / 4;
+      if (!this.#closed && !isShort) this.#health.failed(error);
+      throw error;
+    }
   }
 
   async #use<T>(kv: Promise<Kv>, use: (kv: Kv) => Promise<T>): Promise<T> {
@@ -242,7 +254,7 @@ export class KvConnection implements Disposable {
 function late(ms: number): RunnelError {
   return new RunnelError(
     "log-unavailable",
-    `Cannot reach the log: it did not answer within ${ms} ms. Try again`,
+    `Cannot reach the log: it did not answer within ${Math.round(ms)} ms. Try again`,
   );
 }
 

@@ -38,6 +38,8 @@ export async function checkAtStart(
   report(
     `${path} is damaged: ${problems[0]}. Events may be missing, and some pipelines may be ` +
       "refused. To repair it, stop the service and run `deno task restore FILE` with a backup",
+    undefined,
+    { level: "error" },
   );
 }
 

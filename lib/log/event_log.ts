@@ -52,7 +52,7 @@ export interface EventLogOptions {
   /** Maximum memory of waiting requests in all pipelines together, in bytes. */
   maxWaitingBytes: number;
   /** Room on the disk of the store for deletions. */
-  reserve?: Pick<DiskReserve, "release" | typeof Symbol.dispose> | undefined;
+  reserve?: Pick<DiskReserve, "release" | "assertRoom" | typeof Symbol.dispose> | undefined;
   /**
    * Age at which this process deletes pipelines without subscribers, `Infinity` for
    * never, in milliseconds. It also finishes deletions that were begun. By default,
@@ -180,7 +180,9 @@ export class EventLog {
     try {
       this.#slot.listener.onChange(change);
     } catch (error) {
-      this.#options.runtime.report(`Cannot deliver a change of ${change.pipeline}`, error);
+      this.#options.runtime.report("Cannot deliver a change of a pipeline", error, {
+        fields: { pipeline: change.pipeline },
+      });
     }
   }
 
@@ -260,19 +262,19 @@ export class EventLog {
   }
 
   /**
-   * Checks that the log takes events, and that its file is the one that was
-   * opened. It writes, because a full disk can still be read.
+   * Checks that the log takes events, that its file is the one that was opened, and that
+   * its disk has room. It writes, because a full disk can still be read.
    *
    * @param ms Deadline, in milliseconds.
    * @throws {RunnelError} `log-unavailable` if the log does not take events.
    */
   async ping(ms: number): Promise<void> {
-    const { kv } = this.#options;
+    const { kv, reserve } = this.#options;
     const write = kv.call((kv) => kv.atomic().set(PING_KEY, true).commit(), {
       ms,
       as: "log-unavailable",
     });
-    await Promise.all([kv.verify(), write]);
+    await Promise.all([kv.verify(), write, reserve?.assertRoom().catch(throwFull)]);
   }
 
   /** Refuses waiting requests, resolves when commits in flight have ended, and closes the store. */
@@ -288,4 +290,8 @@ export class EventLog {
     ]);
     this.#options.kv.close();
   }
+}
+
+function throwFull(cause: unknown): never {
+  throw new RunnelError("log-unavailable", "Cannot store events: the disk is full", { cause });
 }

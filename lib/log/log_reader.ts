@@ -79,9 +79,9 @@ export class LogReader {
       if (isDamaged && tries < READ_TRIES) continue;
       if (isDamaged) {
         this.#options.runtime.report(
-          `The log of ${pipeline} has no events ${after + 1} to ${
-            found - 1
-          }: it is damaged, or a later version wrote it`,
+          "The log of a pipeline lacks events: it is damaged, or a later version wrote it",
+          undefined,
+          { fields: { pipeline, first: after + 1, last: found - 1 } },
         );
       }
       return {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Reporter } from "../base/mod.ts";
 import type { CommitterOptions } from "./committer.ts";
 import { LogWriter, type LogWriterOptions } from "./log_writer.ts";
 import { SharedTurn } from "./shared_turn.ts";
@@ -21,7 +22,7 @@ const TIME_STEP_REPORT_MS = 60 * 60 * 1000;
 /** Options for {@linkcode LogWriters}. */
 export interface LogWritersOptions extends Omit<LogWriterOptions, "onTimeStep" | "turn"> {
   /** Clock, random numbers and reporter. */
-  runtime: CommitterOptions["runtime"] & { report: (message: string) => void };
+  runtime: CommitterOptions["runtime"] & { report: Reporter };
 }
 
 /** The writers of a log. */
@@ -63,8 +64,10 @@ export class LogWriters {
     if (now < this.#timeStepReportedUntil) return;
     this.#timeStepReportedUntil = now + TIME_STEP_REPORT_MS;
     report(
-      `The clock was set back: new events of ${pipeline} are ${Math.round(ms / 1000)} s earlier ` +
-        "than those before them. Steps of other pipelines are not reported for an hour",
+      "The clock was set back: new events of a pipeline are earlier than those before them. " +
+        "Steps of other pipelines are not reported for an hour",
+      undefined,
+      { fields: { pipeline, seconds: Math.round(ms / 1000) } },
     );
   }
 

@@ -36,8 +36,10 @@ export function reportRollback(
   head: Pick<Head, "sequence">,
 ): void {
   report(
-    `The store was rolled back: ${pipeline} had event ${known.sequence}, and has ` +
-      `${head.sequence} now. It has a new epoch. Run \`deno task restore\` for the others`,
+    "The store was rolled back: a pipeline lacks events that it had. It has a new epoch. " +
+      "Run `deno task restore` for the others",
+    undefined,
+    { fields: { pipeline, had: known.sequence, has: head.sequence } },
   );
 }
 

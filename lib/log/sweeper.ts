@@ -72,7 +72,9 @@ export class Sweeper {
       }
     } catch (error) {
       // The next sweep of the pipeline starts from the beginning again.
-      if (!this.#closed) this.#runtime.report(`Cannot sweep the log of ${pipeline}`, error);
+      if (!this.#closed) {
+        this.#runtime.report("Cannot sweep the log of a pipeline", error, { fields: { pipeline } });
+      }
     } finally {
       this.#sweeps.delete(pipeline);
     }

@@ -136,7 +136,7 @@ export class AcceptingServer {
 
   #listen(port: number): Deno.NetAddr {
     const { address, handler, serve, runtime: { clock } } = this.#options;
-    const requests = new ServedRequests(handler);
+    const requests = new ServedRequests(handler, () => this.#pauseMs > MIN_PAUSE_MS);
     const onError = (error: unknown) => this.#answerError(error);
     const server = serve(
       { ...address, ...this.#pair, port, tcpBacklog: BACKLOG, onListen() {}, onError },

@@ -110,6 +110,8 @@ export class CertificateFiles implements Disposable {
     this.onRenewed(pair);
     this.#options.runtime.report(
       `Uses the new certificate in ${this.#options.paths.cert} from now on`,
+      undefined,
+      { level: "info" },
     );
   }
 
@@ -119,6 +121,8 @@ export class CertificateFiles implements Disposable {
       this.#reported = problem;
       this.#options.runtime.report(
         `Cannot renew the certificate, and keeps the one before: ${problem}`,
+        undefined,
+        { level: "error" },
       );
     }
     this.#problem = problem;

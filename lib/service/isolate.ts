@@ -5,7 +5,7 @@
  * @module
  */
 
-import { delay, describeCause, RunnelError, systemRuntime } from "../base/mod.ts";
+import { delay, describeCause, RunnelError } from "../base/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import { exportMetrics } from "../telemetry/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
@@ -19,6 +19,7 @@ import {
 import { reachGatherer } from "./metrics_gatherer.ts";
 import { reachStores } from "./remote_log.ts";
 import { listen } from "./server.ts";
+import { createRuntimeOf } from "./runtime.ts";
 import { createServiceOn, openStores, type Stores } from "./service.ts";
 import type { WorkerCommand, WorkerMessage, WorkerSetup } from "./serving_worker.ts";
 
@@ -48,24 +49,27 @@ worker.close = () => post({ type: "failed", message: "An isolate ended" });
 worker.addEventListener("message", async (event) => {
   const { config, port, pair, commands, logPort, metrics: ports, isolate, canary } =
     (event as MessageEvent<WorkerSetup>).data;
+  const runtime = createRuntimeOf(config, isolate);
   try {
-    const storage = logPort ? null : await prepareStorage(config.kv);
+    const storage = logPort ? null : await prepareStorage(config.kv, runtime);
     const stores: Stores = storage
-      ? await openStores({ config, ...storage, upkeep: true })
+      ? await openStores({ config, runtime, ...storage, upkeep: true })
       : reachStores(logPort!, {
-        runtime: systemRuntime,
+        runtime,
         timeoutMs: config.kvTimeoutMs,
         maxWaitingBytes: config.maxWaitingBytes,
       });
     exportMetrics(stores.metrics, String(isolate));
     const service = createServiceOn(stores, {
       config,
+      runtime,
       canary,
-      gather: reachGatherer(ports, stores.metrics, systemRuntime.clock),
-      channels: PipelineChannels.detect(systemRuntime),
+      gather: reachGatherer(ports, stores.metrics, runtime.clock),
+      channels: PipelineChannels.detect(runtime),
       watch: storage?.open ?? null,
     });
-    const { hub, log, runtime: { clock } } = service;
+    const { hub, log } = service;
+    const { clock } = runtime;
     const listener = listen(service, { hostname: config.host, port }, {
       pair,
       reusePort: true,

@@ -7,7 +7,7 @@
  */
 
 import type { CanaryIdentity } from "../access/mod.ts";
-import { systemRuntime } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { KvStorage } from "../kv/mod.ts";
 import { createMetrics, measureLoopDelay, type Metrics } from "../telemetry/mod.ts";
@@ -16,6 +16,7 @@ import { DrainDeadline, ISOLATES_MS, ISOLATES_STOP_PUBLISHING_MS } from "./drain
 import { LogOwner } from "./log_owner.ts";
 import { MetricsGatherer } from "./metrics_gatherer.ts";
 import { type Address, assertPortFree, type Server } from "./server.ts";
+import { createRuntimeOf } from "./runtime.ts";
 import { openStores } from "./service.ts";
 import { ServingWorker } from "./serving_worker.ts";
 
@@ -27,6 +28,8 @@ export interface IsolatesOptions {
   storage: KvStorage;
   /** Called with a line for the operator if an isolate ends by itself: the process must exit. */
   onFailure: (message: string) => void;
+  /** The surroundings of this isolate. @default {createRuntimeOf(config)} */
+  runtime?: Runtime;
   /** Metrics of this isolate. By default, new ones. */
   metrics?: Metrics;
   /** Identity of the instance's own canary. @default {null} */
@@ -65,17 +68,19 @@ export async function startIsolates({
   config,
   storage,
   onFailure,
+  runtime = createRuntimeOf(config),
   metrics = createMetrics(),
   canary = null,
   certificate = null,
   entry = new URL("./isolate.ts", import.meta.url),
 }: IsolatesOptions): Promise<Server> {
   assertPortFree({ hostname: config.host, port: config.port });
-  const owner = storage.remote
-    ? null
-    : new LogOwner(await openStores({ config, ...storage, upkeep: true, metrics }));
-  const gatherer = new MetricsGatherer(metrics, systemRuntime.clock);
-  const loopDelay = measureLoopDelay(metrics, systemRuntime.clock);
+  const owner = storage.remote ? null : new LogOwner(
+    await openStores({ config, runtime, ...storage, upkeep: true, metrics }),
+    runtime,
+  );
+  const gatherer = new MetricsGatherer(metrics, runtime.clock);
+  const loopDelay = measureLoopDelay(metrics, runtime.clock);
   const workers: ServingWorker[] = [];
   const start = (port: number) => {
     const worker = new ServingWorker(entry, {
@@ -120,8 +125,8 @@ export async function startIsolates({
     address,
     async drain() {
       isDraining = true;
-      using publishing = new DrainDeadline(systemRuntime.clock, ISOLATES_STOP_PUBLISHING_MS);
-      using ending = new DrainDeadline(systemRuntime.clock, ISOLATES_MS);
+      using publishing = new DrainDeadline(runtime.clock, ISOLATES_STOP_PUBLISHING_MS);
+      using ending = new DrainDeadline(runtime.clock, ISOLATES_MS);
       const all = (step: "publishingStopped" | "drained") =>
         Promise.all(workers.map((worker) => Promise.race([worker[step], worker.failed])));
       for (const worker of workers) worker.post("drain");

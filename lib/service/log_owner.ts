@@ -4,7 +4,7 @@
  * @module
  */
 
-import { systemRuntime } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import { HeadAnnouncer, type LogListener } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
 import { serveStores } from "./remote_log.ts";
@@ -16,16 +16,18 @@ export class LogOwner {
   readonly #ports: MessagePort[] = [];
   /** The other isolates, by their ports, which lose nothing. */
   readonly #listeners: LogListener[] = [];
-  readonly #channels = PipelineChannels.detect(systemRuntime);
-  readonly #announcer = new HeadAnnouncer({
-    runtime: systemRuntime,
-    announce: (heads) => {
-      for (const { onHeads } of this.#listeners) onHeads(heads);
-    },
-  });
+  readonly #channels: PipelineChannels | null;
+  readonly #announcer: HeadAnnouncer;
 
-  constructor(stores: Stores) {
+  constructor(stores: Stores, runtime: Runtime) {
     this.#stores = stores;
+    this.#channels = PipelineChannels.detect(runtime);
+    this.#announcer = new HeadAnnouncer({
+      runtime,
+      announce: (heads) => {
+        for (const { onHeads } of this.#listeners) onHeads(heads);
+      },
+    });
     stores.log.listen({
       onChange: (change) => {
         if (this.#channels) {

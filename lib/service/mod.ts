@@ -30,7 +30,11 @@ export type {
 } from "../access/mod.ts";
 export {
   type Clock,
+  type LogFields,
+  type LogFormat,
+  type LogLevel,
   type Reporter,
+  type ReportOptions,
   RunnelError,
   type RunnelErrorType,
   type Runtime,
@@ -121,4 +125,5 @@ export {
   type Stores,
   type StoresOptions,
 } from "./service.ts";
+export { createRuntimeOf } from "./runtime.ts";
 export { start, type StartOptions } from "./start.ts";

@@ -14,6 +14,8 @@ export type ServeHandler = (
 export interface ServedRequest extends Deno.ServeHandlerInfo<Deno.NetAddr> {
   /** Aborted before the server shuts down, which cuts off the bodies that still arrive. */
   shutdown: AbortSignal;
+  /** Whether a connection could not be accepted in the last seconds. */
+  lacksFiles: boolean;
 }
 
 /** Handler of requests. */
@@ -26,10 +28,20 @@ export type RequestHandler = (
 class Served implements ServedRequest {
   readonly shutdown: AbortSignal;
   readonly #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
+  readonly #lacksFiles: () => boolean;
 
-  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>, shutdown: AbortSignal) {
+  constructor(
+    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+    shutdown: AbortSignal,
+    lacksFiles: () => boolean,
+  ) {
     this.shutdown = shutdown;
     this.#info = info;
+    this.#lacksFiles = lacksFiles;
+  }
+
+  get lacksFiles(): boolean {
+    return this.#lacksFiles();
   }
 
   get remoteAddr(): Deno.NetAddr {
@@ -50,12 +62,12 @@ export class ServedRequests {
   #isLeft = false;
   #onAnswered = () => {};
 
-  constructor(handler: RequestHandler) {
+  constructor(handler: RequestHandler, lacksFiles: () => boolean) {
     const { signal: shutdown } = this.#shutdown;
     this.handler = async (request, info) => {
       this.#open++;
       try {
-        const response = await handler(request, new Served(info, shutdown));
+        const response = await handler(request, new Served(info, shutdown, lacksFiles));
         // Over HTTP/2 the runtime leaves it out, and says so by GOAWAY.
         if (this.#isLeft) response.headers.set("Connection", "close");
         return response;

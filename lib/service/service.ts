@@ -14,7 +14,7 @@ import {
   type TicketStore,
   TokenVerifier,
 } from "../access/mod.ts";
-import { type Runtime, systemRuntime } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { type App, createApp } from "../http/mod.ts";
 import { Hub } from "../hub/mod.ts";
@@ -30,6 +30,7 @@ import { EventLog, isHead, type Log, rebuildHead } from "../log/mod.ts";
 import { createMetrics, type Metrics, type Snapshot, takeSnapshot } from "../telemetry/mod.ts";
 import { type PipelineChannels, Sync } from "../sync/mod.ts";
 import { observe } from "./observed.ts";
+import { createRuntimeOf } from "./runtime.ts";
 
 /** Minimum time that a log retains events, in milliseconds. */
 const RETENTION_MS = 60_000;
@@ -103,7 +104,7 @@ export interface StoresOptions {
   metrics?: Metrics;
   /**
    * Parts of the runtime to replace. By default, it has the clock of the system,
-   * `Math.random`, and a reporter that writes to standard error.
+   * `Math.random`, and a reporter that writes as the settings say.
    */
   runtime?: Partial<Runtime>;
 }
@@ -174,7 +175,9 @@ export interface Service extends App {
  * ```
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
-  return createServiceOn(await openStores(options), options);
+  // One reporter, which counts what repeats.
+  const runtime = { ...createRuntimeOf(options.config), ...options.runtime };
+  return createServiceOn(await openStores({ ...options, runtime }), { ...options, runtime });
 }
 
 /**
@@ -205,7 +208,7 @@ export async function openStores({
   metrics = createMetrics(),
   runtime: replaced = {},
 }: StoresOptions): Promise<Stores> {
-  const runtime = { ...systemRuntime, ...replaced };
+  const runtime = { ...createRuntimeOf(config), ...replaced };
   const damaged = await findInvalid?.("head", isHead) ?? [];
   const kv = await KvConnection.open({
     open,
@@ -222,7 +225,13 @@ export async function openStores({
     throw error;
   }
   for (const pipeline of damaged) {
-    runtime.report(`The head of ${pipeline} is damaged: it is rebuilt, under a new epoch`);
+    runtime.report(
+      "The head of a pipeline is damaged: it is rebuilt, under a new epoch",
+      undefined,
+      {
+        fields: { pipeline },
+      },
+    );
     await rebuildHead(kv, pipeline, runtime.clock.now());
   }
   const log = new EventLog({
@@ -270,7 +279,7 @@ export function createServiceOn({ log, tickets: store, metrics }: Stores, {
   canary = null,
   runtime: replaced = {},
 }: ServiceParts): Service {
-  const runtime = { ...systemRuntime, ...replaced };
+  const runtime = { ...createRuntimeOf(config), ...replaced };
   const sync = new Sync({ log, channels, watch, runtime });
   const hub = new Hub({
     log,

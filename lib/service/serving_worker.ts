@@ -15,6 +15,8 @@ import type { Address } from "./server.ts";
 export interface WorkerSetup {
   /** The settings. */
   config: Config;
+  /** Number of the isolate, from 1. */
+  isolate: number;
   /** Port to share; 0 for the first Worker, which then chooses one. */
   port: number;
   /** Certificate for HTTPS; `null` for HTTP. */
@@ -25,8 +27,6 @@ export interface WorkerSetup {
   logPort: MessagePort | null;
   /** Ports of its metrics. */
   metrics: MetricsPorts;
-  /** Its number, from 1 on. */
-  isolate: number;
   /** Identity of the canary, whose requests reach any isolate. */
   canary: CanaryIdentity | null;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { systemRuntime } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { prepareStorage } from "../kv/mod.ts";
 import { createMetrics, exportMetrics } from "../telemetry/mod.ts";
@@ -16,6 +16,7 @@ import { HttpsRedirects } from "./https_redirects.ts";
 import { startIsolates } from "./isolates.ts";
 import { warnOfOpenFiles } from "./open_files.ts";
 import { serve, type Server } from "./server.ts";
+import { createRuntimeOf } from "./runtime.ts";
 import { createService } from "./service.ts";
 
 /** Options for {@linkcode start}. */
@@ -24,6 +25,8 @@ export interface StartOptions {
   config: Config;
   /** Called with a line for the operator if an isolate ends by itself: the process must exit. */
   onFailure: (message: string) => void;
+  /** The surroundings of the service. @default {createRuntimeOf(config)} */
+  runtime?: Runtime;
 }
 
 /**
@@ -45,25 +48,28 @@ export interface StartOptions {
  * await server.drain();
  * ```
  */
-export async function start({ config, onFailure }: StartOptions): Promise<Server> {
+export async function start(
+  { config, onFailure, runtime = createRuntimeOf(config) }: StartOptions,
+): Promise<Server> {
   // Before connections use files. It is told once the service listens. Deno Deploy, whose
   // own store this is then, accepts the connections itself.
   const warning = config.kv === undefined ? null : warnOfOpenFiles(config);
   using stack = new DisposableStack();
-  const certificate = await openCertificate(config);
+  const certificate = await openCertificate(config, runtime);
   if (certificate) stack.use(certificate);
-  const storage = stack.use(await prepareStorage(config.kv));
-  const redirects = certificate && HttpsRedirects.listen(config, certificate, systemRuntime);
+  const storage = stack.use(await prepareStorage(config.kv, runtime));
+  const redirects = certificate && HttpsRedirects.listen(config, certificate, runtime);
   if (redirects) stack.defer(() => void redirects.close());
   const metrics = createMetrics();
   exportMetrics(metrics, config.isolates > 1 ? "0" : null);
   // Over HTTPS it would need a name of the certificate that leads to this machine.
   const canary = config.canaryMs > 0 && !certificate ? createIdentity(storage.remote) : null;
   const server = config.isolates > 1
-    ? await startIsolates({ config, storage, onFailure, metrics, canary, certificate })
+    ? await startIsolates({ config, storage, runtime, onFailure, metrics, canary, certificate })
     : serve(
       await createService({
         config,
+        runtime,
         ...storage,
         upkeep: true,
         watch: storage.remote ? storage.open : null,
@@ -79,15 +85,15 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
     address: server.address,
     everyMs: config.canaryMs,
     metrics,
-    runtime: systemRuntime,
+    runtime,
   });
   // From here on the store stays locked until the drain has ended.
   const open = stack.move();
-  if (warning) systemRuntime.report(warning);
+  if (warning) runtime.report(warning);
   return {
     address: server.address,
     async drain() {
-      using exit = new DrainDeadline(systemRuntime.clock, EXIT_MS);
+      using exit = new DrainDeadline(runtime.clock, EXIT_MS);
       // Its connections end with the others, as those of any client.
       running?.[Symbol.dispose]();
       redirects?.close();
@@ -97,8 +103,11 @@ export async function start({ config, onFailure }: StartOptions): Promise<Server
 }
 
 /** Opens the files of the certificate, if the settings name them. */
-async function openCertificate({ tlsCert, tlsKey }: Config): Promise<CertificateFiles | null> {
+async function openCertificate(
+  { tlsCert, tlsKey }: Config,
+  runtime: Runtime,
+): Promise<CertificateFiles | null> {
   if (tlsCert === null || tlsKey === null) return null;
   const paths = { cert: tlsCert, key: tlsKey };
-  return await CertificateFiles.open({ paths, runtime: systemRuntime });
+  return await CertificateFiles.open({ paths, runtime });
 }

@@ -123,6 +123,9 @@ export class Subscriber {
   #closeIfStalled(): void {
     if (++this.#missedKeepAlives < MAX_MISSED_KEEP_ALIVES) return;
     this.#options.metrics.stalled.add();
+    this.#options.runtime.report("Closed the stream of a client that does not read", undefined, {
+      level: "info",
+    });
     this.#close();
   }
 
@@ -177,7 +180,15 @@ export class Subscriber {
 
   #unknownGap(): Uint8Array {
     this.#options.metrics.gaps.add("unknown");
+    this.#reportGap("unknown");
     return this.#replay.gap(null, "unknown");
+  }
+
+  #reportGap(reason: string | undefined, missed?: number): void {
+    this.#options.runtime.report("A subscriber is told of a gap", undefined, {
+      level: "debug",
+      fields: { reason, missed },
+    });
   }
 
   #enqueue(bytes: Uint8Array): void {
@@ -216,6 +227,7 @@ export class Subscriber {
     const gap = replay.addPage(page);
     if (!gap) return;
     metrics.gaps.add(page!.reason);
+    this.#reportGap(page!.reason, page!.missed);
     this.#sendFirst(gap);
   }
 

@@ -126,7 +126,9 @@ export class PipelineChannels implements Disposable {
       run();
     } catch (error) {
       this.#failures++;
-      this.#runtime.report(`Cannot reach other isolates about ${pipeline}`, error);
+      this.#runtime.report("Cannot reach other isolates about a pipeline", error, {
+        fields: { pipeline },
+      });
     }
   }
 

@@ -27,7 +27,7 @@ async function createStore() {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    runtime: { clock: new FakeClock() },
+    runtime: { clock: new FakeClock(), report() {} },
     timeoutMs: 3000,
     remote: false,
   });

@@ -1,5 +1,5 @@
-import { deepStrictEqual as deepEqual, ok } from "node:assert/strict";
-import { systemRuntime } from "../../lib/base/runtime.ts";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { createRuntime, systemRuntime } from "../../lib/base/runtime.ts";
 
 Deno.test("systemRuntime has the time and the randomness of the system", () => {
   const [before, now, after] = [Date.now(), systemRuntime.clock.now(), Date.now()];
@@ -9,14 +9,35 @@ Deno.test("systemRuntime has the time and the randomness of the system", () => {
   ok(new Set(numbers).size > 90);
 });
 
-Deno.test("systemRuntime.report() writes one line to standard error", () => {
+Deno.test("createRuntime() writes warnings and errors with other functions than the rest", () => {
+  const { debug, info, warn, error } = console;
+  const used: string[] = [];
+  for (const name of ["debug", "info", "warn", "error"] as const) {
+    console[name] = () => used.push(name);
+  }
+  try {
+    const { report } = createRuntime({ level: "debug" });
+    for (const level of ["debug", "info", "warn", "error"] as const) {
+      report("message", undefined, { level });
+    }
+  } finally {
+    Object.assign(console, { debug, info, warn, error });
+  }
+  deepEqual(used, ["debug", "info", "warn", "error"]);
+});
+
+Deno.test("createRuntime() writes one line to standard error", () => {
   const lines: unknown[][] = [];
-  const { error } = console;
+  const write = console.error;
   console.error = (...line) => lines.push(line);
   try {
-    systemRuntime.report("Cannot sweep", new Error("disk full"));
+    createRuntime({ format: "json" }).report("Cannot sweep", new Error("disk full"));
   } finally {
-    console.error = error;
+    console.error = write;
   }
-  deepEqual(lines, [["Cannot sweep: Error: disk full"]]);
+  const [[line, ...others]] = lines as [[string]];
+  equal(lines.length, 1);
+  equal(others.length, 0);
+  const { level, message, error } = JSON.parse(line);
+  deepEqual([level, message, error], ["ERROR", "Cannot sweep", "Error: disk full"]);
 });

@@ -40,6 +40,47 @@ Deno.test("GET /readyz fails when the log is silent for a second; GET /healthz d
   equal((await service.fetch(request("/readyz"))).status, 200);
 });
 
+const full = [
+  ["disk", () => new TypeError("database or disk is full")],
+  ["log", () => new TypeError("database disk image is malformed")],
+] as const;
+
+for (const [part, error] of full) {
+  Deno.test(`GET /readyz names the ${part} when a commit fails for ${error().message}`, async () => {
+    const { service, kv } = await createFaultyService();
+    await using _ = service;
+    kv.script("commit", fail(error));
+    const response = await service.fetch(request("/readyz"));
+    const { part: named } = await response.clone().json();
+    const detail = await assertProblem(response, 503, "log-unavailable");
+    equal(named, part);
+    ok(!detail.includes("database"));
+    equal((await service.fetch(request("/readyz"))).status, 200);
+  });
+}
+
+Deno.test("GET /readyz names the drain first, at once and without the log", async () => {
+  const { service, kv } = await createFaultyService();
+  await using _ = service;
+  kv.fallback = () => hang;
+  const draining = service.hub.stopPublishing(0);
+  const response = await service.fetch(request("/readyz"), { lacksFiles: true });
+  equal((await response.clone().json()).part, "draining");
+  await assertProblem(response, 503, "draining");
+  equal(kv.commits, 0);
+  equal((await service.fetch(request("/healthz"))).status, 200);
+  service.clock.advance(0);
+  await draining;
+});
+
+Deno.test("GET /readyz names the open files when connections could not be accepted", async () => {
+  await using service = await startService();
+  const response = await service.fetch(request("/readyz"), { lacksFiles: true });
+  equal((await response.clone().json()).part, "open-files");
+  await assertProblem(response, 503, "overloaded");
+  equal((await service.fetch(request("/readyz"), { lacksFiles: false })).status, 200);
+});
+
 Deno.test("HEAD answers like GET, without a body and without a subscriber", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
@@ -194,7 +235,7 @@ Deno.test("an unexpected error is reported, and answered with a 500 without deta
   equal(response.headers.get("Access-Control-Allow-Origin"), "*");
   ok(!(await assertProblem(response, 500, "internal")).includes("secret"));
   deepEqual(service.reports, [
-    "Cannot DELETE /pipelines/p_a/events: TypeError: secret at line 7",
+    "Cannot DELETE /pipelines/{pipeline}/events: TypeError: secret at line 7",
   ]);
 });
 

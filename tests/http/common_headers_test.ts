@@ -14,11 +14,12 @@ for (const allowOrigins of ["*", ["https://app.example", "null"]] as const) {
         const request = new Request("http://localhost/", {
           headers: origin === null ? {} : { Origin: origin },
         });
-        const created = common.create(request, "{}", { status: 202, headers });
+        const created = common.create(request, "r-1", "{}", { status: 202, headers });
         const added = new Response("{}", { status: 202, headers });
-        common.addTo(added, request);
+        common.addTo(added, request, "r-1");
         deepEqual([...created.headers], [...added.headers], String(origin));
         deepEqual([created.status, await created.text()], [202, "{}"]);
+        equal(created.headers.get("X-Request-Id"), "r-1");
         equal(created.headers.get("Connection"), isDraining ? "close" : null);
         equal(created.headers.get("Vary"), allowOrigins === "*" ? null : "Origin");
       }
@@ -29,9 +30,9 @@ for (const allowOrigins of ["*", ["https://app.example", "null"]] as const) {
 Deno.test("CommonHeaders.addTo() leaves a response alone that was created with them", () => {
   const common = new CommonHeaders({ allowOrigins: ["https://app.example"] }, AbortSignal.abort());
   const request = new Request("http://localhost/");
-  const response = common.create(request, "{}", { status: 202, headers: {} });
+  const response = common.create(request, "r-1", "{}", { status: 202, headers: {} });
   const before = [...response.headers];
-  common.addTo(response, request);
+  common.addTo(response, request, "r-2");
   deepEqual([...response.headers], before);
 });
 
@@ -40,7 +41,7 @@ Deno.test("CommonHeaders.addTo() keeps what a response sets itself, and what it 
   const response = new Response(null, {
     headers: { "Cache-Control": "no-cache", Connection: "keep-alive", Vary: "Accept" },
   });
-  common.addTo(response, new Request("http://localhost/"));
+  common.addTo(response, new Request("http://localhost/"), "r-1");
   const names = ["Cache-Control", "Connection", "Vary"];
   deepEqual(names.map((name) => response.headers.get(name)), [
     "no-cache",

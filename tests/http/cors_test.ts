@@ -39,7 +39,7 @@ for (const [what, original, status] of CORS_REQUESTS) {
       equal(response.status, status);
       assertHeaders(response, {
         "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "Retry-After,Idempotency-Replayed",
+        "Access-Control-Expose-Headers": "Retry-After,Idempotency-Replayed,X-Request-Id",
         "Vary": null,
       });
       await response.body?.cancel();
@@ -89,7 +89,7 @@ Deno.test("a preflight allows the methods and headers of the routes, and no othe
       "Access-Control-Allow-Headers":
         "Authorization,Content-Type,Idempotency-Key,Last-Event-ID,Cache-Control," +
         "X-Requested-With,traceparent,tracestate,baggage,sentry-trace",
-      "Access-Control-Expose-Headers": "Retry-After,Idempotency-Replayed",
+      "Access-Control-Expose-Headers": "Retry-After,Idempotency-Replayed,X-Request-Id",
       "Access-Control-Max-Age": "86400",
     });
   }

@@ -24,6 +24,8 @@ const STATUS: Record<RunnelErrorType, number | null> = {
   "storage-unusable": null,
 };
 
+const FACTS = { requestId: "r-1" };
+
 function isTransientStatus(status: number): boolean {
   return status === 429 || status === 503;
 }
@@ -34,7 +36,7 @@ for (const [name, status] of Object.entries(STATUS)) {
 
   if (status === null) {
     Deno.test(`problem() hides the details of ${type}`, async () => {
-      const response = problem(error);
+      const response = problem(error, FACTS);
       equal(response.status, 500);
       ok(!(await response.text()).includes("Cannot do it"));
     });
@@ -42,7 +44,7 @@ for (const [name, status] of Object.entries(STATUS)) {
   }
 
   Deno.test(`problem() answers ${type} with ${status} and its headers`, async () => {
-    const response = problem(error);
+    const response = problem(error, FACTS);
     equal(response.status, status);
     equal(response.headers.get("Content-Type"), "application/problem+json");
     equal(response.headers.get("Cache-Control"), "no-store");
@@ -54,6 +56,7 @@ for (const [name, status] of Object.entries(STATUS)) {
       type: `urn:runnel:problem:${type}`,
       status,
       detail: "Cannot do it: it is so",
+      requestId: "r-1",
     });
   });
 
@@ -64,31 +67,34 @@ for (const [name, status] of Object.entries(STATUS)) {
 
 Deno.test("problem() has a distinct title for each type", async () => {
   const types = Object.keys(STATUS).filter((type) => STATUS[type as RunnelErrorType] !== null);
-  const bodies = types.map((type) => problem(new RunnelError(type as RunnelErrorType, "")).json());
+  const bodies = types.map((type) =>
+    problem(new RunnelError(type as RunnelErrorType, ""), FACTS).json()
+  );
   const titles = (await Promise.all(bodies)).map(({ title }) => title);
   equal(new Set(titles).size, types.length);
 });
 
 Deno.test("problem() hides the details of an unexpected error", async () => {
-  const response = problem(null);
+  const response = problem(null, FACTS);
   equal(response.headers.get("Content-Type"), "application/problem+json");
   deepEqual(await response.json(), {
     type: "urn:runnel:problem:internal",
     title: "Internal error",
     status: 500,
     detail: "The request failed for a reason that the operator can find in the log",
+    ...FACTS,
   });
 });
 
 Deno.test("problem() adds the given headers", () => {
   const error = new RunnelError("method-not-allowed", "Cannot PUT here");
-  const { headers } = problem(error, { Allow: "GET, HEAD" });
+  const { headers } = problem(error, FACTS, { Allow: "GET, HEAD" });
   equal(headers.get("Allow"), "GET, HEAD");
   equal(headers.get("Content-Type"), "application/problem+json");
 });
 
 Deno.test("problem() shortens a detail that quotes kilobytes of the request", async () => {
   const error = new RunnelError("method-not-allowed", `Cannot ${"X".repeat(5000)} here`);
-  const { detail } = await problem(error).json();
+  const { detail } = await problem(error, FACTS).json();
   equal(detail, `Cannot ${"X".repeat(493)} …`);
 });

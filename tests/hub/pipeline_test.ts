@@ -19,6 +19,7 @@ import {
   UNKNOWN_GAP,
   UNKNOWN_ID,
 } from "../support/events.ts";
+import { collectReports } from "../support/fakes/reporter.ts";
 import { fail, FaultyKv, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
 import { createTestLog, storedSegments } from "../support/log.ts";
 import { assertIdle, startService } from "../support/service.ts";
@@ -225,7 +226,7 @@ Deno.test("Pipeline reports a repair that failed after a head was observed", asy
   const { log, kv, clock } = await createTestLog();
   const reports: string[] = [];
   let follower: Follower | undefined;
-  const runtime = { clock, report: (message: string) => reports.push(message) };
+  const runtime = { clock, report: collectReports(reports) };
   using _pipeline = new Pipeline("p_a", {
     log,
     pages: new PageReader(log),
@@ -246,7 +247,7 @@ Deno.test("Pipeline reports a repair that failed after a head was observed", asy
   kv.script("get", fail());
   const head = { epoch: "AAECAwQFBgc", sequence: 1, cleared: 0 };
   equal(await follower!.onHead(head, "watch"), false);
-  deepEqual(reports, ["Cannot repair the tail of p_a"]);
+  deepEqual(reports, ["Cannot repair the tail of a pipeline"]);
   await log.close();
 });
 

@@ -5,6 +5,7 @@ import { packSegments } from "../../lib/log/segment.ts";
 import { replaceSecret } from "../../lib/log/unwritten.ts";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { Tail } from "../../lib/hub/tail.ts";
+import { collectReports } from "../support/fakes/reporter.ts";
 import { fail, type Fault, passThrough, pause, type PausedCall } from "../support/fakes/kv.ts";
 import { createTestLog, textEvent } from "../support/log.ts";
 import { flush, until } from "../support/wait.ts";
@@ -24,7 +25,7 @@ async function createTestTail(count = 1, events = 100, bytes = 2 * 1024 * 1024) 
   const tail = new Tail("p_a", {
     log,
     pages: new PageReader(log),
-    runtime: { clock, report: (message) => reports.push(message) },
+    runtime: { clock, report: collectReports(reports) },
     limits: { events, bytes },
     onChange() {},
     beforeLoss: () => losses.push(tail.events!.last),

@@ -18,7 +18,7 @@ async function open(use: (kv: Deno.Kv) => Kv = (kv) => kv) {
   const kv = await Deno.openKv(":memory:");
   const connection = await KvConnection.open({
     open: () => Promise.resolve(use(kv)),
-    runtime: { clock: new FakeClock() },
+    runtime: { clock: new FakeClock(), report() {} },
     timeoutMs: 1000,
     remote: false,
   });
@@ -111,7 +111,7 @@ for (const writes of [0, 1, 2, 3, 5, 6]) {
     // The same store, by a connection that fails.
     const connection = await KvConnection.open({
       open: () => Promise.resolve(failingAfter(writes)(to.kv)),
-      runtime: { clock: new FakeClock() },
+      runtime: { clock: new FakeClock(), report() {} },
       timeoutMs: 1000,
       remote: false,
     });
@@ -199,7 +199,7 @@ Deno.test("copyStore() waits once for the processes that use a KV server, before
   const clock = new FakeClock();
   const remote = await KvConnection.open({
     open: () => Promise.resolve(from.kv),
-    runtime: { clock },
+    runtime: { clock, report() {} },
     timeoutMs: 60_000,
     remote: true,
   });
@@ -214,7 +214,7 @@ Deno.test("copyStore() waits once for the processes that use a KV server, before
     });
   const killed = await KvConnection.open({
     open: () => Promise.resolve(failingAfter(3)(to.kv)),
-    runtime: { clock },
+    runtime: { clock, report() {} },
     timeoutMs: 60_000,
     remote: false,
   });

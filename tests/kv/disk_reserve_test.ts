@@ -66,3 +66,14 @@ Deno.test("DiskReserve.fill() keeps the reserve of a process that was killed", a
   await createReserve(folder, "log");
   deepEqual((await Deno.stat(`${folder.path}/log.reserve`)).mtime, mtime);
 });
+
+Deno.test("DiskReserve.assertRoom() leaves no file behind, and says nothing of a folder without access", async () => {
+  await using folder = await makeFolder();
+  const { reserve } = await createReserve(folder, "log");
+  await Promise.all([reserve.assertRoom(), reserve.assertRoom()]);
+  deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["log.reserve"]);
+  reserve[Symbol.dispose]();
+  const { reserve: without } = await createReserve(folder, "missing/log");
+  await without.assertRoom();
+  without[Symbol.dispose]();
+});

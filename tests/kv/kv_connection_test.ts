@@ -22,7 +22,7 @@ async function createTestConnection(remote: boolean) {
   };
   const connection = await KvConnection.open({
     open: () => (openings.shift() ?? open)(),
-    runtime: { clock },
+    runtime: { clock, report() {} },
     timeoutMs: TIMEOUT_MS,
     remote,
   });
@@ -51,7 +51,7 @@ Deno.test("KvConnection.open() throws what opening throws", async () => {
   const open = () => Promise.reject(new Error("no such host"));
   const options = {
     open,
-    runtime: { clock: new FakeClock() },
+    runtime: { clock: new FakeClock(), report() {} },
     timeoutMs: TIMEOUT_MS,
     remote: true,
   };
@@ -62,7 +62,12 @@ Deno.test("KvConnection.open() rejects when a remote store does not answer in ti
   const clock = new FakeClock();
   const open = () => new Promise<never>(() => {});
   const refused = rejects(
-    KvConnection.open({ open, runtime: { clock }, timeoutMs: TIMEOUT_MS, remote: true }),
+    KvConnection.open({
+      open,
+      runtime: { clock, report() {} },
+      timeoutMs: TIMEOUT_MS,
+      remote: true,
+    }),
     late,
   );
   clock.advance(TIMEOUT_MS);

@@ -186,7 +186,7 @@ Deno.test("CommitQueue stays within the bytes and mutations of an operation", as
   const open = () => Promise.resolve(kv);
   using connection = await KvConnection.open({
     open,
-    runtime: { clock },
+    runtime: { clock, report() {} },
     timeoutMs: TIMEOUT_MS,
     remote: false,
   });

@@ -17,7 +17,7 @@ async function createTestEraser({ wanted = false } = {}) {
   const reports: string[] = [];
   const connection = await KvConnection.open({
     open: shared.open,
-    runtime: { clock },
+    runtime: { clock, report() {} },
     timeoutMs: 3000,
     remote: false,
   });

@@ -229,7 +229,7 @@ Deno.test("EventLog.append() resolves if the delivery of its commit fails, which
     onHeads() {},
   });
   equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
-  deepEqual(test.reports, ["Cannot deliver a change of p_a"]);
+  deepEqual(test.reports, ["Cannot deliver a change of a pipeline"]);
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
 });
 
@@ -252,5 +252,5 @@ Deno.test("EventLog.append() resolves without a listener, which is reported", as
   await using test = await createTestLog();
   test.listening[Symbol.dispose]();
   equal((await test.log.append("p_a", [textEvent("1")])).first, 1);
-  deepEqual(test.reports, ["Cannot deliver a change of p_a"]);
+  deepEqual(test.reports, ["Cannot deliver a change of a pipeline"]);
 });

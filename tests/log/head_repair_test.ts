@@ -29,7 +29,7 @@ Deno.test("rebuildHead() makes a head of the segments that are left, under a new
   await test.kv.atomic().set(headKey("p_a"), 3).commit();
   const connection = await KvConnection.open({
     open: () => Promise.resolve(test.kv),
-    runtime: { clock: new FakeClock() },
+    runtime: { clock: new FakeClock(), report() {} },
     timeoutMs: 3000,
     remote: false,
   });
@@ -50,7 +50,7 @@ Deno.test("rebuildHead() does not return to the epoch of a pipeline without segm
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    runtime: { clock: new FakeClock() },
+    runtime: { clock: new FakeClock(), report() {} },
     timeoutMs: 3000,
     remote: false,
   });
@@ -73,7 +73,7 @@ for (const count of [0, 2]) {
     await broken.log.close();
     const connection = await KvConnection.open({
       open: store.open,
-      runtime: { clock: new FakeClock() },
+      runtime: { clock: new FakeClock(), report() {} },
       timeoutMs: 3000,
       remote: false,
     });

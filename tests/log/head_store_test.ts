@@ -81,6 +81,7 @@ Deno.test("HeadStore releases the reserve for a deletion on a full disk, and for
       isFull = false;
       return Promise.resolve(true);
     },
+    assertRoom: () => Promise.resolve(),
     [Symbol.dispose]() {},
   };
   await using test = await createTestLog({ reserve });

@@ -36,7 +36,7 @@ Deno.test("LogReader.readAfter() reports and skips a gap that no trim explains",
   const page = (await test.log.readAfter("p_a", 1, Infinity))!;
   deepEqual([page.after, page.missed, page.events.length], [3, 2, 2]);
   deepEqual(test.reports, [
-    "The log of p_a has no events 2 to 3: it is damaged, or a later version wrote it",
+    "The log of a pipeline lacks events: it is damaged, or a later version wrote it",
   ]);
 });
 

@@ -68,7 +68,7 @@ async function createWriter({ shared = false }: { shared?: boolean } = {}) {
   await prepareStore(kv.inner);
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    runtime: { clock },
+    runtime: { clock, report() {} },
     timeoutMs: TIMEOUT_MS,
     remote: false,
   });

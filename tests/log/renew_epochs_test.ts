@@ -29,7 +29,7 @@ async function openStore(heads: Record<string, Head>) {
   }
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    runtime: { clock: new FakeClock() },
+    runtime: { clock: new FakeClock(), report() {} },
     timeoutMs: 3000,
     remote: false,
   });

@@ -31,7 +31,7 @@ for (const count of [0, 10]) {
     equal(head.sequence, count + 1);
     equal(test.commits.at(-1)!.epoch, head.epoch);
     deepEqual(test.reports, [
-      `The store was rolled back: p_a had event 15, and has ${count} now. It has a new epoch. ` +
+      "The store was rolled back: a pipeline lacks events that it had. It has a new epoch. " +
       "Run `deno task restore` for the others",
     ]);
     await test.advanceUntil(appendTexts(test, 1));

@@ -26,7 +26,7 @@ async function createTestSweeper(segments: number) {
   const reports: string[] = [];
   const connection = await KvConnection.open({
     open: () => Promise.resolve(kv),
-    runtime: { clock },
+    runtime: { clock, report() {} },
     timeoutMs: 3000,
     remote: false,
   });

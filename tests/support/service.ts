@@ -10,12 +10,12 @@ import type { Clock } from "../../lib/base/clock.ts";
 import { readConfig, type Settings } from "../../lib/config/config.ts";
 import type { Kv } from "../../lib/kv/kv_connection.ts";
 import type { PipelineChannels } from "../../lib/sync/pipeline_channels.ts";
-import { describeCause } from "../../lib/base/report.ts";
 import { createService, type Service, type ServiceOptions } from "../../lib/service/service.ts";
 import { StreamReader } from "./clients/stream_reader.ts";
 import { drain } from "./drain.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { FaultyKv } from "./fakes/kv.ts";
+import { collectReports } from "./fakes/reporter.ts";
 import { prepareStore } from "./log.ts";
 import { flush } from "./wait.ts";
 
@@ -76,7 +76,7 @@ export async function startService({
     runtime: {
       clock,
       random,
-      report: (message, cause) => reports.push(`${message}: ${describeCause(cause)}`),
+      report: collectReports(reports, { withCauses: true }),
     },
   });
   return {

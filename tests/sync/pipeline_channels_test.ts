@@ -112,7 +112,7 @@ Deno.test("PipelineChannels.post() counts and reports failures, and throws nothi
   here.post(MESSAGE);
   here.post(MESSAGE);
   equal(here.stats.failures, 2);
-  match(reports[0]!, /p_a: TypeError: expected i32/);
+  match(reports[0]!, /about a pipeline: TypeError: expected i32/);
 });
 
 Deno.test("PipelineChannels closes the other channels when closing one fails", () => {

@@ -82,6 +82,7 @@ Deno.test("main.ts says what it started and that it drains, and nothing on stand
   isolates  1
   publish   holders of a token of RUNNEL_PUBLISH_TOKENS
   subscribe everyone
+  settings  PORT=0 RUNNEL_KV=:memory: RUNNEL_LOG_FORMAT=text RUNNEL_PUBLISH_TOKENS=…
 SIGTERM: Runnel drains, within 5 seconds
 Runnel has ended
 `,

@@ -63,7 +63,10 @@ for (const how of ["delete", "overwrite"] as const) {
     deepEqual(gaps, [{ missed: 3, reason: "damaged" }]);
     deepEqual(numbers, without(21, 23));
     equal(await publish(program.url, "p_a", "p_a 61"), 202);
-    match(program.errors, /^The log of p_a has no events 21 to 23: it is damaged, or/m);
+    match(
+      program.errors,
+      /The log of a pipeline lacks events: it is damaged, or .* pipeline=p_a first=21 last=23$/m,
+    );
   });
 }
 
@@ -86,7 +89,10 @@ Deno.test("The service reports damaged pages at start, and tells a gap in their 
 Deno.test("The service rebuilds a damaged head at start, under a new epoch", async () => {
   await using folder = new DataFolder();
   await using program = await serveDamaged(folder, ["p_a"], (path) => damageHead(path, "p_a"));
-  match(program.errors, /^The head of p_a is damaged: it is rebuilt, under a new epoch$/m);
+  match(
+    program.errors,
+    /The head of a pipeline is damaged: it is rebuilt, under a new epoch pipeline=p_a$/m,
+  );
   deepEqual(await read(program, "p_a"), { gaps: [], numbers: without(0, 0) });
   equal(await publish(program.url, "p_a", `p_a ${COUNT + 1} `), 202);
   const { numbers } = await read(program, "p_a");

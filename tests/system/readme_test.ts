@@ -39,7 +39,8 @@ const END_MS = 1000;
 
 /** Replaces the parts that differ between runs. */
 function normal(text: string): string {
-  return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1").replace(/^retry: \d+$/m, "retry: MS");
+  return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1").replace(/^retry: \d+$/m, "retry: MS")
+    .replace(/"requestId":"[0-9a-z]{16}"/, '"requestId":"ID"');
 }
 
 /**
@@ -513,7 +514,7 @@ Deno.test("lib/http/README.md names every problem with its status, and no other"
   ok(types.length > 0);
   const answers = [null, ...types].map((type) => {
     const error = type === null ? null : new RunnelError(type as RunnelErrorType, "");
-    return { type, status: problem(error).status };
+    return { type, status: problem(error, { requestId: "r-1" }).status };
   });
   // Errors at the start are never sent, and internal ones are not named.
   const sent = answers.filter(({ type, status }) => type === null || status !== 500)

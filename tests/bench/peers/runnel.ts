@@ -4,7 +4,12 @@
  * @module
  */
 
-import { DataFolder, type Environment, Program } from "../../support/programs/program.ts";
+import {
+  commandOfTask,
+  DataFolder,
+  type Environment,
+  Program,
+} from "../../support/programs/program.ts";
 import { TempFolder } from "../../support/programs/temp_folder.ts";
 import { processTree } from "../server_process.ts";
 import { PAYLOAD, type Peer, type Server, type Wire } from "./peer.ts";
@@ -105,7 +110,7 @@ export class EarlierCommit implements AsyncDisposable {
       word: "base",
       start: async (settings = {}) => {
         const { tasks } = JSON.parse(await Deno.readTextFile(`${path}/deno.json`));
-        const command = tasks.start.split(" && ").at(-1).split(" ").with(0, Deno.execPath());
+        const command = commandOfTask(tasks.start, Deno.execPath());
         const kv = `.data/bench-${crypto.randomUUID()}.sqlite`;
         await Deno.mkdir(`${path}/.data`, { recursive: true });
         const program = await Program.start(

@@ -32,7 +32,7 @@ async function measureStart(configure: (port: number) => string[]): Promise<Samp
 /** Command of `deno task start`, whose last part takes the place of the shell. */
 function taskCommand(): string {
   const parts = denoJson.tasks.start.split(" && ");
-  return [...parts.slice(0, -1), `exec ${parts.at(-1)}`].join(" && ");
+  return [...parts.slice(0, -1), `exec env ${parts.at(-1)}`].join(" && ");
 }
 
 /** Row (i). */

@@ -64,7 +64,9 @@ export async function assertProblem(
     "Cache-Control": "no-store",
     "Retry-After": status === 503 || status === 429 ? "1" : null,
   });
-  deepEqual(Object.keys(body), ["type", "title", "status", "detail"]);
+  const { part: _, ...rest } = body;
+  deepEqual(Object.keys(rest), ["type", "title", "status", "detail", "requestId"]);
+  equal(body.requestId, response.headers.get("X-Request-Id"));
   equal(body.type, `urn:runnel:problem:${type}`);
   equal(body.status, status);
   return body.detail;

@@ -12,8 +12,16 @@ const ROOT = new URL("../../../", import.meta.url);
 
 /** Command of `deno task start`, without the task runner, which handles signals in its own way. */
 export function startCommand(deno: string = Deno.execPath()): string[] {
+  return commandOfTask(denoJson.tasks.start, deno);
+}
+
+/** Returns the command that a start task ends with, without a shell. */
+export function commandOfTask(task: string, deno: string): string[] {
   // What comes before it checks the version of Deno.
-  return denoJson.tasks.start.split(" && ").at(-1)!.split(" ").with(0, deno);
+  const words = task.split(" && ").at(-1)!.split(" ");
+  // Variables come first, which the program `env` sets.
+  const command = words.map((word) => word === "deno" ? deno : word);
+  return words[0]!.includes("=") ? ["env", ...command] : command;
 }
 
 /** The same command, with the permission to read a folder. */
@@ -46,7 +54,7 @@ export class Program implements AsyncDisposable {
     this.#child = new Deno.Command(executable!, {
       args,
       cwd,
-      env: { ...inherited(), NO_COLOR: "1", PORT: "0", ...settings },
+      env: { ...inherited(), NO_COLOR: "1", PORT: "0", RUNNEL_LOG_FORMAT: "text", ...settings },
       clearEnv: true,
       stdin: "piped",
       stdout: "piped",
@@ -90,7 +98,7 @@ export class Program implements AsyncDisposable {
 
   /** Address of the program, as it prints it. */
   get url(): string {
-    return /listens on (https?:\S+)\/\s/.exec(this.#stdout)?.[1] ?? "";
+    return /listens on (https?:[^\s"]+)\/[\s"]/.exec(this.#stdout)?.[1] ?? "";
   }
 
   /** Identifier of the process. */
@@ -109,9 +117,10 @@ export class Program implements AsyncDisposable {
     return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024;
   }
 
-  /** Standard error so far, without the lines of Deno itself. */
+  /** Standard error so far, without the lines of Deno itself, and without times and levels. */
   get complaints(): string[] {
-    return this.#stderr.split("\n").filter((line) => line !== "" && !DENO_OUTPUT.test(line));
+    return this.#stderr.split("\n").filter((line) => line !== "" && !DENO_OUTPUT.test(line))
+      .map((line) => line.replace(/^\S+Z (WARN |ERROR) /, ""));
   }
 
   /** Standard error so far. */

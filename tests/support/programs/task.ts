@@ -5,6 +5,7 @@
  */
 
 import denoJson from "../../../deno.json" with { type: "json" };
+import { commandOfTask } from "./program.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 
@@ -28,8 +29,8 @@ export function startTask(
   name: keyof typeof denoJson.tasks,
   { args, folder = Deno.cwd(), token = "" }: TaskOptions,
 ): Deno.ChildProcess {
-  const [, ...command] = denoJson.tasks[name].split(" && ").at(-1)!.split(" ");
-  return new Deno.Command(Deno.execPath(), {
+  const [program, ...command] = commandOfTask(denoJson.tasks[name], Deno.execPath());
+  return new Deno.Command(program!, {
     args: [...command, ...args],
     cwd: ROOT,
     env: { INIT_CWD: folder, RUNNEL_TOKEN: token, NO_COLOR: "1" },

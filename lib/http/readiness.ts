@@ -1,0 +1,66 @@
+/**
+ * Readiness: whether an instance takes work, and which part of it fails if it does not.
+ *
+ * @module
+ */
+
+import { describeCause, RunnelError } from "../base/mod.ts";
+import type { Hub } from "../hub/mod.ts";
+import type { RequestEnv } from "./request_env.ts";
+
+/** Maximum time that the log may take to prove that it accepts events, in milliseconds. */
+const READY_TIMEOUT_MS = 1000;
+
+/**
+ * Part of an instance that fails.
+ *
+ * - `draining`: it is about to end
+ * - `disk`: the disk of the log is full
+ * - `log`: the log does not accept events for another reason
+ * - `open-files`: a moment ago it could not accept connections
+ */
+export type FailingPart = "draining" | "disk" | "log" | "open-files";
+
+/** A part that fails, with the error for clients. */
+export interface Failing {
+  /** The part. */
+  part: FailingPart;
+  /** The error. */
+  error: RunnelError;
+}
+
+/**
+ * Returns the part of an instance that fails; `null` if it takes work. A drain is found
+ * first, whatever else fails.
+ *
+ * @param hub Hub whose log is tried.
+ * @param env Facts about the request that asks.
+ */
+export async function findFailingPart(
+  hub: Pick<Hub, "ready">,
+  env: Pick<RequestEnv, "lacksFiles">,
+): Promise<Failing | null> {
+  try {
+    await hub.ready(READY_TIMEOUT_MS);
+  } catch (error) {
+    if (!(error instanceof RunnelError)) throw error;
+    return explain(error);
+  }
+  if (!env.lacksFiles) return null;
+  const error = new RunnelError(
+    "overloaded",
+    "Cannot accept all connections: the process has too many open files",
+  );
+  return { part: "open-files", error };
+}
+
+function explain(error: RunnelError): Failing {
+  if (error.type === "draining") return { part: "draining", error };
+  if (!/disk is full|No space left/i.test(describeCause(error.cause))) {
+    return { part: "log", error };
+  }
+  const full = new RunnelError("log-unavailable", "Cannot store events: the disk is full", {
+    cause: error,
+  });
+  return { part: "disk", error: full };
+}
