@@ -31,10 +31,8 @@ async function isThere(): Promise<boolean> {
  * @param runtime Path of another runtime than that of this Deno.
  */
 export async function compile(output: string, runtime?: string): Promise<void> {
-  const args = denoJson.tasks.compile.split(" ");
-  args[args.indexOf("--output") + 1] = output;
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["compile", "--no-check", ...args.slice(2)],
+    args: [...denoJson.tasks.compile.split(" ").slice(1), "--output", output],
     cwd: ROOT,
     env: runtime === undefined ? {} : { DENORT_BIN: runtime },
     stdout: "null",
