@@ -18,6 +18,9 @@ const LOUD_EVERY_MS = 50;
 /** Pause before a request is repeated, in milliseconds. */
 const RETRY_MS = 100;
 
+/** Number of requests after which it is not repeated: for ten seconds. */
+const MAX_TRIES = 100;
+
 /** Numbers of clients by kind. */
 export interface CrowdSize {
   /** Subscribers that join and leave. */
@@ -167,11 +170,21 @@ export class Crowd {
     }
     await this.#end.promise;
     await reading;
-    const answer = await this.#fetch(`/pipelines/${pipeline}`, { method: "DELETE" });
-    if (!answer) return;
-    await answer.body?.cancel();
-    equal(answer.status, 204, "a pipeline is deleted");
+    for (let tries = 0; !await this.#delete(pipeline); tries++) {
+      ok(tries < MAX_TRIES, "a pipeline can be deleted");
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
     this.#sums.deleted++;
+  }
+
+  /** Deletes a pipeline; returns false if that is refused or interrupted. */
+  async #delete(pipeline: string): Promise<boolean> {
+    const answer = await this.#fetch(`/pipelines/${pipeline}`, { method: "DELETE" });
+    if (!answer) return false;
+    await answer.body?.cancel();
+    if (answer.status === 503) return false;
+    equal(answer.status, 204, "a pipeline is deleted");
+    return true;
   }
 
   /** Opens a stream and never reads it. */
