@@ -6,7 +6,7 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import type { Kv } from "./kv_connection.ts";
+import type { Kv, KvConnection } from "./kv_connection.ts";
 
 /** Key of the mark. It is not copied. */
 export const COPY_MARK: Deno.KvKey = ["copy"];
@@ -41,8 +41,8 @@ export type CopyMark = SourceMark | TargetMark;
  *
  * @throws {RunnelError} `storage-unusable`.
  */
-export async function assertNotCopied(kv: Kv): Promise<void> {
-  const { value: mark } = await kv.get<CopyMark>(COPY_MARK);
+export async function assertNotCopied(connection: Pick<KvConnection, "call">): Promise<void> {
+  const { value: mark } = await connection.call((kv) => kv.get<CopyMark>(COPY_MARK));
   if (!mark) return;
   const other = JSON.stringify(mark.other);
   const problem = mark.role === "target"

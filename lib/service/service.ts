@@ -219,7 +219,7 @@ export async function openStores({
     onTimeout: () => metrics.storeTimeouts.add(),
   });
   try {
-    await kv.call(assertNotCopied);
+    await assertNotCopied(kv);
   } catch (error) {
     kv.close();
     throw error;

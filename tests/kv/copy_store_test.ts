@@ -72,10 +72,10 @@ Deno.test("copyStore() copies keys and values of all kinds, and marks the source
   deepEqual(await copy(from, to), { records: count, resumed: false });
   deepEqual(await contentOf(to), await contentOf(from));
   equal((await to.kv.get(MARK)).value, null);
-  await to.connection.call(assertNotCopied);
+  await assertNotCopied(to.connection);
   const { value } = await from.kv.get<CopyMark>(MARK);
   deepEqual([value?.role, value?.other], ["source", "TO"]);
-  await rejects(from.connection.call(assertNotCopied), /this log was copied to "TO"/);
+  await rejects(assertNotCopied(from.connection), /this log was copied to "TO"/);
 });
 
 Deno.test("copyStore() keeps the time that a record has left, and leaves out what has expired", async () => {
@@ -118,18 +118,18 @@ for (const writes of [0, 1, 2, 3, 5, 6]) {
     await rejects(copy(from, { ...to, connection }));
     if (writes > 0) {
       await rejects(
-        to.connection.call(assertNotCopied),
+        assertNotCopied(to.connection),
         /the copy of "FROM" to this log is incompl/,
       );
     }
     if (writes > 1) {
-      await rejects(from.connection.call(assertNotCopied), /this log was copied to "TO"/);
+      await rejects(assertNotCopied(from.connection), /this log was copied to "TO"/);
     }
     const { records, resumed } = await copy(from, to);
     equal(resumed, writes > 0);
     if (writes > 3) ok(records < 1032, "it does not begin anew");
     deepEqual(await contentOf(to), await contentOf(from));
-    await to.connection.call(assertNotCopied);
+    await assertNotCopied(to.connection);
   });
 }
 
@@ -152,7 +152,7 @@ Deno.test("copyStore() refuses a source that is written meanwhile, and begins an
       return true;
     });
     await pending;
-    await from.connection.call(assertNotCopied);
+    await assertNotCopied(from.connection);
     await from.kv.delete(["small", 1]);
     deepEqual(await copy(from, to), { records: 1032, resumed: false });
     deepEqual(await contentOf(to), await contentOf(from));
@@ -188,7 +188,7 @@ Deno.test("copyStore() refuses a source that is an incomplete copy", async () =>
   await to.kv.set(MARK, { role: "target", id: "1", other: "OLD", cursor: null });
   await rejects(copy(to, other), /the copy of OLD to FROM is incomplete\. Run that again first$/);
   await to.connection.call(removeSourceMark);
-  await rejects(to.connection.call(assertNotCopied), /is incomplete/);
+  await rejects(assertNotCopied(to.connection), /is incomplete/);
   deepEqual(await contentOf(from), []);
 });
 
