@@ -9,7 +9,7 @@
  * Constants on Linux 6 with Deno 2.9.6, on two shared cores of a server, the log as a file on
  * a virtual disk. Times are CPU times of the process, of all its threads; sizes are in bytes.
  *
- * How: (1) the program alone; (2) 2,000 and 10,000 subscribers to whom nothing happens;
+ * Measures: (1) the program alone; (2) 2,000 and 10,000 subscribers to whom nothing happens;
  * (3) no subscribers, 50 to 4,000 events a second from 8 connections; (4) the same at 200 a
  * second in 20 pipelines with 20 to 1,000 subscribers; (5) the file after the program has
  * ended; (6) one event on a stream; (7) counted in `capacity_operations_test.ts`.

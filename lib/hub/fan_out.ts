@@ -54,7 +54,7 @@ const MAX_DEMAND = 1.2;
 export interface Audience {
   /** Returns the number of subscribers. */
   size(): number;
-  /** Makes the newest events visible, and returns the subscribers. */
+  /** Shows the newest events from now on, and returns the subscribers. */
   reveal(): Iterator<{ wake(): void }>;
   /**
    * Called when all have been written to.

@@ -4,7 +4,7 @@ import { SECRET, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { Program } from "../support/programs/program.ts";
 import { DenoKv, testWithDenokv } from "../support/stores/denokv.ts";
 
-/** What Deno Deploy sets, and what it asks of an app. */
+/** Variables that Deno Deploy sets, and requirements that it has for an app. */
 const DEPLOY = { DENO_DEPLOYMENT_ID: "d", RUNNEL_TOKEN_SECRET: SECRET };
 
 for (const set of [{}, { DENO_KV_REQUIRES_DISTRIBUTED_DATABASE: "warn" }]) {

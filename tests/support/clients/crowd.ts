@@ -213,7 +213,7 @@ export class Crowd {
     }
   }
 
-  /** Makes a request; returns `null`, after a pause, if a restart interrupted it. */
+  /** Sends a request; returns `null`, after a pause, if a restart interrupted it. */
   async #fetch(path: string, init: RequestInit = {}): Promise<Response | null> {
     try {
       return await fetch(`${this.#options.url()}${path}`, { ...init, client: this.#client });

@@ -94,7 +94,7 @@ export async function buildImage(
   return image;
 }
 
-/** What this machine needs to find the packages, and an image would not. */
+/** Variables that this machine needs to find the packages, and an image would not. */
 function inherited(...names: string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => {
     const value = Deno.env.get(name);
