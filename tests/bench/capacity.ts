@@ -1,5 +1,5 @@
 /**
- * What a load takes of the real program: the measurements behind `deno task capacity`.
+ * Needs of a load, measured of the real program: the measurements behind `deno task capacity`.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export interface SteadyLoad {
   payload: number;
 }
 
-/** What a load took. */
+/** Amounts that a load took. */
 export interface Usage {
   /** Events that were published, a second. */
   rate: number;
