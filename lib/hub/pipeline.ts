@@ -17,8 +17,9 @@ import {
   type SubscriberSource,
 } from "../stream/mod.ts";
 import type { HeadSource, ObservedHead, Sync } from "../sync/mod.ts";
-import type { FanOut, Passes } from "./fan_out.ts";
+import type { FanOut } from "./fan_out.ts";
 import type { HistoryScope, HistoryStarts } from "./history_starts.ts";
+import type { Passes } from "./passes.ts";
 import { type RepairCause, Tail, type TailOptions } from "./tail.ts";
 
 /** Maximum number of traces in which a pass is recorded: those of its newest events. */

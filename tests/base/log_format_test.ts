@@ -33,7 +33,7 @@ Deno.test("createFormatter() writes a record as one line of JSON", () => {
 Deno.test("createFormatter() colors text on a terminal, and adds no other sequence", () => {
   const line = createFormatter("auto", { isTerminal: true, colors: true })(record);
   ok(line.startsWith("\u001b[2m1970-01-01T00:00:00.000Z\u001b[0m "), line);
-  // deno-lint-ignore no-control-regex
+  // deno-lint-ignore no-control-regex -- a color is a control sequence
   const rest = line.replaceAll(/\u001b\[\d+m/g, "");
   equal(rest, createFormatter("text", { isTerminal: false })(record));
 });

@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { FanOut, type Passes, SLICE } from "../../lib/hub/fan_out.ts";
+import { FanOut, SLICE } from "../../lib/hub/fan_out.ts";
+import type { Passes } from "../../lib/hub/passes.ts";
 import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 

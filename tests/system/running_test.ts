@@ -185,7 +185,7 @@ testWithDenokv("The services of compose.yaml work together", async () => {
 // Kubernetes
 
 const manifests = parseAllDocuments(README.sample("yaml", "# kubernetes.yaml"))
-  // deno-lint-ignore no-explicit-any
+  // deno-lint-ignore no-explicit-any -- the type check of the test below tells their types
   .map((document) => document.toJS() as any);
 
 /** Modules of the types of Kubernetes, by the version of the API. */
