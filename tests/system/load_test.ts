@@ -1,7 +1,7 @@
 import { ok, rejects } from "node:assert/strict";
 import { cargo, Load } from "../bench/load.ts";
 import { PAYLOAD } from "../bench/peers/mod.ts";
-import { ServerProcess } from "../bench/server_process.ts";
+import { ServerProcess } from "../support/programs/server_process.ts";
 import { testWithRequirements } from "../support/programs/requirements.ts";
 
 /** Drives the trivial server of the load generator, which may be made to fail. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ServerProcess } from "../server_process.ts";
+import { ServerProcess } from "../../support/programs/server_process.ts";
 import { PAYLOAD, type Peer, serverOf } from "./peer.ts";
 
 const VERSION = "v6.9.1";

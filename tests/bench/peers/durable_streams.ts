@@ -5,7 +5,7 @@
  */
 
 import { node, run } from "../../support/programs/workflow_package.ts";
-import { ServerProcess } from "../server_process.ts";
+import { ServerProcess } from "../../support/programs/server_process.ts";
 import { PAYLOAD, type Peer, serverOf } from "./peer.ts";
 
 /** Files of the program, and of its installation. */

@@ -6,7 +6,7 @@
  */
 
 import type { Load } from "../load.ts";
-import { ServerProcess } from "../server_process.ts";
+import { ServerProcess } from "../../support/programs/server_process.ts";
 import { PAYLOAD, type Peer, type Server, serverOf, type Wire } from "./peer.ts";
 
 const WIRE: Wire = {

@@ -5,7 +5,7 @@
  */
 
 import { eventually } from "../../support/wait.ts";
-import { ServerProcess } from "../server_process.ts";
+import { ServerProcess } from "../../support/programs/server_process.ts";
 import { PAYLOAD, type Peer, serverOf } from "./peer.ts";
 
 const NGINX = "/usr/sbin/nginx";

@@ -11,7 +11,7 @@ import {
   Program,
 } from "../../support/programs/program.ts";
 import { TempFolder } from "../../support/programs/temp_folder.ts";
-import { processTree } from "../server_process.ts";
+import { processTree } from "../../support/programs/server_process.ts";
 import { PAYLOAD, type Peer, type Server, type Wire } from "./peer.ts";
 
 /** Settings that allow as many clients as the benchmark has. */

@@ -7,7 +7,7 @@
 import denoJson from "../../../deno.json" with { type: "json" };
 import { DataFolder, startCommand } from "../../support/programs/program.ts";
 import { handlerCommand } from "../peers/mod.ts";
-import { ServerProcess } from "../server_process.ts";
+import { ServerProcess } from "../../support/programs/server_process.ts";
 import type { Sample } from "../statistics.ts";
 import type { Work } from "../work.ts";
 

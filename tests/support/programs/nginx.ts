@@ -7,6 +7,7 @@
 
 import { eventually } from "../wait.ts";
 import type { Requirement } from "./requirements.ts";
+import { freePort } from "./server_process.ts";
 import { TempFolder } from "./temp_folder.ts";
 
 const NGINX = "/usr/sbin/nginx";
@@ -91,9 +92,4 @@ export class Nginx implements AsyncDisposable {
     await this.#child.status;
     await this.#folder[Symbol.asyncDispose]();
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

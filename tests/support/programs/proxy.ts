@@ -4,12 +4,9 @@
  * @module
  */
 
-import { eventually } from "../wait.ts";
 import { type Requirement, requireProgram } from "./requirements.ts";
-import { TempFolder } from "./temp_folder.ts";
-
-/** Time for a proxy to end by itself before it is killed, in milliseconds. */
-const END_MS = 10_000;
+import { ServerProcess } from "./server_process.ts";
+import type { TempFolder } from "./temp_folder.ts";
 
 /** Requirements of {@linkcode createCertificate}. */
 export const openssl: Requirement = await requireProgram(
@@ -56,79 +53,27 @@ export interface ProxyCommand {
 export class Proxy implements AsyncDisposable {
   /** Address of the proxy. */
   readonly url: string;
-  readonly #child: Deno.ChildProcess;
-  readonly #folder: TempFolder;
-  readonly #collected: Promise<unknown>;
-  #output = "";
-  #ended = false;
+  readonly #process: ServerProcess;
 
-  private constructor(url: string, folder: TempFolder, [program, ...args]: readonly string[]) {
+  private constructor(url: string, process: ServerProcess) {
     this.url = url;
-    this.#folder = folder;
-    this.#child = new Deno.Command(program!, {
-      args,
-      cwd: folder.path,
-      env: { HOME: folder.path },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    void this.#child.status.then(() => this.#ended = true);
-    this.#collected = Promise.all(
-      [this.#child.stdout, this.#child.stderr].map(async (stream) => {
-        for await (const text of stream.pipeThrough(new TextDecoderStream())) this.#output += text;
-      }),
-    );
+    this.#process = process;
   }
 
   /** Starts a proxy on a free port, and waits until it listens. */
   static async start(
     configure: (port: number, folder: string) => ProxyCommand,
   ): Promise<Proxy> {
-    const folder = new TempFolder();
-    const port = freePort();
-    const { command, files, protocol } = configure(port, folder.path);
-    for (const [name, content] of Object.entries(files)) await folder.write(name, content);
-    const proxy = new Proxy(`${protocol}://127.0.0.1:${port}`, folder, command);
-    try {
-      await eventually("the proxy listens", () => proxy.#ended || listens(port));
-      if (proxy.#ended) throw new Error("It has ended");
-      return proxy;
-    } catch (cause) {
-      const log = await Deno.readTextFile(`${folder.path}/error.log`).catch(() => "");
-      await proxy[Symbol.asyncDispose]();
-      throw new Error(`${command[0]} did not start: ${proxy.#output}${log}`, { cause });
-    }
+    let protocol = "";
+    const process = await ServerProcess.start((port, folder) => {
+      const { command, files, ...rest } = configure(port, folder);
+      protocol = rest.protocol;
+      return { command, files, env: { HOME: folder }, log: "error.log" };
+    });
+    return new Proxy(`${protocol}://127.0.0.1:${process.port}`, process);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Workers end with their parent, which they would not on SIGKILL.
-    this.#kill("SIGTERM");
-    const timer = setTimeout(() => this.#kill("SIGKILL"), END_MS);
-    await this.#child.status;
-    clearTimeout(timer);
-    await this.#collected;
-    await this.#folder[Symbol.asyncDispose]();
+    await this.#process[Symbol.asyncDispose]();
   }
-
-  #kill(signal: Deno.Signal): void {
-    try {
-      this.#child.kill(signal);
-    } catch (error) {
-      // It has exited by itself.
-      if (!(error instanceof TypeError)) throw error;
-    }
-  }
-}
-
-function listens(port: number): Promise<boolean> {
-  return Deno.connect({ hostname: "127.0.0.1", port }).then((connection) => {
-    connection.close();
-    return true;
-  }, () => false);
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -1,11 +1,14 @@
 /**
- * A peer in its own process.
+ * A program of others that listens at a port, in its own process.
  *
  * @module
  */
 
-import { TempFolder } from "../support/programs/temp_folder.ts";
-import { eventually } from "../support/wait.ts";
+import { TempFolder } from "./temp_folder.ts";
+import { eventually } from "../wait.ts";
+
+/** Time for a program to end by itself before it is killed, in milliseconds. */
+const END_MS = 10_000;
 
 /** Returns a port that is free now. */
 export function freePort(): number {
@@ -31,7 +34,7 @@ export async function processTree(pid: number): Promise<number[]> {
   return [pid, ...(await Promise.all(pids.map(processTree))).flat()];
 }
 
-/** Command of a peer, and files that it reads from its own folder. */
+/** Command of a program, and files that it reads from its own folder. */
 export interface ServerCommand {
   command: readonly string[];
   /** Environment variables besides those of this process. */
@@ -40,6 +43,8 @@ export interface ServerCommand {
   cwd?: string;
   /** Files by name. */
   files?: Record<string, string>;
+  /** Name of a file with its errors, for the message if it does not start. */
+  log?: string;
 }
 
 /** A process that listens at a port until disposed. */
@@ -91,8 +96,11 @@ export class ServerProcess implements AsyncDisposable {
       if (server.#ended) throw new Error("It has ended");
       return server;
     } catch (cause) {
+      const log = command.log === undefined
+        ? ""
+        : await Deno.readTextFile(`${folder.path}/${command.log}`).catch(() => "");
       await server[Symbol.asyncDispose]();
-      throw new Error(`${command.command[0]} did not start: ${server.#output}`, { cause });
+      throw new Error(`${command.command[0]} did not start: ${server.#output}${log}`, { cause });
     }
   }
 
@@ -103,11 +111,19 @@ export class ServerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Workers end with their parent, which they would not on SIGKILL.
-    if (!this.#ended) this.#child.kill("SIGTERM");
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 3000);
+    this.#kill("SIGTERM");
+    const timer = setTimeout(() => this.#kill("SIGKILL"), END_MS);
     await this.#child.status;
     clearTimeout(timer);
     await this.#collected;
     await this.#folder[Symbol.asyncDispose]();
+  }
+  #kill(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      // It has exited by itself.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 }
