@@ -59,7 +59,7 @@ export function createApp(options: AppOptions): App {
 
   /** Counts an error, and reports it to the operator. */
   const reportError = (c: AppContext, error: Error): void => {
-    if (!isOfCanary(c, options)) metrics.refusals.add(refusalOf(error));
+    if (!isOfCanary(c.req.raw, options)) metrics.refusals.add(refusalOf(error));
     writeError(c, error);
   };
 
@@ -151,7 +151,8 @@ export function createApp(options: AppOptions): App {
   return {
     async fetch(request, info = {}) {
       const env = new RequestEnv(request, info, { addresses, ids });
-      const end = accessLog?.begin(request, env);
+      const isLogged = accessLog !== null && !isOfCanary(request, options);
+      const end = isLogged ? accessLog.begin(request, env) : null;
       const isPreflight = request.method === "OPTIONS";
       const response = isPreflight ? headers.preflight() : await app.fetch(request, env);
       headers.addTo(response, request, env.id);

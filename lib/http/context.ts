@@ -95,8 +95,8 @@ export async function bodyOf(
 }
 
 /** Whether a request is one of the instance's own canary. */
-export function isOfCanary(c: AppContext, { canary }: Pick<AppOptions, "canary">): boolean {
-  return canary !== null && c.req.header("Authorization") === `Bearer ${canary.token}`;
+export function isOfCanary(request: Request, { canary }: Pick<AppOptions, "canary">): boolean {
+  return canary !== null && request.headers.get("Authorization") === `Bearer ${canary.token}`;
 }
 
 /** Returns the client of a request, for its authentication. */

@@ -46,7 +46,7 @@ export class PublishCounter {
         return published.response;
       } catch (error) {
         trace.end(error);
-        if (!isOfCanary(c, this.#options)) metrics.publishes.add(outcomeOf(error));
+        if (!isOfCanary(c.req.raw, this.#options)) metrics.publishes.add(outcomeOf(error));
         throw error;
       }
     };

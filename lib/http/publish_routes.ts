@@ -74,7 +74,7 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     trace: PublishTrace,
   ): Promise<Published> {
     access.authorizePublish(publisher, { pipeline, events });
-    if (isCanaryPipeline(pipeline) && !isOfCanary(c, options)) throw reserved(pipeline);
+    if (isCanaryPipeline(pipeline) && !isOfCanary(c.req.raw, options)) throw reserved(pipeline);
     const key = keyOf(c);
     const { traceparent } = trace;
     if (traceparent) { for (const event of events) event.traceparent = traceparent; }

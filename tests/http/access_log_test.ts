@@ -1,7 +1,13 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import type { LogFields, ReportOptions } from "../../lib/base/report.ts";
 import { EVENT, request } from "../support/clients/http.ts";
-import { jsonPost, startService, type TestService } from "../support/service.ts";
+import { bearerHeader } from "../support/clients/tokens.ts";
+import {
+  jsonPost,
+  startService,
+  type StartServiceOptions,
+  type TestService,
+} from "../support/service.ts";
 import { flush } from "../support/wait.ts";
 
 interface Written extends ReportOptions {
@@ -9,8 +15,12 @@ interface Written extends ReportOptions {
 }
 
 /** Starts a service whose messages of a kind are collected. */
-async function setUp(settings: Record<string, string>, kind: string) {
-  const service = await startService({ settings });
+async function setUp(
+  settings: Record<string, string>,
+  kind: string,
+  more: StartServiceOptions = {},
+) {
+  const service = await startService({ settings, ...more });
   const written: Written[] = [];
   const { report } = service.runtime;
   service.runtime.report = (message, cause, options) => {
@@ -75,6 +85,26 @@ Deno.test("the access log has a stream once its connection has closed, with its 
     address: "192.0.2.7",
     broken: true,
   }]);
+});
+
+Deno.test("the access log leaves out the canary, and no other client of its pipeline", async () => {
+  const canary = { pipeline: "p_runnel-canary", token: "a-token-of-the-canary" };
+  const { service, fields } = await setUp(ON, "Request", { canary });
+  await using _ = service;
+  const path = `/pipelines/${canary.pipeline}/sse`;
+  const publish = { method: "POST", body: "a" };
+  for (const token of [canary.token, "another-token"]) {
+    await get(service, path, { headers: bearerHeader(token) });
+    await get(service, `/ingest/${canary.pipeline}/a`, {
+      ...publish,
+      headers: bearerHeader(token),
+    });
+  }
+  const { pipeline } = canary;
+  deepEqual(fields(), [
+    { method: "GET", route: "/pipelines/{pipeline}/sse", pipeline, status: 200, ms: 0 },
+    { method: "POST", route: "/ingest/{pipeline}/{channel}", pipeline, status: 403, ms: 0 },
+  ]);
 });
 
 Deno.test("the access log is off by default", async () => {
