@@ -26,6 +26,7 @@ export function join(bench: Bench): Work {
     await using server = await peer.start();
     const sample = await bench.load.run("join", {
       ports: server.ports.join(","),
+      pids: (await server.pids()).join(","),
       ...requestOptions(peer.wire, EVENTS),
       ...peer.wire.history,
       // The ready line would come after the events; what counts is that they are complete.
@@ -44,8 +45,10 @@ export function join(bench: Bench): Work {
     columns: [
       { value: "joinMs", heading: "all joined, ms" },
       { value: "joinP50", heading: "join p50, ms" },
+      { value: "joinCpu", heading: "CPU each, µs" },
       { value: "backMs", heading: "all back, ms" },
       { value: "backP50", heading: "back p50, ms" },
+      { value: "backCpu", heading: "CPU each, µs" },
       { value: "backToJoin", heading: "back ÷ join", digits: 2 },
       { value: "bytesEach", heading: "bytes each" },
     ],

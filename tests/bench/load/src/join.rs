@@ -6,6 +6,7 @@ use crate::json;
 use crate::publisher::Publishers;
 use crate::session::Session;
 use crate::subscriber::Subscribers;
+use crate::system::cpu_seconds;
 use crate::template::Template;
 
 /// Times of subscribers that connect at once.
@@ -14,6 +15,8 @@ struct Join {
     total: f64,
     p50: f64,
     p99: f64,
+    /// CPU time of the server for each of them, in microseconds.
+    cpu: f64,
     /// Bytes of all streams.
     bytes: u64,
     /// Last ID of each.
@@ -40,10 +43,12 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
             ("joinMs", first.total),
             ("joinP50", first.p50),
             ("joinP99", first.p99),
+            ("joinCpu", first.cpu),
             ("joinBytes", first.bytes as f64),
             ("backMs", second.total),
             ("backP50", second.p50),
             ("backP99", second.p99),
+            ("backCpu", second.cpu),
             ("backBytes", second.bytes as f64),
         ],
         None,
@@ -69,8 +74,9 @@ fn join(
     let ports = arguments.ports()?;
     let count: usize = arguments.number("subscribers", 100)?;
     let window: usize = arguments.number("window", 500)?;
+    let pids = arguments.numbers::<u32>("pids")?;
     let end = session.publishers.accepted[0] as usize;
-    let start = session.clock.now();
+    let (start, cpu) = (session.clock.now(), cpu_seconds(&pids));
     session.subscribers.target = end;
     session.connect(&ports, count, window, |index| {
         let id = ids.get(index).map_or("", |id| id.as_str());
@@ -78,6 +84,7 @@ fn join(
     })?;
     session
         .run_until("all events are delivered", |session| session.subscribers.completed == count)?;
+    let cpu = cpu_seconds(&pids) - cpu;
     let mut times = Histogram::new();
     let list = &session.subscribers.list;
     list.iter().for_each(|each| times.add(each.complete_at.unwrap_or(start) - start));
@@ -85,6 +92,7 @@ fn join(
         total: times.percentile(1.0),
         p50: times.percentile(0.5),
         p99: times.percentile(0.99),
+        cpu: cpu * 1e6 / count as f64,
         bytes: list.iter().map(|each| each.bytes).sum(),
         ids: list.iter().map(|each| each.last_id().unwrap_or_default()).collect(),
     })
