@@ -5,7 +5,9 @@
  */
 
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
+import { RegExpRouter } from "hono/router/reg-exp-router";
 import manifest from "../../deno.json" with { type: "json" };
 import { ClientAddresses } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
@@ -50,7 +52,9 @@ export interface App {
 /** Creates the handler of all requests. */
 export function createApp(options: AppOptions): App {
   const { hub, access, config, runtime, metrics } = options;
-  const app = new OpenAPIHono<AppEnv>();
+  // The other router of hono takes 6 of 100 µs of a join. This one throws for a path that it
+  // cannot tell from another by one expression.
+  const app = new OpenAPIHono<AppEnv>({ router: new RegExpRouter() });
   const routes = createRoutes(config);
   const isUrl = createUrlCheck();
 
@@ -63,14 +67,18 @@ export function createApp(options: AppOptions): App {
     writeError(c, error);
   };
 
-  app.onError((error, c) => {
+  const answerError = (error: Error, c: AppContext): Promise<Response> => {
     reportError(c, error);
     const { id: requestId } = c.env;
-    if (!(error instanceof RunnelError)) return problem(null, { requestId });
+    if (!(error instanceof RunnelError)) return showProblem(c, problem(null, { requestId }));
     // The rest of its body is still read: a client may only read its answer after that.
     const isCutOff = ["draining", "overloaded"].includes(error.type) && error.cause !== undefined;
-    return problem(error, { requestId }, isCutOff ? { Connection: "keep-alive" } : {});
-  });
+    return showProblem(
+      c,
+      problem(error, { requestId }, isCutOff ? { Connection: "keep-alive" } : {}),
+    );
+  };
+  app.onError(answerError);
   // Outside of the middleware, each of which slows down every publish.
   const checkMethod = methodNotAllowed({
     app,
@@ -92,20 +100,25 @@ export function createApp(options: AppOptions): App {
     });
     // Otherwise the route takes other methods.
     if (c.res.status === 404) reportError(c, error);
-    return c.res;
+    return await showProblem(c, c.res);
   });
 
-  app.use(async (c, next) => {
-    access.guard(c.req.raw);
+  /** Throws for a request that no route is asked to answer. */
+  const guard = (request: Request): void => {
+    access.guard(request);
     // Deno builds the URL from the Host header, whatever that contains.
-    if (!isUrl(c.req.url)) {
+    if (!isUrl(request.url)) {
       throw new RunnelError(
         "malformed-request",
         "Cannot read Host: expected a name or an address, and a port",
       );
     }
-    await next();
-    if (c.res.status >= 400) await showProblem(c);
+  };
+  // Not a middleware, which takes 4 of 100 µs of a join.
+  const refusing = new Hono<AppEnv>();
+  refusing.onError(answerError);
+  refusing.all("*", ({ env }) => {
+    throw env.refusal;
   });
 
   const addresses = new ClientAddresses(config.trustedProxies, runtime);
@@ -116,9 +129,8 @@ export function createApp(options: AppOptions): App {
   const bodies = new BodyRoom(config.maxWaitingBytes);
   const headers = new CommonHeaders(config, hub.draining);
   const routeOptions = { ...options, headers, bodies, routes, authenticate, reportError };
-  // Before the streams, whose path also matches that of the probe.
-  app.route("/", pageRoutes({ routes, config, probes }));
-  app.route("/", streamRoutes(routeOptions));
+  app.route("/", pageRoutes(routeOptions));
+  app.route("/", streamRoutes({ ...routeOptions, probes }));
   app.route("/", ticketRoutes(routeOptions));
   app.route("/", publishRoutes(routeOptions));
   app.route("/", metricsRoute(routeOptions));
@@ -128,7 +140,7 @@ export function createApp(options: AppOptions): App {
     if (!failing) return textAnswer("ok\n");
     const { part, error } = failing;
     reportError(c, error);
-    return problem(error, { requestId: c.env.id, part });
+    return await showProblem(c, problem(error, { requestId: c.env.id, part }));
   });
 
   // Described here and not by `app.openapi()`, which would read and validate a
@@ -142,11 +154,22 @@ export function createApp(options: AppOptions): App {
     info: { title: "Runnel", version: manifest.version },
   });
   app.get(routes.openapi.getRoutingPath(), async (c) => {
-    c.header("Vary", "Accept", { append: true });
-    if (!acceptsHtml(c)) return c.json(document);
+    if (!acceptsHtml(c)) return c.json(document, 200, { Vary: "Accept" });
+    c.res = await page("api/api.html");
     await pageHeaders(c, () => Promise.resolve());
-    return await page("api/api.html");
+    c.res.headers.append("Vary", "Accept");
+    return c.res;
   });
+
+  function answer(request: Request, env: RequestEnv): Response | Promise<Response> {
+    try {
+      guard(request);
+    } catch (error) {
+      env.refusal = error;
+      return refusing.fetch(request, env);
+    }
+    return app.fetch(request, env);
+  }
 
   return {
     async fetch(request, info = {}) {
@@ -154,7 +177,7 @@ export function createApp(options: AppOptions): App {
       const isLogged = accessLog !== null && !isOfCanary(request, options);
       const end = isLogged ? accessLog.begin(request, env) : null;
       const isPreflight = request.method === "OPTIONS";
-      const response = isPreflight ? headers.preflight() : await app.fetch(request, env);
+      const response = isPreflight ? headers.preflight() : await answer(request, env);
       headers.addTo(response, request, env.id);
       end?.(response.status);
       return response;

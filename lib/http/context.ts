@@ -10,12 +10,14 @@ import type { Access, Bearer, CanaryIdentity, Client, Tickets } from "../access/
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
+import { validatePipelineId } from "../protocol/mod.ts";
 import type { Metrics, Snapshot } from "../telemetry/mod.ts";
 import type { BodyRoom } from "./body_room.ts";
 import type { CommonHeaders } from "./common_headers.ts";
 import type { Routes } from "./openapi.ts";
 import { readBody } from "./request_body.ts";
 import type { RequestEnv } from "./request_env.ts";
+import { pipelineParams } from "./schemas.ts";
 
 /** Environment of the apps: the type of `c.env`. */
 export interface AppEnv {
@@ -97,6 +99,18 @@ export async function bodyOf(
 /** Whether a request is one of the instance's own canary. */
 export function isOfCanary(request: Request, { canary }: Pick<AppOptions, "canary">): boolean {
   return canary !== null && request.headers.get("Authorization") === `Bearer ${canary.token}`;
+}
+
+/**
+ * Returns the pipeline in the path of a request.
+ *
+ * @throws {RunnelError} `malformed-request` if it is none.
+ */
+export function pipelineOf(c: AppContext): string {
+  const pipeline = c.req.param("pipeline");
+  // The schema takes 2 of 100 µs of a join, and has the message for one that is invalid.
+  if (pipeline !== undefined && validatePipelineId(pipeline) === null) return pipeline;
+  return parseOrThrow(pipelineParams, { pipeline }).pipeline;
 }
 
 /** Returns the client of a request, for its authentication. */

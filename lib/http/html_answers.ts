@@ -50,16 +50,18 @@ export async function page(name: string): Promise<Response> {
   return file;
 }
 
-/** Shows a problem document to people as a page, with the same status and headers. */
-export async function showProblem(c: AppContext): Promise<void> {
+/** Returns a problem document as people are shown it: a page with the same status and headers. */
+export async function showProblem(c: AppContext, problem: Response): Promise<Response> {
   // No cache stores a problem, so the answer needs no Vary.
-  if (!acceptsHtml(c) || c.res.headers.get("Content-Type") !== "application/problem+json") return;
-  const { status } = c.res;
+  if (!acceptsHtml(c)) return problem;
+  c.res = problem;
+  const { status } = problem;
   // Hono has dropped the body of an answer to HEAD.
   const body = c.res.body && await problemPage(c.req.path, await c.res.json());
   // The headers of the problem are kept, except for the type of its content.
   c.res = new Response(body, { status, headers: { "Content-Type": "text/html; charset=utf-8" } });
   await pageHeaders(c, () => Promise.resolve());
+  return c.res;
 }
 
 async function problemPage(

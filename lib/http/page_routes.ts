@@ -5,20 +5,14 @@
  */
 
 import { Hono } from "hono";
-import { type AppEnv, originOf, parseOrThrow, type RouteOptions, textAnswer } from "./context.ts";
+import { type AppEnv, originOf, pipelineOf, type RouteOptions, textAnswer } from "./context.ts";
 import { acceptsHtml, page, pageHeaders } from "./html_answers.ts";
 import { llmsText } from "./llms_text.ts";
-import { PROBE_LINES, type ProxyProbes, QUIET_PROBE_LINES } from "./proxy_probes.ts";
-import { pipelineParams, probeQuery } from "./schemas.ts";
-import { streamHeaders } from "./stream_headers.ts";
 import { welcomeText } from "./welcome.ts";
-
-/** Default interval between two lines of a probe, in milliseconds. */
-const PROBE_EVERY_MS = 500;
 
 /** Creates the routes of the pages. */
 export function pageRoutes(
-  { routes, config, probes }: Pick<RouteOptions, "routes" | "config"> & { probes: ProxyProbes },
+  { routes, config }: Pick<RouteOptions, "routes" | "config">,
 ): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) {
@@ -33,7 +27,7 @@ export function pageRoutes(
     return response;
   });
   app.get(routes.viewer.getRoutingPath(), (c) => {
-    parseOrThrow(pipelineParams, c.req.param());
+    pipelineOf(c);
     return page("viewer/viewer.html");
   });
   app.get(
@@ -41,20 +35,6 @@ export function pageRoutes(
     (c) => textAnswer(llmsText(originOf(c, config), config)),
   );
   app.get(routes.diagnose.getRoutingPath(), () => page("diagnose/diagnose.html"));
-  app.get(routes.probe.getRoutingPath(), (c) => {
-    const { every, quiet, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
-    const headers = new Headers(streamHeaders(c));
-    if (ask === "0") {
-      for (const name of ["X-Accel-Buffering", "Incremental"]) headers.delete(name);
-    }
-    const stream = c.req.method === "HEAD" ? null : probes.open({
-      everyMs: Number(quiet ?? every ?? PROBE_EVERY_MS),
-      lines: quiet === undefined ? PROBE_LINES : QUIET_PROBE_LINES,
-      bytes: Number(bytes ?? 0),
-      completed: c.env.completed,
-    });
-    return new Response(stream, { headers });
-  });
   app.get(
     routes.asset.getRoutingPath(),
     (c) => page(`${c.req.param("folder")}/${c.req.param("file")}`),

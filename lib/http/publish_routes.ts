@@ -17,11 +17,12 @@ import {
   contentType,
   isOfCanary,
   parseOrThrow,
+  pipelineOf,
   type RouteOptions,
 } from "./context.ts";
 import { PublishCounter, type Published } from "./publish_counter.ts";
 import { type PublishRequest, readPublishRequest, readRawEvent } from "./publish_request.ts";
-import { pipelineParams, publishHeaders } from "./schemas.ts";
+import { publishHeaders } from "./schemas.ts";
 
 /** Creates the routes that publish to pipelines, clear them and delete them. */
 export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
@@ -44,7 +45,7 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
     routes.ingestRaw.getRoutingPath(),
     counter.counted(async (c, trace) => {
       const publisher = await authenticate(c);
-      const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+      const pipeline = pipelineOf(c);
       const channel = channelOf(c);
       access.authorizePublish(publisher, { pipeline, events: [{ channel }] });
       const request = { channel, contentType: contentType(c), body: await bodyOf(c, options) };
@@ -54,14 +55,14 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
   );
 
   app.delete(routes.clear.getRoutingPath(), async (c) => {
-    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    const pipeline = pipelineOf(c);
     access.authorizePublish(await authenticate(c), { pipeline, events: null });
     await hub.clear(pipeline);
     return c.body(null, 204);
   });
 
   app.delete(routes.delete.getRoutingPath(), async (c) => {
-    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    const pipeline = pipelineOf(c);
     access.authorizePublish(await authenticate(c), { pipeline, events: null });
     await hub.delete(pipeline);
     return c.body(null, 204);

@@ -28,6 +28,8 @@ export class RequestEnv {
   /** `undefined` until it is asked for. */
   #address: string | null | undefined;
   #id: string | undefined;
+  /** Error with which the request is refused, whatever it asks for. */
+  refusal: unknown;
 
   constructor(
     request: Request,

@@ -12,22 +12,33 @@ import {
   type AppEnv,
   clientOf,
   parseOrThrow,
+  pipelineOf,
   type RouteOptions,
 } from "./context.ts";
 import { historyBody } from "./history_body.ts";
+import { answerProbe } from "./probe_route.ts";
 import { isTransient } from "./problem.ts";
+import type { ProxyProbes } from "./proxy_probes.ts";
 import { rejectMisspelt } from "./query.ts";
-import { pipelineParams, subscriptionQuery, ticketQuery } from "./schemas.ts";
+import { subscriptionQuery, ticketQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
+/** Options for {@linkcode streamRoutes}. */
+export interface StreamRouteOptions extends RouteOptions {
+  /** The proxy probes, which have the address of a stream. */
+  probes: ProxyProbes;
+}
+
 /** Creates the routes that send events to subscribers. */
-export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
-  const { hub, access, config, runtime, routes, headers, reportError } = options;
+export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
+  const { hub, access, config, runtime, routes, headers, probes, reportError } = options;
   const app = new Hono<AppEnv>();
   const query = subscriptionQuery(config.history);
 
   app.get(routes.stream.getRoutingPath(), async (c) => {
-    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    // Not a route of its own, which the router could not tell from this one.
+    if (c.req.path === routes.probe.path) return answerProbe(c, probes);
+    const pipeline = pipelineOf(c);
     const { channels, history, lastEventId, ticket, traces } = readQuery(c);
     const requested = { pipeline, channels };
     // Hono runs this for HEAD too and drops the body unread. A stream would then
@@ -75,7 +86,7 @@ export function streamRoutes(options: RouteOptions): Hono<AppEnv> {
   });
 
   app.get(routes.history.getRoutingPath(), async (c) => {
-    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    const pipeline = pipelineOf(c);
     const { channels, history } = readQuery(c);
     const granted = await access.authorizeRead(clientOf(c), { pipeline, channels });
     const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };

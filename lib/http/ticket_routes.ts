@@ -14,9 +14,10 @@ import {
   bodyOf,
   originOf,
   parseOrThrow,
+  pipelineOf,
   type RouteOptions,
 } from "./context.ts";
-import { pipelineParams, ticketBody } from "./schemas.ts";
+import { ticketBody } from "./schemas.ts";
 
 /** Maximum size of the body, in bytes: the longest channels fit, each character escaped. */
 const MAX_TICKET_BODY_BYTES = 16 * 1024;
@@ -31,7 +32,7 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.post(routes.ticket.getRoutingPath(), async (c) => {
-    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    const pipeline = pipelineOf(c);
     const bearer = await authenticate(c);
     const { channels = [], lastEventId } = await readTicketBody(c);
     const scope = access.authorizeTicket(bearer, { pipeline, channels });
@@ -51,7 +52,7 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
   });
 
   app.delete(routes.revoke.getRoutingPath(), async (c) => {
-    const { pipeline } = parseOrThrow(pipelineParams, c.req.param());
+    const pipeline = pipelineOf(c);
     access.authorizePublish(await authenticate(c), { pipeline, events: null });
     await tickets.revoke(pipeline);
     return c.body(null, 204);

@@ -1,0 +1,29 @@
+/**
+ * The answer to a proxy probe.
+ *
+ * @module
+ */
+
+import { type AppContext, parseOrThrow } from "./context.ts";
+import { PROBE_LINES, type ProxyProbes, QUIET_PROBE_LINES } from "./proxy_probes.ts";
+import { probeQuery } from "./schemas.ts";
+import { streamHeaders } from "./stream_headers.ts";
+
+/** Default interval between two lines of a probe, in milliseconds. */
+const PROBE_EVERY_MS = 500;
+
+/** Opens the probe that a request asks for. */
+export function answerProbe(c: AppContext, probes: ProxyProbes): Response {
+  const { every, quiet, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
+  const headers = new Headers(streamHeaders(c));
+  if (ask === "0") {
+    for (const name of ["X-Accel-Buffering", "Incremental"]) headers.delete(name);
+  }
+  const stream = c.req.method === "HEAD" ? null : probes.open({
+    everyMs: Number(quiet ?? every ?? PROBE_EVERY_MS),
+    lines: quiet === undefined ? PROBE_LINES : QUIET_PROBE_LINES,
+    bytes: Number(bytes ?? 0),
+    completed: c.env.completed,
+  });
+  return new Response(stream, { headers });
+}
