@@ -51,16 +51,23 @@ export class BodyRoom {
    *   nothing is reserved then.
    */
   reserve(client: string | null, bytes: number, isMore: boolean): Disposable {
-    using held = new DisposableStack();
-    if (client !== null) held.use(this.#byClient.acquire(client, bytes) ?? refuse(clientFull()));
-    if (isMore) held.use(this.#rest.acquire(ALL, bytes) ?? refuse(full()));
-    held.use(this.#total.acquire(ALL, bytes) ?? refuse(full()));
-    return held.move();
+    if (client !== null && !this.#byClient.hasRoom(client, bytes)) throw clientFull();
+    if (isMore && !this.#rest.hasRoom(ALL, bytes)) throw full();
+    if (!this.#total.hasRoom(ALL, bytes)) throw full();
+    if (client !== null) this.#byClient.take(client, bytes);
+    if (isMore) this.#rest.take(ALL, bytes);
+    // Not by a `DisposableStack`, which takes 2.5 of 50 µs of a publish.
+    let held = this.#total.acquire(ALL, bytes);
+    return {
+      [Symbol.dispose]: () => {
+        if (held === null) return;
+        held[Symbol.dispose]();
+        held = null;
+        if (isMore) this.#rest.release(ALL, bytes);
+        if (client !== null) this.#byClient.release(client, bytes);
+      },
+    };
   }
-}
-
-function refuse(error: RunnelError): never {
-  throw error;
 }
 
 function full(): RunnelError {

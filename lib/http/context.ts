@@ -80,13 +80,13 @@ export function contentType(c: AppContext): string | null {
  *
  * @param maxBytes Maximum size of the body, in bytes.
  */
-export async function bodyOf(
+export function bodyOf(
   c: AppContext,
   { config, runtime, hub, bodies }: RouteOptions,
   maxBytes: number = config.maxBodyBytes,
 ): Promise<Uint8Array> {
   const { address } = c.env;
-  return await readBody(c.req.raw, {
+  return readBody(c.req.raw, {
     maxBytes,
     maxMs: config.bodyTimeoutMs,
     runtime,

@@ -23,6 +23,7 @@ import { PING_KEY } from "./keys.ts";
 import { ListenerSlot } from "./listener_slot.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { LogReader, type Page } from "./log_reader.ts";
+import type { LogWriter } from "./log_writer.ts";
 import { LogWriters } from "./log_writers.ts";
 import { storeNewEpoch } from "./rollback.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -157,20 +158,23 @@ export class EventLog {
     publisher?: string,
   ): Promise<Receipt> {
     const bytes = requestBytes(events);
-    using held = new DisposableStack();
-    held.use(this.#backlog.add(bytes));
-    const idempotency = key === undefined
-      ? undefined
-      : await hashIdempotency(key, events, publisher);
-    if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
-    this.#options.kv.assertUsable();
-    const writer = this.#writers.getOrCreate(pipeline);
+    // Not by a `DisposableStack`, which takes 2.5 of 50 µs of a publish.
+    const held = this.#backlog.add(bytes);
+    let writer: LogWriter | null = null;
     try {
-      return await writer.append(events, bytes, idempotency);
+      const idempotency = key === undefined
+        ? undefined
+        : await hashIdempotency(key, events, publisher);
+      if (this.#closed) throw new RunnelError("draining", "Cannot publish: closing");
+      this.#options.kv.assertUsable();
+      writer = this.#writers.getOrCreate(pipeline);
+      const receipt = await writer.append(events, bytes, idempotency);
+      held[Symbol.dispose]();
+      return receipt;
     } catch (error) {
+      if (!writer) held[Symbol.dispose]();
       // Its events stay in memory until the log tells what became of them.
-      const rest = held.move();
-      writer.whenOutcomeKnown().then(() => rest.dispose());
+      else writer.whenOutcomeKnown().then(() => held[Symbol.dispose]());
       throw error;
     }
   }
