@@ -48,12 +48,13 @@ export interface ResponseInit {
   headers: Record<string, string>;
 }
 
+/** A response that has them since it was created. A `WeakSet` took 2 of 50 µs of a publish. */
+class CompleteResponse extends Response {}
+
 /** Gives responses the headers that all have. */
 export class CommonHeaders {
   readonly #allowOrigins: Config["allowOrigins"];
   readonly #draining: AbortSignal;
-  /** The responses that have them since they were created. */
-  readonly #complete = new WeakSet<Response>();
 
   /**
    * @param config The origins whose pages may use the service.
@@ -79,14 +80,12 @@ export class CommonHeaders {
     const all: Record<string, string> = {
       ...DEFAULTS,
       [REQUEST_ID_HEADER]: id,
-      ...this.#cors(request.headers.get("Origin")),
+      ...this.#cors(request),
       ...headers,
     };
     if (this.#allowOrigins !== "*") all["Vary"] = "Origin";
     if (this.#draining.aborted) all["Connection"] = "close";
-    const response = new Response(body, { status, headers: all });
-    this.#complete.add(response);
-    return response;
+    return new CompleteResponse(body, { status, headers: all });
   }
 
   /** Creates the response to a preflight, without them. */
@@ -108,7 +107,7 @@ export class CommonHeaders {
    * @param id ID of the request.
    */
   addTo(response: Response, request: Request, id: string): void {
-    if (this.#complete.has(response)) return;
+    if (response instanceof CompleteResponse) return;
     const { headers } = response;
     headers.set(REQUEST_ID_HEADER, id);
     // Over HTTP/1.1, so that a client leaves its connection before it is closed. A
@@ -117,15 +116,16 @@ export class CommonHeaders {
     for (const [name, value] of Object.entries(DEFAULTS)) {
       if (!headers.has(name)) headers.set(name, value);
     }
-    const cors = this.#cors(request.headers.get("Origin"));
+    const cors = this.#cors(request);
     for (const [name, value] of Object.entries(cors)) headers.set(name, value);
     if (this.#allowOrigins !== "*") headers.append("Vary", "Origin");
   }
 
-  /** Returns the headers by which the pages of an origin may read a response. */
-  #cors(origin: string | null): Record<string, string> {
+  /** Returns the headers by which the page that sent a request may read the response. */
+  #cors(request: Request): Record<string, string> {
     // Without credentials: otherwise every page could use the cookie.
     if (this.#allowOrigins === "*") return ANY_ORIGIN;
+    const origin = request.headers.get("Origin");
     const isAllowed = origin !== null && this.#allowOrigins.includes(origin);
     return {
       ...EXPOSED,
