@@ -49,8 +49,9 @@ export class Quota {
    * @returns Whether it was taken: not if the owner would exceed the maximum.
    */
   take(owner: string, amount = 1): boolean {
-    if (!this.hasRoom(owner, amount)) return false;
-    this.#inUse.set(owner, this.inUse(owner) + amount);
+    const sum = this.inUse(owner) + amount;
+    if (sum > this.#max) return false;
+    this.#inUse.set(owner, sum);
     return true;
   }
 

@@ -54,13 +54,13 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * Reads the envelope at the position of a scanner.
  *
  * @param bytes The text of the scanner, in UTF-8.
- * @param before The envelope before it, whose strings are taken if they are the same.
+ * @param before Fields of an envelope before it, whose strings are taken if they are the same.
  * @throws {SyntaxError} If it is not JSON.
  */
 export function readEnvelope(
   scanner: JsonScanner,
   bytes: Uint8Array,
-  before?: Envelope,
+  before: unknown,
 ): Envelope {
   if (!scanner.consume("{")) {
     return { fields: sampleOf(bytes, scanner.value()), payload: null, problem: null };
@@ -115,12 +115,12 @@ function sampleOf(bytes: Uint8Array, value: ScannedValue): unknown {
 
 /** Returns the string of a field in the envelope before, if it is the same. */
 function reuse(
-  before: Envelope | undefined,
+  before: unknown,
   name: string,
   bytes: Uint8Array,
   value: ScannedValue,
 ): string | undefined {
-  const text = before && (before.fields as Record<string, unknown>)?.[name];
+  const text = (before as Record<string, unknown> | null | undefined)?.[name];
   return typeof text === "string" && isText(bytes, value, text) ? text : undefined;
 }
 

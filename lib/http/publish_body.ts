@@ -26,15 +26,16 @@ export interface Envelopes {
 /**
  * Reads one event, or an array of events.
  *
+ * @param before Fields of an earlier event, which this one may repeat.
  * @throws {RunnelError} `malformed-request` if the text is not JSON.
  */
-export function readJson(text: Uint8Array, maxEvents: number): Envelopes {
+export function readJson(text: Uint8Array, maxEvents: number, before: unknown): Envelopes {
   const envelopes: Envelope[] = [];
   let count = 0;
   scanJson(text, "The body", (scanner) => {
     const readNext = () => {
       if (++count > maxEvents) scanner.value();
-      else envelopes.push(readEnvelope(scanner, text, envelopes.at(-1)));
+      else envelopes.push(readEnvelope(scanner, text, envelopes.at(-1)?.fields ?? before));
     };
     if (!scanner.consume("[")) return readNext();
     if (scanner.consume("]")) return;
@@ -47,9 +48,10 @@ export function readJson(text: Uint8Array, maxEvents: number): Envelopes {
 /**
  * Reads one event a line. Blank lines are skipped.
  *
+ * @param before Fields of an earlier event, which this one may repeat.
  * @throws {RunnelError} `malformed-request` if a line is not JSON; it names the event.
  */
-export function readNdjson(text: Uint8Array, maxEvents: number): Envelopes {
+export function readNdjson(text: Uint8Array, maxEvents: number, before: unknown): Envelopes {
   const envelopes: Envelope[] = [];
   let count = 0;
   for (let start = 0, end; start < text.length; start = end + 1) {
@@ -60,7 +62,7 @@ export function readNdjson(text: Uint8Array, maxEvents: number): Envelopes {
     // The positions of an envelope are those in the whole body.
     const lines = text.subarray(0, end);
     scanJson(lines, `Event ${count - 1}`, (scanner) => {
-      envelopes.push(readEnvelope(scanner, lines, envelopes.at(-1)));
+      envelopes.push(readEnvelope(scanner, lines, envelopes.at(-1)?.fields ?? before));
     }, start);
   }
   return { envelopes, count };

@@ -113,11 +113,12 @@ function keyOf(c: AppContext): string | undefined {
 
 /** Returns the JSON that tells the IDs of events. Nothing in it needs an escape. */
 function answerTo(pipeline: string, { epoch, first, count }: Receipt): string {
-  const events = Array.from({ length: count }, (_, index) => {
-    const id = formatEventId({ epoch, sequence: first + index });
-    return `{"pipeline":"${pipeline}","id":"${id}"}`;
-  });
-  return `{"events":[${events.join(",")}]}`;
+  let events = "";
+  for (let sequence = first; sequence < first + count; sequence++) {
+    const id = formatEventId({ epoch, sequence });
+    events += `${events && ","}{"pipeline":"${pipeline}","id":"${id}"}`;
+  }
+  return `{"events":[${events}]}`;
 }
 
 /** Returns the channel in a path. Hono returns a broken escape unchanged; here it is an error. */

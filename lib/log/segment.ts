@@ -73,7 +73,9 @@ export function packSegments(stamp: CommitStamp, events: readonly NewEvent[]): U
     length = HEADER_BYTES;
   };
   events.forEach((event, index) => {
-    const channel = encoder.encode(event.channel);
+    // Most are that of the event before.
+    const isRepeated = channels.length > 0 && event.channel === events[index - 1]?.channel;
+    const channel = isRepeated ? channels.at(-1)! : encoder.encode(event.channel);
     const size = EVENT_HEADER_BYTES + channel.length + event.payload.length;
     const trace = version === VERSION ? 0 : 1 + (event.traceparent?.length ?? 0);
     if (length + size + trace > MAX_SEGMENT_BYTES && channels.length > 0) close(index);

@@ -130,6 +130,28 @@ Deno.test("readPublishRequest() tells channels apart of which bytes and characte
   }
 });
 
+Deno.test("readPublishRequest() takes no names from the request before", () => {
+  const names: [pipeline: string, channel: string][] = [
+    ["p_a", "c"],
+    ["p_a", "c"],
+    ["p_a", "d"],
+    ["p_b", "d"],
+    ["p_b", "ü"],
+    ["p_b", "ü"],
+    ["p_b", "Ã¼"],
+  ];
+  for (const type of [JSON_TYPE, NDJSON_TYPE]) {
+    for (const [pipeline, channel] of names) {
+      const body = encodeUtf8(eventOf("1", pipeline, channel));
+      const read = readPublishRequest({ contentType: type, body });
+      deepEqual([read.pipeline, read.events[0]!.channel], [pipeline, channel]);
+    }
+    for (const body of ['{"payload":1}', '{"pipeline":"p_b","payload":1}', "{}", "null"]) {
+      refuses(() => first(type, body), "invalid-event", /^Cannot publish: event 0: /);
+    }
+  }
+});
+
 Deno.test(`readPublishRequest() accepts ${MAX_EVENTS} events and no more`, () => {
   const bodies = (count: number): [string, string][] => {
     const events = Array<string>(count).fill(eventOf("1"));
