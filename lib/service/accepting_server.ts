@@ -12,7 +12,7 @@
  */
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
-import type { KeyPair } from "./certificate_files.ts";
+import type { KeyPair } from "./certificate.ts";
 import { type RequestHandler, ServedRequests, type ServeHandler } from "./served_requests.ts";
 
 /** Time for which requests that have no response yet delay the shutdown, in milliseconds. */

@@ -8,27 +8,18 @@
  * @module
  */
 
-import { dirname } from "node:path";
-import { describeCause, RunnelError, type Runtime, startCommand } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
+import {
+  type Certificate,
+  type CertificatePaths,
+  describeProblem,
+  type KeyPair,
+  readCertificate,
+} from "./certificate.ts";
+import { type CertificateFacts, warningOfEnd } from "./certificate_facts.ts";
 
 /** Interval between two looks at the files, in milliseconds. */
 const LOOK_MS = 5000;
-
-/** A certificate and its private key. */
-export interface KeyPair {
-  /** Certificate chain in PEM. */
-  cert: string;
-  /** Private key in PEM. */
-  key: string;
-}
-
-/** Paths of a certificate and its private key. */
-export interface CertificatePaths {
-  /** Path of the certificate chain. */
-  cert: string;
-  /** Path of the private key. */
-  key: string;
-}
 
 /** Options for {@linkcode CertificateFiles.open}. */
 export interface CertificateFilesOptions {
@@ -56,16 +47,19 @@ export class CertificateFiles implements Disposable {
   /** Called with each pair that takes the place of the one before. */
   onRenewed: (pair: KeyPair) => void = () => {};
   readonly #options: Required<CertificateFilesOptions>;
-  #pair: KeyPair;
+  #current: Certificate;
+  #renewedAt = -Infinity;
   #timer: Disposable | null = null;
   #isClosed = false;
   /** Problem of the look before, if it had one. */
   #problem: string | null = null;
   #reported: string | null = null;
+  /** Warning of the end of the certificate, once it was reported. */
+  #warning: string | null = null;
 
-  private constructor(options: Required<CertificateFilesOptions>, pair: KeyPair) {
+  private constructor(options: Required<CertificateFilesOptions>, current: Certificate) {
     this.#options = options;
-    this.#pair = pair;
+    this.#current = current;
     this.#lookLater();
   }
 
@@ -78,15 +72,27 @@ export class CertificateFiles implements Disposable {
   static async open(options: CertificateFilesOptions): Promise<CertificateFiles> {
     const all = { read: Deno.readTextFile, ...options };
     try {
-      return new CertificateFiles(all, await readPair(all));
+      return new CertificateFiles(all, await readCertificate(all.paths, all.read));
     } catch (cause) {
-      throw new RunnelError("invalid-setting", `Cannot start: ${describe(cause)}`, { cause });
+      throw new RunnelError("invalid-setting", `Cannot start: ${describeProblem(cause)}`, {
+        cause,
+      });
     }
   }
 
   /** The newest valid pair. */
   get pair(): KeyPair {
-    return this.#pair;
+    return this.#current.pair;
+  }
+
+  /** Facts of its certificate. */
+  get facts(): CertificateFacts {
+    return this.#current.facts;
+  }
+
+  /** Time of the last renewal, by the monotonic clock, in milliseconds; `-Infinity` before. */
+  get renewedAt(): number {
+    return this.#renewedAt;
   }
 
   #lookLater(): void {
@@ -95,19 +101,22 @@ export class CertificateFiles implements Disposable {
   }
 
   async #look(): Promise<void> {
+    const { paths, read } = this.#options;
     try {
-      const pair = await readPair(this.#options);
+      const found = await readCertificate(paths, read);
       this.#problem = this.#reported = null;
-      if (!this.#isClosed && !isSame(pair, this.#pair)) this.#renew(pair);
+      if (!this.#isClosed && !isSame(found.pair, this.pair)) this.#renew(found);
     } catch (error) {
-      this.#report(describe(error));
+      this.#report(describeProblem(error));
     }
+    this.#warn();
     this.#lookLater();
   }
 
-  #renew(pair: KeyPair): void {
-    this.#pair = pair;
-    this.onRenewed(pair);
+  #renew(certificate: Certificate): void {
+    this.#current = certificate;
+    this.#renewedAt = this.#options.runtime.clock.monotonic();
+    this.onRenewed(certificate.pair);
     this.#options.runtime.report(
       `Uses the new certificate in ${this.#options.paths.cert} from now on`,
       undefined,
@@ -128,85 +137,20 @@ export class CertificateFiles implements Disposable {
     this.#problem = problem;
   }
 
+  /** Warns of the end of the certificate: when it is near, and when it has come. */
+  #warn(): void {
+    const { paths, runtime: { clock, report } } = this.#options;
+    const warning = warningOfEnd(paths.cert, this.facts, clock.now());
+    if (this.#isClosed || warning === this.#warning) return;
+    this.#warning = warning;
+    if (warning) report(warning, undefined, { level: "warn" });
+  }
+
   /** Ends the looks at the files. */
   [Symbol.dispose](): void {
     this.#isClosed = true;
     this.#timer?.[Symbol.dispose]();
   }
-}
-
-/** Returns the names in a certificate: DNS names, also with a wildcard, and IP addresses. */
-export async function readNames({ cert }: KeyPair): Promise<string[]> {
-  // Only when it is needed: it takes some milliseconds to load.
-  const { X509Certificate } = await import("node:crypto");
-  const { subjectAltName = "" } = new X509Certificate(cert);
-  return [...subjectAltName.matchAll(/(?:DNS|IP Address):([^,\s"]+)/g)].map(([, name]) =>
-    name!.toLowerCase()
-  );
-}
-
-async function readPair(
-  { paths, read }: Pick<Required<CertificateFilesOptions>, "paths" | "read">,
-): Promise<KeyPair> {
-  const readFile = async (name: string, path: string) => {
-    try {
-      return await read(path);
-    } catch (cause) {
-      throw new Problem(describeUnreadable(name, path, paths, cause));
-    }
-  };
-  const cert = await readFile("RUNNEL_TLS_CERT", paths.cert);
-  const key = await readFile("RUNNEL_TLS_KEY", paths.key);
-  try {
-    // Of what the runtime does with a pair, this alone takes no port.
-    Deno.createHttpClient({ cert, key }).close();
-  } catch (cause) {
-    throw new Problem(describeInvalid(paths, cause));
-  }
-  return { cert, key };
-}
-
-/** A problem with the files, as an operator reads it. */
-class Problem extends Error {}
-
-function describe(error: unknown): string {
-  return error instanceof Problem ? error.message : describeCause(error);
-}
-
-function describeUnreadable(
-  name: string,
-  path: string,
-  paths: CertificatePaths,
-  cause: unknown,
-): string {
-  const is = `${name} is ${JSON.stringify(path)}`;
-  if (cause instanceof Deno.errors.NotCapable) {
-    const command = startCommand({ read: [".data", ...[paths.cert, paths.key].map(dirname)] });
-    return `${is}, for which Deno has no permission. Copy both files into .data, or start with: ` +
-      command;
-  }
-  if (cause instanceof Deno.errors.NotFound) return `${is}, and there is no such file`;
-  if (cause instanceof Deno.errors.PermissionDenied) {
-    return `${is}, which the user of this process may not read`;
-  }
-  return `${is}, which cannot be read (${describeCause(cause)})`;
-}
-
-function describeInvalid({ cert, key }: CertificatePaths, cause: unknown): string {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  if (reason.includes("No certificates found")) {
-    return `RUNNEL_TLS_CERT is ${JSON.stringify(cert)}, which has no certificate in PEM`;
-  }
-  if (reason.includes("No keys found")) {
-    return `RUNNEL_TLS_KEY is ${JSON.stringify(key)}, which has no private key in PEM ` +
-      "without a passphrase";
-  }
-  if (reason.includes("KeyMismatch")) {
-    return `the key in ${JSON.stringify(key)} is not that of the certificate in ` +
-      `${JSON.stringify(cert)}. In a chain, the server's own certificate is the first`;
-  }
-  return `the certificate in ${JSON.stringify(cert)} or the key in ${JSON.stringify(key)} ` +
-    `is invalid (${reason})`;
 }
 
 function isSame(one: KeyPair, other: KeyPair): boolean {

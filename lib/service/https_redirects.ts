@@ -7,7 +7,7 @@
 
 import type { Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
-import { type CertificateFiles, type KeyPair, readNames } from "./certificate_files.ts";
+import type { CertificateFiles } from "./certificate_files.ts";
 import { CONNECTIONS_MS, DrainDeadline } from "./drain_timetable.ts";
 import { listen, type Listener } from "./server.ts";
 
@@ -33,11 +33,9 @@ export class HttpsRedirects {
   ) {
     this.httpsPort = config.port;
     this.#clock = runtime.clock;
-    let known: { pair: KeyPair; names: string[] } | null = null;
-    const fetch = async (request: Request) => {
-      const { pair } = certificate;
-      if (known?.pair !== pair) known = { pair, names: await readNames(pair) };
-      return redirectToHttps(request, { port: this.httpsPort, names: known.names });
+    const fetch = (request: Request) => {
+      const { names } = certificate.facts;
+      return Promise.resolve(redirectToHttps(request, { port: this.httpsPort, names }));
     };
     this.#listener = listen({ fetch, runtime }, { hostname: config.host, port }, {
       setting: "RUNNEL_HTTP_REDIRECT_PORT",

@@ -107,12 +107,9 @@ export type {
 } from "../telemetry/mod.ts";
 export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
-export {
-  CertificateFiles,
-  type CertificateFilesOptions,
-  type CertificatePaths,
-  type KeyPair,
-} from "./certificate_files.ts";
+export type { CertificatePaths, KeyPair } from "./certificate.ts";
+export type { CertificateFacts } from "./certificate_facts.ts";
+export { CertificateFiles, type CertificateFilesOptions } from "./certificate_files.ts";
 export { type IsolatesOptions, startIsolates } from "./isolates.ts";
 export { type Address, serve, type Server } from "./server.ts";
 export {

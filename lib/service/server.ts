@@ -7,7 +7,8 @@
 import { delay, RunnelError } from "../base/mod.ts";
 import { measureLoopDelay } from "../telemetry/mod.ts";
 import { AcceptingServer } from "./accepting_server.ts";
-import type { CertificateFiles, KeyPair } from "./certificate_files.ts";
+import type { KeyPair } from "./certificate.ts";
+import type { CertificateFiles } from "./certificate_files.ts";
 import {
   CONNECTIONS_MS,
   DrainDeadline,

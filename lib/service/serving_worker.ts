@@ -7,7 +7,7 @@
 import type { CanaryIdentity } from "../access/mod.ts";
 import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
-import type { KeyPair } from "./certificate_files.ts";
+import type { KeyPair } from "./certificate.ts";
 import type { MetricsPorts } from "./metrics_gatherer.ts";
 import type { Address } from "./server.ts";
 

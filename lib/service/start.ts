@@ -55,12 +55,15 @@ export async function start(
   // own store this is then, accepts the connections itself.
   const warning = config.kv === undefined ? null : warnOfOpenFiles(config);
   using stack = new DisposableStack();
+  const metrics = createMetrics();
   const certificate = await openCertificate(config, runtime);
-  if (certificate) stack.use(certificate);
+  if (certificate) {
+    stack.use(certificate);
+    metrics.certificateEnd.observe(() => certificate.facts.endsAt / 1000);
+  }
   const storage = stack.use(await prepareStorage(config.kv, runtime));
   const redirects = certificate && HttpsRedirects.listen(config, certificate, runtime);
   if (redirects) stack.defer(() => void redirects.close());
-  const metrics = createMetrics();
   exportMetrics(metrics, config.isolates > 1 ? "0" : null);
   // Over HTTPS it would need a name of the certificate that leads to this machine.
   const canary = config.canaryMs > 0 && !certificate ? createIdentity(storage.remote) : null;

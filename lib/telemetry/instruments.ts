@@ -229,6 +229,13 @@ export const INSTRUMENTS = {
     doc: "Size of the file of the log and of what SQLite keeps beside it.",
     across: "max",
   }) as GaugeDefinition,
+  certificateEnd: gauge("runnel.certificate.expiry_timestamp", {
+    unit: "s",
+    doc:
+      "End of the validity of the certificate for HTTPS, in seconds since the Unix epoch. Only " +
+      "with `RUNNEL_TLS_CERT`.",
+    across: "max",
+  }) as GaugeDefinition,
   loopDelay: histogram("runnel.event_loop.delay", {
     unit: "s",
     doc: "Time by which a timer of each isolate is late, measured ten times a second.",

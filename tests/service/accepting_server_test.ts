@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import { RunnelError } from "../../lib/base/errors.ts";
 import { AcceptingServer, type HttpServer } from "../../lib/service/accepting_server.ts";
 import type { RequestHandler, ServeHandler } from "../../lib/service/served_requests.ts";
-import type { KeyPair } from "../../lib/service/certificate_files.ts";
+import type { KeyPair } from "../../lib/service/certificate.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { flush } from "../support/wait.ts";
 

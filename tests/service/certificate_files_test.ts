@@ -1,6 +1,13 @@
-import { deepStrictEqual as deepEqual, match, rejects } from "node:assert/strict";
-import { CertificateFiles, type KeyPair, readNames } from "../../lib/service/certificate_files.ts";
-import { FIRST, SECOND } from "../support/certificates/certificates.ts";
+import {
+  deepStrictEqual as deepEqual,
+  match,
+  rejects,
+  strictEqual as equal,
+} from "node:assert/strict";
+import type { KeyPair } from "../../lib/service/certificate.ts";
+import { readFacts, warningOfEnd } from "../../lib/service/certificate_facts.ts";
+import { CertificateFiles } from "../../lib/service/certificate_files.ts";
+import { ENDED, FIRST, SECOND } from "../support/certificates/certificates.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { flush } from "../support/wait.ts";
 
@@ -138,6 +145,58 @@ Deno.test("CertificateFiles does not renew after it is disposed of", async () =>
   deepEqual([renewed, clock.liveTimers], [[], 0]);
 });
 
-Deno.test("readNames() returns the DNS names and the IP addresses of a certificate", async () => {
-  deepEqual(await readNames(FIRST), ["localhost", "*.example.com", "127.0.0.1", "::1"]);
+Deno.test("CertificateFiles warns of an end that is near, and of one that has come, once each", async () => {
+  const { files, content, clock, lines, look } = await open({ ...ENDED });
+  clock.set(Date.UTC(2025, 0, 20));
+  await look();
+  deepEqual(lines, []);
+  clock.set(Date.UTC(2025, 0, 24));
+  for (let looks = 0; looks < 3; looks++) await look();
+  deepEqual(lines, [
+    "The certificate in a/cert.pem ends at 2025-01-31T00:00:00.000Z. " +
+    "Renew its files: a restart is not needed",
+  ]);
+  clock.set(Date.UTC(2025, 0, 31));
+  for (let looks = 0; looks < 3; looks++) await look();
+  deepEqual(lines.slice(1), [
+    "The certificate in a/cert.pem ended at 2025-01-31T00:00:00.000Z, and clients refuse it. " +
+    "Renew its files: a restart is not needed",
+  ]);
+  Object.assign(content, FIRST);
+  await look();
+  deepEqual(lines.slice(2), ["Uses the new certificate in a/cert.pem from now on"]);
+  files[Symbol.dispose]();
 });
+
+Deno.test("CertificateFiles warns after a renewal with a certificate that has ended", async () => {
+  const { files, content, clock, lines, look } = await open();
+  deepEqual([files.facts, files.renewedAt], [await readFacts(FIRST.cert), -Infinity]);
+  Object.assign(content, ENDED);
+  await look();
+  deepEqual([files.facts, files.renewedAt], [await readFacts(ENDED.cert), clock.monotonic()]);
+  deepEqual(lines.length, 2);
+  match(lines[1]!, /^The certificate in a\/cert.pem ended at 2025-01-31T/);
+  files[Symbol.dispose]();
+});
+
+Deno.test("readFacts() returns the names and the validity of the first certificate of a chain", async () => {
+  const names = ["localhost", "*.example.com", "127.0.0.1", "::1"];
+  deepEqual(await readFacts(ENDED.cert + FIRST.cert), {
+    names,
+    startsAt: Date.UTC(2025, 0, 1),
+    endsAt: Date.UTC(2025, 0, 31),
+  });
+});
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+for (
+  const [validDays, warnDays] of [[365, 14], [90, 14], [56, 14], [45, 11.25], [6, 1.5]] as const
+) {
+  Deno.test(`warningOfEnd() warns ${warnDays} days before the end of ${validDays}`, () => {
+    const facts = { names: [], startsAt: 0, endsAt: validDays * DAY_MS };
+    const warnAt = facts.endsAt - warnDays * DAY_MS;
+    equal(warningOfEnd("cert.pem", facts, warnAt - 1), null);
+    match(warningOfEnd("cert.pem", facts, warnAt)!, /^The certificate in cert\.pem ends at 19/);
+  });
+}

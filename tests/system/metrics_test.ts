@@ -103,8 +103,8 @@ for (const isolates of ["1", "2"]) {
     equal(receiver.sum("runnel.publish.duration"), 11);
     equal(receiver.units.get("runnel.publish.duration"), "s");
     const told = ENTRIES.map(([, { name }]) => name).filter((name) => !receiver.units.has(name));
-    // Nothing was recorded of these.
-    deepEqual(told, ["runnel.canary.delay"]);
+    // It has no certificate, and its canary had no round.
+    deepEqual(told, ["runnel.certificate.expiry_timestamp", "runnel.canary.delay"]);
     equal(receiver.isolates.size, isolates === "1" ? 1 : 3);
   });
 }

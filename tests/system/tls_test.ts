@@ -10,7 +10,7 @@ import { FIRST, SECOND } from "../support/certificates/certificates.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { readRaw, sendRaw } from "../support/servers/local_server.ts";
 import { eventually } from "../support/wait.ts";
-import type { KeyPair } from "../../lib/service/certificate_files.ts";
+import type { KeyPair } from "../../lib/service/certificate.ts";
 
 /** A program with HTTPS, whose certificate a test replaces. */
 async function start(folder: DataFolder, { isolates = 1, more = {} } = {}) {

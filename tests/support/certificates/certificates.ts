@@ -7,11 +7,13 @@
  *   -addext "subjectAltName=DNS:localhost,DNS:*.example.com,IP:127.0.0.1,IP:::1"
  * ```
  *
+ * The one that has ended is of 2025, by `openssl ca -selfsign -startdate … -enddate …`.
+ *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
-import type { CertificatePaths, KeyPair } from "../../../lib/service/certificate_files.ts";
+import type { CertificatePaths, KeyPair } from "../../../lib/service/certificate.ts";
 
 const pathOf = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -26,6 +28,9 @@ export const FIRST: KeyPair = readPair("first");
 
 /** The second certificate, for the same names. */
 export const SECOND: KeyPair = readPair("second");
+
+/** A certificate for the same names that was valid from the 1st to the 31st of January 2025. */
+export const ENDED: KeyPair = readPair("ended");
 
 function readPair(name: string): KeyPair {
   return {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { KeyPair } from "../../../lib/service/certificate.ts";
 import { PATIENCE_MS } from "../wait.ts";
 
 /** A server that a test disposes of. */
@@ -14,15 +15,16 @@ export interface LocalServer extends AsyncDisposable {
   readonly handling: number;
 }
 
-/** Serves until disposed; then cuts all connections, as a crash does. */
+/** Serves until disposed, over HTTPS with a certificate; then cuts all connections, as a crash does. */
 export function serveLocally(
   fetch: (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>,
   port: number = 0,
+  pair: KeyPair | null = null,
 ): LocalServer {
   const controller = new AbortController();
   let handling = 0;
   const server = Deno.serve(
-    { hostname: "127.0.0.1", port, signal: controller.signal, onListen: () => {} },
+    { hostname: "127.0.0.1", port, ...pair, signal: controller.signal, onListen: () => {} },
     async (request, info) => {
       handling++;
       try {
@@ -34,7 +36,7 @@ export function serveLocally(
   );
   return {
     port: server.addr.port,
-    url: `http://127.0.0.1:${server.addr.port}`,
+    url: `${pair ? "https" : "http"}://127.0.0.1:${server.addr.port}`,
     get handling() {
       return handling;
     },

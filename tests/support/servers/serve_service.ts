@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../../../lib/base/clock.ts";
+import type { KeyPair } from "../../../lib/service/certificate.ts";
 import { drain } from "../drain.ts";
 import type { FakeClock } from "../fakes/clock.ts";
 import { startService, type StartServiceOptions, type TestService } from "../service.ts";
@@ -16,6 +17,8 @@ export type Guard = (request: Request) => Response | null;
 /** Options for {@linkcode serveService}. */
 export interface ServeServiceOptions extends StartServiceOptions {
   guard?: Guard;
+  /** Certificate for HTTPS. The default is HTTP. */
+  pair?: KeyPair | null;
 }
 
 /** A service on a port. Disposing of it cuts its connections. */
@@ -34,13 +37,14 @@ export function serveService<C extends Clock>(
 ): Promise<ServedTestService<C>>;
 export function serveService(options?: ServeServiceOptions): Promise<ServedTestService>;
 export async function serveService(
-  { guard = () => null, ...options }: ServeServiceOptions = {},
+  { guard = () => null, pair = null, ...options }: ServeServiceOptions = {},
 ): Promise<ServedTestService<Clock>> {
   const service: TestService<Clock> = await startService(options);
   const serve = (port: number): LocalServer =>
     serveLocally(
       async (request, info) => guard(request) ?? await service.fetch(request, info),
       port,
+      pair,
     );
   let server = serve(0);
   const { port, url } = server;
