@@ -13,6 +13,7 @@
 
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { KeyPair } from "./certificate.ts";
+import { LAST_ANSWERS_MS, LEAVING_MS } from "./renewal_timetable.ts";
 import { type RequestHandler, ServedRequests, type ServeHandler } from "./served_requests.ts";
 
 /** Time for which requests that have no response yet delay the shutdown, in milliseconds. */
@@ -26,15 +27,6 @@ const MAX_PAUSE_MS = 1000;
 
 /** Time without an error after which the pause is the minimum again, in milliseconds. */
 const STEADY_MS = 10_000;
-
-/**
- * Time for which a server whose certificate was renewed tells clients to leave the
- * connections that they keep, before those are closed, in milliseconds.
- */
-const LEAVING_MS = 1000;
-
-/** Time after that for which requests without a response delay the shutdown, in milliseconds. */
-const LAST_ANSWERS_MS = 15_000;
 
 /** Pause before a server with a new certificate is tried again, in milliseconds. */
 const LISTEN_AGAIN_MS = 10_000;

@@ -9,17 +9,19 @@ import type { CanaryIdentity } from "../access/mod.ts";
 import { deadline, describeCause, type Runtime } from "../base/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 import { CANARY_PREFIX } from "../protocol/mod.ts";
-import type { Address } from "./server.ts";
+import type { CertificateFiles } from "./certificate_files.ts";
+import { type OwnAddress, type OwnRequest, requestSelf } from "./own_requests.ts";
+import { RENEWAL_MS } from "./renewal_timetable.ts";
 
 /** Time within which an event must arrive, the stream begin and the publish be answered, in milliseconds. */
 const ROUND_MS = 5000;
 
 /** Options for {@linkcode Canary}. */
-export interface CanaryOptions {
+export interface CanaryOptions extends OwnAddress {
   /** Its pipeline and token. */
   identity: CanaryIdentity;
-  /** Address at which the instance listens. */
-  address: Address;
+  /** Certificate of the instance; `null` for HTTP. */
+  certificate: Pick<CertificateFiles, "pair" | "facts" | "renewedAt"> | null;
   /** Interval between two rounds, in milliseconds. */
   everyMs: number;
   /** Counts the rounds, and measures them. */
@@ -67,14 +69,16 @@ export class Canary implements Disposable {
   }
 
   async #runRound(): Promise<void> {
-    const { metrics: { canaryRounds, canaryDelay }, runtime: { report } } = this.#options;
+    const { metrics: { canaryRounds, canaryDelay }, runtime: { clock, report } } = this.#options;
+    const began = clock.monotonic();
     try {
       canaryDelay.record(await this.#measure() / 1000);
       canaryRounds.add("delivered");
       this.#isFailing = false;
     } catch (error) {
-      if (this.#ending.signal.aborted) return;
-      canaryRounds.add(error instanceof Lost ? "lost" : "failed");
+      const isLost = error instanceof Lost;
+      if (this.#ending.signal.aborted || (!isLost && this.#isRenewing(began))) return;
+      canaryRounds.add(isLost ? "lost" : "failed");
       if (!this.#isFailing) {
         report(`The canary of this instance did not arrive: ${describeCause(error)}`);
       }
@@ -82,25 +86,34 @@ export class Canary implements Disposable {
     }
   }
 
+  /**
+   * Whether a round began before a new certificate had taken over: its connections may have
+   * got either, and one that was being opened may have been reset.
+   */
+  #isRenewing(began: number): boolean {
+    const { certificate } = this.#options;
+    return certificate !== null && began < certificate.renewedAt + RENEWAL_MS;
+  }
+
   /** Returns the time between a publish and the arrival of its event, in milliseconds. */
   async #measure(): Promise<number> {
     const { identity: { pipeline }, runtime: { clock } } = this.#options;
-    using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
     using round = new Round(this.#ending.signal);
     const { signal } = round;
     const path = `/pipelines/${pipeline}/sse?history=0`;
     const within = <T>(work: Promise<T>, late: () => Error) =>
       deadline(clock, ROUND_MS, work, late);
-    const response = await within(this.#fetch(path, { client, signal }), tooLate("the stream"));
+    const opened = this.#send({ method: "GET", path, signal });
+    const response = await within(opened, tooLate("the stream"));
     const lines = readLines(response);
     await within(lines.until("event: runnel.live"), tooLate("the start of the stream"));
     const mark = randomText(9);
     const started = clock.monotonic();
-    const published = this.#fetch(`/ingest/${pipeline}/round`, {
-      client,
-      signal,
+    const published = this.#send({
       method: "POST",
+      path: `/ingest/${pipeline}/round`,
       body: mark,
+      signal,
     });
     await (await within(published, tooLate("the answer to the publish"))).body?.cancel();
     const isLost = () => new Lost(`it was stored, and was not on the stream after ${ROUND_MS} ms`);
@@ -108,12 +121,9 @@ export class Canary implements Disposable {
     return clock.monotonic() - started;
   }
 
-  async #fetch(path: string, init: RequestInit & { client: Deno.HttpClient }): Promise<Response> {
-    const { identity: { token }, address: { hostname, port } } = this.#options;
-    const response = await fetch(`http://${hostOf(hostname)}:${port}${path}`, {
-      ...init,
-      headers: { Authorization: `Bearer ${token}` },
-    });
+  async #send(request: Omit<OwnRequest, "headers">): Promise<Response> {
+    const headers = { Authorization: `Bearer ${this.#options.identity.token}` };
+    const response = await requestSelf(this.#options, { ...request, headers });
     if (response.ok) return response;
     throw new Error(`it was refused with ${response.status}: ${await response.text()}`);
   }
@@ -141,13 +151,6 @@ class Round implements Disposable {
 
 function tooLate(what: string): () => Error {
   return () => new Error(`${what} did not come within ${ROUND_MS} ms`);
-}
-
-/** Returns the host under which this machine reaches an address of its own. */
-function hostOf(hostname: string): string {
-  if (hostname === "0.0.0.0") return "127.0.0.1";
-  if (hostname === "::") return "[::1]";
-  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
 /** Reads a stream line by line. */

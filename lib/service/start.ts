@@ -65,8 +65,7 @@ export async function start(
   const redirects = certificate && HttpsRedirects.listen(config, certificate, runtime);
   if (redirects) stack.defer(() => void redirects.close());
   exportMetrics(metrics, config.isolates > 1 ? "0" : null);
-  // Over HTTPS it would need a name of the certificate that leads to this machine.
-  const canary = config.canaryMs > 0 && !certificate ? createIdentity(storage.remote) : null;
+  const canary = config.canaryMs > 0 ? createIdentity(storage.remote) : null;
   const server = config.isolates > 1
     ? await startIsolates({ config, storage, runtime, onFailure, metrics, canary, certificate })
     : serve(
@@ -86,6 +85,7 @@ export async function start(
   const running = canary && new Canary({
     identity: canary,
     address: server.address,
+    certificate,
     everyMs: config.canaryMs,
     metrics,
     runtime,

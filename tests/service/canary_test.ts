@@ -4,6 +4,9 @@ import {
   notEqual,
   strictEqual as equal,
 } from "node:assert/strict";
+import type { KeyPair } from "../../lib/service/certificate.ts";
+import { readFacts } from "../../lib/service/certificate_facts.ts";
+import { ENDED, FIRST, SECOND } from "../support/certificates/certificates.ts";
 import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { Canary, createIdentity } from "../../lib/service/canary.ts";
 import { TOKEN_SETTINGS } from "../support/clients/tokens.ts";
@@ -24,19 +27,39 @@ class DeadlineClock extends FakeClock {
   }
 }
 
+/** Options for {@linkcode start}. */
+interface StartOptions {
+  settings?: object;
+  guard?: Guard;
+  /** Certificate that is served, if the canary has one. The default is the same. */
+  served?: KeyPair;
+  /** Certificate that the canary knows, and the names to take for its own. */
+  known?: { pair: KeyPair; names?: string[] };
+}
+
 /** Starts a service and its canary. */
-async function start({ settings = {}, guard }: { settings?: object; guard?: Guard } = {}) {
+async function start({ settings = {}, guard, known, served }: StartOptions = {}) {
   const clock = new DeadlineClock();
   const service = await serveService({
     settings,
     canary: IDENTITY,
+    pair: served ?? known?.pair ?? null,
     ...guard && { guard },
   });
+  const facts = known && await readFacts(known.pair.cert);
+  const certificate = known
+    ? {
+      pair: known.pair,
+      facts: { ...facts!, names: known.names ?? facts!.names },
+      renewedAt: -Infinity,
+    }
+    : null;
   const metrics = createMetrics();
   const reports: string[] = [];
   const canary = new Canary({
     identity: IDENTITY,
     address: { hostname: "127.0.0.1", port: service.port },
+    certificate,
     everyMs: EVERY_MS,
     metrics,
     runtime: { clock, report: (message) => reports.push(message) },
@@ -49,6 +72,7 @@ async function start({ settings = {}, guard }: { settings?: object; guard?: Guar
     metrics,
     reports,
     canary,
+    certificate,
     /** Runs a round to its end. */
     async round(meanwhile = async () => {}) {
       clock.advance(EVERY_MS - clock.monotonic() % EVERY_MS);
@@ -125,6 +149,67 @@ Deno.test("Canary ends with its requests, and reports nothing of that", async ()
   await flush();
   deepEqual(test.metrics.canaryRounds.read(), [0, 0, 0]);
   deepEqual(test.reports, []);
+});
+
+for (const name of ["localhost", "*.example.com", "127.0.0.1", "::1"]) {
+  Deno.test(`Canary asks for ${name} of its certificate, and is a client of this machine`, async () => {
+    const hosts = new Set<string>();
+    await using test = await start({
+      known: { pair: FIRST, names: [name] },
+      guard({ url }) {
+        hosts.add(new URL(url).origin);
+        return null;
+      },
+    });
+    deepEqual(await test.round(), { delivered: 1, lost: 0, failed: 0 });
+    deepEqual([...hosts], [test.service.url]);
+    deepEqual(test.reports, []);
+  });
+}
+
+const refused: [what: string, options: StartOptions, message: RegExp][] = [
+  [
+    "for another name",
+    { known: { pair: FIRST, names: ["evil.example.org"] } },
+    /evil\.example\.org/,
+  ],
+  ["for another address", { known: { pair: FIRST, names: ["192.0.2.1"] } }, /192\.0\.2\.1/],
+  ["without a name", { known: { pair: FIRST, names: [] } }, /has no name of a host/],
+  ["that is not its own", { known: { pair: SECOND }, served: FIRST }, /self-signed certificate/],
+  [
+    "that has ended",
+    { known: { pair: ENDED } },
+    /cannot be verified by its chain\. If it has ended, renew it;/,
+  ],
+];
+
+for (const [what, options, message] of refused) {
+  Deno.test(`Canary sends nothing to a service with a certificate ${what}`, async () => {
+    let requests = 0;
+    await using test = await start({
+      ...options,
+      guard() {
+        requests++;
+        return null;
+      },
+    });
+    deepEqual(await test.round(), { delivered: 0, lost: 0, failed: 1 });
+    match(test.reports[0]!, message);
+    equal(requests, 0);
+  });
+}
+
+Deno.test("Canary uses a renewed certificate, and does not count failures meanwhile", async () => {
+  await using test = await start({ known: { pair: FIRST } });
+  deepEqual(await test.round(), { delivered: 1, lost: 0, failed: 0 });
+  // The instance still serves the one before.
+  Object.assign(test.certificate!, { pair: SECOND, renewedAt: test.clock.monotonic() });
+  test.clock.advance(EVERY_MS);
+  await eventually("the round ends", () => test.clock.liveTimers === 1);
+  deepEqual(test.metrics.canaryRounds.read(), [1, 0, 0]);
+  deepEqual(test.reports, []);
+  // In the next round, it ought to serve the new one.
+  deepEqual(await test.round(), { delivered: 1, lost: 0, failed: 1 });
 });
 
 Deno.test("createIdentity() has one pipeline in a file, and others on a server", () => {

@@ -6,11 +6,13 @@ import {
 } from "node:assert/strict";
 import { request as requestByNode } from "node:https";
 import { StreamReader } from "../support/clients/stream_reader.ts";
-import { FIRST, SECOND } from "../support/certificates/certificates.ts";
+import { ENDED, FIRST, SECOND } from "../support/certificates/certificates.ts";
+import { readOpenMetrics, type Samples } from "../support/open_metrics.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { readRaw, sendRaw } from "../support/servers/local_server.ts";
 import { eventually } from "../support/wait.ts";
 import type { KeyPair } from "../../lib/service/certificate.ts";
+import { readFacts } from "../../lib/service/certificate_facts.ts";
 
 /** A program with HTTPS, whose certificate a test replaces. */
 async function start(folder: DataFolder, { isolates = 1, more = {} } = {}) {
@@ -51,6 +53,14 @@ async function publish(url: string, client: Deno.HttpClient, body: string): Prom
   equal(response.status, 202, await response.text());
 }
 
+/** Reads the metrics of a program. */
+async function scrape(url: string, client: Deno.HttpClient): Promise<Samples> {
+  return readOpenMetrics(await (await fetch(`${url}/metrics`, { client })).text());
+}
+
+const roundsOf = (samples: Samples, outcome: string) =>
+  samples.get(`runnel_canary_rounds_total{outcome="${outcome}"}`)!;
+
 /** Whether new connections get a certificate. */
 async function serves(url: string, pair: KeyPair): Promise<boolean> {
   using client = clientOf(pair, true);
@@ -67,9 +77,12 @@ async function serves(url: string, pair: KeyPair): Promise<boolean> {
 }
 
 for (const isolates of [1, 2]) {
-  Deno.test(`HTTPS of ${isolates} isolates: a renewed certificate is used, streams of both versions of HTTP go on, a drain ends them`, async () => {
+  Deno.test(`HTTPS of ${isolates} isolates: a renewed certificate is used, streams of both versions of HTTP and the canary go on, a drain ends them`, async () => {
     await using folder = new DataFolder();
-    const { program, write } = await start(folder, { isolates });
+    const { program, write } = await start(folder, {
+      isolates,
+      more: { RUNNEL_CANARY_MS: "100" },
+    });
     await using _program = program;
     const { url } = program;
     match(url, /^https:/);
@@ -77,6 +90,10 @@ for (const isolates of [1, 2]) {
     using http2 = clientOf(FIRST, true);
     const readers = [await openStream(url, http1), await openStream(url, http2)];
     equal(await serves(url, SECOND), false);
+    await eventually(
+      "the canary arrives",
+      async () => roundsOf(await scrape(url, http2), "delivered") >= 3,
+    );
     await write(SECOND);
     await eventually("the new certificate is used", () => serves(url, SECOND));
     // For a second, a connection may get either, and each isolate turns by itself.
@@ -88,6 +105,17 @@ for (const isolates of [1, 2]) {
     using renewed = clientOf(SECOND, true);
     await publish(url, renewed, "after");
     for (const reader of readers) equal((await reader.event())!.data, '"after"');
+    const before = roundsOf(await scrape(url, renewed), "delivered");
+    await eventually(
+      "the canary arrives with the new one",
+      async () => roundsOf(await scrape(url, renewed), "delivered") >= before + 3,
+    );
+    const samples = await scrape(url, renewed);
+    deepEqual([roundsOf(samples, "lost"), roundsOf(samples, "failed")], [0, 0]);
+    equal(
+      samples.get("runnel_certificate_expiry_timestamp_seconds"),
+      (await readFacts(SECOND.cert)).endsAt / 1000,
+    );
     equal(program.complaints.join("\n"), "");
     const told = `Uses the new certificate in ${folder.path}/cert.pem from now on`;
     equal(program.output.split(told).length, 2);
@@ -109,6 +137,23 @@ Deno.test("HTTPS keeps the certificate if another key is written, and says so", 
     /^Cannot renew the certificate, and keeps the one before: the key in ".*key\.pem" is not that of/,
   );
   equal(await serves(program.url, FIRST), true);
+});
+
+Deno.test("HTTPS warns of a certificate that has ended, and its canary fails", async () => {
+  await using folder = new DataFolder();
+  await using program = await Program.start({
+    RUNNEL_KV: folder.kv,
+    RUNNEL_MAX_SUBSCRIBERS: "1000",
+    RUNNEL_CANARY_MS: "100",
+    RUNNEL_TLS_CERT: await folder.make("cert.pem", ENDED.cert),
+    RUNNEL_TLS_KEY: await folder.make("key.pem", ENDED.key),
+  });
+  await eventually("both are reported", () => program.complaints.length >= 2);
+  match(program.complaints[0]!, /^The canary of this instance did not arrive: .*If it has ended/);
+  match(program.complaints[1]!, /^The certificate in .*cert\.pem ended at 2025-01-31T.* Renew/);
+  program.kill("SIGTERM");
+  equal(await program.exit(), 0);
+  equal(program.complaints.length, 2);
 });
 
 Deno.test("HTTPS answers clients of node, with the scheme in the URL of a ticket", async () => {
