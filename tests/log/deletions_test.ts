@@ -4,6 +4,7 @@ import {
   ok,
   strictEqual as equal,
 } from "node:assert/strict";
+import { delay } from "../../lib/base/clock.ts";
 import { GRACE_MS } from "../../lib/log/deletions.ts";
 import { COUNTERS } from "../../lib/log/unwritten.ts";
 import { fail, type Fault, passThrough, pause } from "../support/fakes/kv.ts";
@@ -17,7 +18,7 @@ import {
   type TestLog,
   textEvent,
 } from "../support/log.ts";
-import { flush, until } from "../support/wait.ts";
+import { until } from "../support/wait.ts";
 
 const NEVER = { expireMs: Infinity };
 
@@ -212,7 +213,7 @@ Deno.test("A sweep that is applied late deletes no event of a log that began ane
 });
 
 Deno.test("A publish that is applied late is stored in the log that began anew, once", async () => {
-  await holdUntilRewritten((test) => append(test, "late"));
+  await holdUntilRewritten(({ log }) => log.append("p_a", [textEvent("late")]));
 });
 
 Deno.test("A clear that is applied late clears the log that began anew, or nothing", async () => {
@@ -287,11 +288,7 @@ Deno.test("Deletes, publishes and clears of two logs bring no old text back and 
         deepEqual(await readTexts(logs[0]!.log, "p_a"), []);
       }
       const pause = random() < 0.5 ? 0 : random() * 3 * GRACE_MS;
-      for (let passed = 0; passed < pause; passed += 500) {
-        logs[0]!.clock.advance(500);
-        logs[1]!.clock.advance(500);
-        await flush();
-      }
+      await advanceLogsUntil(logs, delay(logs[0]!.clock, pause));
     }
     ok(epochs.size > 3, `${epochs.size} epochs`);
     for (const log of logs) await log.log.close();

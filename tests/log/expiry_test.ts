@@ -26,17 +26,13 @@ async function openUpkeep(store: SharedStore, clock: FakeClock, expireMs = EXPIR
 
 /** Waits until nothing goes on without the clock. */
 async function settle({ kv }: TestLog): Promise<void> {
-  for (let calls = -1; calls !== sum(kv.calls);) {
-    calls = sum(kv.calls);
+  for (let calls = -1; calls !== kv.totalCalls;) {
+    calls = kv.totalCalls;
     for (let i = 0; i < 5; i++) {
       await until(() => kv.busy === 0);
       await flush();
     }
   }
-}
-
-function sum(calls: Readonly<Record<string, number>>): number {
-  return Object.values(calls).reduce((total, count) => total + count, 0);
 }
 
 /** Lets time pass, and a little more until all deletions have ended. */

@@ -27,6 +27,12 @@ export const TIMEOUT_MS = 3000;
 /** Step by which the clock is advanced, in milliseconds: more than any jitter. */
 const STEP_MS = 60;
 
+/** Longest step after a calm, in milliseconds: to the next timer, if that is sooner. */
+const LONG_STEP_MS = 1000;
+
+/** Steps without a call to a store, after which only a timer can be what is awaited. */
+const CALM_STEPS = 20;
+
 /** Options for {@linkcode createTestLog}. */
 export interface TestLogOptions {
   /** Opens the store. The default is a store in memory. */
@@ -131,7 +137,10 @@ export async function prepareStore(kv: Kv): Promise<void> {
   await new HeadReader(runtime).read((use) => use(kv), "p_prepared");
 }
 
-/** Awaits work on logs, and advances their clocks whenever no call to a store is in flight. */
+/**
+ * Awaits work on logs, and advances their clocks whenever no call to a store is in flight. The
+ * steps become longer when no store was called for some.
+ */
 export async function advanceLogsUntil<T>(
   logs: readonly Pick<TestLog, "kv" | "clock">[],
   work: Promise<T>,
@@ -139,10 +148,19 @@ export async function advanceLogsUntil<T>(
   let done = false;
   const end = () => void (done = true);
   work.then(end, end);
+  const clocks = new Set(logs.map(({ clock }) => clock));
+  let calm = 0;
+  let calls = 0;
   while (!done) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    const isBusy = logs.some(({ kv }) => kv.busy > 0);
+    await new Promise<void>((resolve) => isBusy ? setImmediate(resolve) : setTimeout(resolve, 0));
     if (done || logs.some(({ kv }) => kv.busy > 0)) continue;
-    for (const clock of new Set(logs.map(({ clock }) => clock))) clock.advance(STEP_MS);
+    const before = calls;
+    calls = logs.reduce((total, { kv }) => total + kv.totalCalls, 0);
+    calm = calls === before ? calm + 1 : 0;
+    const next = Math.min(...clocks.values().map(({ untilNext }) => untilNext));
+    const step = calm < CALM_STEPS ? STEP_MS : Math.max(STEP_MS, Math.min(next, LONG_STEP_MS));
+    for (const clock of clocks) clock.advance(step);
   }
   return await work;
 }

@@ -30,6 +30,11 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** Time until the next timer is due, in milliseconds; infinite if there is none. */
+  get untilNext(): number {
+    return Math.min(...[...this.#timers].map(({ at }) => Math.max(0, at - this.#monotonic)));
+  }
+
   now(): number {
     return this.#offset + this.#monotonic;
   }
@@ -92,9 +97,9 @@ export class FakeClock implements Clock {
    * what the timer starts can then end before its own deadline.
    */
   advanceToNext(ms: number): number {
-    const next = Math.min(ms, ...[...this.#timers].map(({ at }) => at - this.#monotonic));
-    this.advance(Math.max(0, next));
-    return Math.max(0, next);
+    const next = Math.max(0, Math.min(ms, this.untilNext));
+    this.advance(next);
+    return next;
   }
 
   /** Lets time pass without running timers, as on a machine that is late. */

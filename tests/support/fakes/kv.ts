@@ -119,6 +119,11 @@ export class FaultyKv implements Kv {
     this.inner = inner;
   }
 
+  /** Number of all calls. */
+  get totalCalls(): number {
+    return Object.values(this.calls).reduce((total, count) => total + count, 0);
+  }
+
   /** Sets the faults of the next calls of a kind, in order. */
   script(call: KvCall, ...faults: Fault[]): void {
     this.#scripts[call].push(...faults);
