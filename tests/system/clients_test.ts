@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { EventSource as NpmEventSource } from "eventsource";
-import { launchChromium, testInChromium } from "../support/browser/chromium.ts";
+import { testInChromium } from "../support/browser/chromium.ts";
+import { sharedChromium } from "../support/browser/shared_chromium.ts";
 import { type LocalServer, serveLocally } from "../support/servers/local_server.ts";
 import { startService, type TestService } from "../support/service.ts";
 import { eventually } from "../support/wait.ts";
@@ -117,10 +118,9 @@ function listen(source: EventSource | NpmEventSource, types: readonly string[]):
 async function openFile(html: string, before = ""): Promise<Reader> {
   const stack = new AsyncDisposableStack();
   try {
-    const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
     const file = stack.adopt(await Deno.makeTempFile({ suffix: ".html" }), Deno.remove);
     await Deno.writeTextFile(file, html);
-    const page = await browser.newPage();
+    const page = stack.adopt(await sharedChromium().newPage(), (page) => page.close());
     const received: Received[] = [];
     await page.exposeFunction("receive", (event: Received) => received.push(event));
     await page.addInitScript(before);
@@ -265,9 +265,8 @@ for (const { name, inBrowser, open } of readers) {
 test("A stream shows its text as it arrives when Chromium opens it as a page", true, async () => {
   await using station = await RestartableService.open();
   await station.publish("events", { name: "Luke Skywalker" });
-  const browser = await launchChromium();
+  const page = await sharedChromium().newPage();
   try {
-    const page = await browser.newPage();
     await page.goto(station.url, { waitUntil: "commit" });
     const shows = (text: string) => async () => {
       // Chromium may hold back the newest text until more comes, as a keep-alive does.
@@ -279,6 +278,6 @@ test("A stream shows its text as it arrives when Chromium opens it as a page", t
     await station.publish("events", "news");
     await eventually("the news are shown", shows('event: events\ndata: "news"'));
   } finally {
-    await browser.close();
+    await page.close();
   }
 });

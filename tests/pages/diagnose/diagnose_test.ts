@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import type { Browser, Page } from "playwright-core";
-import { launchChromium, systemChromium, testInChromium } from "../../support/browser/chromium.ts";
+import type { Page } from "playwright-core";
+import { systemChromium, testInChromium } from "../../support/browser/chromium.ts";
+import { sharedChromium } from "../../support/browser/shared_chromium.ts";
 import { accessibilityViolations, openWatchedPage } from "../../support/browser/watched_page.ts";
 import { Nginx, systemNginx } from "../../support/programs/nginx.ts";
 import { testWithRequirements } from "../../support/programs/requirements.ts";
@@ -14,15 +15,6 @@ const SLOW = "/diagnose?every=1000";
 
 const AS_SENT = "Events arrive as sent";
 const HELD_BACK = /^Something on the way holds events back for (about|at least) \d/;
-
-/** A service and a browser. */
-async function open(
-  stack: AsyncDisposableStack,
-): Promise<{ service: ServedService; browser: Browser }> {
-  const service = stack.use(await ServedService.start());
-  const browser = stack.adopt(await launchChromium(), (browser) => browser.close());
-  return { service, browser };
-}
 
 /** Waits for the verdict and returns it. */
 async function verdict(page: Page): Promise<{ title: string; text: string; tone: string | null }> {
@@ -42,10 +34,9 @@ async function verdict(page: Page): Promise<{ title: string; text: string; tone:
 testInChromium(
   "/diagnose says that events arrive as sent when there is no proxy",
   async () => {
-    await using stack = new AsyncDisposableStack();
-    const { service, browser } = await open(stack);
+    await using service = await ServedService.start();
     await Promise.all((["light", "dark"] as const).map(async (colorScheme) => {
-      const { page, complaints } = await openWatchedPage(browser, {
+      const { page, complaints } = await openWatchedPage(sharedChromium(), {
         colorScheme,
         viewport: { width: 360, height: 740 },
       });
@@ -74,17 +65,14 @@ testWithRequirements(
   [systemChromium, systemNginx],
   "/diagnose tests a quiet stream on demand, and says after how long something cuts it",
   async () => {
-    await using stack = new AsyncDisposableStack();
-    const { service, browser } = await open(stack);
-    const nginx = stack.use(
-      await Nginx.start(
-        `location / { proxy_pass ${service.url}; proxy_buffering off; proxy_read_timeout 1s; }`,
-      ),
+    await using service = await ServedService.start();
+    await using nginx = await Nginx.start(
+      `location / { proxy_pass ${service.url}; proxy_buffering off; proxy_read_timeout 1s; }`,
     );
     // Lines of the quiet stream are three seconds apart.
     const path = "/diagnose?every=100";
     const check = async (url: string) => {
-      const { page } = await openWatchedPage(browser);
+      const { page } = await openWatchedPage(sharedChromium());
       await page.goto(url + path);
       equal((await verdict(page)).title, AS_SENT);
       await page.click("#quiet");
@@ -188,8 +176,7 @@ testWithRequirements(
   [systemChromium, systemNginx],
   "/diagnose explains the effect of nginx's settings, and opens the advice",
   async () => {
-    await using stack = new AsyncDisposableStack();
-    const { service, browser } = await open(stack);
+    await using service = await ServedService.start();
     const checks: PromiseSettledResult<void>[] = [];
     // A few at a time: a busy machine must not look like a buffer.
     for (let i = 0; i < cases.length; i += AT_ONCE) {
@@ -202,7 +189,7 @@ testWithRequirements(
       await using stack = new AsyncDisposableStack();
       let nginx = stack.use(await Nginx.start(server(`proxy_pass ${service.url};`)));
       if (front) nginx = stack.use(await Nginx.start(front(`proxy_pass ${nginx.url};`)));
-      const { page, complaints } = await openWatchedPage(browser);
+      const { page, complaints } = await openWatchedPage(sharedChromium());
       await page.goto(nginx.url + path);
       const found = await verdict(page);
       if (typeof title === "string") equal(found.title, title, `${what}: ${found.text}`);
@@ -219,9 +206,8 @@ testWithRequirements(
 );
 
 testInChromium("/diagnose explains an answer of another type, and can be run again", async () => {
-  await using stack = new AsyncDisposableStack();
-  const { service, browser } = await open(stack);
-  const { page } = await openWatchedPage(browser);
+  await using service = await ServedService.start();
+  const { page } = await openWatchedPage(sharedChromium());
   let isLogin = true;
   await page.route(
     "**/pipelines/diagnose/sse?*",
@@ -237,4 +223,5 @@ testInChromium("/diagnose explains an answer of another type, and can be run aga
   await page.waitForSelector("[data-tone=busy]");
   equal((await verdict(page)).title, AS_SENT);
   ok(await page.locator("svg circle").count() >= 20);
+  await page.close();
 });

@@ -5,15 +5,8 @@
  */
 
 import axe from "axe-core";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { launchChromium, systemChromium } from "./chromium.ts";
-
-// Starting a browser takes longer than most tests, so the tests of a file share it.
-let browser: Browser | null = null;
-Deno.test.beforeAll(async () => {
-  if (systemChromium.isInstalled) browser = await launchChromium();
-});
-Deno.test.afterAll(async () => await browser?.close());
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { sharedChromium } from "./shared_chromium.ts";
 
 /** A page with its own cookies, storage and settings. */
 export class BrowserPage implements AsyncDisposable {
@@ -40,7 +33,7 @@ export class BrowserPage implements AsyncDisposable {
 
   /** Opens an empty page. */
   static async open(options: BrowserContextOptions = {}): Promise<BrowserPage> {
-    const context = await browser!.newContext(options);
+    const context = await sharedChromium().newContext(options);
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     return new BrowserPage(await context.newPage());
   }
