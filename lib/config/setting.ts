@@ -120,18 +120,26 @@ export function integer<const Name extends string>(
     const above = (min: number) => integer(name, { ...options, min, max });
     return {
       ...above(0),
-      accepts: `\`${min.name}\` to ${max.toLocaleString("en")}`,
+      accepts: `\`${min.name}\` to ${group(max)}`,
       read: (environment) => above(min.read(environment)).read(environment),
     };
   }
   return setting(name, {
     ...options,
-    accepts: `${min.toLocaleString("en")} to ${max.toLocaleString("en")}`,
+    accepts: `${group(min)} to ${group(max)}`,
     expected: `a whole number from ${min} to ${max}`,
   }, (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
     return value >= min && value <= max ? value : null;
   });
+}
+
+/**
+ * Returns a whole number with a comma before each thousand. `toLocaleString()` does so as
+ * well, but its first call loads the data of the language, which delays the start.
+ */
+function group(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** Creates a setting that is one of some words. */

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { statSync } from "node:fs";
 import { RunnelError, type Runtime, startCommand, systemRuntime } from "../base/mod.ts";
 import { CopyGuard } from "./copy_guard.ts";
 import { DiskReserve } from "./disk_reserve.ts";
@@ -97,10 +96,18 @@ export async function prepareStorage(
 
 /** Returns the size of a database in bytes. No file is opened, which would drop the locks. */
 function sizeOf(path: string): number {
-  return ["", "-wal", "-shm"].reduce((sum, suffix) => {
-    const { size = 0 } = statSync(path + suffix, { throwIfNoEntry: false }) ?? {};
-    return sum + size;
-  }, 0);
+  return ["", "-wal", "-shm"].reduce((sum, suffix) => sum + sizeOfPart(path + suffix), 0);
+}
+
+/** Returns the size of a file in bytes; 0 if there is none. */
+function sizeOfPart(path: string): number {
+  try {
+    // That of `node:fs` throws nothing, but loading it delays the start.
+    return Deno.statSync(path).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
 }
 
 /**

@@ -26,6 +26,20 @@ for (const name of ["runnel.sqlite", "a/b/runnel.sqlite", "with space/é.sqlite"
   });
 }
 
+Deno.test("prepareStorage() adds up the sizes of the files that there are", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/runnel.sqlite`;
+  using storage = await prepareStorage(path);
+  equal(storage.size!(), 0);
+  const kv = await storage.open();
+  await kv.atomic().set(["head"], 1).commit();
+  const { size } = await Deno.stat(path);
+  const wal = await Deno.stat(`${path}-wal`);
+  const shm = await Deno.stat(`${path}-shm`);
+  equal(storage.size!(), size + wal.size + shm.size);
+  kv.close();
+});
+
 const permissions = { ignore: Deno.build.os === "windows" };
 
 /** Returns the permissions of a file or folder, in octal. */

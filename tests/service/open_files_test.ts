@@ -1,15 +1,21 @@
 import { match, strictEqual as equal } from "node:assert/strict";
 import { type OpenFile, warnOfOpenFiles } from "../../lib/service/open_files.ts";
 
+/** Error of the runtime if a process may open no more files. */
+const TOO_MANY = Object.assign(new Error("Too many open files"), { code: "EMFILE" });
+
 /** Opens files up to a limit, and counts those that are open. */
-function limitedTo(limit: number): { open: OpenFile; files: Set<object>; most: () => number } {
+function limitedTo(
+  limit: number,
+  error: Error = TOO_MANY,
+): { open: OpenFile; files: Set<object>; most: () => number } {
   const files = new Set<object>();
   let most = 0;
   return {
     files,
     most: () => most,
     open() {
-      if (files.size === limit) throw new Error("Too many open files");
+      if (files.size === limit) throw error;
       const file = { [Symbol.dispose]: () => void files.delete(file) };
       files.add(file);
       most = Math.max(most, files.size);
@@ -47,4 +53,10 @@ Deno.test("warnOfOpenFiles() tries 100,000 files at most", () => {
 
 Deno.test("warnOfOpenFiles() returns nothing if it may not read a file", () => {
   equal(warnOfOpenFiles({ maxSubscribers: 1000, isolates: 1 }, null), null);
+});
+
+Deno.test("warnOfOpenFiles() returns nothing if a file cannot be opened for another reason", () => {
+  const { open, files } = limitedTo(0, new Deno.errors.NotFound("deno.json"));
+  equal(warnOfOpenFiles({ maxSubscribers: 1000, isolates: 1 }, open), null);
+  equal(files.size, 0);
 });
