@@ -54,15 +54,16 @@ export class BodyRoom {
     if (client !== null && !this.#byClient.hasRoom(client, bytes)) throw clientFull();
     if (isMore && !this.#rest.hasRoom(ALL, bytes)) throw full();
     if (!this.#total.hasRoom(ALL, bytes)) throw full();
+    // Not by a `DisposableStack`, which takes 2.5 of 50 µs of a publish.
     if (client !== null) this.#byClient.take(client, bytes);
     if (isMore) this.#rest.take(ALL, bytes);
-    // Not by a `DisposableStack`, which takes 2.5 of 50 µs of a publish.
-    let held = this.#total.acquire(ALL, bytes);
+    this.#total.take(ALL, bytes);
+    let isHeld = true;
     return {
       [Symbol.dispose]: () => {
-        if (held === null) return;
-        held[Symbol.dispose]();
-        held = null;
+        if (!isHeld) return;
+        isHeld = false;
+        this.#total.release(ALL, bytes);
         if (isMore) this.#rest.release(ALL, bytes);
         if (client !== null) this.#byClient.release(client, bytes);
       },
