@@ -12,6 +12,7 @@ import {
   escapeLineSeparators,
   formatEventId,
 } from "../protocol/mod.ts";
+import { encodeMarker } from "./control_event.ts";
 import { type Chunk, SharedChunks } from "./shared_chunks.ts";
 
 /** Maximum size of a chunk, in bytes. One event fits at least, whatever its size. */
@@ -161,9 +162,39 @@ export class EncodedEvents {
     const chunk = this.#join(cursor, until, filter, traces);
     // A chunk of one event is that event's own bytes, and an empty one costs nothing
     // to make again. Any client can ask for any number of filters that keep nothing.
-    const maxBytes = Math.min(MAX_SHARED_BYTES, this.#bytes);
-    if (chunk.count > (traces ? 0 : 1)) this.#shared.keep(place, chunk, maxBytes);
+    if (chunk.count > (traces ? 0 : 1)) this.#shared.keep(place, chunk, this.#maxSharedBytes);
     return chunk;
+  }
+
+  /**
+   * Returns a whole replay as one chunk, with the marker that ends it, for all subscribers that
+   * begin at the same event. With a marker for each, to join took 8 of 100 µs more.
+   *
+   * @param cursor Sequence before the first event: `first - 1` or more, and below `until`.
+   * @param until Sequence of the last event.
+   * @returns The same as {@linkcode EncodedEvents.chunkAfter} if it is empty, or more than a
+   *   chunk.
+   */
+  replayAfter(
+    cursor: number,
+    until: number,
+    filter: ChannelFilter,
+    traces: boolean,
+  ): Chunk {
+    const place = { cursor, until, filterKey: `${filter.key} replay${traces ? " traces" : ""}` };
+    const shared = this.#shared.get(place);
+    if (shared) return shared;
+    const chunk = this.chunkAfter(cursor, until, filter, traces);
+    if (chunk.count === 0 || chunk.cursor < until) return chunk;
+    const marker = encodeMarker({ epoch: this.epoch, sequence: until }, chunk.count);
+    const bytes = concat([chunk.bytes, marker], chunk.bytes.length + marker.length);
+    const replay = { ...chunk, bytes, hasMarker: true };
+    this.#shared.keep(place, replay, this.#maxSharedBytes);
+    return replay;
+  }
+
+  get #maxSharedBytes(): number {
+    return Math.min(MAX_SHARED_BYTES, this.#bytes);
   }
 
   /**

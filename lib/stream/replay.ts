@@ -7,7 +7,8 @@
  */
 
 import type { MissedReason } from "../log/mod.ts";
-import { type ChannelFilter, encodeEvent, formatEventId, type Position } from "../protocol/mod.ts";
+import { type ChannelFilter, formatEventId, type Position } from "../protocol/mod.ts";
+import { encodeControlEvent, encodeMarker } from "./control_event.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
 
@@ -130,25 +131,26 @@ export class Replay {
     while (this.#cursor < end) {
       const events = this.#eventsAtCursor(newest);
       if (!events) return "page-needed";
-      const { bytes, count, lastSequence, cursor } = events.chunkAfter(
-        this.#cursor,
-        end,
-        this.#filter,
-        this.#traces,
-      );
+      const isWhole = isReplaying && end === this.#replayEnd && this.#replayed === 0;
+      const place = [this.#cursor, end, this.#filter, this.#traces] as const;
+      const chunk = isWhole ? events.replayAfter(...place) : events.chunkAfter(...place);
+      const { bytes, count, lastSequence, cursor, hasMarker = false } = chunk;
       this.#cursor = cursor;
       this.#isAtStart = false;
       // Used up: not kept for as long as the next read may take.
       if (this.#page && cursor >= this.#page.events.last) this.#page = null;
       if (count === 0) continue;
-      this.#clientCursor = lastSequence;
+      // The ID of the marker is the end.
+      this.#clientCursor = hasMarker ? cursor : lastSequence;
       this.#replayed += count;
+      if (hasMarker) this.#phase = "live";
       return bytes;
     }
     if (!this.isAtMarker) return "caught-up";
     this.#phase = "live";
     this.#isAtStart = false;
-    return this.#controlEvent("runnel.live", { replayed: this.#replayed });
+    this.#clientCursor = this.#cursor;
+    return encodeMarker(this.#position, this.#replayed);
   }
 
   /** Returns the events in memory that the cursor is among, if any. */
@@ -184,13 +186,8 @@ export class Replay {
 
   /** Returns the control event that tells the client about missed events; `null` for an unknown number. */
   gap(missed: number | null, reason: MissedReason | "unknown"): Uint8Array {
-    return this.#controlEvent("runnel.gap", { missed, reason });
-  }
-
-  /** An event of the service itself, whose ID is the position that the stream has reached. */
-  #controlEvent(type: string, data: unknown): Uint8Array {
     this.#clientCursor = this.#cursor;
-    return encodeEvent({ id: this.#position(), type, data: JSON.stringify(data) });
+    return encodeControlEvent(this.#position, "runnel.gap", { missed, reason });
   }
 
   /**
@@ -200,10 +197,10 @@ export class Replay {
   takePosition(): string | undefined {
     if (this.#clientCursor === this.#cursor) return undefined;
     this.#clientCursor = this.#cursor;
-    return this.#position();
+    return formatEventId(this.#position);
   }
 
-  #position(): string {
-    return formatEventId({ epoch: this.#epoch, sequence: this.#cursor });
+  get #position(): Position {
+    return { epoch: this.#epoch, sequence: this.#cursor };
   }
 }

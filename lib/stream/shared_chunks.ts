@@ -18,6 +18,8 @@ export interface Chunk {
   lastSequence: number;
   /** Sequence of the last event that was considered. */
   cursor: number;
+  /** Whether the marker that ends a replay follows the events. @default {false} */
+  hasMarker?: boolean;
 }
 
 /** A chunk that is kept. */

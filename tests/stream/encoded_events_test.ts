@@ -1,5 +1,6 @@
 import {
   deepStrictEqual as deepEqual,
+  match,
   notStrictEqual,
   ok,
   strictEqual as equal,
@@ -291,6 +292,24 @@ function tracedEvents(): EncodedEvents {
   );
   return run;
 }
+
+Deno.test("EncodedEvents.replayAfter() shares one chunk with its marker", () => {
+  const run = runOf(1, 9);
+  const replay = run.replayAfter(2, 9, ALL, false);
+  deepEqual(sequencesIn(replay), [3, 4, 5, 6, 7, 8, 9, 9]);
+  equal(run.replayAfter(2, 9, new ChannelFilter([]), false), replay);
+  match(decodeUtf8(replay.bytes), /data: {"replayed":7}\nid: .*-9\n\n$/);
+  notStrictEqual(run.replayAfter(2, 9, ALL, true), replay);
+  deepEqual(sequencesIn(run.chunkAfter(2, 9, ALL)), [3, 4, 5, 6, 7, 8, 9]);
+});
+
+Deno.test("EncodedEvents.replayAfter() adds no marker when more follows, or there is no event", () => {
+  const run = runOf(1, 300, 1000);
+  const first = run.replayAfter(0, 300, ALL, false);
+  equal(first, run.chunkAfter(0, 300, ALL));
+  equal(run.replayAfter(first.cursor, 400, ALL, false).hasMarker, undefined);
+  equal(run.replayAfter(0, 300, new ChannelFilter(["b"]), false).bytes.length, 0);
+});
 
 Deno.test("EncodedEvents.chunkAfter() keeps apart who asks for traces and who does not", () => {
   const run = tracedEvents();

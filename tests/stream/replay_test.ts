@@ -41,12 +41,12 @@ function read(bytes: ReturnType<Replay["next"]>): string | { data: string[]; id:
   return { data: [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data!), id: Number(id) };
 }
 
-Deno.test("Replay.next() returns the history, the live marker, and then live events", () => {
+Deno.test("Replay.next() returns the history with the live marker, and then live events", () => {
   const newest = eventsOf(1, 5);
   const replay = Replay.ofHistory(newest, ALL, 2);
   append(newest, 6);
-  deepEqual(read(replay.next(newest, Infinity)), { data: ["3", "4", "5"], id: 5 });
-  deepEqual(read(replay.next(newest, Infinity)), { data: ['{"replayed":3}'], id: 5 });
+  const data = ["3", "4", "5", '{"replayed":3}'];
+  deepEqual(read(replay.next(newest, Infinity)), { data, id: 5 });
   deepEqual(read(replay.next(newest, Infinity)), { data: ["6"], id: 6 });
   equal(read(replay.next(newest, Infinity)), "caught-up");
 });
@@ -65,7 +65,10 @@ Deno.test("Replay.next() returns nothing beyond its limit, in either phase", () 
 Deno.test("Replay.takePosition() returns a position that a filter kept from the client, once", () => {
   const newest = eventsOf(1, 5);
   const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), 0);
-  deepEqual(read(replay.next(newest, Infinity)), { data: ["2", "4"], id: 4 });
+  deepEqual(read(replay.next(newest, 3)), { data: ["2"], id: 2 });
+  equal(replay.takePosition(), `${EPOCH}-3`);
+  equal(replay.takePosition(), undefined);
+  deepEqual(read(replay.next(newest, Infinity)), { data: ["4"], id: 4 });
   equal(replay.takePosition(), `${EPOCH}-5`);
   equal(replay.takePosition(), undefined);
   deepEqual(read(replay.next(newest, Infinity)), { data: ['{"replayed":2}'], id: 5 });
@@ -73,6 +76,21 @@ Deno.test("Replay.takePosition() returns a position that a filter kept from the 
   append(newest, 7);
   deepEqual(read(replay.next(newest, Infinity)), { data: ["6"], id: 6 });
   equal(replay.takePosition(), `${EPOCH}-7`);
+});
+
+Deno.test("Replay.takePosition() returns nothing that the marker has told", () => {
+  const replay = Replay.ofHistory(eventsOf(1, 5), new ChannelFilter(["even"]), 0);
+  const data = ["2", "4", '{"replayed":2}'];
+  deepEqual(read(replay.next(eventsOf(1, 5), Infinity)), { data, id: 5 });
+  equal(replay.takePosition(), undefined);
+});
+
+Deno.test("Replay.next() returns the marker alone when there is no event to replay", () => {
+  const newest = eventsOf(1, 5);
+  const none = { data: ['{"replayed":0}'], id: 5 };
+  deepEqual(read(Replay.after(newest, ALL, 5).next(newest, Infinity)), none);
+  const filtered = Replay.ofHistory(newest, new ChannelFilter(["none"]), 0);
+  deepEqual(read(filtered.next(newest, Infinity)), none);
 });
 
 Deno.test("Replay.next() needs pages until the newest events follow", () => {
@@ -125,8 +143,8 @@ Deno.test("Replay.next() goes on in the page when the replay ends in the middle 
   const replay = Replay.after(eventsOf(3, 4), ALL, 1);
   const newest = eventsOf(7, 8);
   replay.addPage(pageOf(2, 6));
-  deepEqual(read(replay.next(newest, Infinity)), { data: ["2", "3", "4"], id: 4 });
-  deepEqual(read(replay.next(newest, Infinity)), { data: ['{"replayed":3}'], id: 4 });
+  const data = ["2", "3", "4", '{"replayed":3}'];
+  deepEqual(read(replay.next(newest, Infinity)), { data, id: 4 });
   deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
   deepEqual(read(replay.next(newest, Infinity)), { data: ["7", "8"], id: 8 });
 });

@@ -568,8 +568,10 @@ Deno.test("Subscriber sends all that is ready at the beginning with one pull", a
   equal(await read(), "retry: 1\n");
   // Whatever a later pull gets is of another log.
   source.newest = new EncodedEvents("BBECAwQFBgc", 0);
-  match(await read(), /^event: events\ndata: 1\n[^]*data: 3\nid: .*-3\n\n$/);
-  match(await read(), /^event: runnel\.live\ndata: {"replayed":3}\nid: AAECAwQFBgc-3\n\n$/);
+  match(
+    await read(),
+    /^event: events\ndata: 1\n[^]*event: runnel\.live\ndata: {"replayed":3}\nid: AAECAwQFBgc-3\n\n$/,
+  );
   match(await read(), /^event: runnel\.gap\n[^]*id: BBECAwQFBgc-0\n\n$/);
   await reader.cancel();
 });
@@ -602,7 +604,7 @@ Deno.test("Subscribers that have their positions get the very same bytes as a ke
   });
   const keepAlives = [];
   for (const { subscriber, reader } of readers) {
-    for (let chunk = 0; chunk < 3; chunk++) await reader.read();
+    for (let chunk = 0; chunk < 2; chunk++) await reader.read();
     const next = reader.read();
     await flush();
     subscriber.tick(0);
@@ -735,7 +737,6 @@ Deno.test("Subscribers with the same cursor get the very same bytes", async () =
     await read();
     const [replay, ...others] = await read();
     ok(others.every((chunk) => chunk === replay), "replay");
-    await read();
     const news = read();
     await publishBatch(service, 1, 2, () => "odd");
     const [chunk, ...more] = await news;
