@@ -58,22 +58,31 @@ export interface ReporterOptions {
   fields?: LogFields;
 }
 
-/** Maximum number of messages with one text in a period. */
+/** Maximum number of messages with one text in the first period; one in those that follow. */
 const MAX_REPEATED = 5;
 
-/** Length of a period, in milliseconds. It begins with its first message. */
+/** Length of the first period, in milliseconds. It begins with its first message. */
 const PERIOD_MS = 10_000;
+
+/** Maximum length of a period, in milliseconds. Each one that follows another is twice as long. */
+const MAX_PERIOD_MS = 320_000;
 
 /** Messages with one text in a period. */
 interface Repeats {
   /** End of the period, in milliseconds of the monotonic clock. */
   end: number;
+  /** Length of the period, in milliseconds. */
+  length: number;
+  /** Maximum number that is written. */
+  max: number;
   count: number;
 }
 
 /**
  * Creates a {@linkcode Reporter}. Five messages with the same text are written in ten
  * seconds; further ones are counted, and their number is written when that time is over.
+ * If the text goes on to repeat, one message and the number of further ones are written in
+ * 20 seconds, then in 40, up to 320: an outage of a night fills no disk with lines.
  *
  * @example
  * ```ts
@@ -103,22 +112,23 @@ export function createReporter(
     const found = repeats.get(key);
     if (!found || now >= found.end) {
       if (!found) forgetEnded(now);
-      repeats.set(key, { end: now + PERIOD_MS, count: 1 });
+      repeats.set(key, { end: now + PERIOD_MS, length: PERIOD_MS, max: MAX_REPEATED, count: 1 });
       return true;
     }
-    if (++found.count === MAX_REPEATED + 1) {
+    if (++found.count === found.max + 1) {
       clock.after(found.end - now, () => {
-        repeats.delete(key);
-        const more = found.count - MAX_REPEATED;
-        writeNow(level, `${more} more in ${PERIOD_MS / 1000} s: ${message}`, { repeated: more });
+        const length = Math.min(2 * found.length, MAX_PERIOD_MS);
+        repeats.set(key, { end: clock.monotonic() + length, length, max: 1, count: 0 });
+        const more = found.count - found.max;
+        writeNow(level, `${more} more in ${found.length / 1000} s: ${message}`, { repeated: more });
       });
     }
-    return found.count <= MAX_REPEATED;
+    return found.count <= found.max;
   };
 
   const forgetEnded = (now: number) => {
-    for (const [key, { end, count }] of repeats) {
-      if (now >= end && count <= MAX_REPEATED) repeats.delete(key);
+    for (const [key, { end, max, count }] of repeats) {
+      if (now >= end && count <= max) repeats.delete(key);
     }
   };
 

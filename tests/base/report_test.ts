@@ -86,6 +86,29 @@ Deno.test("createReporter() counts a message that repeats, and writes the number
   equal(clock.liveTimers, 0);
 });
 
+Deno.test("createReporter() writes ever fewer messages while one repeats, and five after a rest", () => {
+  const { clock, messages, report } = setUp();
+  for (let second = 0; second < 8 * 3600; second++) {
+    report("The disk is full");
+    clock.advance(1000);
+  }
+  const numbers = messages().filter((message) => message.includes(" more in "));
+  deepEqual(numbers.slice(0, 7), [
+    "5 more in 10 s: The disk is full",
+    "19 more in 20 s: The disk is full",
+    "39 more in 40 s: The disk is full",
+    "79 more in 80 s: The disk is full",
+    "159 more in 160 s: The disk is full",
+    "319 more in 320 s: The disk is full",
+    "319 more in 320 s: The disk is full",
+  ]);
+  equal(messages().length, 193);
+  clock.advance(2 * 320_000);
+  const before = messages().length;
+  for (let i = 0; i < 9; i++) report("The disk is full");
+  equal(messages().length - before, 5);
+});
+
 Deno.test("createReporter() counts each message and each level by itself", () => {
   const { records, report } = setUp({ level: "debug" });
   for (let i = 0; i < 6; i++) {
