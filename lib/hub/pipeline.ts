@@ -116,6 +116,11 @@ export class Pipeline implements SubscriberSource, Disposable {
     return this.#tail.repairs;
   }
 
+  /** ID of the pipeline. */
+  get id(): string {
+    return this.#id;
+  }
+
   /**
    * Adds a subscriber.
    *

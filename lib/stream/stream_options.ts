@@ -18,6 +18,8 @@ export type Expiry = "expired" | "revoked";
 
 /** Source of a subscriber's events. */
 export interface SubscriberSource {
+  /** ID of the pipeline, for messages to the operator. */
+  readonly id: string;
   /** The newest events. Another object if the pipeline's log was replaced. */
   readonly newest: EncodedEvents;
   /**

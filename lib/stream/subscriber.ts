@@ -125,6 +125,7 @@ export class Subscriber {
     this.#options.metrics.stalled.add();
     this.#options.runtime.report("Closed the stream of a client that does not read", undefined, {
       level: "info",
+      fields: { pipeline: this.#options.source.id },
     });
     this.#close();
   }

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import type { Reporter } from "../../lib/base/report.ts";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
@@ -506,7 +507,7 @@ Deno.test("Subscriber that does not read is closed when its stream has reached i
 // -------------------------------------------------------- cursors, not queues
 
 /** A subscriber of events in memory, and the cursors of the chunks that it took. */
-function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
+function subscribeTo(tail: EncodedEvents, onClose = () => {}, report: Reporter = () => {}) {
   const asked: number[] = [];
   const after = tail.chunkAfter.bind(tail);
   tail.chunkAfter = (cursor, until, filter) => {
@@ -526,7 +527,7 @@ function subscribeTo(tail: EncodedEvents, onClose = () => {}) {
     endsAt: Infinity,
     expiresAt: Infinity,
     onClose,
-    runtime: { report() {} },
+    runtime: { report },
     metrics: createMetrics(),
   });
   return { subscriber, asked, source };
@@ -540,6 +541,17 @@ function newEvents(first: number, last: number) {
     payload: new TextEncoder().encode(String(sequence)),
   }));
 }
+
+Deno.test("Subscriber that does not read is reported once, with its pipeline", () => {
+  const reports: unknown[] = [];
+  const report: Reporter = (message, _cause, options) => reports.push([message, options]);
+  const { subscriber } = subscribeTo(new EncodedEvents("AAECAwQFBgc", 0), () => {}, report);
+  for (let ticks = 0; ticks < 4; ticks++) subscriber.tick(0);
+  deepEqual(reports, [[
+    "Closed the stream of a client that does not read",
+    { level: "info", fields: { pipeline: "p_a" } },
+  ]]);
+});
 
 Deno.test("Subscriber takes no events while the connection does not pull", async () => {
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
