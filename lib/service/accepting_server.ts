@@ -14,6 +14,7 @@
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { KeyPair } from "./certificate.ts";
 import { LAST_ANSWERS_MS, LEAVING_MS } from "./renewal_timetable.ts";
+import { AcceptHealth } from "./accept_health.ts";
 import { type RequestHandler, ServedRequests, type ServeHandler } from "./served_requests.ts";
 
 /** Time for which requests that have no response yet delay the shutdown, in milliseconds. */
@@ -30,9 +31,6 @@ const STEADY_MS = 10_000;
 
 /** Pause before a server with a new certificate is tried again, in milliseconds. */
 const LISTEN_AGAIN_MS = 10_000;
-
-/** Minimum time between two messages to the operator, in milliseconds. */
-const QUIET_MS = 60_000;
 
 /**
  * Maximum number of connections that wait to be accepted. The kernel lowers it to its own
@@ -56,6 +54,8 @@ export interface AcceptingServerOptions {
   handler: RequestHandler;
   /** Clock of the pauses, and reporter of errors. */
   runtime: Pick<Runtime, "clock" | "report">;
+  /** Called with each error of accepting. @default {() => {}} */
+  onFailure?: () => void;
   /** Starts a server. @default {Deno.serve} */
   serve?: (options: Deno.ServeTcpOptions, handler: ServeHandler) => HttpServer;
 }
@@ -79,11 +79,12 @@ export class AcceptingServer {
   #isClosed = false;
   #pauseMs = MIN_PAUSE_MS;
   #steady: Disposable | null = null;
-  #quiet: Disposable | null = null;
+  readonly #health: AcceptHealth;
 
   /** @throws The error of listening. */
   constructor(options: AcceptingServerOptions) {
-    this.#options = { serve: Deno.serve, pair: null, ...options };
+    this.#options = { serve: Deno.serve, pair: null, onFailure() {}, ...options };
+    this.#health = new AcceptHealth(options.runtime);
     this.#pair = this.#options.pair;
     this.#address = this.#listen(options.address.port);
   }
@@ -122,7 +123,7 @@ export class AcceptingServer {
     this.#isClosed = true;
     this.#closed.resolve();
     this.#steady?.[Symbol.dispose]();
-    this.#quiet?.[Symbol.dispose]();
+    this.#health[Symbol.dispose]();
     await Promise.all([...this.#servers].map((server) => server.shutdown()));
   }
 
@@ -155,7 +156,7 @@ export class AcceptingServer {
 
   async #recover(serving: Serving, error: unknown): Promise<void> {
     const { server, requests } = serving;
-    this.#reportOnce(error);
+    this.#countFailure(error);
     // Another one accepts since the certificate was renewed, and this one is being shut down.
     if (serving !== this.#accepting) return;
     this.#accepting = null;
@@ -171,7 +172,7 @@ export class AcceptingServer {
         this.#listen(this.#address.port);
         return;
       } catch (error) {
-        this.#reportOnce(error);
+        this.#countFailure(error);
       }
     }
   }
@@ -193,15 +194,9 @@ export class AcceptingServer {
     });
   }
 
-  #reportOnce(error: unknown): void {
-    if (this.#quiet || this.#isClosed) return;
-    const { report, clock } = this.#options.runtime;
-    this.#quiet = clock.after(QUIET_MS, () => this.#quiet = null);
-    report(
-      "Cannot accept connections for a moment. Those without a request are closed, others go on. " +
-        "If this repeats, allow the process more open files, or let a proxy limit connections",
-      error,
-    );
+  #countFailure(error: unknown): void {
+    this.#options.onFailure();
+    this.#health.failed(error);
   }
 
   /** Resolves after `ms` milliseconds, with `end`, or when this server is closed. */

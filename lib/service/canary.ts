@@ -6,7 +6,7 @@
  */
 
 import type { CanaryIdentity } from "../access/mod.ts";
-import { deadline, describeCause, type Runtime } from "../base/mod.ts";
+import { deadline, type Runtime } from "../base/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 import { CANARY_PREFIX } from "../protocol/mod.ts";
 import type { CertificateFiles } from "./certificate_files.ts";
@@ -15,6 +15,9 @@ import { RENEWAL_MS } from "./renewal_timetable.ts";
 
 /** Time within which an event must arrive, the stream begin and the publish be answered, in milliseconds. */
 const ROUND_MS = 5000;
+
+/** Number of rounds in a row that must be delivered for the canary to work again. */
+const STEADY_ROUNDS = 3;
 
 /** Options for {@linkcode Canary}. */
 export interface CanaryOptions extends OwnAddress {
@@ -57,8 +60,8 @@ export class Canary implements Disposable {
   readonly #timer: Disposable;
   readonly #ending = new AbortController();
   #round: Promise<void> | null = null;
-  /** Whether the last round failed: one that lasts is reported once. */
-  #isFailing = false;
+  /** Rounds since one failed, and those that followed; `null` while all are delivered. */
+  #outage: { since: number; failed: number; delivered: number } | null = null;
 
   constructor(options: CanaryOptions) {
     this.#options = options;
@@ -69,20 +72,17 @@ export class Canary implements Disposable {
   }
 
   async #runRound(): Promise<void> {
-    const { metrics: { canaryRounds, canaryDelay }, runtime: { clock, report } } = this.#options;
+    const { metrics: { canaryRounds, canaryDelay }, runtime: { clock } } = this.#options;
     const began = clock.monotonic();
     try {
       canaryDelay.record(await this.#measure() / 1000);
       canaryRounds.add("delivered");
-      this.#isFailing = false;
+      this.#delivered();
     } catch (error) {
       const isLost = error instanceof Lost;
       if (this.#ending.signal.aborted || (!isLost && this.#isRenewing(began))) return;
       canaryRounds.add(isLost ? "lost" : "failed");
-      if (!this.#isFailing) {
-        report(`The canary of this instance did not arrive: ${describeCause(error)}`);
-      }
-      this.#isFailing = true;
+      this.#failed(error);
     }
   }
 
@@ -93,6 +93,28 @@ export class Canary implements Disposable {
   #isRenewing(began: number): boolean {
     const { certificate } = this.#options;
     return certificate !== null && began < certificate.renewedAt + RENEWAL_MS;
+  }
+
+  /** Reports the first round that fails: those that come and go are one outage. */
+  #failed(error: unknown): void {
+    const { clock, report } = this.#options.runtime;
+    if (!this.#outage) {
+      this.#outage = { since: clock.monotonic(), failed: 0, delivered: 0 };
+      report("The canary of this instance did not arrive", error, { level: "warn" });
+    }
+    this.#outage.failed++;
+    this.#outage.delivered = 0;
+  }
+
+  #delivered(): void {
+    if (!this.#outage || ++this.#outage.delivered < STEADY_ROUNDS) return;
+    const { clock, report } = this.#options.runtime;
+    const { since, failed } = this.#outage;
+    this.#outage = null;
+    report("The canary of this instance arrives again", undefined, {
+      level: "info",
+      fields: { seconds: Math.round((clock.monotonic() - since) / 1000), failed },
+    });
   }
 
   /** Returns the time between a publish and the arrival of its event, in milliseconds. */

@@ -87,7 +87,7 @@ export const INSTRUMENTS = {
   publishes: counters("runnel.publishes", {
     unit: "{request}",
     doc: "Publishes by outcome: `stored`; `duplicate`, whose events were stored before; " +
-      "`rejected` (4xx); `unavailable`, of which nothing was stored (429, 503); `unknown`, whose " +
+      "`rejected` (4xx); `unavailable`, of which nothing was stored (503); `unknown`, whose " +
       "events may be stored; `failed` (500).",
     label: "outcome",
     labels: OUTCOMES,
@@ -123,6 +123,12 @@ export const INSTRUMENTS = {
     unit: "{call}",
     doc: "Calls of the store that missed their deadlines.",
   }) as CounterDefinition<never>,
+  storeOutage: gauge("runnel.store.outage", {
+    unit: "s",
+    doc: "Time since calls of the store began to fail; 0 while it works, and if no call has " +
+      "failed for two minutes.",
+    across: "max",
+  }) as GaugeDefinition,
   deliveries: counter("runnel.deliveries", {
     unit: "{event}",
     doc: "Events that were sent, once for each subscriber.",
@@ -165,6 +171,11 @@ export const INSTRUMENTS = {
     label: "reason",
     labels: REFUSALS,
   }) as CounterDefinition<Refusal>,
+  acceptFailures: counter("runnel.accept.failures", {
+    unit: "{error}",
+    doc: "Errors of accepting connections, for instance because the process has too many open " +
+      "files. After each, an isolate refuses connections for a moment.",
+  }) as CounterDefinition<never>,
   repairs: counters("runnel.tail.repairs", {
     unit: "{repair}",
     doc: "Reads of the log because a message about a commit was missing, by the signal that " +

@@ -49,12 +49,21 @@ function start(
   const clock = new FakeClock();
   const servers: FakeServer[] = [];
   const lines: string[] = [];
+  const fields: unknown[] = [];
+  let failed = 0;
   const listenErrors: Error[] = [];
   const server = new AcceptingServer({
     address: { hostname: "127.0.0.1", port: 0, reusePort: false },
     pair,
     handler,
-    runtime: { clock, report: (line) => lines.push(line) },
+    runtime: {
+      clock,
+      report(line, _cause, options) {
+        lines.push(line);
+        if (options?.fields) fields.push(options.fields);
+      },
+    },
+    onFailure: () => failed++,
     serve(options, handler) {
       const error = listenErrors.shift();
       if (error) throw error;
@@ -72,7 +81,8 @@ function start(
     servers.at(-1)!.fail(new Error("Too many open files"));
     await flush();
   };
-  return { server, servers, clock, lines, listenErrors, advance, fail };
+  const failures = () => failed;
+  return { server, servers, clock, lines, fields, failures, listenErrors, advance, fail };
 }
 
 function request(server: FakeServer): Promise<Response> {
@@ -179,17 +189,34 @@ Deno.test("AcceptingServer tries again if it cannot listen", async () => {
   await close(test);
 });
 
-Deno.test("AcceptingServer reports errors of accepting once in a minute", async () => {
+Deno.test("AcceptingServer reports errors of accepting once in a minute, and then their end", async () => {
   const test = start();
-  const { lines, advance, fail } = test;
-  for (let i = 0; i < 30; i++) {
+  const { lines, fields, failures, advance, fail } = test;
+  for (let i = 0; i < 65; i++) {
     await fail();
     await advance(1000);
   }
-  equal(lines.length, 1);
-  await advance(30_000);
-  await fail();
+  equal(failures(), 65);
   equal(lines.length, 2);
+  equal(lines[0], lines[1]);
+  await advance(54_000);
+  equal(lines.length, 2);
+  await advance(1000);
+  deepEqual(lines.slice(2), ["Accepts all connections again"]);
+  deepEqual(fields, [{ seconds: 64, errors: 65 }]);
+  await fail();
+  equal(lines.length, 4);
+  await close(test);
+});
+
+Deno.test("AcceptingServer reports the end of a single error a minute later", async () => {
+  const test = start();
+  const { lines, fields, advance, fail } = test;
+  await fail();
+  await advance(59_999);
+  equal(lines.length, 1);
+  await advance(1);
+  deepEqual([lines.length, fields], [2, [{ seconds: 0, errors: 1 }]]);
   await close(test);
 });
 

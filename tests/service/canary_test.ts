@@ -62,7 +62,13 @@ async function start({ settings = {}, guard, known, served }: StartOptions = {})
     certificate,
     everyMs: EVERY_MS,
     metrics,
-    runtime: { clock, report: (message) => reports.push(message) },
+    runtime: {
+      clock,
+      report: (message, cause, options) =>
+        reports.push(
+          [message, ...cause ? [cause] : [], ...Object.entries(options?.fields ?? {})].join(" "),
+        ),
+    },
   });
   let rounds = 0;
   const told = () => metrics.canaryRounds.read().reduce((sum, count) => sum + count);
@@ -114,11 +120,11 @@ Deno.test("Canary counts an event as lost that was accepted and does not arrive"
   };
   deepEqual(await test.round(lose), { delivered: 0, lost: 1, failed: 0 });
   equal(test.reports.length, 1);
-  match(test.reports[0]!, /did not arrive: .*after 5000 ms/);
+  match(test.reports[0]!, /did not arrive .*after 5000 ms/);
   equal(test.metrics.canaryDelay.read().at(-1), 0);
 });
 
-Deno.test("Canary counts a refusal as failed, and reports a row of them once", async () => {
+Deno.test("Canary counts a refusal as failed, and reports rounds that come and go once", async () => {
   let isRefused = true;
   await using test = await start({
     guard: () => isRefused ? new Response("no", { status: 503 }) : null,
@@ -126,11 +132,19 @@ Deno.test("Canary counts a refusal as failed, and reports a row of them once", a
   await test.round();
   deepEqual(await test.round(), { delivered: 0, lost: 0, failed: 2 });
   isRefused = false;
-  await test.round();
+  for (let rounds = 0; rounds < 2; rounds++) await test.round();
   isRefused = true;
-  deepEqual(await test.round(), { delivered: 1, lost: 0, failed: 3 });
-  equal(test.reports.length, 2);
+  deepEqual(await test.round(), { delivered: 2, lost: 0, failed: 3 });
+  equal(test.reports.length, 1);
   match(test.reports[0]!, /refused with 503: no/);
+  isRefused = false;
+  for (let rounds = 0; rounds < 4; rounds++) await test.round();
+  deepEqual(test.reports.slice(1), [
+    "The canary of this instance arrives again seconds,70 failed,3",
+  ]);
+  isRefused = true;
+  await test.round();
+  equal(test.reports.length, 3);
 });
 
 Deno.test("Canary ends with its requests, and reports nothing of that", async () => {
