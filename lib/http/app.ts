@@ -32,7 +32,7 @@ import { metricsRoute } from "./metrics_route.ts";
 import { problem, refusalOf } from "./problem.ts";
 import { ProxyProbes } from "./proxy_probes.ts";
 import { publishRoutes } from "./publish_routes.ts";
-import { findFailingPart } from "./readiness.ts";
+import { findFailingPart, ReadinessLog } from "./readiness.ts";
 import { RequestEnv, type RequestInfo } from "./request_env.ts";
 import { createDescriber } from "./request_facts.ts";
 import { RequestIds } from "./request_ids.ts";
@@ -127,6 +127,7 @@ export function createApp(options: AppOptions): App {
   const authenticate = createAuthenticator(options);
   const probes = new ProxyProbes(runtime, hub.draining);
   const bodies = new BodyRoom(config.maxWaitingBytes);
+  const readiness = new ReadinessLog(runtime);
   const headers = new CommonHeaders(config, hub.draining);
   const routeOptions = { ...options, headers, bodies, routes, authenticate, reportError };
   app.route("/", pageRoutes(routeOptions));
@@ -137,9 +138,9 @@ export function createApp(options: AppOptions): App {
   app.get(routes.healthy.getRoutingPath(), () => textAnswer("ok\n"));
   app.get(routes.ready.getRoutingPath(), async (c) => {
     const failing = await findFailingPart(hub, c.env);
+    readiness.probed(failing);
     if (!failing) return textAnswer("ok\n");
     const { part, error } = failing;
-    reportError(c, error);
     return await showProblem(c, problem(error, { requestId: c.env.id, part }));
   });
 

@@ -65,5 +65,7 @@ export class PublishCounter {
 function outcomeOf(error: unknown): PublishOutcome {
   if (!(error instanceof RunnelError)) return "failed";
   if (error.type === "outcome-unknown") return "unknown";
-  return isTransient(error) ? "unavailable" : "rejected";
+  // A limit that a client exceeds is no failure of the service, which would wake somebody.
+  const isOfClient = error.type === "too-many-requests";
+  return isTransient(error) && !isOfClient ? "unavailable" : "rejected";
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { describeCause, RunnelError } from "../base/mod.ts";
+import { describeCause, RunnelError, type Runtime } from "../base/mod.ts";
 import type { Hub } from "../hub/mod.ts";
 import type { RequestEnv } from "./request_env.ts";
 
@@ -27,6 +27,36 @@ export interface Failing {
   part: FailingPart;
   /** The error. */
   error: RunnelError;
+}
+
+/**
+ * Tells the operator when an isolate stops to be ready, and when it is ready again: probes
+ * ask several times a minute. A drain has messages of its own.
+ */
+export class ReadinessLog {
+  readonly #runtime: Pick<Runtime, "clock" | "report">;
+  /** Part that the last probe found to fail, and the time since when none was ready. */
+  #unready: { part: FailingPart; since: number } | null = null;
+
+  /** @param runtime Clock of the durations, and reporter. */
+  constructor(runtime: Pick<Runtime, "clock" | "report">) {
+    this.#runtime = runtime;
+  }
+
+  /** Takes note of the result of a probe. */
+  probed(failing: Failing | null): void {
+    if (failing?.part === "draining") return;
+    const { clock, report } = this.#runtime;
+    const now = clock.monotonic();
+    const unready = this.#unready;
+    this.#unready = failing && { part: failing.part, since: unready?.since ?? now };
+    if (failing && failing.part !== unready?.part) {
+      report(`Not ready: ${failing.part}`, failing.error);
+    } else if (!failing && unready) {
+      const seconds = Math.round((now - unready.since) / 1000);
+      report("Ready again", undefined, { level: "info", fields: { seconds } });
+    }
+  }
 }
 
 /**

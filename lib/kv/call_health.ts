@@ -12,6 +12,12 @@ import type { Runtime } from "../base/mod.ts";
  */
 const QUIET_MS = 5000;
 
+/**
+ * Time without a failed call after which nothing is known of a store that nobody calls, in
+ * milliseconds.
+ */
+const KNOWN_MS = 120_000;
+
 /** Health of a store, as its calls show it. */
 export class CallHealth {
   readonly #runtime: Pick<Runtime, "clock" | "report">;
@@ -21,6 +27,13 @@ export class CallHealth {
   /** @param runtime Clock of the durations, and reporter. */
   constructor(runtime: Pick<Runtime, "clock" | "report">) {
     this.#runtime = runtime;
+  }
+
+  /** Time since calls began to fail, in milliseconds; 0 while they are answered. */
+  get outageMs(): number {
+    if (!this.#failing) return 0;
+    const now = this.#runtime.clock.monotonic();
+    return now - this.#failing.last < KNOWN_MS ? now - this.#failing.since : 0;
   }
 
   /** Counts a call that failed, or whose deadline has passed. */

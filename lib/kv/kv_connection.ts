@@ -100,6 +100,11 @@ export class KvConnection implements Disposable {
     return this.#options.remote;
   }
 
+  /** Time since the store fails, in milliseconds; 0 while it works. */
+  get outageMs(): number {
+    return this.#health.outageMs;
+  }
+
   /**
    * Throws if the store is known to be another one than was opened.
    *

@@ -249,6 +249,7 @@ export async function openStores({
   });
   metrics.info.set(manifest.version, Deno.version.deno, kindOf(config.kv));
   if (size) metrics.fileBytes.observe(size);
+  metrics.storeOutage.observe(() => kv.outageMs / 1000);
   metrics.sweeps.observe(() => log.pending.sweeps);
   return { log, tickets: new KvTicketStore(kv), metrics };
 }

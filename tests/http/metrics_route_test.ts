@@ -148,6 +148,35 @@ Deno.test("GET /metrics counts publishes by their outcomes, and what they stored
   equal(samples.get("runnel_commit_requests_count"), 2);
 });
 
+Deno.test("GET /metrics counts a publish beyond a limit of its client as rejected", async () => {
+  await using service = await startService({ settings: { RUNNEL_MAX_IDEMPOTENCY_KEYS: "1" } });
+  const publish = async (key: string) =>
+    (await service.fetch(jsonPost("/ingest", EVENT, { "Idempotency-Key": key }))).status;
+  deepEqual([await publish("a"), await publish("b")], [202, 429]);
+  deepEqual(nonZero(await scrape(service), "runnel_publishes_total"), {
+    'runnel_publishes_total{outcome="stored"}': 1,
+    'runnel_publishes_total{outcome="rejected"}': 1,
+  });
+});
+
+Deno.test("GET /metrics tells for how long the store fails", async () => {
+  const kv = new FaultyKv(await Deno.openKv(":memory:"));
+  await using service = await startService({ open: () => Promise.resolve(kv) });
+  const outage = async () => (await scrape(service)).get("runnel_store_outage_seconds");
+  const ready = async () => {
+    const response = await service.fetch(request("/readyz"));
+    await response.body?.cancel();
+    return response.status;
+  };
+  equal(await outage(), 0);
+  kv.script("commit", fail());
+  equal(await ready(), 503);
+  service.clock.advance(7000);
+  equal(await outage(), 7);
+  equal(await ready(), 200);
+  equal(await outage(), 0);
+});
+
 Deno.test("GET /metrics counts refusals of every kind", async () => {
   await using service = await startService();
   await service.fetch(request("/nothing"));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { CallHealth } from "../../lib/kv/call_health.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 
@@ -41,4 +41,21 @@ Deno.test("CallHealth does not report a lock that another connection has for a m
   const { reports, health } = setUp();
   health.failed(new TypeError("database is locked"));
   deepEqual(reports, []);
+});
+
+Deno.test("CallHealth tells how long a store fails, and nothing of one that nobody calls", () => {
+  const { clock, health } = setUp();
+  equal(health.outageMs, 0);
+  health.failed(new Error("closed"));
+  clock.advance(60_000);
+  health.failed(new Error("closed"));
+  clock.advance(119_999);
+  equal(health.outageMs, 179_999);
+  clock.advance(1);
+  equal(health.outageMs, 0);
+  health.failed(new Error("closed"));
+  equal(health.outageMs, 180_000);
+  clock.advance(5000);
+  health.answered();
+  equal(health.outageMs, 0);
 });
