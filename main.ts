@@ -26,13 +26,16 @@ Everything else is set by environment variables, which lib/config/README.md list
 /** Tells an operator what happens: a record of the log, or plain lines for people. */
 type Tell = (message: string, facts?: LogFields) => void;
 
-function createTell({ logFormat }: Config, { report }: Runtime): Tell {
-  if (!isTextFormat(logFormat, Deno.stdout.isTerminal())) {
+function createTell({ logFormat }: Config, { clock, report }: Runtime): Tell {
+  const isTerminal = Deno.stdout.isTerminal();
+  if (!isTextFormat(logFormat, isTerminal)) {
     return (message, fields = {}) => report(message, undefined, { level: "info", fields });
   }
   return (message, facts = {}) => {
     const lines = Object.entries(facts).map(([name, value]) => `  ${name.padEnd(10)}${value}`);
-    console.log([message, ...lines].join("\n"));
+    // On a terminal people see when it happens.
+    const time = isTerminal ? "" : `${new Date(clock.now()).toISOString()} INFO  `;
+    console.log([`${time}${message}`, ...lines].join("\n"));
   };
 }
 
@@ -46,7 +49,7 @@ async function serve(overrides: Record<string, string | undefined>): Promise<voi
     Deno.exit(1);
   };
   const server = await start({ config, runtime, onFailure: fail });
-  drainOnSignals(server, tell);
+  drainOnSignals(server, tell, runtime);
   const { hostname, port } = server.address;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   const scheme = config.tlsCert === null ? "http" : "https";
@@ -56,16 +59,17 @@ async function serve(overrides: Record<string, string | undefined>): Promise<voi
   );
 }
 
-function drainOnSignals(server: Server, tell: Tell): void {
+function drainOnSignals(server: Server, tell: Tell, { clock }: Runtime): void {
   let draining = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       // Ctrl-C under `deno task` arrives twice.
       if (draining) return;
       draining = true;
+      const began = clock.monotonic();
       tell(`${signal}: Runnel drains, within 5 seconds`);
       server.drain().finally(() => {
-        tell("Runnel has ended");
+        tell("Runnel has ended", { seconds: Math.round(clock.monotonic() - began) / 1000 });
         Deno.exit(0);
       });
     });

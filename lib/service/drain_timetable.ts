@@ -60,9 +60,12 @@ export class DrainDeadline implements Disposable {
     this.#timer = clock.after(ms, this.#passed.resolve);
   }
 
-  /** Waits for work, but not beyond the deadline. Rejects if the work does before. */
-  async wait(work: Promise<unknown>): Promise<void> {
-    await Promise.race([work, this.#passed.promise]);
+  /**
+   * Waits for work, but not beyond the deadline. Returns whether the work was done by then,
+   * and rejects if the work does before.
+   */
+  wait(work: Promise<unknown>): Promise<boolean> {
+    return Promise.race([work.then(() => true), this.#passed.promise.then(() => false)]);
   }
 
   /** Stops the timer. */

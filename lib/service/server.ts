@@ -15,6 +15,7 @@ import {
   LAST_REQUESTS_MS,
   PUBLISHES_MS,
 } from "./drain_timetable.ts";
+import type { KeyPair } from "./key_pair.ts";
 import type { Service } from "./service.ts";
 
 /** Address to listen at. */
@@ -123,14 +124,18 @@ export function listen(
       pair,
       handler: fetch,
       runtime,
+      onFailure: () => metrics?.acceptFailures.add(),
     }));
   const loopDelay = metrics && measureLoopDelay(metrics, runtime.clock);
   return {
     address: server.address,
     renew: (pair) => server.renew(pair),
-    close(deadline) {
+    async close(deadline) {
       loopDelay?.[Symbol.dispose]();
-      return deadline.wait(server.close());
+      if (await deadline.wait(server.close())) return;
+      runtime.report(
+        "Leaves connections open at the end of the drain: their clients did not read or send in time",
+      );
     },
   };
 }

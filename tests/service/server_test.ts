@@ -59,6 +59,7 @@ Deno.test("Server.drain() awaits a client that does not read until 4 s after its
   equal(await hasEndedAt(3999), false);
   equal(await hasEndedAt(4000), true);
   await draining;
+  deepEqual(service.reports.filter((line) => line.startsWith("Leaves connections open")).length, 1);
   connection.close();
   await eventually("the connection is over", () => service.hub.stats.places === 0);
 });
@@ -113,6 +114,7 @@ Deno.test("Server.drain() ends streams at once, and closes connections after 250
   equal(await hasEndedAt(249), false);
   await hasEndedAt(250);
   await draining;
+  deepEqual(service.reports, []);
   await rejects(fetch(url), TypeError);
   equal(service.clock.liveTimers, 0);
 });

@@ -76,7 +76,7 @@ Deno.test("main.ts says what it started and that it drains, and nothing on stand
   program.kill("SIGTERM");
   equal(await program.exit(), 0);
   equal(
-    program.output,
+    program.output.replace(/^\S+Z INFO  /gm, "").replace(/\d+(\.\d+)?\n$/, "…\n"),
     `Runnel ${denoJson.version} listens on ${program.url}/
   log       :memory:
   isolates  1
@@ -85,7 +85,9 @@ Deno.test("main.ts says what it started and that it drains, and nothing on stand
   settings  PORT=0 RUNNEL_KV=:memory: RUNNEL_LOG_FORMAT=text RUNNEL_PUBLISH_TOKENS=…
 SIGTERM: Runnel drains, within 5 seconds
 Runnel has ended
+  seconds   …
 `,
   );
+  equal(program.output.match(/^\d{4}-\S+Z INFO  \S/gm)?.length, 3);
   equal(program.errors, "");
 });
