@@ -281,6 +281,98 @@ Deno.test("alerts.yaml uses metrics of the service, and values that their labels
   }
 });
 
+/**
+ * Incidents that begin in the fifth minute: values of the series, four in a minute, in the
+ * notation of promtool, and the minutes in which alerts fire.
+ */
+const incidents: [what: string, series: Record<string, string>, minutes: string[]][] = [
+  [
+    "a store that fails for three minutes",
+    { runnel_store_outage_seconds: "0x19 15+15x11 0x40" },
+    ["RunnelStoreFails 6-7"],
+  ],
+  ["a store that fails for 45 seconds", { runnel_store_outage_seconds: "0x19 15+15x2 0x40" }, []],
+  [
+    "publishes that fail for five minutes",
+    {
+      'runnel_publishes_total{outcome="stored"}': "0+75x20 1500x19 1575+75x30",
+      'runnel_publishes_total{outcome="unavailable"}': "0x20 75+75x19 1500x30",
+    },
+    ["RunnelRefusesPublishes 9-11"],
+  ],
+  [
+    "publishes that fail for 45 seconds",
+    {
+      'runnel_publishes_total{outcome="stored"}': "0+75x20 1500x2 1575+75x40",
+      'runnel_publishes_total{outcome="unavailable"}': "0x20 75+75x2 225x40",
+    },
+    [],
+  ],
+  [
+    "a canary that is refused for five minutes",
+    {
+      'runnel_canary_rounds_total{outcome="delivered"}': "0+1.5x20 30x19 31.5+1.5x30",
+      'runnel_canary_rounds_total{outcome="failed"}': "0x20 1.5+1.5x19 30x30",
+      'runnel_canary_rounds_total{outcome="lost"}': "0x70",
+    },
+    ["RunnelUnreachable 9-10"],
+  ],
+  [
+    "open files that run out for five minutes",
+    { runnel_accept_failures_total: "0x20 5+5x19 100x30" },
+    ["RunnelOpenFiles 9-11"],
+  ],
+  [
+    "a certificate that is renewed a day before it expires",
+    { runnel_certificate_expiry_timestamp_seconds: "86400x99 8640000x20" },
+    ["RunnelCertificate 15-24"],
+  ],
+];
+
+testWithRequirements(
+  [promtool],
+  "the alerts fire while an outage lasts, and not later",
+  async () => {
+    await using folder = new TempFolder();
+    await folder.write("alerts.yaml", alerts);
+    const names = [...alerts.matchAll(/alert: (\w+)/g)].map(([, name]) => name!);
+    const firing = (found: readonly string[], minute: number) =>
+      found.flatMap((line) => {
+        const [, name, from, to] = /^(\w+) (\d+)-(\d+)$/.exec(line)!;
+        return minute >= Number(from) && minute <= Number(to) ? [name!] : [];
+      });
+    const tests = incidents.map(([name, series, minutes]) => ({
+      name,
+      interval: "15s",
+      input_series: Object.entries(series).map(([series, values]) => ({
+        series: series.includes("{")
+          ? series.replace("{", '{instance="i",')
+          : `${series}{instance="i"}`,
+        values,
+      })),
+      promql_expr_test: Array.from({ length: 30 }, (_, minute) => ({
+        expr: 'count by (alertname) (ALERTS{alertstate="firing"})',
+        eval_time: `${minute}m`,
+        exp_samples: firing(minutes, minute).map((alertname) => ({
+          labels: `{alertname="${alertname}"}`,
+          value: 1,
+        })),
+      })),
+    }));
+    ok(
+      incidents.flatMap(([, , lines]) => lines).every((line) =>
+        names.includes(line.split(" ")[0]!)
+      ),
+    );
+    const file = await folder.write(
+      "tests.yaml",
+      JSON.stringify({ rule_files: ["alerts.yaml"], evaluation_interval: "15s", tests }),
+    );
+    const { code, text } = await output("promtool", ["test", "rules", file]);
+    equal(code, 0, text);
+  },
+);
+
 testWithRequirements([promtool], "Prometheus takes the rules of alerts.yaml", async () => {
   await using folder = new TempFolder();
   const path = await folder.write("alerts.yaml", alerts);
