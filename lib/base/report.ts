@@ -76,6 +76,8 @@ interface Repeats {
   /** Maximum number that is written. */
   max: number;
   count: number;
+  /** Time of the last one, in milliseconds since the Unix epoch. */
+  last: number;
 }
 
 /**
@@ -112,15 +114,20 @@ export function createReporter(
     const found = repeats.get(key);
     if (!found || now >= found.end) {
       if (!found) forgetEnded(now);
-      repeats.set(key, { end: now + PERIOD_MS, length: PERIOD_MS, max: MAX_REPEATED, count: 1 });
+      const first = { end: now + PERIOD_MS, length: PERIOD_MS, max: MAX_REPEATED };
+      repeats.set(key, { ...first, count: 1, last: clock.now() });
       return true;
     }
+    found.last = clock.now();
     if (++found.count === found.max + 1) {
       clock.after(found.end - now, () => {
         const length = Math.min(2 * found.length, MAX_PERIOD_MS);
-        repeats.set(key, { end: clock.monotonic() + length, length, max: 1, count: 0 });
-        const more = found.count - found.max;
-        writeNow(level, `${more} more in ${found.length / 1000} s: ${message}`, { repeated: more });
+        const end = clock.monotonic() + length;
+        repeats.set(key, { end, length, max: 1, count: 0, last: found.last });
+        const repeated = found.count - found.max;
+        const text = `${repeated} more in ${found.length / 1000} s: ${message}`;
+        // It may be long ago when this is written.
+        writeNow(level, text, { repeated, last: new Date(found.last).toISOString() });
       });
     }
     return found.count <= found.max;

@@ -80,7 +80,7 @@ Deno.test("createReporter() counts a message that repeats, and writes the number
   equal(records.length, 5);
   clock.advance(1);
   deepEqual(messages().slice(5), ["21 more in 10 s: The disk is full"]);
-  deepEqual(records[5]!.fields, { repeated: 21 });
+  deepEqual(records[5]!.fields, { repeated: 21, last: new Date(clock.now() - 1).toISOString() });
   report("The disk is full");
   deepEqual(messages().slice(6), ["The disk is full"]);
   equal(clock.liveTimers, 0);
