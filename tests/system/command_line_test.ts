@@ -76,7 +76,7 @@ Deno.test("main.ts says what it started and that it drains, and nothing on stand
   program.kill("SIGTERM");
   equal(await program.exit(), 0);
   equal(
-    program.output.replace(/^\S+Z INFO  /gm, "").replace(/\d+(\.\d+)?\n$/, "…\n"),
+    program.output.replace(/^\S+Z INFO {2}/gm, "").replace(/\d+(\.\d+)?\n$/, "…\n"),
     `Runnel ${denoJson.version} listens on ${program.url}/
   log       :memory:
   isolates  1
@@ -88,6 +88,6 @@ Runnel has ended
   seconds   …
 `,
   );
-  equal(program.output.match(/^\d{4}-\S+Z INFO  \S/gm)?.length, 3);
+  equal(program.output.match(/^\d{4}-\S+Z INFO {2}\S/gm)?.length, 3);
   equal(program.errors, "");
 });
