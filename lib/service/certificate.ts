@@ -62,7 +62,7 @@ export async function readCertificate(
 }
 
 /** A problem with the files, as an operator reads it. */
-class Problem extends Error {}
+export class Problem extends Error {}
 
 /** Describes an error of {@linkcode readCertificate} to the operator. */
 export function describeProblem(error: unknown): string {

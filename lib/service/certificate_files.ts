@@ -8,12 +8,13 @@
  * @module
  */
 
-import { RunnelError, type Runtime } from "../base/mod.ts";
+import { type LogFields, RunnelError, type Runtime } from "../base/mod.ts";
 import {
   type Certificate,
   type CertificatePaths,
   describeProblem,
   type KeyPair,
+  Problem,
   readCertificate,
 } from "./certificate.ts";
 import { type CertificateFacts, warningOfEnd } from "./certificate_facts.ts";
@@ -104,8 +105,13 @@ export class CertificateFiles implements Disposable {
     const { paths, read } = this.#options;
     try {
       const found = await readCertificate(paths, read);
+      if (!isSame(found.pair, this.pair)) {
+        this.#assertBetter(found);
+        if (!this.#isClosed) this.#renew(found);
+      } else if (this.#reported !== null) {
+        this.#tell("The files of the certificate are valid again");
+      }
       this.#problem = this.#reported = null;
-      if (!this.#isClosed && !isSame(found.pair, this.pair)) this.#renew(found);
     } catch (error) {
       this.#report(describeProblem(error));
     }
@@ -117,11 +123,22 @@ export class CertificateFiles implements Disposable {
     this.#current = certificate;
     this.#renewedAt = this.#options.runtime.clock.monotonic();
     this.onRenewed(certificate.pair);
-    this.#options.runtime.report(
-      `Uses the new certificate in ${this.#options.paths.cert} from now on`,
-      undefined,
-      { level: "info" },
+    this.#tell(`Uses the new certificate in ${this.#options.paths.cert} from now on`, {
+      ends: formatTime(certificate.facts.endsAt),
+    });
+  }
+
+  /** Throws if a certificate has ended, and the one in use has not, or did so later. */
+  #assertBetter({ facts: { endsAt } }: Certificate): void {
+    const { paths, runtime: { clock } } = this.#options;
+    if (endsAt > clock.now() || endsAt >= this.facts.endsAt) return;
+    throw new Problem(
+      `the certificate in ${JSON.stringify(paths.cert)} ended at ${formatTime(endsAt)}`,
     );
+  }
+
+  #tell(message: string, fields: LogFields = {}): void {
+    this.#options.runtime.report(message, undefined, { level: "info", fields });
   }
 
   /** Reports a problem once, at the second look that finds it: the files are written one by one. */
@@ -151,6 +168,10 @@ export class CertificateFiles implements Disposable {
     this.#isClosed = true;
     this.#timer?.[Symbol.dispose]();
   }
+}
+
+function formatTime(time: number): string {
+  return new Date(time).toISOString();
 }
 
 function isSame(one: KeyPair, other: KeyPair): boolean {

@@ -15,7 +15,6 @@ import {
   LAST_REQUESTS_MS,
   PUBLISHES_MS,
 } from "./drain_timetable.ts";
-import type { KeyPair } from "./key_pair.ts";
 import type { Service } from "./service.ts";
 
 /** Address to listen at. */

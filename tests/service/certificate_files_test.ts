@@ -168,14 +168,31 @@ Deno.test("CertificateFiles warns of an end that is near, and of one that has co
   files[Symbol.dispose]();
 });
 
-Deno.test("CertificateFiles warns after a renewal with a certificate that has ended", async () => {
-  const { files, content, clock, lines, look } = await open();
-  deepEqual([files.facts, files.renewedAt], [await readFacts(FIRST.cert), -Infinity]);
-  Object.assign(content, ENDED);
+Deno.test("CertificateFiles tells the facts of its certificate, and when it was renewed", async () => {
+  const { files, content, clock, look } = await open({ ...ENDED });
+  deepEqual([files.facts, files.renewedAt], [await readFacts(ENDED.cert), -Infinity]);
+  Object.assign(content, FIRST);
   await look();
-  deepEqual([files.facts, files.renewedAt], [await readFacts(ENDED.cert), clock.monotonic()]);
-  deepEqual(lines.length, 2);
-  match(lines[1]!, /^The certificate in a\/cert.pem ended at 2025-01-31T/);
+  deepEqual([files.facts, files.renewedAt], [await readFacts(FIRST.cert), clock.monotonic()]);
+  files[Symbol.dispose]();
+});
+
+Deno.test("CertificateFiles keeps a valid pair if the new certificate has ended", async () => {
+  const { files, content, lines, renewed, look } = await open();
+  Object.assign(content, ENDED);
+  for (let looks = 0; looks < 2; looks++) await look();
+  deepEqual([files.pair, renewed, lines.length], [FIRST, [], 1]);
+  match(lines[0]!, /before: the certificate in "a\/cert.pem" ended at 2025-01-31T/);
+  files[Symbol.dispose]();
+});
+
+Deno.test("CertificateFiles tells when the files are those of the pair in use again", async () => {
+  const { files, content, lines, look } = await open();
+  content.key = SECOND.key;
+  for (let looks = 0; looks < 2; looks++) await look();
+  content.key = FIRST.key;
+  for (let looks = 0; looks < 2; looks++) await look();
+  deepEqual(lines.slice(1), ["The files of the certificate are valid again"]);
   files[Symbol.dispose]();
 });
 
