@@ -150,12 +150,16 @@ export function createApp(options: AppOptions): App {
   for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
     app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
   }
-  const document = app.getOpenAPI31Document({
-    openapi: "3.1.0",
-    info: { title: "Runnel", version: manifest.version },
-  });
+  // Built at its first request: it would delay the start.
+  let document: ReturnType<typeof app.getOpenAPI31Document> | undefined;
   app.get(routes.openapi.getRoutingPath(), async (c) => {
-    if (!acceptsHtml(c)) return c.json(document, 200, { Vary: "Accept" });
+    if (!acceptsHtml(c)) {
+      document ??= app.getOpenAPI31Document({
+        openapi: "3.1.0",
+        info: { title: "Runnel", version: manifest.version },
+      });
+      return c.json(document, 200, { Vary: "Accept" });
+    }
     c.res = await page("api/api.html");
     await pageHeaders(c, () => Promise.resolve());
     c.res.headers.append("Vary", "Accept");
