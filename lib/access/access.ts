@@ -7,13 +7,14 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { RunnelError } from "../base/mod.ts";
 import { type AccessConfig, MAX_TOKEN_LENGTH } from "../config/mod.ts";
+import { type Bearer, InvalidToken } from "./bearer.ts";
 import { NO_CREDENTIAL } from "./credential.ts";
 import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
 import { isOwnRequest, rejectForeignPages } from "./local_only.ts";
 import type { RateLimiter } from "./rate_limiter.ts";
 import type { GrantedScope, GrantedStream, RequestedScope, RequestedStream } from "./scope.ts";
 import type { Tickets } from "./tickets.ts";
-import { type Bearer, InvalidToken, type TokenVerifier } from "./token_verifier.ts";
+import type { TokenVerifier } from "./token_verifier.ts";
 
 /** Matches the cookie that may contain a subscriber's token. */
 const COOKIE = /(?:^|;\s*)runnel_token=([^;\s]+)/;

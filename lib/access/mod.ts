@@ -5,6 +5,7 @@
  */
 
 export { Access, type Client } from "./access.ts";
+export type { Bearer } from "./bearer.ts";
 export { ClientAddresses } from "./client_address.ts";
 export { isPublishToken } from "./credential.ts";
 export { RateLimiter } from "./rate_limiter.ts";
@@ -20,4 +21,4 @@ export {
 export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";
 export { Tickets, type TicketScope, type TicketUse } from "./tickets.ts";
 export { TicketQuota } from "./ticket_quota.ts";
-export { type Bearer, type CanaryIdentity, TokenVerifier } from "./token_verifier.ts";
+export { type CanaryIdentity, TokenVerifier } from "./token_verifier.ts";

@@ -2,77 +2,15 @@
  * Verification of bearer tokens.
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc6750}
- * @see {@link https://www.rfc-editor.org/rfc/rfc7519}
  * @module
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import {
-  decodeProtectedHeader,
-  errors,
-  type JWTPayload,
-  jwtVerify,
-  type JWTVerifyOptions,
-} from "jose";
-import { RunnelError, type Runtime } from "../base/mod.ts";
-import type { AccessConfig } from "../config/mod.ts";
-import { fingerprint, NO_CREDENTIAL, publicKey, publicKeyOf } from "./credential.ts";
-import { FULL_ACCESS, type Grant, readGrant } from "./grant.ts";
-import { PublicKeys } from "./public_keys.ts";
-
-/** Algorithms of public keys. A public key must never be accepted as a shared secret. */
-const PUBLIC_KEY_ALGORITHMS = [
-  "EdDSA",
-  "Ed25519",
-  "ES256",
-  "ES384",
-  "ES512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "RS256",
-  "RS384",
-  "RS512",
-];
-
-/**
- * Time by which the clocks of an issuer and of the service may differ, in seconds:
- * a token is valid that much before its `nbf` and after its `exp`.
- */
-const LEEWAY_SECONDS = 30;
-
-/** Reason for which a token is invalid that nothing of the settings can verify. */
-const OTHER_KIND = "it is signed in a way that this service does not accept";
-
-/** Bearer of a valid token. */
-export interface Bearer {
-  /** Identifies the token for counting. It cannot be used as a token. */
-  readonly id: string;
-  /**
-   * Identifies the publisher, whose idempotency keys are its own: the subject of the
-   * token or, without one, what it may publish. So a renewed token is the same
-   * publisher. `undefined` for the operator.
-   */
-  readonly publisher: string | undefined;
-  /** Grant of the token. */
-  readonly grant: Grant;
-  /** Pipelines that it may issue tickets for, in the form of the grant. */
-  readonly tickets: readonly string[];
-  /**
-   * Fingerprint of the token itself if it is one of the operator, else of the key
-   * that it is signed with. It cannot be used as a token.
-   */
-  readonly credential: string;
-}
-
-/** Error of a token that is not valid, with the reason, which its bearer may know. */
-export class InvalidToken extends Error {}
-
-/** Settings of tokens. */
-export type TokenConfig = Pick<
-  AccessConfig,
-  "publishTokens" | "tokenSecret" | "jwksUrl" | "tokenAudience" | "tokenIssuer" | "tokenExpiry"
->;
+import type { Runtime } from "../base/mod.ts";
+import type { Bearer, TokenConfig } from "./bearer.ts";
+import { fingerprint, NO_CREDENTIAL, publicKeyOf } from "./credential.ts";
+import { FULL_ACCESS } from "./grant.ts";
+import type { JwtVerifier } from "./jwt_verifier.ts";
 
 /** Identity of the canary of an instance. */
 export interface CanaryIdentity {
@@ -84,14 +22,13 @@ export interface CanaryIdentity {
 
 /** Verifies static tokens and JSON Web Tokens. */
 export class TokenVerifier {
+  readonly #config: TokenConfig;
   readonly #runtime: Pick<Runtime, "clock">;
-  readonly #options: JWTVerifyOptions;
   readonly #publishTokens: readonly { hash: Uint8Array; credential: string }[];
   readonly #canary: { hash: Uint8Array; bearer: Bearer } | null;
-  readonly #secret: { key: Uint8Array; credential: string } | null;
-  readonly #publicKeys: PublicKeys | null;
   /** Fingerprints of the credentials that the settings name. */
   readonly #credentials: readonly string[];
+  #jwtVerifier: Promise<JwtVerifier> | undefined;
 
   /** @param canary Identity of the instance's own canary, if it has one. */
   constructor(
@@ -99,27 +36,17 @@ export class TokenVerifier {
     runtime: Pick<Runtime, "clock">,
     canary: CanaryIdentity | null = null,
   ) {
-    const { publishTokens, tokenSecret, jwksUrl } = config;
+    const { publishTokens, tokenSecret } = config;
+    this.#config = config;
     this.#runtime = runtime;
-    this.#options = {
-      clockTolerance: LEEWAY_SECONDS,
-      requiredClaims: config.tokenExpiry === "required" ? ["exp"] : [],
-      ...config.tokenAudience !== null && { audience: config.tokenAudience },
-      ...config.tokenIssuer !== null && { issuer: config.tokenIssuer },
-    };
     this.#publishTokens = publishTokens.map((token) => ({
       hash: createHash("sha256").update(token).digest(),
       credential: fingerprint("token", token),
     }));
     this.#canary = canary && bearerOf(canary);
-    this.#secret = tokenSecret === null ? null : {
-      key: new TextEncoder().encode(tokenSecret),
-      credential: fingerprint("secret", tokenSecret),
-    };
-    this.#publicKeys = jwksUrl === null ? null : new PublicKeys(jwksUrl, runtime);
     this.#credentials = [
       ...this.#publishTokens.map(({ credential }) => credential),
-      ...this.#secret ? [this.#secret.credential] : [],
+      ...tokenSecret === null ? [] : [fingerprint("secret", tokenSecret)],
     ];
   }
 
@@ -146,7 +73,7 @@ export class TokenVerifier {
         credential: match.credential,
       };
     }
-    const verified = await this.#verifyJwt(token);
+    const verified = await (await this.#loadJwtVerifier()).verify(token);
     // Without the signature, which can be written in several ways that would be
     // counted separately.
     const signed = await digest(token.slice(0, token.lastIndexOf(".")));
@@ -162,49 +89,18 @@ export class TokenVerifier {
    */
   async isValid(credential: string): Promise<boolean> {
     const known = this.#credentials;
-    if (credential === NO_CREDENTIAL) return known.length === 0 && !this.#publicKeys;
+    if (credential === NO_CREDENTIAL) return known.length === 0 && this.#config.jwksUrl === null;
     if (known.includes(credential)) return true;
     const thumbprint = publicKeyOf(credential);
-    if (thumbprint === null || !this.#publicKeys) return false;
-    try {
-      return await this.#publicKeys.has(thumbprint);
-    } catch (error) {
-      throw keysUnavailable(error);
-    }
+    if (thumbprint === null) return false;
+    return (await this.#loadJwtVerifier()).isPublished(thumbprint);
   }
 
-  async #verifyJwt(token: string): Promise<Omit<Bearer, "id" | "tickets">> {
-    const options = { ...this.#options, currentDate: new Date(this.#runtime.clock.now()) };
-    const algorithm = readAlgorithm(token);
-    if (algorithm === null) {
-      throw new InvalidToken("it is neither a token of this service nor a JSON Web Token");
-    }
-    try {
-      let payload: JWTPayload;
-      let credential: string;
-      if (algorithm === "HS256") {
-        if (!this.#secret) throw new InvalidToken(OTHER_KIND);
-        const algorithms = ["HS256"];
-        ({ payload } = await jwtVerify(token, this.#secret.key, { ...options, algorithms }));
-        ({ credential } = this.#secret);
-      } else {
-        if (!this.#publicKeys) throw new InvalidToken(OTHER_KIND);
-        const algorithms = PUBLIC_KEY_ALGORITHMS;
-        const { find } = this.#publicKeys;
-        const verified = await jwtVerify(token, find, { ...options, algorithms });
-        ({ payload } = verified);
-        credential = publicKey(await this.#publicKeys.thumbprint(verified.key));
-      }
-      const { exp, runnel } = payload;
-      const endsAt = exp === undefined ? Infinity : (exp + LEEWAY_SECONDS) * 1000;
-      const grant = readGrant(runnel, endsAt);
-      if (!grant) throw new InvalidToken("its claim runnel is missing or invalid");
-      return { grant, credential, publisher: publisherOf(payload, grant) };
-    } catch (error) {
-      if (error instanceof InvalidToken) throw error;
-      if (isInvalidToken(error)) throw new InvalidToken(describe(error));
-      throw keysUnavailable(error);
-    }
+  /** Loads what verifies JSON Web Tokens with the first one: many services never get one. */
+  #loadJwtVerifier(): Promise<JwtVerifier> {
+    return this.#jwtVerifier ??= import("./jwt_verifier.ts").then(({ JwtVerifier }) =>
+      new JwtVerifier(this.#config, this.#runtime)
+    );
   }
 }
 
@@ -222,52 +118,6 @@ function bearerOf({ pipeline, token }: CanaryIdentity): { hash: Uint8Array; bear
       credential: fingerprint("token", token),
     },
   };
-}
-
-function keysUnavailable(cause: unknown): RunnelError {
-  return new RunnelError(
-    "keys-unavailable",
-    "Cannot verify the token: the public keys are unavailable. Try again",
-    { cause },
-  );
-}
-
-/** Returns the {@linkcode Bearer.publisher} of a token. Each value has one notation. */
-function publisherOf({ iss, sub }: JWTPayload, { publish, channels }: Grant): string {
-  return JSON.stringify(
-    typeof sub === "string"
-      ? { iss, sub }
-      : { publish: publish.toSorted(), channels: channels?.toSorted() },
-  );
-}
-
-/** Returns the algorithm in the header of a token; `null` if it is not a JSON Web Token. */
-function readAlgorithm(token: string): string | null {
-  try {
-    return decodeProtectedHeader(token).alg ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** Reason for which a token is invalid. Claims are only looked at after the signature. */
-function describe(error: errors.JOSEError): string {
-  if (error instanceof errors.JWTExpired) return "it has expired";
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    if (error.claim === "nbf") return "it is not valid yet";
-    return `its claim ${error.claim} is missing, or not what this service expects`;
-  }
-  if (
-    error instanceof errors.JWSSignatureVerificationFailed ||
-    error instanceof errors.JWKSNoMatchingKey
-  ) return "it is signed with another secret or key";
-  return "it is no valid JSON Web Token";
-}
-
-/** Whether the token caused an error, and not the fetching of the keys. */
-function isInvalidToken(error: unknown): error is errors.JOSEError {
-  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false;
-  return error instanceof errors.JOSEError && error.code !== "ERR_JOSE_GENERIC";
 }
 
 async function digest(text: string): Promise<Uint8Array> {

@@ -5,13 +5,9 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
+import { type Bearer, InvalidToken, type TokenConfig } from "../../lib/access/bearer.ts";
 import { NO_CREDENTIAL } from "../../lib/access/credential.ts";
-import {
-  type Bearer,
-  InvalidToken,
-  type TokenConfig,
-  TokenVerifier,
-} from "../../lib/access/token_verifier.ts";
+import { TokenVerifier } from "../../lib/access/token_verifier.ts";
 import { mint, PUBLISH_TOKEN, SECRET, sign } from "../support/clients/tokens.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { type LocalServer, serveLocally } from "../support/servers/local_server.ts";
