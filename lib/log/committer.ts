@@ -20,6 +20,7 @@ import {
   type CommitPlan,
   type Outcome,
   planCommit,
+  type VersionedHead,
 } from "./commit.ts";
 import type { CommitQueue } from "./commit_queue.ts";
 import { type Attempt, Duplicates } from "./duplicates.ts";
@@ -88,10 +89,12 @@ export class Committer {
   /** Commit that was sent and is neither known to be applied nor fenced out. */
   #unresolved: CommitPlan | null = null;
 
-  constructor(pipeline: string, options: CommitterOptions) {
+  /** @param head Head that the first commit follows, if it is known. */
+  constructor(pipeline: string, options: CommitterOptions, head?: VersionedHead) {
     this.#pipeline = pipeline;
     this.#options = options;
     this.#head = new CachedHead(pipeline, options);
+    if (head) this.#head.set(head);
     this.#duplicates = new Duplicates(pipeline, this.#head, options);
   }
 

@@ -93,7 +93,13 @@ export class EventLog {
     this.#options = options;
     this.#backlog = new Backlog(options.maxWaitingBytes);
     const headReader = this.#headReader = new HeadReader(options.runtime);
-    this.#heads = new HeadStore({ ...options, headReader });
+    this.#heads = new HeadStore({
+      ...options,
+      headReader,
+      onEnsured: options.shared
+        ? undefined
+        : (pipeline, head) => this.#writers.prepare(pipeline, head),
+    });
     this.#reader = new LogReader({ ...options, heads: this.#heads });
     this.#sweeper = new Sweeper(options.kv, headReader, options.runtime);
     this.#deletions = new Deletions({ ...options, headReader });

@@ -7,6 +7,7 @@
 
 import { delay, RunnelError, type Runtime } from "../base/mod.ts";
 import { type DiskReserve, isDiskFull, type KvConnection } from "../kv/mod.ts";
+import type { VersionedHead } from "./commit.ts";
 import type { Deletion } from "./deletions.ts";
 import {
   clearHead,
@@ -33,6 +34,11 @@ export interface HeadStoreOptions {
   reserve?: Pick<DiskReserve, "release"> | undefined;
   /** Clock for the age of heads, random numbers for jitter, and reporter. */
   runtime: Runtime;
+  /**
+   * Called with the head of a pipeline that is about to have a subscriber, and with the
+   * checks of a commit that follows it; not with one that is going to be renewed.
+   */
+  onEnsured?: ((pipeline: string, head: VersionedHead) => void) | undefined;
 }
 
 /** The heads of all pipelines of a store. */
@@ -75,10 +81,11 @@ export class HeadStore {
   async ensureHead(pipeline: string): Promise<Head> {
     const { headReader, kv, runtime: { clock } } = this.#options;
     while (true) {
-      const { head, checks } = await headReader.read(
+      const read = await headReader.read(
         (use) => kv.call(use, { as: "log-unavailable" }),
         pipeline,
       );
+      const { head, checks } = read;
       const [{ key, versionstamp }] = checks as [Deno.AtomicCheck];
       const now = clock.now();
       if (isDeleted(head) && now - lastUse(head) >= LEASE_RENEWAL_MS) {
@@ -86,8 +93,11 @@ export class HeadStore {
         if (await this.#leaveLease({ key, versionstamp }, { ...head, seen: now })) return head;
         continue;
       }
-      const isRenewed = now - head.time < UNWRITTEN_LIFETIME_MS / 2;
-      if (head.sequence > 0 || versionstamp === null || isRenewed) return head;
+      if (head.sequence > 0 || versionstamp === null) {
+        this.#options.onEnsured?.(pipeline, read);
+        return head;
+      }
+      if (now - head.time < UNWRITTEN_LIFETIME_MS / 2) return head;
       const unwritten = newHead(head.epoch, now);
       if (await this.#swap({ key, versionstamp }, unwritten, { expireIn: UNWRITTEN_LIFETIME_MS })) {
         return unwritten;

@@ -8,7 +8,7 @@
 
 import { delay, RunnelError } from "../base/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
-import type { AppendRequest, Receipt } from "./commit.ts";
+import type { AppendRequest, Receipt, VersionedHead } from "./commit.ts";
 import { type BatchResult, Committer, type CommitterOptions } from "./committer.ts";
 import type { IdempotencyToken } from "./idempotency.ts";
 import type { SharedTurn } from "./shared_turn.ts";
@@ -64,9 +64,10 @@ export class LogWriter {
   #closed = false;
   #wake = () => {};
 
-  constructor(pipeline: string, options: LogWriterOptions) {
+  /** @param head Head that the first commit follows, if it is known. */
+  constructor(pipeline: string, options: LogWriterOptions, head?: VersionedHead) {
     this.#options = options;
-    this.#committer = new Committer(pipeline, options);
+    this.#committer = new Committer(pipeline, options, head);
   }
 
   /** Whether no request waits, no commit is in flight and no outcome is unknown. */

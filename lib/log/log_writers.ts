@@ -5,16 +5,17 @@
  */
 
 import type { Reporter } from "../base/mod.ts";
+import type { VersionedHead } from "./commit.ts";
 import type { CommitterOptions } from "./committer.ts";
 import { LogWriter, type LogWriterOptions } from "./log_writer.ts";
 import { SharedTurn } from "./shared_turn.ts";
 
 /**
  * Number of idle writers from which on they are evicted, with the heads that
- * they have cached. With fewer writers than live pipelines, every commit would
- * have to read its head first.
+ * they have cached: more than there are live pipelines by default. With fewer,
+ * every commit would have to read its head first. One takes about 2 KB.
  */
-const MAX_IDLE_WRITERS = 4000;
+const MAX_IDLE_WRITERS = 12_000;
 
 /** Time for which no further step of the clock is reported, in milliseconds: it concerns all pipelines. */
 const TIME_STEP_REPORT_MS = 60 * 60 * 1000;
@@ -28,26 +29,38 @@ export interface LogWritersOptions extends Omit<LogWriterOptions, "onTimeStep" |
 /** The writers of a log. */
 export class LogWriters {
   readonly #options: LogWritersOptions;
-  readonly #turn = new SharedTurn();
+  readonly #writerOptions: LogWriterOptions;
   readonly #writers = new Map<string, LogWriter>();
   #timeStepReportedUntil = -Infinity;
 
   constructor(options: LogWritersOptions) {
     this.#options = options;
+    this.#writerOptions = {
+      ...options,
+      turn: new SharedTurn(),
+      onTimeStep: (pipeline, ms) => this.#reportTimeStep(pipeline, ms),
+    };
   }
 
   /** Returns the writer of a pipeline, and creates it if there is none. */
   getOrCreate(pipeline: string): LogWriter {
-    let writer = this.#writers.get(pipeline);
-    if (!writer) {
-      this.#evictIdle();
-      writer = new LogWriter(pipeline, {
-        ...this.#options,
-        turn: this.#turn,
-        onTimeStep: (pipeline, ms) => this.#reportTimeStep(pipeline, ms),
-      });
-      this.#writers.set(pipeline, writer);
-    }
+    return this.#writers.get(pipeline) ?? this.#create(pipeline);
+  }
+
+  /**
+   * Creates the writer of a pipeline with a head that was just read, unless there is one:
+   * its first commit need not read the head then. A head that has changed by that time
+   * costs the commit, and those that share its operation, one more try. So this is not
+   * for a store that other processes write to.
+   */
+  prepare(pipeline: string, head: VersionedHead): void {
+    if (!this.#writers.has(pipeline)) this.#create(pipeline, head);
+  }
+
+  #create(pipeline: string, head?: VersionedHead): LogWriter {
+    this.#evictIdle();
+    const writer = new LogWriter(pipeline, this.#writerOptions, head);
+    this.#writers.set(pipeline, writer);
     return writer;
   }
 

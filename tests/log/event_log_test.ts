@@ -125,25 +125,62 @@ Deno.test("EventLog.append() bounds the memory of unknown outcomes in all pipeli
   await test.advanceUntil(publish("p_new"));
 });
 
+/** Publishes to so many pipelines, some of them at once. */
+async function publishToMany({ log }: TestLog, count: number): Promise<void> {
+  for (let i = 0; i < count; i += 50) {
+    const some = Array.from({ length: 50 }, (_, at) => `p_${i + at}`);
+    await Promise.all(some.map((pipeline) => log.append(pipeline, [textEvent("1")])));
+  }
+}
+
 Deno.test("EventLog evicts idle writers, and needs nothing that they have cached", async () => {
   await using test = await createTestLog();
   await test.log.append("p_a", [textEvent("1")], "k");
-  for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  await publishToMany(test, 12_100);
   const reads = test.kv.calls.get;
   deepEqual((await test.log.append("p_a", [textEvent("2")])).first, 2);
   equal(test.kv.calls.get, reads + 1);
   equal((await test.log.append("p_a", [textEvent("1")], "k")).replayed, true);
 });
 
-Deno.test("EventLog commits to 2,000 pipelines in turn without reading their heads again", async () => {
+Deno.test("EventLog commits to 10,000 pipelines in turn without reading their heads again", async () => {
   await using test = await createTestLog();
-  const publishToAll = async () => {
-    for (let i = 0; i < 2000; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
-  };
-  await publishToAll();
+  await publishToMany(test, 10_000);
   const reads = test.kv.calls.get;
-  await publishToAll();
+  await publishToMany(test, 10_000);
   equal(test.kv.calls.get, reads);
+});
+
+Deno.test("EventLog reads no head for the first event after a subscriber came", async () => {
+  await using test = await createTestLog();
+  await test.log.append("p_b", [textEvent("1")]);
+  const heads = await Promise.all(["p_a", "p_b"].map((id) => test.log.ensureHead(id)));
+  const { get, getMany } = test.kv.calls;
+  const receipts = await Promise.all(
+    ["p_a", "p_b"].map((id) => test.log.append(id, [textEvent("2")])),
+  );
+  deepEqual([test.kv.calls.get, test.kv.calls.getMany], [get, getMany]);
+  deepEqual(receipts.map(({ epoch }) => epoch), heads.map(({ epoch }) => epoch));
+  deepEqual(receipts.map(({ first }) => first), [1, 2]);
+});
+
+Deno.test("EventLog reads the head anew if another log wrote it after a subscriber came", async () => {
+  await using file = await fileStore();
+  await using here = await createTestLog({ open: file.open });
+  await using there = await createTestLog({ open: file.open });
+  await here.log.ensureHead("p_a");
+  await there.log.append("p_a", [textEvent("1")]);
+  const { first } = await here.advanceUntil(here.log.append("p_a", [textEvent("2")]));
+  equal(first, 2);
+  deepEqual(await readTexts(here.log, "p_a"), ["1", "2"]);
+});
+
+Deno.test("EventLog reads the head for the first event if the store is shared", async () => {
+  await using test = await createTestLog({ shared: true });
+  await test.log.ensureHead("p_a");
+  const { get } = test.kv.calls;
+  await test.log.append("p_a", [textEvent("1")]);
+  equal(test.kv.calls.get, get + 1);
 });
 
 Deno.test("EventLog does not evict a writer that has a commit in flight", async () => {
@@ -152,7 +189,7 @@ Deno.test("EventLog does not evict a writer that has a commit in flight", async 
   test.kv.script("commit", commit.fault);
   const first = test.log.append("p_a", [textEvent("1")]);
   await commit.reached;
-  for (let i = 0; i < 4100; i++) await test.log.append(`p_${i}`, [textEvent("1")]);
+  await publishToMany(test, 12_100);
   const commits = test.kv.calls.commit;
   const second = test.log.append("p_a", [textEvent("2")]);
   await flush();

@@ -39,6 +39,8 @@ export interface TestLogOptions {
   open?: () => Promise<Kv>;
   /** Whether the store is reached over a network. */
   remote?: boolean;
+  /** Whether other processes write to the store. */
+  shared?: boolean;
   clock?: FakeClock;
   retention?: Partial<Retention>;
   maxKeys?: number;
@@ -72,6 +74,7 @@ export interface TestLog extends AsyncDisposable {
 export async function createTestLog({
   open = () => Deno.openKv(":memory:"),
   remote = false,
+  shared = false,
   clock = new FakeClock(),
   retention = {},
   maxKeys = 1_000_000,
@@ -98,7 +101,7 @@ export async function createTestLog({
   const metrics = createMetrics();
   const log = new EventLog({
     kv: connection,
-    shared: false,
+    shared,
     runtime,
     metrics,
     retention: { events: 1000, ms: 60_000, bytes: 32 * 1024 * 1024, ...retention },
