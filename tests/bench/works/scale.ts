@@ -21,6 +21,9 @@ const MIN_SECONDS = 4;
 /** Pipelines with one subscriber each. */
 const PIPELINES = [10_000, 1000, 100, 1];
 
+/** Events of a turn by pipelines: each of the most pipelines gets one. */
+const EVENTS = 10_000;
+
 /** Row (h). */
 export function scale(bench: Bench): Work {
   const peers = bench.peers.filter((peer) => isRunnel(peer));
@@ -36,12 +39,19 @@ export function scale(bench: Bench): Work {
     ],
     goals: [
       { value: "cost", to: "10 subscribers", group: "Runnel: by subscribers", atMost: 1.5 },
-      { value: "cost", to: "1 pipeline,", group: "Runnel: by pipelines", atMost: 1.5 },
+      { value: "cost", to: "1 pipeline,", group: "Runnel: first events", atMost: 1.5 },
+      { value: "cost", to: "1 pipeline,", group: "Runnel: further events", atMost: 1.5 },
     ],
-    entries: peers.flatMap((peer) => [...bySubscribers(bench, peer), ...byPipelines(bench, peer)]),
+    entries: peers.flatMap((peer) => [
+      ...bySubscribers(bench, peer),
+      ...byPipelines(bench, peer, "first events"),
+      ...byPipelines(bench, peer, "further events"),
+    ]),
     remark: "By subscribers, at a gentle rate, the cost is without that of the publishes, which " +
-      "the same turn measures without subscribers. By pipelines, 64 publishers send one event " +
-      "to each pipeline in turn as fast as they get answers, and the cost is with the publish.",
+      "the same turn measures without subscribers. First and further events: 64 publishers " +
+      "send 10,000 events, one a request, to the pipelines in turn as fast as they get " +
+      "answers, and the cost is with the publish. Each event goes to one subscriber. Before " +
+      "the further events, the pipelines get as many others.",
   };
 }
 
@@ -64,12 +74,20 @@ function bySubscribers(bench: Bench, peer: Peer): Entry[] {
   });
 }
 
-function byPipelines(bench: Bench, peer: Peer): Entry[] {
-  return PIPELINES.map((count) => {
+function byPipelines(
+  bench: Bench,
+  peer: Peer,
+  group: "first events" | "further events",
+): Entry[] {
+  // With fewer than there are events, most events are further ones.
+  const counts = group === "first events" ? [EVENTS, 1] : PIPELINES;
+  return counts.map((count) => {
     const pipelines = count === 1 ? 1 : size(bench, count);
     const name = `${pipelines} pipeline${pipelines === 1 ? "" : "s"}, 64 publishers`;
-    return named(peer, "by pipelines", name, async () => {
-      const options = { subscribers: pipelines, pipelines, publishers: 64 };
+    return named(peer, group, name, async () => {
+      const requests = size(bench, EVENTS);
+      const earlier = group === "first events" ? 0 : requests;
+      const options = { subscribers: pipelines, pipelines, publishers: 64, earlier, requests };
       const sample = await drive(bench, peer, options);
       return { ...sample, cost: sample["cpuPerDelivery"]! };
     });

@@ -33,22 +33,27 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let connected = session.clock.now();
     session.run(arguments.number("settle", 0.3)?)?;
 
-    let requests = if publishers == 0 { 0 } else { u64::MAX };
-    let now = session.clock.now();
-    session.publishers.start(requests, now)?;
-    session.run(arguments.number("warmup", 1.0)?)?;
+    // Either a number of requests after some others, or as many as a time allows.
+    let requests: u64 = arguments.number("requests", 0)?;
+    if requests > 0 {
+        session.publish(arguments.number("earlier", 0)?)?;
+    } else {
+        let now = session.clock.now();
+        session.publishers.start(if publishers == 0 { 0 } else { u64::MAX }, now)?;
+        session.run(arguments.number("warmup", 1.0)?)?;
+    }
 
     session.subscribers.deliveries.recording = true;
     session.publishers.answers.recording = true;
     let times = || [machine_seconds(), cpu_seconds(&pids), cpu_seconds(&own)];
     let (start, cpu) = (session.clock.now(), times());
-    session.run(seconds)?;
+    let measured = if requests > 0 { session.publish(requests) } else { session.run(seconds) };
     session.subscribers.deliveries.recording = false;
     session.publishers.answers.recording = false;
     let (end, cpu_end) = (session.clock.now(), times());
     let resident_end = resident_bytes(&pids);
 
-    let error = session.finish().err();
+    let error = measured.and_then(|()| session.finish()).err();
     let elapsed = (end - start) as f64 / 1e9;
     let deliveries = &session.subscribers.deliveries;
     let answers = &session.publishers.answers;

@@ -126,20 +126,32 @@ impl Session {
         })
     }
 
+    /// Publishes so many requests, and waits until every event has reached every subscriber.
+    pub fn publish(&mut self, requests: u64) -> Result<(), String> {
+        let now = self.clock.now();
+        self.publishers.start(requests, now)?;
+        self.deliver()
+    }
+
+    fn deliver(&mut self) -> Result<(), String> {
+        self.run_until("all publishes are answered", |session| {
+            session.publishers.left == 0 && session.publishers.in_flight == 0
+        })?;
+        let accepted = &self.publishers.accepted;
+        let list = &self.subscribers.list;
+        let expected = list.iter().map(|each| accepted[each.pipeline() as usize] as u64).sum();
+        self.run_until("all events are delivered", |session| session.subscribers.total >= expected)
+    }
+
     /// Stops publishing, waits until every event has reached every subscriber, and checks
     /// that none is missing and none too many.
     pub fn finish(&mut self) -> Result<(), String> {
         self.publishers.stop();
-        self.run_until("all publishes are answered", |session| session.publishers.in_flight == 0)?;
+        self.deliver()?;
         if self.subscribers.list.is_empty() {
             return Ok(());
         }
         let accepted = self.publishers.accepted.clone();
-        self.run_until("all events are delivered", |session| {
-            let list = &session.subscribers.list;
-            let expected = list.iter().map(|each| accepted[each.pipeline() as usize] as u64);
-            session.subscribers.total >= expected.sum()
-        })?;
         // What comes twice may come late.
         self.run(0.2)?;
         self.subscribers.check.complete(&accepted)?;
