@@ -20,24 +20,34 @@ async function answers(program: string): Promise<boolean> {
   }
 }
 
+/** Folders with an installed dependency, by its name and version. */
+const installations = new Map<string, Promise<TempFolder>>();
+
+Deno.test.afterAll(async () => {
+  for (const folder of installations.values()) await (await folder)[Symbol.asyncDispose]();
+});
+
+async function install(dependency: string): Promise<TempFolder> {
+  const folder = new TempFolder();
+  const { success, stderr } = await new Deno.Command("npm", {
+    args: ["install", "--prefer-offline", "--no-audit", "--no-fund", dependency],
+    cwd: folder.path,
+  }).output();
+  ok(success, new TextDecoder().decode(stderr));
+  return folder;
+}
+
 /** A folder in which `worker.mjs` can be started, with its dependency. */
 async function createProject(
   service: ServedService,
   dependency = "eventsource",
 ): Promise<TempFolder> {
+  if (!installations.has(dependency)) installations.set(dependency, install(dependency));
+  const { path } = await installations.get(dependency)!;
   const folder = new TempFolder();
-  try {
-    await copyExample(folder, "worker.mjs", service.url);
-    const { success, stderr } = await new Deno.Command("npm", {
-      args: ["install", "--prefer-offline", "--no-audit", "--no-fund", dependency],
-      cwd: folder.path,
-    }).output();
-    ok(success, new TextDecoder().decode(stderr));
-    return folder;
-  } catch (error) {
-    await folder[Symbol.asyncDispose]();
-    throw error;
-  }
+  await Deno.symlink(`${path}/node_modules`, `${folder.path}/node_modules`);
+  await copyExample(folder, "worker.mjs", service.url);
+  return folder;
 }
 
 /** The state that the worker has saved. */
