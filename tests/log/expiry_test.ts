@@ -24,22 +24,24 @@ async function openUpkeep(store: SharedStore, clock: FakeClock, expireMs = EXPIR
   return test;
 }
 
-/** Waits until nothing goes on without the clock. */
-async function settle({ kv }: TestLog): Promise<void> {
-  for (let calls = -1; calls !== kv.totalCalls;) {
-    calls = kv.totalCalls;
+/** Waits until nothing goes on in any of the logs without their clock. */
+async function settle(tests: readonly TestLog[]): Promise<void> {
+  const sum = () => tests.reduce((total, { kv }) => total + kv.totalCalls, 0);
+  for (let calls = -1; calls !== sum();) {
+    calls = sum();
     for (let i = 0; i < 5; i++) {
-      await until(() => kv.busy === 0);
+      await until(() => tests.every(({ kv }) => kv.busy === 0));
       await flush();
     }
   }
 }
 
-/** Lets time pass, and a little more until all deletions have ended. */
-async function pass(test: TestLog, ms: number): Promise<void> {
-  for (let left = ms; left > 0 || test.log.pending.sweeps > 0;) {
+/** Lets time pass, and a little more until all deletions have ended, in logs on one clock. */
+async function pass(ms: number, test: TestLog, ...others: TestLog[]): Promise<void> {
+  const tests = [test, ...others];
+  for (let left = ms; left > 0 || tests.some(({ log }) => log.pending.sweeps > 0);) {
     left -= test.clock.advanceToNext(Math.max(left, 1000));
-    await settle(test);
+    await settle(tests);
   }
 }
 
@@ -56,9 +58,9 @@ Deno.test("Expiry deletes the pipelines that were not written for long, and no o
   clock.advance(EXPIRE_MS - HOUR_MS);
   await writer.log.append("p_7", [textEvent("new")]);
   await using test = await openUpkeep(store, clock);
-  await pass(test, 10 * MINUTE_MS);
+  await pass(10 * MINUTE_MS, test);
   equal((await pipelines(test)).length, 450, "none has expired yet");
-  await pass(test, 7 * HOUR_MS);
+  await pass(7 * HOUR_MS, test);
   deepEqual(await pipelines(test), ["p_7"]);
   deepEqual(await readTexts(test.log, "p_7"), ["old", "new"]);
   deepEqual(test.reports, []);
@@ -71,7 +73,7 @@ Deno.test("Expiry deletes nothing if pipelines never expire", async () => {
   await writer.log.append("p_a", [textEvent("old")]);
   clock.advance(1000 * DAY_MS);
   await using test = await openUpkeep(store, clock, Infinity);
-  await pass(test, DAY_MS);
+  await pass(DAY_MS, test);
   deepEqual(await readTexts(test.log, "p_a"), ["old"]);
 });
 
@@ -83,10 +85,10 @@ Deno.test("Expiry spares a pipeline with subscribers in any process, until they 
   await using test = await openUpkeep(store, clock, 2 * DAY_MS);
   for (let day = 0; day < 7; day += 0.25) {
     if (day < 4) await writer.log.renewLeases(["p_a", "p_c"]);
-    await pass(test, DAY_MS / 4);
+    await pass(DAY_MS / 4, test);
     if (day === 4.5) deepEqual(await pipelines(test), ["p_a"]);
   }
-  await pass(test, DAY_MS);
+  await pass(DAY_MS, test);
   deepEqual(await pipelines(test), []);
 });
 
@@ -108,9 +110,9 @@ Deno.test("Expiry removes the head of a deleted pipeline once its lease has ende
   await test.log.append("p_a", [textEvent("1")]);
   await test.log.delete("p_a");
   await test.log.ensureHead("p_a");
-  await pass(test, 47 * HOUR_MS);
+  await pass(47 * HOUR_MS, test);
   deepEqual(await pipelines(test), ["p_a"]);
-  await pass(test, 7 * HOUR_MS);
+  await pass(7 * HOUR_MS, test);
   deepEqual(await pipelines(test), []);
 });
 
@@ -121,11 +123,11 @@ Deno.test("Expiry deletes nothing at once after a clock that was set", async () 
   await test.log.append("p_a", [textEvent("1")]);
   const real = clock.now();
   clock.set(real + 365 * DAY_MS);
-  await pass(test, 10 * MINUTE_MS);
+  await pass(10 * MINUTE_MS, test);
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
   clock.set(real);
-  await pass(test, 7 * HOUR_MS);
-  await pass(test, 7 * HOUR_MS);
+  await pass(7 * HOUR_MS, test);
+  await pass(7 * HOUR_MS, test);
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
 });
 
@@ -137,10 +139,10 @@ Deno.test("Expiry goes on after a walk that failed, and reports it", async () =>
   clock.advance(EXPIRE_MS);
   await using test = await openUpkeep(store, clock);
   test.kv.script("next", fail());
-  await pass(test, 10 * MINUTE_MS);
+  await pass(10 * MINUTE_MS, test);
   deepEqual(test.reports, ["Cannot look for pipelines that have expired"]);
   deepEqual(await pipelines(test), ["p_a"]);
-  await pass(test, 7 * HOUR_MS);
+  await pass(7 * HOUR_MS, test);
   deepEqual(await pipelines(test), []);
 });
 
@@ -152,8 +154,7 @@ Deno.test("Expiry in two processes at once deletes each pipeline once", async ()
   clock.advance(EXPIRE_MS + HOUR_MS);
   await using a = await openUpkeep(store, clock);
   await using b = await openUpkeep(store, clock);
-  await pass(a, 10 * MINUTE_MS);
-  await pass(b, MINUTE_MS);
+  await pass(11 * MINUTE_MS, a, b);
   deepEqual(await pipelines(a), []);
   deepEqual([...a.reports, ...b.reports], []);
   equal(a.log.pending.sweeps + b.log.pending.sweeps, 0);
