@@ -37,6 +37,12 @@ export class RateLimiter {
    * @throws {RunnelError} `too-many-requests` over the limit.
    */
   count(client: string): number {
+    if (this.tryCount(client)) return this.#window;
+    throw new RunnelError("too-many-requests", this.#refusal);
+  }
+
+  /** Counts a request unless it is over the limit, and returns whether it is not. */
+  tryCount(client: string): boolean {
     const now = this.#runtime.clock.monotonic();
     // All clients share a window, so that none has to be evicted on its own.
     if (now >= this.#until) {
@@ -45,11 +51,14 @@ export class RateLimiter {
       this.#window++;
     }
     const count = this.#counts.get(client) ?? 0;
-    if (count >= this.#perSecond) {
-      throw new RunnelError("too-many-requests", this.#refusal);
-    }
+    if (count >= this.#perSecond) return false;
     this.#counts.set(client, count + 1);
-    return this.#window;
+    return true;
+  }
+
+  /** Time until requests are counted anew, in milliseconds. */
+  get msLeft(): number {
+    return Math.max(0, this.#until - this.#runtime.clock.monotonic());
   }
 
   /** Takes back a request that was counted, unless its window is over. */

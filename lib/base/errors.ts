@@ -14,6 +14,8 @@
  * - `not-found`: no route has this path (404)
  * - `method-not-allowed`: the route takes other methods (405)
  * - `request-timeout`: the body did not arrive in time (408)
+ * - `run-ended`: the run of the pipeline has ended (409)
+ * - `append-superseded`: another connection goes on with the append (409)
  * - `too-large`: the body is over its limit (413)
  * - `unsupported-media-type`: the body has an unsupported type or coding (415)
  * - `invalid-event`: the request was parsed, but an event breaks a rule (422)
@@ -34,6 +36,8 @@ export type RunnelErrorType =
   | "not-found"
   | "method-not-allowed"
   | "request-timeout"
+  | "run-ended"
+  | "append-superseded"
   | "too-large"
   | "unsupported-media-type"
   | "invalid-event"

@@ -159,6 +159,29 @@ export const SETTINGS = {
     unit: "responses",
     doc: "Maximum number of them per client address. This machine's own is not limited.",
   }) as Integer<"RUNNEL_MAX_ADDRESS_HISTORIES">,
+  maxAppends: integer("RUNNEL_MAX_APPENDS", {
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    unit: "requests",
+    doc: "Maximum number of streaming appends that an isolate has open at once. Beyond it, a " +
+      "request gets 503.",
+  }) as Integer<"RUNNEL_MAX_APPENDS">,
+  maxClientAppends: integer("RUNNEL_MAX_CLIENT_APPENDS", {
+    default: 100,
+    min: 1,
+    max: 100_000,
+    unit: "requests",
+    doc: "Maximum number of them for each token, or for each client address without one. This " +
+      "machine's own address is not limited.",
+  }) as Integer<"RUNNEL_MAX_CLIENT_APPENDS">,
+  appendIdleMs: integer("RUNNEL_APPEND_IDLE_MS", {
+    default: 300_000,
+    min: 100,
+    max: 86_400_000,
+    unit: "ms",
+    doc: "Longest pause in the body of a streaming append. Beyond it, the request gets 408.",
+  }) as Integer<"RUNNEL_APPEND_IDLE_MS">,
   maxPipelines: integer("RUNNEL_MAX_PIPELINES", {
     default: 10_000,
     min: 1,
@@ -173,7 +196,8 @@ export const SETTINGS = {
     unit: "requests/s",
     doc: "Maximum rate of requests for events or tickets per isolate, for each token, " +
       "or for each client address without one; and of invalid tokens for each address. " +
-      "Beyond it, a request gets 429. " +
+      "Beyond it, a request gets 429. The events of a streaming append count as requests do, and " +
+      "wait instead. " +
       "This machine's own address is not limited.",
   }) as Integer<"RUNNEL_PUBLISH_RATE">,
   maxBodyBytes: integer("RUNNEL_MAX_BODY_BYTES", {

@@ -12,7 +12,8 @@ import manifest from "../../deno.json" with { type: "json" };
 import { ClientAddresses } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
 import { AccessLog } from "./access_log.ts";
-import { createAuthenticator } from "./authenticate.ts";
+import { appendRoutes } from "./append_routes.ts";
+import { createAuthenticator, createWriteRate } from "./authenticate.ts";
 import { BodyRoom } from "./body_room.ts";
 import { CommonHeaders } from "./common_headers.ts";
 import {
@@ -124,16 +125,18 @@ export function createApp(options: AppOptions): App {
   const addresses = new ClientAddresses(config.trustedProxies, runtime);
   const ids = new RequestIds(config, runtime);
   const accessLog = config.accessLog === "on" ? new AccessLog(runtime, describe) : null;
-  const authenticate = createAuthenticator(options);
+  const rate = createWriteRate(config, runtime);
+  const authenticate = createAuthenticator({ access, rate });
   const probes = new ProxyProbes(runtime, hub.draining);
   const bodies = new BodyRoom(config.maxWaitingBytes);
   const readiness = new ReadinessLog(runtime);
   const headers = new CommonHeaders(config, hub.draining);
-  const routeOptions = { ...options, headers, bodies, routes, authenticate, reportError };
+  const routeOptions = { ...options, headers, bodies, routes, rate, authenticate, reportError };
   app.route("/", pageRoutes(routeOptions));
   app.route("/", streamRoutes({ ...routeOptions, probes }));
   app.route("/", ticketRoutes(routeOptions));
   app.route("/", publishRoutes(routeOptions));
+  app.route("/", appendRoutes(routeOptions));
   app.route("/", metricsRoute(routeOptions));
   app.get(routes.healthy.getRoutingPath(), () => textAnswer("ok\n"));
   app.get(routes.ready.getRoutingPath(), async (c) => {

@@ -6,18 +6,25 @@
 
 import type { Context } from "hono";
 import type { z } from "zod";
-import type { Access, Bearer, CanaryIdentity, Client, Tickets } from "../access/mod.ts";
+import type {
+  Access,
+  Bearer,
+  CanaryIdentity,
+  Client,
+  RateLimiter,
+  Tickets,
+} from "../access/mod.ts";
 import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Hub } from "../hub/mod.ts";
-import { validatePipelineId } from "../protocol/mod.ts";
+import { isCanaryPipeline, validatePipelineId } from "../protocol/mod.ts";
 import type { Metrics, Snapshot } from "../telemetry/mod.ts";
 import type { BodyRoom } from "./body_room.ts";
 import type { CommonHeaders } from "./common_headers.ts";
 import type { Routes } from "./openapi.ts";
 import { readBody } from "./request_body.ts";
 import type { RequestEnv } from "./request_env.ts";
-import { pipelineParams } from "./schemas.ts";
+import { pipelineParams, publishHeaders } from "./schemas.ts";
 
 /** Environment of the apps: the type of `c.env`. */
 export interface AppEnv {
@@ -55,6 +62,8 @@ export interface RouteOptions extends AppOptions {
   headers: CommonHeaders;
   /** Room for the bodies that arrive. */
   bodies: BodyRoom;
+  /** Limits what clients write in a second. */
+  rate: RateLimiter;
   /** Authenticates a client that writes, and counts the request. */
   authenticate: (c: AppContext) => Promise<Bearer | null>;
   /**
@@ -111,6 +120,31 @@ export function pipelineOf(c: AppContext): string {
   // The schema takes 2 of 100 µs of a join, and has the message for one that is invalid.
   if (pipeline !== undefined && validatePipelineId(pipeline) === null) return pipeline;
   return parseOrThrow(pipelineParams, { pipeline }).pipeline;
+}
+
+/**
+ * Asserts that a client may publish to a pipeline, as far as its name tells.
+ *
+ * @throws {RunnelError} `forbidden` for the pipelines of canaries.
+ */
+export function assertNotReserved(
+  c: AppContext,
+  pipeline: string,
+  options: Pick<AppOptions, "canary">,
+): void {
+  if (!isCanaryPipeline(pipeline) || isOfCanary(c.req.raw, options)) return;
+  throw new RunnelError(
+    "forbidden",
+    `Cannot publish to "${pipeline}": the name is reserved for the service. Use another one`,
+  );
+}
+
+/** Returns the idempotency key, if the publisher sent one. */
+export function keyOf(c: AppContext): string | undefined {
+  const key = c.req.header("Idempotency-Key");
+  // Most have none, and need no validation.
+  if (key === undefined) return undefined;
+  return parseOrThrow(publishHeaders, { "Idempotency-Key": key })["Idempotency-Key"];
 }
 
 /** Returns the client of a request, for its authentication. */

@@ -12,8 +12,14 @@ import { QUOTE } from "./json_tokens.ts";
 const MAX_NAMED_KEYS = 3;
 const MAX_KEY_CHARS = 40;
 
-/** Keys of an envelope. */
-const KEYS: readonly string[] = ["pipeline", "channel", "payload"];
+/** Keys of an event that names its pipeline. */
+export const PUBLISH_KEYS: readonly string[] = ["pipeline", "channel", "payload", "end"];
+
+/** Keys of an event whose pipeline is in the path. */
+export const APPEND_KEYS: readonly string[] = ["channel", "payload", "end"];
+
+/** Keys that a misspelt name may be near to. `end` is so short that "kind" would be near it. */
+const LONG_KEYS = PUBLISH_KEYS.filter((key) => key !== "end");
 
 /** Names that other services use for the keys, in small letters without `_`. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
@@ -30,6 +36,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   data: "payload",
   message: "payload",
   value: "payload",
+  done: "end",
+  ended: "end",
 };
 
 /** An event as a publisher sent it, unchecked. */
@@ -41,7 +49,9 @@ export interface Envelope {
   fields: unknown;
   /** The text of the payload, if there is one. */
   payload: ScannedValue | null;
-  /** The rule that its keys violate, or `null`. */
+  /** Whether the event ends the run. */
+  end: boolean;
+  /** The rule that its keys or its `end` violate, or `null`. */
   problem: string | null;
 }
 
@@ -54,21 +64,24 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * Reads the envelope at the position of a scanner.
  *
  * @param bytes The text of the scanner, in UTF-8.
+ * @param keys Keys that it may have.
  * @param before Fields of an envelope before it, whose strings are taken if they are the same.
  * @throws {SyntaxError} If it is not JSON.
  */
 export function readEnvelope(
   scanner: JsonScanner,
   bytes: Uint8Array,
+  keys: readonly string[],
   before: unknown,
 ): Envelope {
   if (!scanner.consume("{")) {
-    return { fields: sampleOf(bytes, scanner.value()), payload: null, problem: null };
+    return { fields: sampleOf(bytes, scanner.value()), payload: null, end: false, problem: null };
   }
   const fields: Record<string, unknown> = {};
   const unrecognized: string[] = [];
   let repeated: string | null = null;
   let payload: ScannedValue | null = null;
+  let end: ScannedValue | null = null;
   if (!scanner.consume("}")) {
     do {
       const key = scanner.string();
@@ -76,31 +89,38 @@ export function readEnvelope(
       const value = scanner.value();
       // It is refused by now: the rest only has to be JSON.
       if (repeated !== null || unrecognized.length === MAX_NAMED_KEYS) continue;
-      const name = KEYS.find((name) => isText(bytes, key, name)) ?? decodeString(bytes, key);
-      if (!KEYS.includes(name)) unrecognized.push(name);
-      else if (Object.hasOwn(fields, name)) repeated = name;
+      const name = keys.find((name) => isText(bytes, key, name)) ?? decodeString(bytes, key);
+      if (!keys.includes(name)) unrecognized.push(name);
+      else if (Object.hasOwn(fields, name) || name === "end" && end) repeated = name;
       else if (name === "payload") fields[name] = payload = value;
+      else if (name === "end") end = value;
       else fields[name] = reuse(before, name, bytes, value) ?? sampleOf(bytes, value);
     } while (scanner.consume(","));
     scanner.expect("}");
   }
-  return { fields, payload, problem: problemOf(unrecognized, repeated, fields) };
+  const isEnd = end === null ? false : booleanOf(bytes, end);
+  let problem: string | null = null;
+  if (unrecognized.length > 0) {
+    const free = keys.filter((key) => key === "end" ? !end : !Object.hasOwn(fields, key));
+    problem = unrecognized.map((name) => describeKey(name, free)).join("; ");
+  } else if (repeated !== null) problem = `${repeated}: expected once`;
+  else if (isEnd === null) problem = "end: expected true or false";
+  return { fields, payload, end: isEnd === true, problem };
 }
 
-function problemOf(
-  unrecognized: readonly string[],
-  repeated: string | null,
-  fields: Readonly<Record<string, unknown>>,
-): string | null {
-  if (unrecognized.length > 0) {
-    return unrecognized.map((name) => {
-      const meant = OTHER_NAMES[name.toLowerCase().replaceAll("_", "")] ?? findNearest(name, KEYS);
-      const key = JSON.stringify(name.slice(0, MAX_KEY_CHARS));
-      return `there is no key ${key}` +
-        (meant && !Object.hasOwn(fields, meant) ? `, use "${meant}"` : "");
-    }).join("; ");
-  }
-  return repeated && `${repeated}: expected once`;
+/** Describes an unrecognized key, and the one that was meant, if the event does not have it. */
+function describeKey(name: string, free: readonly string[]): string {
+  const problem = `there is no key ${JSON.stringify(name.slice(0, MAX_KEY_CHARS))}`;
+  // Unrecognized only where the keys do not include it.
+  if (name === "pipeline") return `${problem}: the path names the pipeline`;
+  const meant = OTHER_NAMES[name.toLowerCase().replaceAll("_", "")] ?? findNearest(name, LONG_KEYS);
+  return meant && free.includes(meant) ? `${problem}, use "${meant}"` : problem;
+}
+
+/** Returns a boolean, or `null` for a value of another kind. */
+function booleanOf(bytes: Uint8Array, { start }: ScannedValue): boolean | null {
+  const first = String.fromCharCode(bytes[start]!);
+  return first === "t" || first === "f" ? first === "t" : null;
 }
 
 /** Returns a string, or an empty value of the same kind as another value. */

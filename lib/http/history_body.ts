@@ -7,7 +7,7 @@
 
 import { type Clock, RunnelError } from "../base/mod.ts";
 import type { HistoryPage } from "../hub/mod.ts";
-import { formatEventId } from "../protocol/mod.ts";
+import { formatEventId, type RunEnd } from "../protocol/mod.ts";
 
 /**
  * Maximum time that a client may take, in milliseconds: 6 MB at 50 KB a second. There
@@ -73,7 +73,7 @@ async function nextOf(pages: AsyncGenerator<HistoryPage, void>): Promise<History
 }
 
 /** Encodes a page. The payloads are JSON text already, and stay as they were sent. */
-function encodePage({ epoch, events, isLast }: HistoryPage, before: string): Uint8Array {
+function encodePage({ epoch, events, isLast, end }: HistoryPage, before: string): Uint8Array {
   const parts: Uint8Array[] = [];
   let text = before;
   events.forEach(({ sequence, channel, time, payload }, index) => {
@@ -83,8 +83,13 @@ function encodePage({ epoch, events, isLast }: HistoryPage, before: string): Uin
     parts.push(encoder.encode(text), payload);
     text = "}";
   });
-  parts.push(encoder.encode(isLast ? `${text}]}` : text));
+  parts.push(encoder.encode(isLast ? `${text}]${end ? endText(epoch, end) : ""}}` : text));
   return concat(parts);
+}
+
+/** Returns the member that tells the end of the run. */
+function endText(epoch: string, { sequence, events }: RunEnd): string {
+  return `,"end":${JSON.stringify({ id: formatEventId({ epoch, sequence }), events })}`;
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

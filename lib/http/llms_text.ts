@@ -51,8 +51,10 @@ curl ${origin}/ingest -H 'Content-Type: application/json'${publisherToken} \\
 
 The answer is 202 with \`{"events":[{"pipeline","id"}]}\`, after the events are durable. The body is one
 event or an array, all for one pipeline, stored all or none. \`application/x-ndjson\` takes one event a
-line. \`POST /ingest/{pipeline}/{channel}\` takes the payload alone. Send an \`Idempotency-Key\` header
-to repeat a request within 24 hours without adding an event.
+line. \`POST /ingest/{pipeline}/{channel}\` takes the payload alone. \`POST /pipelines/{pipeline}/events\`
+takes NDJSON or an event stream whose events are stored while they arrive. Send an \`Idempotency-Key\` header
+to repeat a request within 24 hours without adding an event. \`"end": true\` on the last event, or
+\`POST /pipelines/{pipeline}/end\`, ends the run: later publishes get 409.
 
 ## Subscribe
 
@@ -74,6 +76,7 @@ end after about an hour, and come back after \`retry\` (${retryMs} ms or more). 
 
 - \`runnel.live\`: the history ends here, new events follow.
 - \`runnel.gap\` with \`{"missed","reason"}\`: events are gone, by age, a clear or a loss.
+- \`runnel.end\`: the run has ended. Close the EventSource.
 - \`runnel.expired\`: the token or ticket has ended. Open another stream.
 
 \`GET /pipelines/{pipeline}/events\` returns the history as JSON, with the times of the publishes.

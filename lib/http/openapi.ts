@@ -9,6 +9,8 @@ import type { Config } from "../config/mod.ts";
 import { MAX_EVENTS } from "../protocol/mod.ts";
 import {
   accepted,
+  appended,
+  appendErrors,
   errors,
   eventStream,
   history,
@@ -19,6 +21,7 @@ import {
   text,
 } from "./openapi_answers.ts";
 import {
+  appendQuery,
   channelSchema,
   eventSchema,
   pipelineParams,
@@ -183,6 +186,43 @@ export function createRoutes(
         },
       },
       responses: { 202: json(accepted, "The event is durable"), ...errors },
+    }),
+    append: createRoute({
+      ...forPublishers,
+      method: "post",
+      path: "/pipelines/{pipeline}/events",
+      summary: "Append events while they happen, in a body that stays open",
+      request: {
+        headers: publishHeaders,
+        params: pipelineParams,
+        query: appendQuery,
+        body: {
+          content: {
+            "application/x-ndjson": { schema: z.string() },
+            "text/event-stream": { schema: z.string() },
+          },
+        },
+      },
+      responses: {
+        200: json(appended, "The body has ended, and its events are durable"),
+        ...appendErrors,
+      },
+    }),
+    standing: createRoute({
+      ...forPublishers,
+      method: "get",
+      path: "/pipelines/{pipeline}/append",
+      summary: "Get how much of an append with an Idempotency-Key stands",
+      request: { headers: publishHeaders.omit({ traceparent: true }), params: pipelineParams },
+      responses: { 200: json(appended, "What stands"), ...errors },
+    }),
+    end: createRoute({
+      ...forPublishers,
+      method: "post",
+      path: "/pipelines/{pipeline}/end",
+      summary: "End the run of a pipeline: its streams end, and no event follows",
+      request: { headers: publishHeaders, params: pipelineParams },
+      responses: { 202: json(accepted, "The end is durable"), ...errors },
     }),
     clear: createRoute({
       ...forPublishers,

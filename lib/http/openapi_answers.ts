@@ -6,9 +6,23 @@
 
 import { z } from "@hono/zod-openapi";
 
+const place = z.object({ pipeline: z.string(), id: z.string() });
+
 /** The answer to a publish. */
 export const accepted = z.object({
-  events: z.array(z.object({ pipeline: z.string(), id: z.string() })),
+  events: z.array(place),
+  end: place.optional().meta({ description: "The end of the run, if the request ended it" }),
+});
+
+const stands = {
+  accepted: z.number().meta({ description: "Number of events of the append that stand" }),
+  lastEventId: z.string().nullable().meta({ description: "ID of the last of them" }),
+};
+
+/** The answer to a streaming append. */
+export const appended = z.object({
+  ...stands,
+  ended: z.boolean().meta({ description: "Whether the append ended the run" }),
 });
 
 /** The history of a pipeline. */
@@ -20,6 +34,9 @@ export const history = z.object({
     time: z.iso.datetime(),
     payload: z.unknown(),
   })),
+  end: z.object({ id: z.string(), events: z.number() }).optional().meta({
+    description: "The end of the run, and the number of its events",
+  }),
 });
 
 const problem = z.object({
@@ -55,6 +72,18 @@ export const errors = {
   503: {
     description: "A transient error. Try again after Retry-After seconds",
     content: { "application/problem+json": { schema: problem } },
+  },
+};
+
+/** The errors of a streaming append. */
+export const appendErrors = {
+  "4XX": {
+    description: "The append ended. What came before stands",
+    content: { "application/problem+json": { schema: problem.extend(stands) } },
+  },
+  503: {
+    description: "The append ended for a transient reason. Go on with the same Idempotency-Key",
+    content: { "application/problem+json": { schema: problem.extend(stands) } },
   },
 };
 
@@ -104,6 +133,10 @@ const STREAM_EVENTS = [
       missed: { type: ["integer", "null"] },
       reason: { enum: ["evicted", "cleared", "damaged", "unknown"] },
     },
+  }),
+  streamEvent("The end of the run. The stream ends with it", { const: "runnel.end" }, {
+    type: "object",
+    properties: { events: { type: "integer", minimum: 0 } },
   }),
   streamEvent("The end of the token, or of the session of the ticket", {
     const: "runnel.expired",

@@ -30,6 +30,8 @@ const PROBLEMS: Partial<Record<RunnelErrorType, { status: number; title: string 
   "not-found": { status: 404, title: "Not found" },
   "method-not-allowed": { status: 405, title: "Method not allowed" },
   "request-timeout": { status: 408, title: "Request timeout" },
+  "run-ended": { status: 409, title: "Run ended" },
+  "append-superseded": { status: 409, title: "Append superseded" },
   "too-large": { status: 413, title: "Body too large" },
   "unsupported-media-type": { status: 415, title: "Unsupported media type" },
   "invalid-event": { status: 422, title: "Invalid event" },
@@ -59,6 +61,10 @@ export interface ProblemFacts {
   requestId: string;
   /** Part of the service that fails, if a client asked for it. */
   part?: string;
+  /** Number of events of a streaming append that stand, … */
+  accepted?: number;
+  /** … and the ID of the last of them; `null` if there is none. */
+  lastEventId?: string | null;
 }
 
 /**

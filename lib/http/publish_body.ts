@@ -5,8 +5,8 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { RunnelError } from "../base/mod.ts";
-import { type Envelope, readEnvelope } from "./envelope.ts";
+import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
+import { type Envelope, PUBLISH_KEYS, readEnvelope } from "./envelope.ts";
 import { JsonScanner } from "./json_scanner.ts";
 import { JsonError, skipSpace } from "./json_tokens.ts";
 
@@ -35,7 +35,11 @@ export function readJson(text: Uint8Array, maxEvents: number, before: unknown): 
   scanJson(text, "The body", (scanner) => {
     const readNext = () => {
       if (++count > maxEvents) scanner.value();
-      else envelopes.push(readEnvelope(scanner, text, envelopes.at(-1)?.fields ?? before));
+      else {
+        envelopes.push(
+          readEnvelope(scanner, text, PUBLISH_KEYS, envelopes.at(-1)?.fields ?? before),
+        );
+      }
     };
     if (!scanner.consume("[")) return readNext();
     if (scanner.consume("]")) return;
@@ -62,56 +66,49 @@ export function readNdjson(text: Uint8Array, maxEvents: number, before: unknown)
     // The positions of an envelope are those in the whole body.
     const lines = text.subarray(0, end);
     scanJson(lines, `Event ${count - 1}`, (scanner) => {
-      envelopes.push(readEnvelope(scanner, lines, envelopes.at(-1)?.fields ?? before));
-    }, start);
+      const fields = envelopes.at(-1)?.fields ?? before;
+      envelopes.push(readEnvelope(scanner, lines, PUBLISH_KEYS, fields));
+    }, { start });
   }
   return { envelopes, count };
 }
 
 /**
- * Decodes UTF-8. A byte order mark is part of the text.
- *
- * @throws {RunnelError} `malformed-request` if it is not UTF-8.
- */
-export function decodeUtf8(body: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
-  } catch (cause) {
-    throw notUtf8({ cause });
-  }
-}
-
-/**
  * Asserts that a text is UTF-8, without decoding it.
  *
- * @throws {RunnelError} `malformed-request` if it is not.
+ * @param name Name of the text, for the error.
+ * @param type Type of the error.
+ * @throws {RunnelError} `malformed-request`, or another type, if it is not.
  */
-export function assertUtf8(text: Uint8Array): void {
-  if (!isUtf8(text)) throw notUtf8();
+export function assertUtf8(
+  text: Uint8Array,
+  name: string = "the body",
+  type: RunnelErrorType = "malformed-request",
+): void {
+  if (!isUtf8(text)) throw new RunnelError(type, `Cannot publish: ${name} is not UTF-8`);
 }
 
-function notUtf8(options?: ErrorOptions): RunnelError {
-  return new RunnelError("malformed-request", "Cannot publish: the body is not UTF-8", options);
-}
-
-/** Removes a byte order mark, which is not part of JSON. */
-export function withoutByteOrderMark(body: Uint8Array): Uint8Array {
-  const isMarked = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
-  return isMarked ? body.subarray(3) : body;
+/** Options for {@linkcode scanJson}. */
+interface ScanOptions {
+  start?: number;
+  line?: number;
+  type?: RunnelErrorType;
 }
 
 /**
  * Scans a text to its end.
  *
  * @param name Name of the text, for the error.
- * @param start Index at which the text starts in its bytes.
- * @throws {RunnelError} `malformed-request` if it is not JSON.
+ * @param options.start Index at which the text starts in its bytes.
+ * @param options.line Number of the line with which the bytes begin, for the error.
+ * @param options.type Type of the error.
+ * @throws {RunnelError} `malformed-request`, or another type, if it is not JSON.
  */
 export function scanJson<T>(
   text: Uint8Array,
   name: string,
   read: (scanner: JsonScanner) => T,
-  start?: number,
+  { start, line: firstLine = 1, type = "malformed-request" }: ScanOptions = {},
 ): T {
   const scanner = new JsonScanner(text, start);
   try {
@@ -122,8 +119,8 @@ export function scanJson<T>(
     if (!(cause instanceof JsonError)) throw cause;
     const { line, column } = placeOf(text, cause.at);
     throw new RunnelError(
-      "malformed-request",
-      `Cannot publish: ${name} is not JSON at line ${line}, column ${column}` +
+      type,
+      `Cannot publish: ${name} is not JSON at line ${line + firstLine - 1}, column ${column}` +
         (isNextLine(text, cause.at) ? `. ${LINES_HINT}` : ""),
       { cause },
     );
@@ -131,7 +128,7 @@ export function scanJson<T>(
 }
 
 /** Returns the line and column of a byte, from 1 on. A column is a UTF-16 unit, as in editors. */
-function placeOf(text: Uint8Array, at: number): { line: number; column: number } {
+export function placeOf(text: Uint8Array, at: number): { line: number; column: number } {
   const start = at === 0 ? 0 : text.lastIndexOf(LINE_FEED, at - 1) + 1;
   const line = text.subarray(0, start).reduce((sum, byte) => sum + Number(byte === LINE_FEED), 1);
   return { line, column: new TextDecoder().decode(text.subarray(start, at)).length + 1 };

@@ -62,7 +62,7 @@ export class PublishCounter {
 }
 
 /** Returns the outcome of a publish that failed. */
-function outcomeOf(error: unknown): PublishOutcome {
+export function outcomeOf(error: unknown): PublishOutcome {
   if (!(error instanceof RunnelError)) return "failed";
   if (error.type === "outcome-unknown") return "unknown";
   // A limit that a client exceeds is no failure of the service, which would wake somebody.

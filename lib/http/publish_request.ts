@@ -4,41 +4,39 @@
  * @module
  */
 
-import type { z } from "zod";
 import { RunnelError } from "../base/mod.ts";
 import {
   MAX_EVENTS,
   MAX_PAYLOAD_BYTES,
-  MAX_PAYLOAD_DEPTH,
   type NewEvent,
   validateChannel,
   validatePipelineId,
+  withoutByteOrderMark,
 } from "../protocol/mod.ts";
 import type { Envelope } from "./envelope.ts";
-import { type ScannedValue, textOf } from "./json_scanner.ts";
-import { skipSpace } from "./json_tokens.ts";
 import {
-  assertUtf8,
-  decodeUtf8,
-  readJson,
-  readNdjson,
-  scanJson,
-  withoutByteOrderMark,
-} from "./publish_body.ts";
+  type EventPlace,
+  invalidEvent,
+  jsonPayload,
+  parseFields,
+  type PayloadLimits,
+  textPayload,
+} from "./event_checks.ts";
+import { skipSpace } from "./json_tokens.ts";
+import { mediaTypeOf, quoteMediaType } from "./media_type.ts";
+import { assertUtf8, readJson, readNdjson, scanJson } from "./publish_body.ts";
 import { eventSchema } from "./schemas.ts";
 
-/** Maximum length of a media type that an error names, in UTF-16 units. */
-const MAX_TYPE_LENGTH = 60;
-
 /** Limits of a publish. */
-export interface PublishLimits {
+export interface PublishLimits extends PayloadLimits {
   /** Maximum number of events in a request. */
   maxEvents: number;
-  /** Maximum size of a payload as JSON, in bytes. */
-  maxPayloadBytes: number;
 }
 
 const LIMITS: PublishLimits = { maxEvents: MAX_EVENTS, maxPayloadBytes: MAX_PAYLOAD_BYTES };
+
+/** Place of the event that is the whole body. */
+const RAW_EVENT: EventPlace = { index: 0 };
 
 /** A request body and its media type. */
 export interface PublishBody {
@@ -54,9 +52,9 @@ export interface PublishRequest {
   pipeline: string;
   /** The events, in order, at least one. */
   events: NewEvent[];
+  /** Whether the last event ends the run. */
+  end: boolean;
 }
-
-const encoder = new TextEncoder();
 
 /**
  * Reads the body of `POST /ingest`: one event, an array of events, or NDJSON.
@@ -68,13 +66,12 @@ export function readPublishRequest(
   { contentType, body }: PublishBody,
   limits: PublishLimits = LIMITS,
 ): PublishRequest {
-  const type = mediaType(contentType);
+  const type = mediaTypeOf(contentType);
   if (type !== "application/json" && type !== "application/x-ndjson") {
     throw new RunnelError(
       "unsupported-media-type",
       "Cannot publish: expected Content-Type application/json or application/x-ndjson, got " +
-        `${type === "" ? "none" : type.slice(0, MAX_TYPE_LENGTH)}. ` +
-        "With curl, add -H 'Content-Type: application/json'",
+        `${quoteMediaType(type)}. With curl, add -H 'Content-Type: application/json'`,
     );
   }
   const text = withoutByteOrderMark(body);
@@ -103,15 +100,19 @@ function validate(
 ): PublishRequest {
   let pipeline = "";
   let before = latest;
-  const valid = envelopes.map(({ fields, payload, problem }, index) => {
-    if (problem !== null) throw invalidEvent(index, problem);
+  const last = envelopes.length - 1;
+  const valid = envelopes.map(({ fields, payload, end, problem }, index) => {
+    if (problem !== null) throw invalidEvent({ index }, problem);
+    if (end && index < last) {
+      throw invalidEvent({ index }, "end: expected on the last event, which ends the run");
+    }
     const names: EventNames = payload !== null && hasValidNames(fields, before)
       ? fields
-      : parseNames(fields, index);
+      : parseFields(eventSchema, fields, { index });
     pipeline ||= names.pipeline;
     if (names.pipeline !== pipeline) {
       throw invalidEvent(
-        index,
+        { index },
         `pipeline: expected "${pipeline}", as in the first event. Send one request per pipeline`,
       );
     }
@@ -123,8 +124,9 @@ function validate(
     pipeline,
     events: valid.map(({ channel, payload }, index) => ({
       channel,
-      payload: payloadOf(text, payload, index, limits),
+      payload: jsonPayload(text, payload, { index }, limits),
     })),
+    end: envelopes[last]!.end,
   };
 }
 
@@ -152,17 +154,6 @@ function hasValidNames(fields: unknown, before: EventNames | null): fields is Ev
 }
 
 /**
- * Parses the names of an event, which may be no object.
- *
- * @throws {RunnelError} `invalid-event`, with all that is wrong.
- */
-function parseNames(fields: unknown, index: number): EventNames {
-  const { success, data, error } = eventSchema.safeParse(fields, { reportInput: true });
-  if (success) return data;
-  throw invalidEvent(index, error.issues.map(describeIssue).join("; "));
-}
-
-/**
  * Reads the body of `POST /ingest/:pipeline/:channel`, which is the payload: JSON
  * if its media type says so, otherwise a text.
  *
@@ -174,48 +165,13 @@ export function readRawEvent(
   limits: PublishLimits = LIMITS,
 ): NewEvent {
   const problem = validateChannel(channel);
-  if (problem) throw invalidEvent(0, `channel: ${problem}`);
-  if (!/^application\/(json|.*\+json)$/.test(mediaType(contentType))) {
-    const payload = encoder.encode(JSON.stringify(decodeUtf8(body)));
-    checkSize(payload.length, 0, limits);
-    return { channel, payload };
+  if (problem) throw invalidEvent(RAW_EVENT, `channel: ${problem}`);
+  if (!/^application\/(json|.*\+json)$/.test(mediaTypeOf(contentType))) {
+    assertUtf8(body);
+    return { channel, payload: textPayload(body, RAW_EVENT, limits) };
   }
   const text = withoutByteOrderMark(body);
   assertUtf8(text);
   const value = scanJson(text, "The body", (scanner) => scanner.value());
-  return { channel, payload: payloadOf(text, value, 0, limits) };
-}
-
-function describeIssue({ path: [field], message, input }: z.core.$ZodIssue): string {
-  if (field === undefined) return message;
-  return input === undefined ? `${String(field)} is missing` : `${String(field)}: ${message}`;
-}
-
-function mediaType(contentType: string | null): string {
-  return (contentType ?? "").split(";")[0]!.trim().toLowerCase();
-}
-
-function payloadOf(
-  text: Uint8Array,
-  value: ScannedValue,
-  index: number,
-  limits: PublishLimits,
-): Uint8Array {
-  if (value.depth > MAX_PAYLOAD_DEPTH) {
-    throw invalidEvent(index, `payload: it is more than ${MAX_PAYLOAD_DEPTH} levels deep`);
-  }
-  checkSize(value.end - value.start - value.spaceBytes, index, limits);
-  return textOf(text, value);
-}
-
-function checkSize(bytes: number, index: number, { maxPayloadBytes }: PublishLimits): void {
-  if (bytes <= maxPayloadBytes) return;
-  throw invalidEvent(
-    index,
-    `payload: it has ${bytes} bytes of JSON, expected ${maxPayloadBytes} at most`,
-  );
-}
-
-function invalidEvent(index: number, problem: string): RunnelError {
-  return new RunnelError("invalid-event", `Cannot publish: event ${index}: ${problem}`);
+  return { channel, payload: jsonPayload(text, value, RAW_EVENT, limits) };
 }

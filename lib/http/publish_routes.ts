@@ -8,21 +8,20 @@ import { Hono } from "hono";
 import type { Bearer } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
 import type { Receipt } from "../hub/mod.ts";
-import { formatEventId, isCanaryPipeline } from "../protocol/mod.ts";
+import { formatEventId } from "../protocol/mod.ts";
 import type { PublishTrace } from "../telemetry/mod.ts";
 import {
   type AppContext,
   type AppEnv,
+  assertNotReserved,
   bodyOf,
   contentType,
-  isOfCanary,
-  parseOrThrow,
+  keyOf,
   pipelineOf,
   type RouteOptions,
 } from "./context.ts";
 import { PublishCounter, type Published } from "./publish_counter.ts";
 import { type PublishRequest, readPublishRequest, readRawEvent } from "./publish_request.ts";
-import { publishHeaders } from "./schemas.ts";
 
 /** Creates the routes that publish to pipelines, clear them and delete them. */
 export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
@@ -50,7 +49,15 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
       access.authorizePublish(publisher, { pipeline, events: [{ channel }] });
       const request = { channel, contentType: contentType(c), body: await bodyOf(c, options) };
       const events = [readRawEvent(request, config)];
-      return await publish(c, publisher, { pipeline, events }, trace);
+      return await publish(c, publisher, { pipeline, events, end: false }, trace);
+    }),
+  );
+
+  app.post(
+    routes.end.getRoutingPath(),
+    counter.counted(async (c, trace) => {
+      const publisher = await authenticate(c);
+      return await publish(c, publisher, { pipeline: pipelineOf(c), events: [], end: true }, trace);
     }),
   );
 
@@ -71,17 +78,18 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
   async function publish(
     c: AppContext,
     publisher: Bearer | null,
-    { pipeline, events }: PublishRequest,
+    { pipeline, events, end }: PublishRequest,
     trace: PublishTrace,
   ): Promise<Published> {
-    access.authorizePublish(publisher, { pipeline, events });
-    if (isCanaryPipeline(pipeline) && !isOfCanary(c.req.raw, options)) throw reserved(pipeline);
+    // The end of a run is that of all channels.
+    access.authorizePublish(publisher, { pipeline, events: end ? null : events });
+    assertNotReserved(c, pipeline, options);
     const key = keyOf(c);
     const { traceparent } = trace;
     if (traceparent) { for (const event of events) event.traceparent = traceparent; }
     trace.describe(pipeline, events.length);
     const receipt = await trace.commit(() =>
-      hub.publish(pipeline, events, key, publisher?.publisher)
+      hub.publish(pipeline, events, { key, publisher: publisher?.publisher, end })
     );
     const response = headers.create(c.req.raw, c.env.id, answerTo(pipeline, receipt), {
       status: 202,
@@ -90,35 +98,21 @@ export function publishRoutes(options: RouteOptions): Hono<AppEnv> {
         ...receipt.replayed && { "Idempotency-Replayed": "true" },
       },
     });
-    return { pipeline, events, receipt, response };
+    return { pipeline, events, end, receipt, response };
   }
 
   return app;
 }
 
-function reserved(pipeline: string): RunnelError {
-  return new RunnelError(
-    "forbidden",
-    `Cannot publish to "${pipeline}": the name is reserved for the service. Use another one`,
-  );
-}
-
-/** Returns the idempotency key, if the publisher sent one. */
-function keyOf(c: AppContext): string | undefined {
-  const key = c.req.header("Idempotency-Key");
-  // Most have none, and need no validation.
-  if (key === undefined) return undefined;
-  return parseOrThrow(publishHeaders, { "Idempotency-Key": key })["Idempotency-Key"];
-}
-
 /** Returns the JSON that tells the IDs of events. Nothing in it needs an escape. */
-function answerTo(pipeline: string, { epoch, first, count }: Receipt): string {
+function answerTo(pipeline: string, { epoch, first, count, end }: Receipt): string {
+  const placeOf = (sequence: number) =>
+    `{"pipeline":"${pipeline}","id":"${formatEventId({ epoch, sequence })}"}`;
   let events = "";
   for (let sequence = first; sequence < first + count; sequence++) {
-    const id = formatEventId({ epoch, sequence });
-    events += `${events && ","}{"pipeline":"${pipeline}","id":"${id}"}`;
+    events += `${events && ","}${placeOf(sequence)}`;
   }
-  return `{"events":[${events}]}`;
+  return `{"events":[${events}]${end === undefined ? "" : `,"end":${placeOf(end)}`}}`;
 }
 
 /** Returns the channel in a path. Hono returns a broken escape unchanged; here it is an error. */

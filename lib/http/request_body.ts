@@ -49,13 +49,7 @@ export interface BodyLimits {
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   const { maxBytes, draining } = limits;
-  const coding = request.headers.get("content-encoding")?.toLowerCase() ?? "identity";
-  if (coding !== "identity") {
-    throw new RunnelError(
-      "unsupported-media-type",
-      "Cannot read body: it has a Content-Encoding. Send it without one",
-    );
-  }
+  assertNotEncoded(request);
   const announced = request.headers.get("content-length");
   // Before the body is sent, if the client waits for "100 Continue".
   if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
@@ -78,8 +72,35 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   }
 }
 
+/**
+ * Asserts that a body has no coding.
+ *
+ * @throws {RunnelError} `unsupported-media-type`.
+ */
+export function assertNotEncoded({ headers }: Request): void {
+  const coding = headers.get("content-encoding")?.toLowerCase() ?? "identity";
+  if (coding === "identity") return;
+  throw new RunnelError(
+    "unsupported-media-type",
+    "Cannot read body: it has a Content-Encoding. Send it without one",
+  );
+}
+
+/**
+ * Returns the signal that tells whether a body was aborted, if nothing else does: over HTTP/2,
+ * nothing but the end of the stream may tell that a body has ended, and an aborted one may
+ * look like that. To be called before the body is read: a signal that is created later misses
+ * an abort.
+ */
+export function signalOfUnknownLength(request: Request): AbortSignal | null {
+  const { headers } = request;
+  const isKnown = headers.has("content-length") || headers.has("transfer-encoding");
+  // The runtime creates the signal when it is asked for.
+  return isKnown ? null : request.signal;
+}
+
 /** Throws if the end of a body was in truth an abort, which is known a little later. */
-async function assertComplete(connection: AbortSignal): Promise<void> {
+export async function assertComplete(connection: AbortSignal): Promise<void> {
   for (let turn = 0; turn < ABORT_TURNS; turn++) {
     await new Promise<void>((resolve) => setTimeout(resolve, 0));
     if (connection.aborted) throw endedEarly();
@@ -110,12 +131,7 @@ async function readLarge(request: Request, limits: BodyLimits): Promise<Uint8Arr
   using room = new DisposableStack();
   const reserve: Reserve = (bytes, isMore) => void room.use(limits.reserve(bytes, isMore));
   const stop = new AbortController();
-  const { headers } = request;
-  // Over HTTP/2, nothing but the end of the stream may tell that a body has ended, and an
-  // aborted one may look like that. Created before the body is read: a signal that is
-  // created later misses an abort.
-  const isLengthUnknown = !headers.has("content-length") && !headers.has("transfer-encoding");
-  const connection = isLengthUnknown ? request.signal : null;
+  const connection = signalOfUnknownLength(request);
   const reading = readParts(request.body!, { maxBytes, reserve, stopped: stop.signal });
   const bytes = await deadline(clock, maxMs, reading, () => {
     const error = tooSlow(maxMs);
@@ -163,7 +179,8 @@ async function readParts(
   }
 }
 
-function endedEarly(options?: ErrorOptions): RunnelError {
+/** Creates the error of a body that broke off. */
+export function endedEarly(options?: ErrorOptions): RunnelError {
   return new RunnelError(
     "malformed-request",
     "Cannot read body: it ended early. Send it again",

@@ -32,16 +32,24 @@ export const channelSchema: z.ZodString = z.string("expected a string")
   .check(by(validateChannel))
   .meta({ minLength: 1, maxLength: MAX_CHANNEL_LENGTH, pattern: CHANNEL_PATTERN });
 
+const payloadSchema = z.unknown().refine(
+  (payload) => payload !== undefined,
+  "expected any JSON value",
+);
+
 /** An event as a publisher sends it. */
 export const eventSchema: z.ZodType<{ pipeline: string; channel: string; payload: unknown }> = z
-  .strictObject({
-    pipeline: pipelineSchema,
-    channel: channelSchema,
-    payload: z.unknown().refine(
-      (payload) => payload !== undefined,
-      "expected any JSON value",
-    ),
-  }, "expected an object with pipeline, channel and payload");
+  .strictObject(
+    { pipeline: pipelineSchema, channel: channelSchema, payload: payloadSchema },
+    "expected an object with pipeline, channel and payload",
+  );
+
+/** An event of an append, whose pipeline is in the path. */
+export const appendedEventSchema: z.ZodType<{ channel: string; payload: unknown }> = z
+  .strictObject(
+    { channel: channelSchema, payload: payloadSchema },
+    "expected an object with channel and payload",
+  );
 
 /** An idempotency key: 1 to 255 visible ASCII characters. */
 export const idempotencyKeySchema: z.ZodString = z.string().regex(
@@ -58,6 +66,23 @@ export const publishHeaders: z.ZodObject<{
   // An invalid one is ignored, as its standard asks for.
   traceparent: z.string().optional()
     .meta({ description: "W3C Trace Context, which is stored with the events" }),
+});
+
+/** Query of a streaming append. */
+export const appendQuery: z.ZodObject<{
+  channel: z.ZodOptional<z.ZodString>;
+  data: z.ZodOptional<z.ZodEnum<{ auto: "auto"; json: "json"; text: "text" }>>;
+  after: z.ZodOptional<z.ZodString>;
+}> = z.object({
+  channel: channelSchema.optional()
+    .meta({ description: "Channel of the events of an event stream that have no type" }),
+  data: z.enum(["auto", "json", "text"], "expected auto, json or text").optional()
+    .meta({
+      description: "How the data of an event stream is read: auto, the default, takes objects, " +
+        "arrays and strings as JSON",
+    }),
+  after: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER, maxDigits: 16 })
+    .meta({ description: "Number of events of the append before those of the body" }),
 });
 
 /** Parameters of a path that contains a pipeline. */
@@ -81,8 +106,11 @@ export function subscriptionQuery(maxHistory: number): z.ZodObject<{
       .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
       .optional()
       .meta({ description: "Only these channels, of the history and of new events" }),
-    history: wholeNumber({ min: 0, max: maxHistory, maxDigits: 3 })
-      .meta({ description: "Maximum number of events of the history: the newest of the channels" }),
+    history: historySchema(maxHistory)
+      .meta({
+        description: "Maximum number of events of the history: the newest of the channels. `all` " +
+          "for all that are kept",
+      }),
     lastEventId: z.string().optional(),
     trace: z.enum(["0", "1"], "expected 1 to get the traces of events, or 0").optional()
       .meta({ description: "1 for a field traceparent before each event that has one" }),
@@ -125,6 +153,14 @@ export const probeQuery: z.ZodObject<{
   bytes: wholeNumber({ min: 0, max: 16_384, maxDigits: 5 }),
   ask: z.enum(["0", "1"], "expected 1 to ask proxies not to buffer, or 0").optional(),
 });
+
+function historySchema(max: number): z.ZodOptional<z.ZodString> {
+  const expected = `expected a whole number from 0 to ${max}, or all`;
+  return z.string()
+    .regex(/^(?:\d{1,3}|all)$/, expected)
+    .refine((text) => text === "all" || Number(text) <= max, expected)
+    .optional();
+}
 
 function wholeNumber(
   { min, max, maxDigits }: { min: number; max: number; maxDigits: number },

@@ -75,6 +75,8 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
         headers: streamHeaders(c),
       });
     } catch (error) {
+      // An EventSource never comes back after it. The client has all events of its run.
+      if (error instanceof RunnelError && error.type === "run-ended") return c.body(null, 204);
       const isEventSource = c.req.header("Accept")?.includes("text/event-stream");
       if (!isEventSource || !(error instanceof RunnelError) || !isTransient(error)) throw error;
       reportError(c, error);
@@ -115,7 +117,7 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
       ticket,
       traces: trace === "1",
       channels: channel,
-      history: history === undefined ? undefined : Number(history),
+      history: history === "all" ? Infinity : history === undefined ? undefined : Number(history),
     };
   }
 

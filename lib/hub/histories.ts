@@ -5,7 +5,7 @@
  */
 
 import { Quota, RunnelError, Semaphore } from "../base/mod.ts";
-import { type HistoryPage, type Log, readHistory } from "../log/mod.ts";
+import { endOf, type HistoryPage, type Log, readHistory } from "../log/mod.ts";
 import { ChannelFilter } from "../protocol/mod.ts";
 import { EncodedEvents } from "../stream/mod.ts";
 import type { HistoryStarts } from "./history_starts.ts";
@@ -31,7 +31,7 @@ export interface HistoriesOptions extends HistoryLimits {
 
 /** Request for a history. */
 export interface HistoryRequest {
-  /** Maximum number of events. */
+  /** Maximum number of events; `Infinity` for all that are retained. */
   history?: number | undefined;
   /** Channels of the events; all if there are none. */
   channels?: readonly string[] | undefined;
@@ -74,9 +74,9 @@ export class Histories {
    */
   async *read(
     pipeline: string,
-    { history = Infinity, channels = [], address = null, connectionClosed }: HistoryRequest,
+    { history, channels = [], address = null, connectionClosed }: HistoryRequest,
   ): AsyncGenerator<HistoryPage, void> {
-    const count = Math.min(history, this.#options.history);
+    const count = limitHistory(history, this.#options.history);
     const filter = ChannelFilter.of(channels);
     using place = this.#acquire(address);
     const pages = readHistory(pipeline, {
@@ -84,9 +84,10 @@ export class Histories {
       reads: this.#reads,
       filter,
       skip: (position) => this.#starts.skip(pipeline, position, filter),
-      findStart: ({ epoch, sequence }) => {
+      findStart: (head) => {
         // No event is in memory: all are found in the log.
-        const newest = new EncodedEvents(epoch, sequence);
+        const newest = new EncodedEvents(head.epoch, head.sequence);
+        newest.end = endOf(head);
         return this.#starts.find({ pipeline, newest: () => newest, filter, count });
       },
     });
@@ -107,6 +108,11 @@ export class Histories {
     }
     return held.move();
   }
+}
+
+/** Returns the number of events of a history, of which some or all that are retained are requested. */
+export function limitHistory(requested: number | undefined, max: number): number {
+  return requested === Infinity ? Infinity : Math.min(requested ?? max, max);
 }
 
 function refuse(type: "overloaded" | "too-many-requests", reason: string): never {

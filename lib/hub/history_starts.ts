@@ -33,7 +33,7 @@ export interface HistoryScope {
   newest: () => EncodedEvents;
   /** Filter of the channels. */
   filter: ChannelFilter;
-  /** Maximum number of events of the history. */
+  /** Maximum number of events of the history; `Infinity` for all that are retained. */
   count: number;
 }
 
@@ -69,7 +69,10 @@ export class HistoryStarts {
   peek(scope: HistoryScope): number | null {
     const { pipeline, filter, count } = scope;
     const newest = scope.newest();
-    if (filter.keepsAll || count === 0) return Math.max(0, newest.last - count);
+    // All of it: what is no longer retained is passed over.
+    if (count === Infinity) return 0;
+    const last = newest.end ? newest.end.sequence - 1 : newest.last;
+    if (filter.keepsAll || count === 0) return Math.max(0, last - count);
     const key = `${pipeline} ${newest.epoch} ${newest.last} ${count} ${filter.key}`;
     const known = this.#starts.get(key);
     if (known !== undefined) return known;

@@ -6,10 +6,13 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import type { HistoryPage, Receipt } from "../log/mod.ts";
+import type { HistoryPage, PublishOptions, Receipt, StandingAppend } from "../log/mod.ts";
 import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
 import { KeepAliveWheel } from "../stream/mod.ts";
-import { Histories, type HistoryLimits, type HistoryRequest } from "./histories.ts";
+import type { Append } from "./append.ts";
+import type { AppendLimits } from "./append_quota.ts";
+import { type AppendOpening, Appends } from "./appends.ts";
+import { Histories, type HistoryLimits, type HistoryRequest, limitHistory } from "./histories.ts";
 import { HistoryStarts } from "./history_starts.ts";
 import { InFlightPublishes } from "./in_flight.ts";
 import {
@@ -21,7 +24,8 @@ import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { RepairCause } from "./tail.ts";
 
 /** Options for {@linkcode Hub}. */
-export interface HubOptions extends PipelineRegistryOptions, SubscriberLimits, HistoryLimits {
+export interface HubOptions
+  extends PipelineRegistryOptions, SubscriberLimits, HistoryLimits, AppendLimits {
   /** Interval between two keep-alives of a stream, in milliseconds. */
   keepAliveMs: number;
   /** Minimum reconnection time that subscribers are told, in milliseconds. */
@@ -34,7 +38,10 @@ export interface HubOptions extends PipelineRegistryOptions, SubscriberLimits, H
 export interface Subscription {
   /** Last event ID of the subscriber, unchecked. */
   lastEventId?: string | undefined;
-  /** Number of events of the history that it gets if its last event ID is not of this log. */
+  /**
+   * Number of events of the history that it gets if its last event ID is not of this log;
+   * `Infinity` for all that are retained.
+   */
   history?: number | undefined;
   /** Channels that it gets; all if there are none. */
   channels?: readonly string[] | undefined;
@@ -70,6 +77,7 @@ export class Hub {
   readonly #histories: Histories;
   readonly #keepAliveWheel: KeepAliveWheel;
   readonly #subscriberQuota: SubscriberQuota;
+  readonly #appends: Appends;
   readonly #publishes = new InFlightPublishes();
   readonly #draining = new AbortController();
   #ping: Promise<void> | null = null;
@@ -90,6 +98,7 @@ export class Hub {
       () => this.#pipelines.renewLeases(),
     );
     this.#subscriberQuota = new SubscriberQuota(options);
+    this.#appends = new Appends(options, (...publish) => this.publish(...publish));
   }
 
   /** Number of repairs of tails, by the signal that caused them. */
@@ -114,6 +123,7 @@ export class Hub {
     places: number;
     histories: number;
     publishing: number;
+    appends: number;
     tailBytes: number;
   } {
     return {
@@ -122,6 +132,7 @@ export class Hub {
       places: this.#subscriberQuota.inUse,
       histories: this.#histories.inUse,
       publishing: this.#publishes.size,
+      appends: this.#appends.inUse,
       tailBytes: this.#pipelines.tailBytes,
     };
   }
@@ -138,10 +149,8 @@ export class Hub {
    * Publishes the events of one request, all or none.
    *
    * @param pipeline The pipeline's ID.
-   * @param events The events, in order.
-   * @param key The idempotency key, if the publisher sent one.
-   * @param publisher Identifies the publisher that the key belongs to; absent for
-   *   the operator and for everyone at an open service.
+   * @param events The events, in order, at least one unless they end the run.
+   * @param options Idempotency key, and whether the run ends after the events.
    * @returns The positions of the events, once they are durable.
    * @throws {RunnelError} As {@linkcode EventLog.append}; `draining` if this
    *   isolate is draining.
@@ -149,16 +158,27 @@ export class Hub {
   async publish(
     pipeline: string,
     events: readonly NewEvent[],
-    key?: string,
-    publisher?: string,
+    options: PublishOptions = {},
   ): Promise<Receipt> {
     this.draining.throwIfAborted();
     const receipt = await this.#publishes.add(
-      this.#options.log.append(pipeline, events, key, publisher),
+      this.#options.log.append(pipeline, events, options),
     );
-    const { epoch, first, count } = receipt;
-    this.#pipelines.get(pipeline)?.awaitBroadcast({ epoch, sequence: first + count - 1 });
+    const { epoch, first, count, end } = receipt;
+    const sequence = end ?? first + count - 1;
+    this.#pipelines.get(pipeline)?.awaitBroadcast({ epoch, sequence });
     return receipt;
+  }
+
+  /** Calls {@linkcode Appends.open}. */
+  async openAppend(pipeline: string, opening: AppendOpening): Promise<Append> {
+    this.draining.throwIfAborted();
+    return await this.#appends.open(pipeline, opening);
+  }
+
+  /** Calls {@linkcode EventLog.readAppend}. */
+  readAppend(pipeline: string, key: string, publisher?: string): Promise<StandingAppend | null> {
+    return this.#options.log.readAppend(pipeline, key, publisher);
   }
 
   /**
@@ -182,7 +202,8 @@ export class Hub {
    * @param subscription Position, filter and limits of the stream.
    * @returns The event stream. Cancelling it ends the subscription.
    * @throws {RunnelError} `draining`, `overloaded`, `too-many-requests` or
-   *   `log-unavailable`: all are transient.
+   *   `log-unavailable`: all are transient; `run-ended` for a client that has all events
+   *   of a run that has ended.
    */
   async subscribe(
     pipeline: string,
@@ -205,7 +226,7 @@ export class Hub {
       const subscriber = await live.subscribe({
         lastEventId: subscription.lastEventId,
         announcesStart: subscription.announcesStart,
-        history: Math.min(subscription.history ?? history, history),
+        history: limitHistory(subscription.history, history),
         filter: ChannelFilter.of(subscription.channels ?? []),
         traces: subscription.traces,
         retryMs: Math.round(retryMs * (1 + random())),

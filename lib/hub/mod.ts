@@ -4,8 +4,11 @@
  * @module
  */
 
+export type { Append, AppendGroup, AppendOptions } from "./append.ts";
+export type { AppendLimits } from "./append_quota.ts";
 export type { HistoryLimits, HistoryRequest } from "./histories.ts";
+export type { AppendOpening } from "./appends.ts";
 export { Hub, type Subscription } from "./hub.ts";
-export type { HistoryPage, Receipt } from "../log/mod.ts";
+export type { HistoryPage, Receipt, StandingAppend } from "../log/mod.ts";
 export type { CanaryStats } from "./pipeline_registry.ts";
 export type { RepairCause } from "./tail.ts";

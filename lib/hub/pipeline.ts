@@ -5,6 +5,7 @@
  * @module
  */
 
+import { RunnelError } from "../base/mod.ts";
 import type { Change } from "../log/mod.ts";
 import { isTracing, type Metrics, traceFanOut } from "../telemetry/mod.ts";
 import { type ChannelFilter, parseEventId, type Position } from "../protocol/mod.ts";
@@ -125,7 +126,8 @@ export class Pipeline implements SubscriberSource, Disposable {
    * Adds a subscriber.
    *
    * @returns The subscriber, its stream ready to be read.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer; `run-ended` if the
+   *   client has all events of a run that has ended.
    */
   async subscribe(options: SubscribeOptions): Promise<Subscriber> {
     const { lastEventId, filter, history, onClose } = options;
@@ -136,6 +138,9 @@ export class Pipeline implements SubscriberSource, Disposable {
       // What was accepted by now is history for a subscriber that comes now.
       await this.#tail.catchUpToExpected();
       const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
+      if (resume === this.newest.end?.sequence) {
+        throw new RunnelError("run-ended", `Cannot subscribe: the run of ${this.#id} has ended`);
+      }
       // Whatever comes after the search, while this waits for its turn, is found, too.
       while (typeof resume !== "number" && this.historyStart(filter, history) === null) {
         await this.findHistory(filter, history);

@@ -8,6 +8,7 @@
 import type { Runtime } from "../base/mod.ts";
 import {
   type Commit,
+  endOf,
   type EventLog,
   type Head,
   readSegmentHeader,
@@ -318,6 +319,8 @@ export class Tail implements Disposable {
       events.appendAll(page.events);
       events.trim(limits);
     }
+    // Also after a clear, which removes its entry.
+    events.end ??= endOf(head);
     if (this.#events && events !== this.#events) this.#options.beforeLoss();
     this.#events = events;
     this.clearBelow(head.epoch, head.cleared);

@@ -6,9 +6,14 @@
  */
 
 import type { RunnelError } from "../base/mod.ts";
-import type { NewEvent } from "../protocol/mod.ts";
-import { advanceHead, type Head, type Retention, timeAfter } from "./head.ts";
-import { type IdempotencyRecord, type IdempotencyToken, KEY_LIFETIME_MS } from "./idempotency.ts";
+import { endEntry, type NewEvent } from "../protocol/mod.ts";
+import { advanceHead, endOf, type Head, type Retention, timeAfter } from "./head.ts";
+import {
+  type AppendPart,
+  type IdempotencyRecord,
+  type IdempotencyToken,
+  KEY_LIFETIME_MS,
+} from "./idempotency.ts";
 import { addKeys } from "./key_counts.ts";
 import { headKey, idempotencyKey, segmentKey } from "./keys.ts";
 import { packSegments, readSegmentHeader } from "./segment.ts";
@@ -23,6 +28,13 @@ export interface Receipt {
   count: number;
   /** Whether an earlier request with the same idempotency key stored the events. */
   replayed: boolean;
+  /** Sequence of the entry that ended the run, if the request asked for that. */
+  end?: number;
+  /**
+   * Number of events of the streaming append that stand, the last of them at `first`, if it
+   * is another than was expected. None was stored then.
+   */
+  stands?: number;
 }
 
 /** Outcome of a request: the position of its events, or the reason why it has none. */
@@ -45,11 +57,18 @@ export type Change = Commit | { pipeline: string; epoch: string; oldest: number 
 
 /** A request to be committed. */
 export interface AppendRequest {
-  /** Its events, at least one. */
+  /** Its events, at least one unless it ends the run. */
   readonly events: readonly NewEvent[];
+  /** Whether it ends the run, after its events. No other request follows in the same commit. */
+  readonly end: boolean;
   /** Token of the request, if its publisher sent an idempotency key. */
   readonly idempotency: IdempotencyToken | undefined;
+  /** Streaming append with that key, if it is a part of one. */
+  readonly part: AppendPart | undefined;
 }
+
+/** Records of the streaming appends that were found for requests. */
+export type AppendRecords = ReadonlyMap<AppendRequest, IdempotencyRecord>;
 
 /** A head with the versions of the records that it was read from. */
 export interface VersionedHead {
@@ -78,6 +97,18 @@ export interface CommitPlan {
   readonly firstKey: Deno.KvKey;
   /** The requests, in the order of their events. */
   readonly requests: readonly AppendRequest[];
+  /** The records of their idempotency keys. */
+  readonly records: readonly { key: Deno.KvKey; record: IdempotencyRecord }[];
+}
+
+/** Options for {@linkcode planCommit}. */
+export interface PlanOptions {
+  /** Time of the events, in milliseconds since the Unix epoch. */
+  now: number;
+  /** Retention of the log. */
+  retention: Retention;
+  /** Records of the appends of which requests are parts. */
+  appends: AppendRecords;
 }
 
 /**
@@ -85,50 +116,70 @@ export interface CommitPlan {
  *
  * @param base The head that the commit follows.
  * @param requests The requests, in order, at least one.
- * @param options `now`: time of the events, in milliseconds since the Unix epoch.
  */
 export function planCommit(
   pipeline: string,
   base: VersionedHead,
   requests: readonly AppendRequest[],
-  { now, retention }: { now: number; retention: Retention },
+  { now, retention, appends }: PlanOptions,
 ): CommitPlan {
   const events = requests.flatMap((request) => request.events);
   const first = base.head.sequence + 1;
+  const ended = requests.at(-1)!.end ? first + events.length : undefined;
+  if (ended !== undefined) events.push(endEntry(endOf({ ...base.head, ended })!.events));
   const time = timeAfter(base.head, now);
   const token = crypto.getRandomValues(new BigUint64Array(1))[0]!;
   const segments = packSegments({ token, time, first }, events);
   const bytes = segments.reduce((sum, segment) => sum + segment.length, 0);
   const next = advanceHead(base.head, { count: events.length, bytes, now }, retention);
-  const added = requests.filter(({ idempotency }) => idempotency).length;
+  if (ended !== undefined) next.ended = ended;
+  const { records, added } = recordsOf(pipeline, requests, { next, first, now, appends });
   if (added > 0 || next.keys) next.keys = addKeys(next.keys ?? [], { added, time, now });
   const firstKey = segmentKey(pipeline, readSegmentHeader(segments[0]!).last);
-  return { pipeline, base, token, next, segments, firstKey, requests };
+  return { pipeline, base, token, next, segments, firstKey, requests, records };
+}
+
+/** Returns the records of idempotency keys, and the number of those that count as new ones. */
+function recordsOf(
+  pipeline: string,
+  requests: readonly AppendRequest[],
+  { next, first, now, appends }: { next: Head; first: number } & Omit<PlanOptions, "retention">,
+): Pick<CommitPlan, "records"> & { added: number } {
+  const records: { key: Deno.KvKey; record: IdempotencyRecord }[] = [];
+  let added = 0;
+  for (const request of requests) {
+    const { events, end, idempotency, part } = request;
+    if (idempotency) {
+      const before = appends.get(request);
+      const isCounted = before !== undefined && before.until - now > KEY_LIFETIME_MS / 2;
+      if (!isCounted) added++;
+      const record: IdempotencyRecord = {
+        until: isCounted ? before.until : next.time + KEY_LIFETIME_MS,
+        fingerprint: idempotency.fingerprint,
+        epoch: next.epoch,
+        first: before?.first ?? first,
+        count: (part?.before ?? 0) + events.length,
+        ofPublisher: true,
+        ...end && { end: next.ended! },
+        ...part && { owner: part.owner, last: first + events.length - 1 },
+      };
+      records.push({ key: idempotencyKey(pipeline, idempotency.key), record });
+    }
+    first += events.length;
+  }
+  return { records, added };
 }
 
 /** Adds the checks and mutations of a commit to an atomic operation. */
 export function addToOperation(
   operation: Deno.AtomicOperation,
-  { pipeline, base, next, segments, requests }: CommitPlan,
+  { pipeline, base, next, segments, records }: CommitPlan,
 ): void {
   operation.check(...base.checks).set(headKey(pipeline), next);
   for (const segment of segments) {
     operation.set(segmentKey(pipeline, readSegmentHeader(segment).last), segment);
   }
-  let first = base.head.sequence + 1;
-  for (const { events, idempotency } of requests) {
-    if (idempotency) {
-      const record: IdempotencyRecord = {
-        until: next.time + KEY_LIFETIME_MS,
-        fingerprint: idempotency.fingerprint,
-        epoch: next.epoch,
-        first,
-        count: events.length,
-        ofPublisher: true,
-      };
-      const key = idempotencyKey(pipeline, idempotency.key);
-      operation.set(key, record, { expireIn: KEY_LIFETIME_MS });
-    }
-    first += events.length;
+  for (const { key, record } of records) {
+    operation.set(key, record, { expireIn: KEY_LIFETIME_MS });
   }
 }

@@ -43,12 +43,11 @@ export interface CommitSize {
 }
 
 /** Returns the size of a commit. */
-export function measureCommit({ base, segments, requests }: CommitPlan): CommitSize {
-  let records = segments.length;
-  for (const { idempotency } of requests) if (idempotency) records++;
-  let bytes = HEAD_BYTES + records * RECORD_BYTES;
+export function measureCommit({ base, segments, records }: CommitPlan): CommitSize {
+  const small = segments.length + records.length;
+  let bytes = HEAD_BYTES + small * RECORD_BYTES;
   for (const segment of segments) bytes += segment.length;
-  return { checks: base.checks.length, mutations: 1 + records, bytes };
+  return { checks: base.checks.length, mutations: 1 + small, bytes };
 }
 
 /** Returns the size of two commits, or groups, together. */

@@ -20,6 +20,7 @@ import {
   type CommitPlan,
   type Outcome,
   planCommit,
+  type Receipt,
   type VersionedHead,
 } from "./commit.ts";
 import type { CommitQueue } from "./commit_queue.ts";
@@ -133,20 +134,22 @@ export class Committer {
   ): Promise<void> {
     const { runtime: { clock, random }, timeoutMs, retention, metrics } = this.#options;
     const until = clock.monotonic() + timeoutMs;
+    const attempt: Attempt = { outcomes, until, appends: new Map() };
     let plan: CommitPlan | null = null;
     for (let tries = 0;; tries++) {
       const { checks } = await this.#head.get(until);
       // A head that did not change admits no other commit between this one and
       // its repetition, so the same plan, token and all, is tried again.
       if (!plan || !isSameVersion(plan.base.checks, checks)) {
-        const requests = await this.#duplicates.remove(batch, { outcomes, until });
+        const requests = await this.#duplicates.remove(batch, attempt);
         if (requests.length === 0) return;
         const head = await this.#head.get(until);
-        plan = planCommit(this.#pipeline, head, requests, { now: clock.now(), retention });
+        const { appends } = attempt;
+        plan = planCommit(this.#pipeline, head, requests, { now: clock.now(), retention, appends });
       }
       if (tries > 0) metrics.commitRetries.add();
       const alone = tries > 0 || clock.monotonic() < this.#contestedUntil;
-      const failure = await this.#try(plan, { outcomes, until, alone });
+      const failure = await this.#try(plan, { ...attempt, alone });
       if (failure === null) return;
       await delay(clock, random() * Math.min(2 ** tries, MAX_RETRY_PAUSE_MS));
       if (clock.monotonic() >= until) throw failure;
@@ -255,11 +258,12 @@ export class Committer {
       this.#options.metrics.groupSize.record(plan.requests.length);
     }
     this.#deliver(plan);
-    const { epoch } = plan.next;
+    const { epoch, ended } = plan.next;
     let first = plan.base.head.sequence + 1;
     for (const request of plan.requests) {
       const count = request.events.length;
-      outcomes.set(request, { epoch, first, count, replayed: false });
+      const receipt: Receipt = { epoch, first, count, replayed: false };
+      outcomes.set(request, request.end ? { ...receipt, end: ended! } : receipt);
       first += count;
     }
     return null;

@@ -1,6 +1,6 @@
 /**
- * Requests with idempotency keys, before they are committed: those whose keys are on
- * record are answered, and those whose keys are too many are refused.
+ * Requests before they are committed: those whose idempotency keys are on record are
+ * answered, and those whose keys are too many, or whose run has ended, are refused.
  *
  * @module
  */
@@ -9,10 +9,11 @@ import type { Clock } from "../base/mod.ts";
 import type { KvConnection } from "../kv/mod.ts";
 import type { CachedHead } from "./cached_head.ts";
 import type { AppendRequest, Outcome } from "./commit.ts";
+import { endOf } from "./head.ts";
 import type { IdempotencyRecord } from "./idempotency.ts";
 import { countKeys } from "./key_counts.ts";
 import { idempotencyKey } from "./keys.ts";
-import { keyReused, tooManyKeys } from "./publish_errors.ts";
+import { keyReused, runEnded, superseded, tooManyKeys } from "./publish_errors.ts";
 
 /** Options for {@linkcode Duplicates}. */
 export interface DuplicatesOptions {
@@ -28,6 +29,8 @@ export interface DuplicatesOptions {
 export interface Attempt {
   /** Outcomes so far, by request. */
   outcomes: Map<AppendRequest, Outcome>;
+  /** Records of the streaming appends of which requests are parts. */
+  appends: Map<AppendRequest, IdempotencyRecord>;
   /** Deadline, in milliseconds of the monotonic clock. */
   until: number;
 }
@@ -54,6 +57,7 @@ export class Duplicates {
     const isOpen = (request: AppendRequest) => !attempt.outcomes.has(request);
     await this.#answer(batch.filter(isOpen), attempt);
     await this.#refuse(batch, attempt);
+    await this.#refuseEnded(batch.filter(isOpen), attempt);
     return batch.filter(isOpen);
   }
 
@@ -63,9 +67,11 @@ export class Duplicates {
    * The records are read after the head that the commit checks, so none can be
    * missed: a writer that adds one in between changes the head.
    */
-  async #answer(requests: readonly AppendRequest[], { outcomes, until }: Attempt): Promise<void> {
+  async #answer(requests: readonly AppendRequest[], attempt: Attempt): Promise<void> {
+    const { outcomes, appends, until } = attempt;
     const keyed = requests.filter((request) => request.idempotency);
     if (keyed.length === 0) return;
+    for (const request of keyed) appends.delete(request);
     const former = keyed.filter((request) => request.idempotency!.formerKey);
     const keys = [
       ...keyed.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.key)),
@@ -78,7 +84,7 @@ export class Duplicates {
       // The pipeline may have been deleted since its head was read. The records are
       // read after the newer head again, so that none is missed.
       const isCurrent = await this.#head.isCurrent(until);
-      if (!isCurrent) return await this.#answer(requests, { outcomes, until });
+      if (!isCurrent) return await this.#answer(requests, attempt);
     }
     const { head: { deleted = 0 } } = await this.#head.get(until);
     [...keyed, ...former].forEach((request, index) => {
@@ -86,11 +92,12 @@ export class Duplicates {
       if (!record || record.until <= clock.now()) return;
       // What is stored under the key alone may be the operator's.
       if (index >= keyed.length && (record.ofPublisher || outcomes.has(request))) return;
-      const { epoch, first, count, fingerprint } = record;
       // A deletion deletes the keys with the events, some of them later.
-      if (first <= deleted) return;
-      const isSame = fingerprint === request.idempotency!.fingerprint;
-      outcomes.set(request, isSame ? { epoch, first, count, replayed: true } : keyReused());
+      if (record.first <= deleted) return;
+      const isSame = record.fingerprint === request.idempotency!.fingerprint;
+      const outcome = isSame ? answerOf(request, record) : keyReused();
+      if (outcome) outcomes.set(request, outcome);
+      else appends.set(request, record);
     });
   }
 
@@ -98,18 +105,54 @@ export class Duplicates {
    * Refuses the requests whose idempotency keys are too many. None is forgotten
    * before its time: a publish might be stored twice then.
    */
-  async #refuse(batch: readonly AppendRequest[], { outcomes, until }: Attempt): Promise<void> {
+  async #refuse(batch: readonly AppendRequest[], attempt: Attempt): Promise<void> {
+    const { outcomes, appends, until } = attempt;
     const { maxKeys, runtime: { clock } } = this.#options;
-    const keyed = batch.filter((request) => request.idempotency && !outcomes.has(request));
+    // The key of an append that goes on is counted already.
+    const keyed = batch.filter((request) =>
+      request.idempotency && !outcomes.has(request) && !appends.has(request)
+    );
     if (keyed.length === 0) return;
     const { head } = await this.#head.get(until);
     const room = Math.max(0, maxKeys - countKeys(head.keys ?? [], clock.now()));
     if (keyed.length <= room) return;
     // The pipeline may have been deleted since its head was read.
     if (!await this.#head.isCurrent(until)) {
-      await this.#answer(keyed, { outcomes, until });
-      return await this.#refuse(batch, { outcomes, until });
+      await this.#answer(keyed, attempt);
+      return await this.#refuse(batch, attempt);
     }
     for (const request of keyed.slice(room)) outcomes.set(request, tooManyKeys(maxKeys));
   }
+
+  /** Refuses the requests that follow the end of a run. To end it again changes nothing. */
+  async #refuseEnded(
+    requests: readonly AppendRequest[],
+    { outcomes, until }: Attempt,
+  ): Promise<void> {
+    if (requests.length === 0 || !endOf((await this.#head.get(until)).head)) return;
+    // The pipeline may have been deleted since its head was read.
+    await this.#head.isCurrent(until);
+    const { head: { epoch, ended } } = await this.#head.get(until);
+    if (ended === undefined) return;
+    for (const request of requests) {
+      const isOnlyEnd = request.end && request.events.length === 0;
+      const receipt = { epoch, first: ended, count: 0, replayed: false, end: ended };
+      outcomes.set(request, isOnlyEnd ? receipt : runEnded(this.#pipeline));
+    }
+  }
+}
+
+/**
+ * Returns the answer to a request whose key is on record; `null` for the part of a
+ * streaming append that is to be stored, since it follows what stands.
+ */
+function answerOf({ part }: AppendRequest, record: IdempotencyRecord): Outcome | null {
+  const { epoch, first, last, count, end } = record;
+  if (!part) {
+    return { epoch, first, count, replayed: true, ...end !== undefined && { end } };
+  }
+  if (part.owner !== record.owner && !part.isFirst) return superseded();
+  if (part.before === count) return null;
+  const place = { epoch, first: last!, count: 0, replayed: true, stands: count };
+  return end === undefined ? place : { ...place, end };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { RunEnd } from "../protocol/mod.ts";
 import type { KeyCount } from "./key_counts.ts";
 
 /** Retention of a log. */
@@ -40,6 +41,8 @@ export interface Head {
    * go on under a new epoch; absent or 0 without a deletion.
    */
   deleted?: number;
+  /** Sequence of the entry that ended the run; absent while it goes on. */
+  ended?: number;
   /**
    * Lease of the subscribers of a pipeline that is not written: the time at which
    * one was seen, in milliseconds since the Unix epoch.
@@ -148,11 +151,16 @@ export function clearHead(head: Head): Head {
 
 /**
  * Returns the head after a deletion: as after a clear, but under a new epoch, and
- * without the lease of a subscriber and without idempotency keys.
+ * without the lease of a subscriber, idempotency keys and the end of a run.
  */
 export function deleteHead(head: Head): Head {
-  const { seen: _seen, keys: _keys, ...rest } = clearHead(head);
+  const { seen: _seen, keys: _keys, ended: _ended, ...rest } = clearHead(head);
   return { ...rest, epoch: mintEpoch(), deleted: head.sequence };
+}
+
+/** Returns the end of the run, or `null` while it goes on. */
+export function endOf({ ended, deleted = 0 }: Head): RunEnd | null {
+  return ended === undefined ? null : { sequence: ended, events: ended - 1 - deleted };
 }
 
 /** Whether a pipeline was deleted, and not written since. */

@@ -8,7 +8,8 @@ import type { KvConnection } from "../kv/mod.ts";
 import type { Deletion } from "./deletions.ts";
 import { type Head, mintEpoch, newHead } from "./head.ts";
 import { deletionKey, headKey, segmentsBelow } from "./keys.ts";
-import { readSegmentHeader } from "./segment.ts";
+import { END_CHANNEL } from "../protocol/mod.ts";
+import { readChannels, readSegmentHeader } from "./segment.ts";
 
 /** Whether a value is a head. */
 export function isHead(value: unknown): value is Head {
@@ -37,6 +38,7 @@ export async function rebuildHead(kv: KvConnection, pipeline: string, now: numbe
     head.oldest = oldest.first;
     head.time = Math.min(newest.time, now);
     head.marks = [[oldest.first, oldest.time, 0]];
+    if (newest.isEnd) head.ended = newest.last;
   }
   const { value: job } = await kv.call((kv) => kv.get<Deletion>(deletionKey(pipeline)), {
     as: "log-unavailable",
@@ -63,7 +65,7 @@ async function readSegment(
   kv: KvConnection,
   pipeline: string,
   reverse: boolean,
-): Promise<{ first: number; last: number; time: number } | null> {
+): Promise<{ first: number; last: number; time: number; isEnd: boolean } | null> {
   const selector = segmentsBelow(pipeline, Infinity);
   const [entry] = await kv.call(
     (kv) => Array.fromAsync(kv.list<Uint8Array>(selector, { limit: 1, reverse })),
@@ -73,9 +75,10 @@ async function readSegment(
   const last = entry.key.at(-1) as number;
   try {
     const header = readSegmentHeader(entry.value);
-    if (header.last === last) return header;
+    const isEnd = readChannels(entry.value).at(-1) === END_CHANNEL;
+    if (header.last === last) return { ...header, isEnd };
   } catch {
     // It is damaged as well, and its key tells enough.
   }
-  return { first: last, last, time: 0 };
+  return { first: last, last, time: 0, isEnd: false };
 }

@@ -6,9 +6,9 @@
  */
 
 import { RunnelError, type Semaphore } from "../base/mod.ts";
-import type { AcceptedEvent, ChannelFilter, Position } from "../protocol/mod.ts";
+import type { AcceptedEvent, ChannelFilter, Position, RunEnd } from "../protocol/mod.ts";
 import type { EventLog } from "./event_log.ts";
-import type { Head } from "./head.ts";
+import { endOf, type Head } from "./head.ts";
 import type { Page } from "./log_reader.ts";
 
 /** Size of segments after which a page ends, in bytes: with its last segment, a page has 256 KiB. */
@@ -22,6 +22,8 @@ export interface HistoryPage {
   events: AcceptedEvent[];
   /** Whether no page follows. */
   isLast: boolean;
+  /** The end of the run, in the last page if it has ended. */
+  end?: RunEnd;
 }
 
 /** Options for {@linkcode readHistory}. */
@@ -51,6 +53,8 @@ export async function* readHistory(
 ): AsyncGenerator<HistoryPage, void> {
   const head = await log.head(pipeline);
   if (!head) return yield { epoch: "", events: [], isLast: true };
+  const end = endOf(head);
+  const lastPage = { isLast: true, ...end && { end } };
   let cursor = await findStart(head);
   for (let isFirst = true; cursor < head.sequence; isFirst = false) {
     const from = skip({ epoch: head.epoch, sequence: cursor });
@@ -63,10 +67,10 @@ export async function* readHistory(
     const events = page.events.filter(({ sequence, channel }) =>
       sequence <= head.sequence && filter.keeps(channel)
     );
-    if (events.length > 0 || isLast) yield { epoch: head.epoch, events, isLast };
-    if (isLast) return;
+    if (isLast) return yield { epoch: head.epoch, events, ...lastPage };
+    if (events.length > 0) yield { epoch: head.epoch, events, isLast };
   }
-  yield { epoch: head.epoch, events: [], isLast: true };
+  yield { epoch: head.epoch, events: [], ...lastPage };
 }
 
 /** Whether events before a page were trimmed. Otherwise the log never had those that are missing. */

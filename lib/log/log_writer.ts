@@ -7,10 +7,8 @@
  */
 
 import { delay, RunnelError } from "../base/mod.ts";
-import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendRequest, Receipt, VersionedHead } from "./commit.ts";
 import { type BatchResult, Committer, type CommitterOptions } from "./committer.ts";
-import type { IdempotencyToken } from "./idempotency.ts";
 import type { SharedTurn } from "./shared_turn.ts";
 import { notStored } from "./publish_errors.ts";
 
@@ -88,22 +86,18 @@ export class LogWriter {
   /**
    * Appends the events of one request, all or none.
    *
-   * @param events The events, at least one.
-   * @param bytes Their size in segments, in bytes.
-   * @param idempotency Token of a request that has an idempotency key.
+   * @param bytes Size of its events in segments, in bytes.
    * @returns Position of the events, once they are durable.
-   * @throws {RunnelError} `key-reused` if the key came with other events;
-   *   `log-unavailable`, `overloaded` or `draining` if nothing was stored;
-   *   `outcome-unknown` if that is not known.
+   * @throws {RunnelError} `key-reused` if the key came with other events; `run-ended` or
+   *   `append-superseded`; `log-unavailable`, `overloaded` or `draining` if nothing was
+   *   stored; `outcome-unknown` if that is not known.
    */
-  async append(
-    events: readonly NewEvent[],
-    bytes: number,
-    idempotency?: IdempotencyToken,
-  ): Promise<Receipt> {
+  async append(request: AppendRequest, bytes: number): Promise<Receipt> {
+    const { idempotency, part } = request;
     const key = idempotency?.key.toHex();
     for (let twin; key && (twin = this.#byKey.get(key));) {
-      if (twin.idempotency?.fingerprint === idempotency?.fingerprint) {
+      // Of a streaming append, another connection may have sent it.
+      if (!part && twin.idempotency?.fingerprint === idempotency?.fingerprint) {
         return { ...await twin.deferred.promise, replayed: true };
       }
       // Whether the key is free is known once the other request was stored or refused.
@@ -113,7 +107,7 @@ export class LogWriter {
     const { runtime: { clock }, timeoutMs } = this.#options;
     const until = clock.monotonic() + timeoutMs;
     const deferred = Promise.withResolvers<Receipt>();
-    const waiting: Waiting = { events, bytes, idempotency, until, deferred };
+    const waiting: Waiting = { ...request, bytes, until, deferred };
     if (key) this.#byKey.set(key, waiting);
     this.#queue.push(waiting);
     this.#wake();
@@ -193,6 +187,8 @@ export class LogWriter {
       bytes += waiting.bytes;
       if (count > 0 && (bytes > MAX_COMMIT_BYTES || count === MAX_COMMIT_REQUESTS)) break;
       count++;
+      // Those behind the end of the run are refused, if it is stored.
+      if (waiting.end) break;
     }
     return this.#queue.splice(0, count);
   }

@@ -7,8 +7,9 @@
 export { Backlog, requestBytes } from "./backlog.ts";
 export type { ChannelScan } from "./channel_scan.ts";
 export type { Change, Commit, Receipt } from "./commit.ts";
-export { EventLog, type Log, type LogListener } from "./event_log.ts";
-export type { Head, TrimPoint } from "./head.ts";
+export { EventLog, type Log, type LogListener, type PublishOptions } from "./event_log.ts";
+export { endOf, type Head, type TrimPoint } from "./head.ts";
+export type { AppendPart } from "./idempotency.ts";
 export type { KeyCount } from "./key_counts.ts";
 export { type AnnouncedHead, HeadAnnouncer } from "./head_announcer.ts";
 export { isHead, rebuildHead } from "./head_repair.ts";
@@ -18,4 +19,6 @@ export { ListenerSlot } from "./listener_slot.ts";
 export type { MissedReason, Page } from "./log_reader.ts";
 export { logRecordTimeLeft } from "./record_lifetime.ts";
 export { renewEpochs } from "./renew_epochs.ts";
+export { beginsTooLate, superseded } from "./publish_errors.ts";
 export { readSegmentHeader, unpackSegment } from "./segment.ts";
+export type { StandingAppend } from "./standing_append.ts";

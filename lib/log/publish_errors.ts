@@ -34,6 +34,32 @@ export function tooManyKeys(maxKeys: number): RunnelError {
   );
 }
 
+/** Returns the error of a request whose pipeline has ended. */
+export function runEnded(pipeline: string): RunnelError {
+  return new RunnelError(
+    "run-ended",
+    `Cannot publish: the run of ${pipeline} has ended. Publish to another pipeline, or delete ` +
+      "this one to begin anew",
+  );
+}
+
+/** Returns the error of a part of an append with which another connection goes on. */
+export function superseded(): RunnelError {
+  return new RunnelError(
+    "append-superseded",
+    "Cannot append: another connection goes on with the append of this Idempotency-Key",
+  );
+}
+
+/** Returns the error of an append that is to begin after events that do not stand. */
+export function beginsTooLate(before: number, stands: number): RunnelError {
+  return new RunnelError(
+    "malformed-request",
+    `Cannot append: the body begins after ${before} events, and ${stands} of them stand. ` +
+      "Begin it there",
+  );
+}
+
 /** Returns the error of a request whose idempotency key was used with other events. */
 export function keyReused(): RunnelError {
   return new RunnelError(

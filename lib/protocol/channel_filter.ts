@@ -4,6 +4,8 @@
  * @module
  */
 
+import { END_CHANNEL } from "./run_end.ts";
+
 /** Filter for the events of some channels, or of all. */
 export class ChannelFilter {
   /** Equal for filters that keep the same channels. */
@@ -29,9 +31,9 @@ export class ChannelFilter {
     return this.#channels.size === 0;
   }
 
-  /** Whether events of a channel are kept. */
+  /** Whether events of a channel are kept. The entry of an end is none of a publisher's events. */
   keeps(channel: string): boolean {
-    return this.#channels.size === 0 || this.#channels.has(channel);
+    return this.#channels.size === 0 ? channel !== END_CHANNEL : this.#channels.has(channel);
   }
 }
 

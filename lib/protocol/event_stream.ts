@@ -1,5 +1,5 @@
 /**
- * Encodes blocks of the event-stream format as bytes. Only clients decode it.
+ * Encodes blocks of the event-stream format as bytes.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream}
  * @module

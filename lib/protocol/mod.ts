@@ -4,6 +4,7 @@
  * @module
  */
 
+export { withoutByteOrderMark } from "./byte_order_mark.ts";
 export { CANARY_PREFIX, isCanaryPipeline } from "./canary.ts";
 export { ChannelFilter } from "./channel_filter.ts";
 export {
@@ -25,5 +26,8 @@ export {
   validatePipelineId,
 } from "./event_rules.ts";
 export { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";
+export { END_CHANNEL, endEntry, readEnd, type RunEnd } from "./run_end.ts";
+export { EventStreamReader } from "./event_stream_reader.ts";
+export { LineSplitter } from "./line_splitter.ts";
 export { readTraceParent } from "./trace_parent.ts";
 export { escapeLineSeparators } from "./line_separators.ts";

@@ -56,6 +56,11 @@ export type {
 export { readConfig } from "../config/mod.ts";
 export type { App, BodyRoom, ProbeRequest, ProxyProbes, RequestInfo } from "../http/mod.ts";
 export type {
+  Append,
+  AppendGroup,
+  AppendLimits,
+  AppendOpening,
+  AppendOptions,
   CanaryStats,
   HistoryLimits,
   HistoryRequest,
@@ -66,6 +71,7 @@ export type {
 export type { DiskReserve, Kv, KvStorage, StoreGuard, WatchKv } from "../kv/mod.ts";
 export type {
   AnnouncedHead,
+  AppendPart,
   Change,
   ChannelScan,
   Commit,
@@ -77,7 +83,9 @@ export type {
   LogListener,
   MissedReason,
   Page,
+  PublishOptions,
   Receipt,
+  StandingAppend,
   TrimPoint,
 } from "../log/mod.ts";
 export type {
@@ -105,7 +113,7 @@ export type {
   ValueOf,
   Values as InstrumentValues,
 } from "../telemetry/mod.ts";
-export type { AcceptedEvent, NewEvent, Position } from "../protocol/mod.ts";
+export type { AcceptedEvent, NewEvent, Position, RunEnd } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
 export type { CertificatePaths, KeyPair } from "./certificate.ts";
 export type { CertificateFacts } from "./certificate_facts.ts";

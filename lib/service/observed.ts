@@ -34,6 +34,7 @@ export function observe(
   metrics.places.observe(() => hub.stats.places);
   metrics.histories.observe(() => hub.stats.histories);
   metrics.publishing.observe(() => hub.stats.publishing);
+  metrics.appends.observe(() => hub.stats.appends);
   metrics.tailBytes.observe(() => hub.stats.tailBytes - hub.canaries.tailBytes);
   metrics.repairs.observe(() => hub.repairs);
   metrics.broadcastFailures.observe(() => sync.stats.broadcastFailures);

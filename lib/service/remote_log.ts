@@ -84,15 +84,16 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
       heads: true,
       waitForCommit: true,
       readAfter: true,
+      readAppend: true,
       renewEpoch: true,
       scanChannels: true,
       clear: true,
       delete: true,
       renewLeases: true,
     }),
-    async append(pipeline, events, key, publisher) {
+    async append(pipeline, events, options) {
       using _held = backlog.add(requestBytes(events));
-      const values = [pipeline, events, key, publisher];
+      const values = [pipeline, events, options];
       return await caller.call("log", "append", values, { onLate: unknown });
     },
     async ping(ms) {

@@ -296,6 +296,8 @@ export function createServiceOn({ log, tickets: store, metrics }: Stores, {
     maxAddressSubscribers: config.maxAddressSubscribers,
     maxHistories: config.maxHistories,
     maxAddressHistories: config.maxAddressHistories,
+    maxAppends: config.maxAppends,
+    maxClientAppends: config.maxClientAppends,
     maxPipelines: config.maxPipelines,
     maxTailBytes: config.maxTailBytes,
   });

@@ -11,6 +11,8 @@ import {
   encodeEvent,
   escapeLineSeparators,
   formatEventId,
+  readEnd,
+  type RunEnd,
 } from "../protocol/mod.ts";
 import { encodeMarker } from "./control_event.ts";
 import { type Chunk, SharedChunks } from "./shared_chunks.ts";
@@ -60,6 +62,8 @@ export class EncodedEvents {
   #events: EncodedEvent[] = [];
   #last: number;
   #bytes = 0;
+  /** The end of the run, after its last event; `null` while it goes on. */
+  end: RunEnd | null = null;
   /** Chunks made since the last change. */
   readonly #shared = new SharedChunks();
 
@@ -94,7 +98,8 @@ export class EncodedEvents {
    * @throws {RangeError} If they do not follow.
    */
   append(events: readonly AcceptedEvent[]): void {
-    for (const { sequence, channel, payload, traceparent } of events) {
+    for (const accepted of events) {
+      const { sequence, channel, payload, traceparent } = accepted;
       if (sequence !== this.#last + 1) {
         throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${sequence}`);
       }
@@ -105,6 +110,7 @@ export class EncodedEvents {
       this.#events.push(event);
       this.#bytes += memoryOf(event);
       this.#last = sequence;
+      this.end ??= readEnd(accepted);
     }
   }
 
@@ -120,6 +126,7 @@ export class EncodedEvents {
     for (const event of others.#events) this.#events.push(event);
     this.#bytes += others.#bytes;
     this.#last = others.#last;
+    this.end ??= others.end;
   }
 
   /** Drops the oldest events that are not needed for either limit. */

@@ -7,7 +7,13 @@
  */
 
 import type { MissedReason } from "../log/mod.ts";
-import { type ChannelFilter, formatEventId, type Position } from "../protocol/mod.ts";
+import {
+  type ChannelFilter,
+  END_CHANNEL,
+  formatEventId,
+  type Position,
+  type RunEnd,
+} from "../protocol/mod.ts";
 import { encodeControlEvent, encodeMarker } from "./control_event.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
@@ -188,6 +194,12 @@ export class Replay {
   gap(missed: number | null, reason: MissedReason | "unknown"): Uint8Array {
     this.#clientCursor = this.#cursor;
     return encodeControlEvent(this.#position, "runnel.gap", { missed, reason });
+  }
+
+  /** Returns the control event that tells the client of the end of the run. */
+  end({ events }: RunEnd): Uint8Array {
+    this.#clientCursor = this.#cursor;
+    return encodeControlEvent(this.#position, END_CHANNEL, { events });
   }
 
   /**

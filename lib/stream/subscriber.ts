@@ -149,6 +149,11 @@ export class Subscriber {
   }
 
   #waitFor(next: "caught-up" | "page-needed" | "start-needed"): void {
+    const { end } = this.#options.source.newest;
+    if (next === "caught-up" && end && this.#replay.cursor >= end.sequence) {
+      this.#enqueue(this.#replay.end(end));
+      return this.#close();
+    }
     // A stream that is ending does so with what is in memory.
     if (this.#endAfter !== null) return this.#finish();
     if (this.#reading) return;

@@ -58,6 +58,8 @@ const REFUSALS: readonly Refusal[] = [
   "not-found",
   "method-not-allowed",
   "request-timeout",
+  "run-ended",
+  "append-superseded",
   "too-large",
   "unsupported-media-type",
   "invalid-event",
@@ -217,6 +219,10 @@ export const INSTRUMENTS = {
   publishing: gauge("runnel.publishes.in_flight", {
     unit: "{request}",
     doc: "Publishes that wait for the log.",
+  }) as GaugeDefinition,
+  appends: gauge("runnel.appends", {
+    unit: "{request}",
+    doc: "Streaming appends that are open: what `RUNNEL_MAX_APPENDS` limits in each isolate.",
   }) as GaugeDefinition,
   tailBytes: gauge("runnel.tail.size", {
     unit: "By",

@@ -45,7 +45,28 @@ export interface Destination {
  * equal(ingestUrl({ pipeline: "p_aBcDeF" }).href, "http://localhost:8000/ingest");
  * ```
  */
-export function ingestUrl({ pipeline, url, token }: Destination): URL {
+export function ingestUrl(destination: Destination): URL {
+  return urlOf(destination, "ingest");
+}
+
+/**
+ * Validates a destination and returns the URL that ends its run.
+ *
+ * @throws {TypeError} As {@linkcode ingestUrl}.
+ *
+ * @example The default service
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * const { href } = endUrl({ pipeline: "p_aBcDeF" });
+ * equal(href, "http://localhost:8000/pipelines/p_aBcDeF/end");
+ * ```
+ */
+export function endUrl(destination: Destination): URL {
+  return urlOf(destination, `pipelines/${destination.pipeline}/end`);
+}
+
+function urlOf({ pipeline, url, token }: Destination, path: string): URL {
   const problem = validatePipelineId(pipeline);
   if (problem) {
     throw new TypeError(`Cannot send to pipeline ${JSON.stringify(pipeline)}: ${problem}`);
@@ -54,14 +75,14 @@ export function ingestUrl({ pipeline, url, token }: Destination): URL {
   if (token && !/^[!-~]+$/.test(token)) {
     throw new TypeError("Cannot send: the token: expected visible ASCII characters, and no spaces");
   }
-  const ingest = parseUrl(url ?? "http://localhost:8000");
-  if (ingest.username || ingest.password) {
+  const address = parseUrl(url ?? "http://localhost:8000");
+  if (address.username || address.password) {
     throw new TypeError("Cannot send: the URL has a user name or a password. Use a token");
   }
   // A service may be served below a path of its host.
-  ingest.pathname = `${ingest.pathname.replace(/\/+$/, "")}/ingest`;
-  [ingest.search, ingest.hash] = ["", ""];
-  return ingest;
+  address.pathname = `${address.pathname.replace(/\/+$/, "")}/${path}`;
+  [address.search, address.hash] = ["", ""];
+  return address;
 }
 
 function parseUrl(text: string): URL {

@@ -10,7 +10,7 @@ import type { SerializedEvent } from "./serialized_event.ts";
 
 /** A request, the same at every attempt. The service stores all of its events, or none. */
 export interface PublishRequest {
-  /** The events, in order. */
+  /** The events, in order; none if it only ends the run. */
   events: SerializedEvent[];
   /** The body: a JSON array of the events. */
   body: string;
@@ -45,6 +45,11 @@ export function toRequests(
   }
   close();
   return requests;
+}
+
+/** Returns the request that ends a run. Repeated, it changes nothing. */
+export function toEndRequest(): PublishRequest {
+  return { events: [], body: "", idempotencyKey: createKey() };
 }
 
 /** Returns a request in the form in which a {@linkcode DeliveryError} hands it back. */

@@ -7,9 +7,9 @@
  */
 
 import { type DeliveredEvent, DeliveryError } from "./delivery_error.ts";
-import { type Destination, ingestUrl } from "./destination.ts";
+import { type Destination, endUrl, ingestUrl } from "./destination.ts";
 import { type Fetch, publishOnce } from "./publish_once.ts";
-import { toRequests, toUnsent } from "./publish_request.ts";
+import { toEndRequest, toRequests, toUnsent } from "./publish_request.ts";
 import type { SerializedEvent } from "./serialized_event.ts";
 
 /** Time limit of one attempt, in milliseconds: longer than the service waits for its log. */
@@ -72,6 +72,7 @@ export interface DeliveryOptions {
  * the same idempotency key, after the time that `Retry-After` asks for and an
  * exponential back-off with jitter.
  *
+ * @param events The events; `null` to end the run of the pipeline instead.
  * @returns The events with their IDs, in order, once they are durable.
  * @throws {TypeError} If the destination is invalid.
  * @throws {DeliveryError} If a request fails permanently, or time is up. The
@@ -95,16 +96,16 @@ export interface DeliveryOptions {
  */
 export async function publish(
   destination: Destination,
-  events: readonly SerializedEvent[],
+  events: readonly SerializedEvent[] | null,
   options: DeliveryOptions = {},
 ): Promise<DeliveredEvent[]> {
   const { maxMs = 60_000, fetch = globalThis.fetch, now = Date.now } = options;
   const elapsed = options.now ?? (() => performance.now());
   const { wait = delay, random = Math.random } = options;
   const { token } = destination;
-  const url = ingestUrl(destination);
+  const url = events ? ingestUrl(destination) : endUrl(destination);
   const until = elapsed() + maxMs;
-  const requests = toRequests(destination.pipeline, events);
+  const requests = events ? toRequests(destination.pipeline, events) : [toEndRequest()];
   const delivered: DeliveredEvent[] = [];
   for (const [index, request] of requests.entries()) {
     for (let attempt = 1;; attempt++) {
@@ -119,11 +120,12 @@ export async function publish(
       const backOff = Math.min(FIRST_BACK_OFF_MS * 2 ** (attempt - 1), MAX_BACK_OFF_MS);
       const pauseMs = retryAfterMs + backOff * (0.5 + random() / 2);
       if (!isTransient || elapsed() + pauseMs >= until) {
-        const unsent = requests.slice(index).map(toUnsent);
+        const unsent = events ? requests.slice(index).map(toUnsent) : [];
         const count = unsent.reduce((sum, { events }) => sum + events.length, 0);
+        const what = events ? `deliver ${count} of ${events.length} events` : "end the run";
         const end = isTransient ? `. Gave up at attempt ${attempt}` : "";
         throw new DeliveryError(
-          `Cannot deliver ${count} of ${events.length} events: ${outcome.reason}${end}`,
+          `Cannot ${what}: ${outcome.reason}${end}`,
           { delivered, unsent, status },
           cause === undefined ? {} : { cause },
         );

@@ -12,6 +12,8 @@ const STATUS: Record<RunnelErrorType, number | null> = {
   "too-many-requests": 429,
   "keys-unavailable": 503,
   "method-not-allowed": 405,
+  "run-ended": 409,
+  "append-superseded": 409,
   "too-large": 413,
   "unsupported-media-type": 415,
   "invalid-event": 422,

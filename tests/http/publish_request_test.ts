@@ -19,6 +19,11 @@ function eventOf(payload: string, pipeline: string = "p_a", channel: string = "c
   },"payload":${payload}}`;
 }
 
+/** Returns an event with an `end` as JSON text. */
+function endOf(end: string): string {
+  return `${eventOf("1").slice(0, -1)},"end":${end}}`;
+}
+
 /** The forms in which a payload can be sent, each with a function that returns how it was read. */
 const forms: [name: string, read: (payload: string) => string][] = [
   ["one event", (payload) => first(JSON_TYPE, eventOf(payload))],
@@ -60,7 +65,18 @@ Deno.test("readPublishRequest() reads an array in order", () => {
       { channel: "d", payload: encodeUtf8("2") },
       { channel: "c", payload: encodeUtf8("3") },
     ],
+    end: false,
   });
+});
+
+Deno.test("readPublishRequest() tells whether the last event ends the run", () => {
+  const endsRun = (type: string, body: string) =>
+    readPublishRequest({ contentType: type, body: encodeUtf8(body) }).end;
+  for (const [end, isEnd] of [["true", true], ["false", false]] as const) {
+    equal(endsRun(JSON_TYPE, endOf(end)), isEnd);
+    equal(endsRun(JSON_TYPE, `[${eventOf("1")},${endOf("false")},${endOf(end)}]`), isEnd);
+    equal(endsRun(NDJSON_TYPE, `${eventOf("1")}\n${endOf(end)}`), isEnd);
+  }
 });
 
 const ndjson: [name: string, body: string][] = [
@@ -543,6 +559,12 @@ const badEvents: [name: string, event: string, message: RegExp][] = [
     /pipeline: expected once/,
   ],
   ["a field too many", `${eventOf("1").slice(0, -1)},"id":"7"}`, /there is no key "id"$/],
+  ["a field named constructor", `${eventOf("1").slice(0, -1)},"constructor":1}`, /"constructor"$/],
+  ["an end of another kind", endOf("1"), /end: expected true or false$/],
+  ["an end twice", `${endOf("true").slice(0, -1)},"end":true}`, /end: expected once$/],
+  ["an end before the last event", endOf("true"), /end: expected on the last event, which ends/],
+  ["an end by another name", `${eventOf("1").slice(0, -1)},"done":true}`, /"done", use "end"$/],
+  ["a name that is near to end alone", '{"kind":"c","pipeline":"p_a","payload":1}', /"kind"$/],
   ["a field named __proto__", `${eventOf("1").slice(0, -1)},"__proto__":{}}`, /"__proto__"/],
   ["a payload too deep", eventOf("[".repeat(513) + "]".repeat(513)), /payload: .*512 levels/],
   ["a payload too large", eventOf(`"${"a".repeat(61_439)}"`), /payload: .*61440 at most/],

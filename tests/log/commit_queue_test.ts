@@ -45,7 +45,7 @@ const PLACES = 2;
 const names = (count: number) => Array.from({ length: count }, (_, index) => `p_${index}`);
 
 const append = ({ log }: TestLog, pipeline: string, text: string, key?: string) =>
-  log.append(pipeline, [textEvent(text)], key);
+  log.append(pipeline, [textEvent(text)], { key });
 
 /** Creates a log with an event "0" in each of some pipelines, so that their heads are cached. */
 async function createLog(pipelines: readonly string[], options: TestLogOptions = {}) {
@@ -174,11 +174,16 @@ Deno.test("CommitQueue counts the three checks of a first event", async () => {
 async function plan(pipeline: string, texts: string[], keyed: boolean) {
   const requests = await Promise.all(texts.map(async (text) => {
     const events = [textEvent(text)];
-    return { events, idempotency: keyed ? await hashIdempotency(text, events) : undefined };
+    const idempotency = keyed ? await hashIdempotency(text, events) : undefined;
+    return { events, end: false, idempotency, part: undefined };
   }));
   const checks = [{ key: headKey(pipeline), versionstamp: null }];
   const retention = { events: 1000, ms: 60_000, bytes: 1e6 };
-  return planCommit(pipeline, { head: newHead("e", 0), checks }, requests, { now: 0, retention });
+  return planCommit(pipeline, { head: newHead("e", 0), checks }, requests, {
+    now: 0,
+    retention,
+    appends: new Map(),
+  });
 }
 
 Deno.test("CommitQueue stays within the bytes and mutations of an operation", async () => {

@@ -35,7 +35,7 @@ async function finish(test: TestLog): Promise<void> {
 
 /** Publishes a text, to a writer whose head may be that of before a deletion. */
 function append({ log, advanceUntil }: TestLog, text: string, key?: string) {
-  return advanceUntil(log.append("p_a", [textEvent(text)], key));
+  return advanceUntil(log.append("p_a", [textEvent(text)], { key }));
 }
 
 /** Returns the first parts of all keys but those that a store always may have. */
@@ -60,7 +60,7 @@ Deno.test("EventLog.delete() begins a new epoch at once, in which sequences go o
 Deno.test("EventLog.delete() leaves nothing but a counter", async () => {
   await using test = await createTestLog();
   for (let i = 0; i < 250; i++) await append(test, `${i}`, `key ${i}`);
-  await test.log.append("p_ab", [textEvent("other")], "key 1");
+  await test.log.append("p_ab", [textEvent("other")], { key: "key 1" });
   await deleteAll(test);
   deepEqual((await leftovers(test)).sort(), ["generation", "head", "log", "once"]);
   equal(await test.log.head("p_a"), null);
@@ -265,7 +265,7 @@ Deno.test("Deletes, publishes and clears of two logs bring no old text back and 
     const epochs = new Set<string>();
     let accepted: string[] = [];
     const publish = async ({ log }: TestLog, text: string) => {
-      const { epoch, first } = await log.append("p_a", [textEvent(text)], text);
+      const { epoch, first } = await log.append("p_a", [textEvent(text)], { key: text });
       const id = `${epoch}-${first}`;
       ok(!ids.has(id), `${id} is ${ids.get(id)} and ${text}`);
       ids.set(id, text);

@@ -96,7 +96,7 @@ Deno.test("EventLog.append() does not count a refused request as waiting", async
   test.kv.script("get", fail());
   await rejects(test.log.append("p_a", [textEvent("1")]), { type: "log-unavailable" });
   test.kv.script("commit", hang);
-  const unknown = test.log.append("p_a", [textEvent("2")], "k");
+  const unknown = test.log.append("p_a", [textEvent("2")], { key: "k" });
   await until(() => test.kv.calls.commit === 1);
   ok(test.log.pending.waitingBytes > 0);
   test.clock.advance(TIMEOUT_MS);
@@ -135,12 +135,12 @@ async function publishToMany({ log }: TestLog, count: number): Promise<void> {
 
 Deno.test("EventLog evicts idle writers, and needs nothing that they have cached", async () => {
   await using test = await createTestLog();
-  await test.log.append("p_a", [textEvent("1")], "k");
+  await test.log.append("p_a", [textEvent("1")], { key: "k" });
   await publishToMany(test, 12_100);
   const reads = test.kv.calls.get;
   deepEqual((await test.log.append("p_a", [textEvent("2")])).first, 2);
   equal(test.kv.calls.get, reads + 1);
-  equal((await test.log.append("p_a", [textEvent("1")], "k")).replayed, true);
+  equal((await test.log.append("p_a", [textEvent("1")], { key: "k" })).replayed, true);
 });
 
 Deno.test("EventLog commits to 10,000 pipelines in turn without reading their heads again", async () => {
@@ -238,7 +238,7 @@ for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
     await test.log.append("p_a", [textEvent("1")]);
     await test.log.close();
     for (const pipeline of ["p_a", "p_b"]) {
-      await rejects(test.log.append(pipeline, [textEvent("2")], key), { type: "draining" });
+      await rejects(test.log.append(pipeline, [textEvent("2")], { key }), { type: "draining" });
     }
   });
 
@@ -246,7 +246,7 @@ for (const [name, key] of [["", undefined], [" with a key", "k"]] as const) {
     await using test = await createTestLog();
     await test.log.append("p_a", [textEvent("1")]);
     const answers = Promise.allSettled(
-      ["p_a", "p_b"].map((pipeline) => test.log.append(pipeline, [textEvent("2")], key)),
+      ["p_a", "p_b"].map((pipeline) => test.log.append(pipeline, [textEvent("2")], { key })),
     );
     await test.log.close();
     for (const answer of await answers) {

@@ -14,7 +14,7 @@ Deno.test("hashIdempotency() returns the SHA-256 of the key", async () => {
 
 Deno.test("hashIdempotency() returns another hash for each publisher, and the former one", async () => {
   const own = [undefined, "", "a", "b", "a\0b"].map((publisher) =>
-    hashIdempotency("k", [textEvent("1")], publisher)
+    hashIdempotency("k", [textEvent("1")], { publisher })
   );
   const [plain, ...others] = await Promise.all(own);
   equal(plain!.formerKey, null);

@@ -6,10 +6,11 @@ import {
 } from "node:assert/strict";
 import fc from "fast-check";
 import { delay } from "../../lib/base/clock.ts";
-import type { Receipt } from "../../lib/log/commit.ts";
+import type { AppendRequest, Receipt } from "../../lib/log/commit.ts";
 import { RunnelError } from "../../lib/base/errors.ts";
 import { CommitQueue } from "../../lib/log/commit_queue.ts";
-import { hashIdempotency } from "../../lib/log/idempotency.ts";
+import { hashIdempotency, type IdempotencyToken } from "../../lib/log/idempotency.ts";
+import type { NewEvent } from "../../lib/protocol/event.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import { SharedTurn } from "../../lib/log/shared_turn.ts";
 import { LogWriter } from "../../lib/log/log_writer.ts";
@@ -114,7 +115,7 @@ async function createBusyWriter(
   const send = async (text: string, key?: string) => {
     const events = [textEvent(text)];
     const token = key === undefined ? undefined : await hashIdempotency(key, events);
-    return () => outcomeOf(writer.append(events, 100, token));
+    return () => outcomeOf(writer.append(requestOf(events, token), 100));
   };
   if (options.stored) await (await send(options.stored, "k"))();
   const requests = await Promise.all(texts.map((text) => send(text, "k")));
@@ -285,7 +286,10 @@ Deno.test("LogWriter yields for at most 500 ms, however slow the store is", asyn
   const slow = pause("call");
   test.kv.script("commit", ...Array(7).fill(passThrough), slow.fault);
   const answers = Promise.all(
-    Array.from({ length: 9 }, (_, i) => test.writer.append([textEvent(`${i}`)], 640 * 1024)),
+    Array.from(
+      { length: 9 },
+      (_, i) => test.writer.append(requestOf([textEvent(`${i}`)]), 640 * 1024),
+    ),
   );
   await slow.reached;
   test.clock.advance(1000);
@@ -309,7 +313,10 @@ for (const shared of [true, false]) {
     await using test = await createWriter({ shared });
     // Each is as large as a commit may be.
     const answers = Promise.all(
-      Array.from({ length: 10 }, (_, i) => test.writer.append([textEvent(`${i}`)], 640 * 1024)),
+      Array.from(
+        { length: 10 },
+        (_, i) => test.writer.append(requestOf([textEvent(`${i}`)]), 640 * 1024),
+      ),
     );
     if (shared) {
       await until(() => test.kv.commits >= 8);
@@ -424,7 +431,9 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
               // A retry goes to the other isolate.
               const { log } = logs[(side + tries) % 2]!;
               try {
-                const receipt = await log.append(pipeline, events, keyed ? text : undefined);
+                const receipt = await log.append(pipeline, events, {
+                  key: keyed ? text : undefined,
+                });
                 answers.set(text, `${receipt.first}`);
                 break;
               } catch (error) {
@@ -478,3 +487,7 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
     { numRuns: 100 },
   );
 });
+
+function requestOf(events: NewEvent[], idempotency?: IdempotencyToken): AppendRequest {
+  return { events, end: false, idempotency, part: undefined };
+}

@@ -29,21 +29,23 @@ Deno.test("EventLog.append() keeps the keys of publishers apart", async () => {
   for (const at of ["once", "twice"]) {
     const receipts = await Promise.all(
       publishers.map((publisher, index) =>
-        log.append("p_a", [textEvent(`${index}`)], "k", publisher)
+        log.append("p_a", [textEvent(`${index}`)], { key: "k", publisher })
       ),
     );
     for (const { replayed } of receipts) equal(replayed, at === "twice");
   }
   deepEqual((await readTexts(test)).sort(), ["0", "1", "2"]);
   for (const publisher of publishers) {
-    await rejects(log.append("p_a", [textEvent("3")], "k", publisher), { type: "key-reused" });
+    await rejects(log.append("p_a", [textEvent("3")], { key: "k", publisher }), {
+      type: "key-reused",
+    });
   }
 });
 
 Deno.test("EventLog.append() stores the same events of two publishers with one key", async () => {
   await using test = await createTestLog();
   for (const publisher of [undefined, "a", "b"]) {
-    equal((await test.log.append("p_a", EVENTS, "k", publisher)).replayed, false);
+    equal((await test.log.append("p_a", EVENTS, { key: "k", publisher })).replayed, false);
   }
   deepEqual(await readTexts(test), ["1", "1", "1"]);
 });
@@ -54,24 +56,32 @@ for (const publisher of [undefined, "a"]) {
     const { log, clock } = test;
     const receipt = await log.append("p_a", EVENTS);
     await storeAsBefore(test, receipt);
-    deepEqual(await log.append("p_a", EVENTS, "k", publisher), { ...receipt, replayed: true });
-    await rejects(log.append("p_a", [textEvent("2")], "k", publisher), { type: "key-reused" });
+    deepEqual(await log.append("p_a", EVENTS, { key: "k", publisher }), {
+      ...receipt,
+      replayed: true,
+    });
+    await rejects(log.append("p_a", [textEvent("2")], { key: "k", publisher }), {
+      type: "key-reused",
+    });
     clock.advance(KEY_LIFETIME_MS);
-    equal((await log.append("p_a", EVENTS, "k", publisher)).replayed, false);
+    equal((await log.append("p_a", EVENTS, { key: "k", publisher })).replayed, false);
   });
 }
 
 Deno.test("EventLog.append() prefers the publisher's own record to one of version 0.1.0", async () => {
   await using test = await createTestLog();
   const { log } = test;
-  const own = await log.append("p_a", [textEvent("2")], "k", "a");
+  const own = await log.append("p_a", [textEvent("2")], { key: "k", publisher: "a" });
   await storeAsBefore(test, await log.append("p_a", EVENTS));
-  deepEqual(await log.append("p_a", [textEvent("2")], "k", "a"), { ...own, replayed: true });
+  deepEqual(await log.append("p_a", [textEvent("2")], { key: "k", publisher: "a" }), {
+    ...own,
+    replayed: true,
+  });
 });
 
 Deno.test("EventLog.append() stores the operator's key as version 0.1.0 did", async () => {
   await using test = await createTestLog();
-  await test.log.append("p_a", EVENTS, "k");
+  await test.log.append("p_a", EVENTS, { key: "k" });
   const { key } = await hashIdempotency("k", EVENTS);
   equal(test.kv.written.some(({ key: [, , hash] }) => String(hash) === String(key)), true);
 });

@@ -8,6 +8,7 @@ import {
 } from "../../lib/protocol/event_stream.ts";
 import { type StreamItem, StreamReader } from "../support/clients/stream_reader.ts";
 import { awkwardLine, awkwardText } from "../support/generators/awkward_text.ts";
+import { cut } from "../support/generators/cut.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
 
 /** A block: its bytes, and the records that a client must read from them. */
@@ -51,12 +52,6 @@ async function read(parts: Uint8Array[]): Promise<StreamItem[]> {
   const said: StreamItem[] = [];
   for (let next = await reader.next(); next; next = await reader.next()) said.push(next);
   return said;
-}
-
-function cut(bytes: Uint8Array, places: number[]): Uint8Array[] {
-  const ends = [...places.map((place) => place % (bytes.length + 1)), bytes.length];
-  ends.sort((a, b) => a - b);
-  return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end));
 }
 
 Deno.test("encodeEvent() returns bytes that a client decodes, for any text", async () => {

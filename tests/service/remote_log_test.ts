@@ -91,7 +91,10 @@ Deno.test("Remote log.append() keeps the keys of publishers apart", async () => 
   await using test = await createTestLog();
   using there = reach(test);
   for (const publisher of [undefined, "a", "b"]) {
-    const { replayed } = await there.remote.append("p_a", [textEvent("1")], "key", publisher);
+    const { replayed } = await there.remote.append("p_a", [textEvent("1")], {
+      key: "key",
+      publisher,
+    });
     equal(replayed, false);
   }
 });
@@ -100,7 +103,7 @@ Deno.test("Remote log.append() joins the requests of all isolates with one key",
   await using test = await createTestLog();
   using one = reach(test);
   using other = reach(test);
-  const append = ({ remote }: Reached) => remote.append("p_a", [textEvent("1")], "key");
+  const append = ({ remote }: Reached) => remote.append("p_a", [textEvent("1")], { key: "key" });
   const receipts = await Promise.all([one, other, one, other].map(append));
   deepEqual(receipts.map(({ first }) => first), [1, 1, 1, 1]);
   equal(receipts.filter(({ replayed }) => !replayed).length, 1);

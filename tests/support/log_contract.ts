@@ -176,7 +176,7 @@ export function testEventLog(
     const test = await logs.open();
     const texts = Array.from({ length: 900 }, (_, i) => `${i}`.padEnd(1500, "."));
     const receipts = await Promise.all(
-      texts.map((text) => test.log.append(`p_${"a".repeat(62)}`, [textEvent(text)], text)),
+      texts.map((text) => test.log.append(`p_${"a".repeat(62)}`, [textEvent(text)], { key: text })),
     );
     deepEqual(new Set(receipts.map(({ first }) => first)).size, 900);
     equal(test.kv.commits, test.kv.calls.commit);
@@ -185,7 +185,10 @@ export function testEventLog(
   test("append() with one key 20 times at once stores once and replays 19 times", async (logs) => {
     const { log } = await logs.open();
     const receipts = await Promise.all(
-      Array.from({ length: 20 }, () => log.append("p_a", [textEvent("1"), textEvent("2")], "k")),
+      Array.from(
+        { length: 20 },
+        () => log.append("p_a", [textEvent("1"), textEvent("2")], { key: "k" }),
+      ),
     );
     deepEqual(receipts.map(({ replayed }) => replayed).sort(), [false, ...Array(19).fill(true)]);
     for (const { epoch, first, count } of receipts) {
@@ -197,18 +200,24 @@ export function testEventLog(
   test("append() replays a key from before the reopening", async (logs) => {
     const first = await logs.open();
     await first.log.append("p_a", [textEvent("0")]);
-    const receipt = await first.log.append("p_a", [textEvent("1")], "k");
+    const receipt = await first.log.append("p_a", [textEvent("1")], { key: "k" });
     await first.log.append("p_a", [textEvent("2")]);
     const { log } = await logs.reopen(first);
-    deepEqual(await log.append("p_a", [textEvent("1")], "k"), { ...receipt, replayed: true });
+    deepEqual(await log.append("p_a", [textEvent("1")], { key: "k" }), {
+      ...receipt,
+      replayed: true,
+    });
     deepEqual(await readTexts(log, "p_a"), ["0", "1", "2"]);
   });
 
   test("append() replays a key though its events were cleared", async (logs) => {
     const { log } = await logs.open();
-    const receipt = await log.append("p_a", [textEvent("1")], "k");
+    const receipt = await log.append("p_a", [textEvent("1")], { key: "k" });
     await log.clear("p_a");
-    deepEqual(await log.append("p_a", [textEvent("1")], "k"), { ...receipt, replayed: true });
+    deepEqual(await log.append("p_a", [textEvent("1")], { key: "k" }), {
+      ...receipt,
+      replayed: true,
+    });
     deepEqual(await readTexts(log, "p_a"), []);
   });
 
@@ -221,7 +230,7 @@ export function testEventLog(
       [textEvent("1"), textEvent("1")],
     ];
     const answers = await Promise.allSettled(
-      bodies.map((events) => test.log.append("p_a", events, "k")),
+      bodies.map((events) => test.log.append("p_a", events, { key: "k" })),
     );
     const winner = answers.findIndex(({ status }) => status === "fulfilled");
     const others = bodies.filter((_, i) => i !== winner);
@@ -229,9 +238,9 @@ export function testEventLog(
     for (const reopened of [false, true]) {
       if (reopened) test = await logs.reopen(test);
       for (const events of others) {
-        await rejects(test.log.append("p_a", events, "k"), { type: "key-reused" });
+        await rejects(test.log.append("p_a", events, { key: "k" }), { type: "key-reused" });
       }
-      equal((await test.log.append("p_a", bodies[winner]!, "k")).replayed, true);
+      equal((await test.log.append("p_a", bodies[winner]!, { key: "k" })).replayed, true);
     }
     deepEqual(await readTexts(test.log, "p_a"), bodies[winner]!.map(payloadText));
   });
@@ -240,9 +249,11 @@ export function testEventLog(
     const { log } = await logs.open();
     const keys = Array.from({ length: 35 }, (_, i) => `k${i}`);
     for (const key of keys.filter((_, i) => i % 3 === 0)) {
-      await log.append("p_a", [textEvent(key)], key);
+      await log.append("p_a", [textEvent(key)], { key });
     }
-    const receipts = await Promise.all(keys.map((key) => log.append("p_a", [textEvent(key)], key)));
+    const receipts = await Promise.all(
+      keys.map((key) => log.append("p_a", [textEvent(key)], { key })),
+    );
     deepEqual(receipts.map(({ replayed }) => replayed), keys.map((_, i) => i % 3 === 0));
     const texts = await readTexts(log, "p_a");
     deepEqual(texts.toSorted(), keys.toSorted());
@@ -251,18 +262,18 @@ export function testEventLog(
 
   test("append() accepts the same key in another pipeline", async (logs) => {
     const { log } = await logs.open();
-    await log.append("p_a", [textEvent("1")], "k");
-    equal((await log.append("p_b", [textEvent("2")], "k")).replayed, false);
+    await log.append("p_a", [textEvent("1")], { key: "k" });
+    equal((await log.append("p_b", [textEvent("2")], { key: "k" })).replayed, false);
   });
 
   test("append() forgets a key after 24 hours, to the millisecond", async (logs) => {
     const { log } = await logs.open();
-    await log.append("p_a", [textEvent("1")], "k");
+    await log.append("p_a", [textEvent("1")], { key: "k" });
     logs.clock.advance(24 * HOUR_MS - 1);
-    equal((await log.append("p_a", [textEvent("1")], "k")).replayed, true);
+    equal((await log.append("p_a", [textEvent("1")], { key: "k" })).replayed, true);
     logs.clock.advance(1);
-    equal((await log.append("p_a", [textEvent("2")], "k")).replayed, false);
-    equal((await log.append("p_a", [textEvent("2")], "k")).replayed, true);
+    equal((await log.append("p_a", [textEvent("2")], { key: "k" })).replayed, false);
+    equal((await log.append("p_a", [textEvent("2")], { key: "k" })).replayed, true);
     deepEqual(await readTexts(log, "p_a"), ["1", "2"]);
   });
 
@@ -270,7 +281,7 @@ export function testEventLog(
     const { log, kv } = await logs.open();
     await log.ensureHead("p_a");
     kv.written.length = 0;
-    await log.append("p_a", [textEvent("1")], "k");
+    await log.append("p_a", [textEvent("1")], { key: "k" });
     deepEqual(
       kv.written.map(({ key, expireIn }) => [key[0], expireIn]),
       [["head", undefined], ["log", undefined], ["once", KEY_LIFETIME_MS]],
@@ -280,7 +291,9 @@ export function testEventLog(
   test("append() with one key in two logs at once stores one event", async (logs) => {
     const [a, b] = [await logs.open(), await logs.open()];
     for (let i = 0; i < 10; i++) {
-      const answers = [a, b, a, b].map(({ log }) => log.append("p_a", [textEvent(`${i}`)], `${i}`));
+      const answers = [a, b, a, b].map(({ log }) =>
+        log.append("p_a", [textEvent(`${i}`)], { key: `${i}` })
+      );
       const receipts = await advanceLogsUntil([a, b], Promise.all(answers));
       equal(receipts.filter(({ replayed }) => !replayed).length, 1);
       equal(new Set(receipts.map(({ epoch, first }) => `${epoch}-${first}`)).size, 1);
@@ -434,7 +447,7 @@ export function testEventLog(
           for (let n = 0; n < 4; n++) {
             // With a key, because a clear may delete the token that proves a commit.
             const key = `${side}:${i}:${n}`;
-            receipts.push((await log.append("p_a", [textEvent(key)], key)).first);
+            receipts.push((await log.append("p_a", [textEvent(key)], { key })).first);
           }
         })
       ),

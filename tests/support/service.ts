@@ -127,6 +127,7 @@ export async function assertIdle({ hub, log, probes, bodies, clock }: TestServic
     places: 0,
     histories: 0,
     publishing: 0,
+    appends: 0,
     tailBytes: 0,
   });
   equal(probes.size, 0);

@@ -27,7 +27,7 @@ export async function createWrittenLog(): Promise<TestLog> {
 
 /** Appends a text. */
 export function appendText({ log }: TestLog, text: string, key?: string) {
-  return log.append("p_a", [textEvent(text)], key);
+  return log.append("p_a", [textEvent(text)], { key });
 }
 
 /** Asserts that an append rejects exactly at its deadline, and returns the error. */

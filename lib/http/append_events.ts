@@ -1,0 +1,97 @@
+/**
+ * Takes the events of a streaming append from its body, no faster than they are stored.
+ *
+ * @module
+ */
+
+import type { RateLimiter } from "../access/mod.ts";
+import { type Clock, delay } from "../base/mod.ts";
+import type { Append } from "../hub/mod.ts";
+import type { NewEvent } from "../protocol/mod.ts";
+import type { AppendedEvent, AppendReader } from "./append_reader.ts";
+
+/** Step in which memory is reserved, in bytes. */
+const ROOM_STEP_BYTES = 16 * 1024;
+
+/** Options for {@linkcode takeEvents}. */
+export interface TakeOptions {
+  /** Reader of the body. */
+  reader: AppendReader;
+  /** Append to which the events are added. */
+  append: Append;
+  /** Checks an event, and completes it. */
+  admit: (event: NewEvent, end: boolean) => void;
+  /** Client by which the events are counted; `null` for one that is not counted. */
+  writer: string | null;
+  /** Limits the events of a second. One that is beyond the limit waits. */
+  rate: RateLimiter;
+  /** Clock for that. */
+  clock: Clock;
+  /** Reserves memory for what waits, in bytes. Throws if there is none. */
+  reserve: (bytes: number) => Disposable;
+  /** Aborted when no more is to be taken, with the error as its reason. */
+  stopped: AbortSignal;
+}
+
+/**
+ * Takes the events of a body to its end.
+ *
+ * @throws What the reader and the pieces throw, and the reason for which it was stopped.
+ *   The events before that were added.
+ */
+export async function takeEvents(
+  pieces: AsyncIterable<Uint8Array>,
+  options: TakeOptions,
+): Promise<void> {
+  const { reader, append, reserve } = options;
+  let room: Disposable | null = null;
+  let reserved = 0;
+  /** Reserves what is held now, also after a large event has left. */
+  const adjust = () => {
+    const held = reader.heldBytes + append.waitingBytes;
+    const needed = Math.floor(held / ROOM_STEP_BYTES) * ROOM_STEP_BYTES;
+    if (needed === reserved) return;
+    room?.[Symbol.dispose]();
+    room = null;
+    reserved = 0;
+    if (needed > 0) room = reserve(needed);
+    reserved = needed;
+  };
+  try {
+    for await (const piece of pieces) {
+      await addAll(reader.read(piece), options);
+      adjust();
+    }
+    await addAll(reader.end(), options);
+  } finally {
+    (room as Disposable | null)?.[Symbol.dispose]();
+  }
+}
+
+async function addAll(
+  events: Iterable<AppendedEvent>,
+  { append, admit, writer, rate, clock, stopped }: TakeOptions,
+): Promise<void> {
+  for (const { event, end } of events) {
+    admit(event, end);
+    while (writer !== null && !rate.tryCount(writer)) {
+      await orStopped(delay(clock, rate.msLeft), stopped);
+    }
+    append.add(event, end);
+    if (append.isFull) await orStopped(append.room(), stopped);
+    stopped.throwIfAborted();
+  }
+}
+
+/** Settles as something does, or rejects with the reason of a signal. */
+async function orStopped(work: Promise<void>, stopped: AbortSignal): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(stopped.reason);
+  if (stopped.aborted) stop();
+  stopped.addEventListener("abort", stop);
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    stopped.removeEventListener("abort", stop);
+  }
+}
