@@ -38,8 +38,10 @@ const ROOMS: Record<string, string[]> = {
 
 /** Files that are imported past the front door of their room. */
 const PAST_THE_DOOR = [
-  // The npm package contains each file that it imports, and needs one of protocol/.
+  // The npm package contains each file that it imports, and needs few of protocol/.
   "workflow -> lib/protocol/event_rules.ts",
+  "workflow -> lib/protocol/event_stream_reader.ts",
+  "workflow -> lib/protocol/line_splitter.ts",
 ];
 
 /** Rooms without a front door: nothing imports a program. */

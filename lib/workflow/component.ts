@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SseEvent } from "./serialized_event.ts";
+import type { SendSse } from "./send_sse.ts";
 
 /**
  * Exports of a step, by key. The return value of `run` is `$return_value`, and
@@ -60,15 +60,10 @@ export interface Actions {
   /** Destinations of events. */
   send: {
     /**
-     * Sends an event to the subscribers of the workflow's pipeline. It returns at
-     * once and needs no `await`: the events are delivered in the order of the
-     * calls when the workflow has finished.
-     *
-     * @throws {TypeError} If the channel or the payload is missing or invalid.
-     * @throws {RangeError} If the payload is larger or deeper than the service accepts.
-     * @throws {Error} If the workflow has finished.
+     * Sends events to the subscribers of the workflow's pipeline: one by
+     * `sse({ channel, payload })`, those of a source by `sse.stream({ channel, source })`.
      */
-    sse(event: SseEvent): void;
+    sse: SendSse;
   };
   /** Exports a value to the later steps, as `steps.<this step>.<key>`. */
   export(key: string, value: unknown): void;

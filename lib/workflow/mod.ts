@@ -41,11 +41,8 @@ export { type DeliveredEvent, DeliveryError, type UnsentRequest } from "./delive
 export type { Destination } from "./destination.ts";
 export type { Fetch } from "./publish_once.ts";
 export type { DeliveryOptions } from "./publisher.ts";
-export {
-  runWorkflow,
-  StepError,
-  type Workflow,
-  type WorkflowResult,
-  type WorkflowStep,
-} from "./run_workflow.ts";
+export { runWorkflow } from "./run_workflow.ts";
+export type { SendSse, SseSource, SseStream } from "./send_sse.ts";
 export type { SseEvent } from "./serialized_event.ts";
+export { StepError } from "./step_error.ts";
+export type { Workflow, WorkflowResult, WorkflowStep } from "./workflow.ts";

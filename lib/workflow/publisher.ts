@@ -6,11 +6,9 @@
  * @module
  */
 
-import { type DeliveredEvent, DeliveryError } from "./delivery_error.ts";
-import { type Destination, endUrl, ingestUrl } from "./destination.ts";
+import type { DeliveredEvent } from "./delivery_error.ts";
 import { type Fetch, publishOnce } from "./publish_once.ts";
-import { toEndRequest, toRequests, toUnsent } from "./publish_request.ts";
-import type { SerializedEvent } from "./serialized_event.ts";
+import type { PublishRequest } from "./publish_request.ts";
 
 /** Time limit of one attempt, in milliseconds: longer than the service waits for its log. */
 const ATTEMPT_MS = 15_000;
@@ -36,7 +34,8 @@ const MAX_BACK_OFF_MS = 10_000;
  */
 export interface DeliveryOptions {
   /**
-   * Time limit of the whole delivery, retries included, in milliseconds.
+   * Time limit of the whole delivery, retries included, in milliseconds. Of what is
+   * sent while the workflow runs, each group of events has this time.
    *
    * @default {60000}
    */
@@ -64,48 +63,66 @@ export interface DeliveryOptions {
   random?: () => number;
 }
 
+/** Result of publishing requests. */
+export interface Delivery {
+  /** Events that the service accepted, in order. */
+  delivered: DeliveredEvent[];
+  /** Failure of a request; `null` if all were accepted. */
+  failure: DeliveryFailure | null;
+}
+
+/** Permanent failure of a request. */
+export interface DeliveryFailure {
+  /** Description of the failure, without a period. */
+  reason: string;
+  /** The request that failed, and those after it, which were not sent. */
+  unsent: PublishRequest[];
+  /** HTTP status of the last answer; `null` if there was none. */
+  status: number | null;
+  /** The error underneath, if there was one. */
+  cause?: unknown;
+}
+
 /**
- * Publishes events in order, in as few requests as the limits allow, one request
- * at a time.
+ * Publishes requests in order, one at a time.
  *
  * A transient failure (a network error, 429, 502, 503 or 504) is retried with
  * the same idempotency key, after the time that `Retry-After` asks for and an
- * exponential back-off with jitter.
+ * exponential back-off with jitter. If a request fails permanently, or time is up,
+ * the requests after it are not sent.
  *
- * @param events The events; `null` to end the run of the pipeline instead.
+ * @param url URL to post each request to.
+ * @param token Token of a publisher, if the service asks for one.
  * @returns The events with their IDs, in order, once they are durable.
- * @throws {TypeError} If the destination is invalid.
- * @throws {DeliveryError} If a request fails permanently, or time is up. The
- *   requests after it are not sent.
  *
  * @example Retry an unavailable service
  * ```ts
  * import { deepStrictEqual as deepEqual } from "node:assert/strict";
+ * import { toRequests } from "./publish_request.ts";
  *
  * const answers = [
  *   new Response(null, { status: 503 }),
  *   Response.json({ events: [{ id: "AAECAwQFBgc-1" }] }, { status: 202 }),
  * ];
- * const delivered = await publish(
- *   { pipeline: "p_aBcDeF" },
- *   [{ channel: "names", payload: '"Luke"' }],
+ * const { delivered } = await publish(
+ *   new URL("http://localhost:8000/ingest"),
+ *   toRequests("p_aBcDeF", [{ channel: "names", payload: '"Luke"' }]),
+ *   undefined,
  *   { fetch: () => Promise.resolve(answers.shift()!), wait: () => Promise.resolve() },
  * );
  * deepEqual(delivered, [{ channel: "names", id: "AAECAwQFBgc-1" }]);
  * ```
  */
 export async function publish(
-  destination: Destination,
-  events: readonly SerializedEvent[] | null,
-  options: DeliveryOptions = {},
-): Promise<DeliveredEvent[]> {
+  url: URL,
+  requests: readonly PublishRequest[],
+  token: string | undefined,
+  options: DeliveryOptions,
+): Promise<Delivery> {
   const { maxMs = 60_000, fetch = globalThis.fetch, now = Date.now } = options;
   const elapsed = options.now ?? (() => performance.now());
   const { wait = delay, random = Math.random } = options;
-  const { token } = destination;
-  const url = events ? ingestUrl(destination) : endUrl(destination);
   const until = elapsed() + maxMs;
-  const requests = events ? toRequests(destination.pipeline, events) : [toEndRequest()];
   const delivered: DeliveredEvent[] = [];
   for (const [index, request] of requests.entries()) {
     for (let attempt = 1;; attempt++) {
@@ -116,25 +133,20 @@ export async function publish(
         delivered.push(...request.events.map(({ channel }, at) => ({ channel, id: ids[at]! })));
         break;
       }
-      const { status, isTransient, retryAfterMs, cause } = outcome;
+      const { isTransient, retryAfterMs, ...failure } = outcome;
       const backOff = Math.min(FIRST_BACK_OFF_MS * 2 ** (attempt - 1), MAX_BACK_OFF_MS);
       const pauseMs = retryAfterMs + backOff * (0.5 + random() / 2);
       if (!isTransient || elapsed() + pauseMs >= until) {
-        const unsent = events ? requests.slice(index).map(toUnsent) : [];
-        const count = unsent.reduce((sum, { events }) => sum + events.length, 0);
-        const what = events ? `deliver ${count} of ${events.length} events` : "end the run";
         const end = isTransient ? `. Gave up at attempt ${attempt}` : "";
-        throw new DeliveryError(
-          `Cannot ${what}: ${outcome.reason}${end}`,
-          { delivered, unsent, status },
-          cause === undefined ? {} : { cause },
-        );
+        const reason = `${failure.reason}${end}`;
+        const unsent = requests.slice(index);
+        return { delivered, failure: { ...failure, reason, unsent } };
       }
       options.onRetry?.(outcome.reason);
       await wait(pauseMs);
     }
   }
-  return delivered;
+  return { delivered, failure: null };
 }
 
 function delay(ms: number): Promise<void> {

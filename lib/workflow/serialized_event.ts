@@ -66,16 +66,30 @@ export function serializeEvent(event: SseEvent): SerializedEvent {
         "Expected $.send.sse({ channel, payload })",
     );
   }
-  const { channel } = event;
+  assertChannel(event.channel);
+  return { channel: event.channel, payload: toJson(event.payload) };
+}
+
+/**
+ * Asserts that a channel is valid.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function assertChannel(channel: unknown): asserts channel is string {
   if (typeof channel !== "string") {
     throw new TypeError(`Cannot send: channel: expected a string, got ${describe(channel)}`);
   }
   const problem = validateChannel(channel);
   if (problem) throw new TypeError(`Cannot send: channel ${JSON.stringify(channel)}: ${problem}`);
-  return { channel, payload: toJson(event.payload) };
 }
 
-function toJson(payload: unknown): string {
+/**
+ * Serializes a payload.
+ *
+ * @throws {TypeError} If JSON cannot hold the value.
+ * @throws {RangeError} As {@linkcode assertPayloadSize}.
+ */
+export function toJson(payload: unknown): string {
   let text;
   try {
     text = JSON.stringify(payload);
@@ -93,6 +107,17 @@ function toJson(payload: unknown): string {
       `Cannot send: payload: expected a value that JSON can hold, got ${describe(payload)}`,
     );
   }
+  assertPayloadSize(text);
+  return text;
+}
+
+/**
+ * Asserts that a payload is within the limits.
+ *
+ * @param text The payload, as valid JSON text.
+ * @throws {RangeError} If it is larger or deeper than the service accepts.
+ */
+export function assertPayloadSize(text: string): void {
   const size = new TextEncoder().encode(text).length;
   if (size > MAX_PAYLOAD_BYTES) {
     throw new RangeError(
@@ -100,7 +125,6 @@ function toJson(payload: unknown): string {
     );
   }
   if (isDeeperThan(MAX_PAYLOAD_DEPTH, JSON.parse(text))) throw tooDeep();
-  return text;
 }
 
 function describe(value: unknown): string {

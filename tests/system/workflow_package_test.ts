@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import denoJson from "../../deno.json" with { type: "json" };
+import type { Actions } from "../../lib/workflow/mod.ts";
 import manifest from "../../lib/workflow.deno.json" with { type: "json" };
 import { launchChromium, systemChromium } from "../support/browser/chromium.ts";
 import { testWithRequirements } from "../support/programs/requirements.ts";
@@ -52,6 +53,62 @@ await runWorkflow(nowhere).catch((error) => {
 });
 `;
 
+const STREAM_SCRIPT = `
+import { Readable } from "node:stream";
+import { DeliveryError, runWorkflow } from "@runnel/workflow";
+
+const [url] = process.argv.slice(2);
+async function* tokens() {
+  yield "Luke";
+  yield { name: "Han" };
+}
+const respond = (body, type) => new Response(body, { headers: { "Content-Type": type } });
+const sources = [
+  tokens(),
+  new Blob(["Leia"]).stream(),
+  Readable.from([Buffer.from("Obi Wan")]),
+  respond('data: {"name":"Padmé"}\\n\\ndata: 1.0\\n\\n', "text/event-stream"),
+  respond('["Lando"]\\n2', "application/x-ndjson"),
+];
+const ask = {
+  async run({ $ }) {
+    $.send.sse({ channel: "names", payload: 0 });
+    for (const source of sources) {
+      console.log(await $.send.sse.stream({ channel: "names", source }));
+    }
+  },
+};
+const steps = [{ name: "ask", component: ask }];
+const workflow = { pipeline: "p_run", url, steps, live: true, announceSteps: true };
+const { delivered } = await runWorkflow({ ...workflow, end: true });
+console.log(delivered.length);
+
+let wasReturned = false;
+const endless = async function* () {
+  try {
+    for (;;) yield await new Promise((resolve) => setTimeout(resolve, 1, "Luke"));
+  } finally {
+    wasReturned = true;
+  }
+};
+const late = { run: ({ $ }) => $.send.sse.stream({ channel: "names", source: endless() }) };
+await runWorkflow({ ...workflow, steps: [{ name: "late", component: late }] }).catch((error) => {
+  console.log(error.name, error.cause instanceof DeliveryError, error.delivery.status);
+});
+await new Promise((resolve) => setTimeout(resolve, 2));
+console.log(wasReturned);
+`;
+
+const STREAM_PRINTED = `2
+1
+1
+2
+2
+11
+StepError true 409
+true
+`;
+
 const PRINTED = `RangeError Cannot send: payload: it is more than 512 levels deep
 [ 'greetings' ] string
 RangeError Cannot send: payload: it is more than 512 levels deep
@@ -69,6 +126,7 @@ import {
   type Fetch,
   runWorkflow,
   type SseEvent,
+  type SseSource,
   StepError,
 } from "@runnel/workflow";
 
@@ -84,6 +142,12 @@ const greet: Component = defineComponent({
   async run({ steps, $ }) {
     $.send.sse(event);
     $.send.sse({ channel: "greetings", payload: this.greet("!").toUpperCase() });
+    const source: SseSource = await fetch("https://model.example");
+    const count: number = await $.send.sse.stream({ channel: "greetings", source });
+    await $.send.sse.stream({ channel: "greetings", source: new Blob(["Luke"]).stream() });
+    await $.send.sse.stream({ channel: "greetings", source: (async function* () { yield count; })() });
+    // @ts-expect-error: a promise is no source.
+    await $.send.sse.stream({ channel: "greetings", source: fetch("https://model.example") });
     $.export("seen", steps.trigger.event);
     // @ts-expect-error: a payload is required.
     $.send.sse({ channel: "greetings" });
@@ -97,7 +161,14 @@ defineComponent({ props: {} });
 const fetcher: Fetch = (url, init) => fetch(url, init);
 try {
   const steps = [{ name: "greet", component: greet, props: { name: "Luke" } }];
-  const { delivered } = await runWorkflow({ pipeline: "p_a", steps, delivery: { fetch: fetcher } });
+  const { delivered } = await runWorkflow({
+    pipeline: "p_a",
+    steps,
+    live: true,
+    announceSteps: true,
+    end: true,
+    delivery: { fetch: fetcher },
+  });
   const events: readonly DeliveredEvent[] = delivered;
   console.log(events);
 } catch (error) {
@@ -132,7 +203,7 @@ testWithRequirements(
     for (const [path, text] of files) {
       match(
         path,
-        /^(package\.json|README\.md|LICENSE|(protocol\/event_rules|workflow\/\w+)(\.js|\.d\.ts))$/,
+        /^(package\.json|README\.md|LICENSE|(protocol|workflow)\/\w+(\.js|\.d\.ts))$/,
       );
       ok(!text.includes(ROOT.pathname) && !text.includes("file://"), path);
     }
@@ -156,6 +227,20 @@ testWithRequirements(
     const sent = { type: "greetings", data: '{"to":"Luke","by":"Leia"}' };
     deepEqual(events.slice(0, -1).map(({ type, data }) => ({ type, data })), [sent, sent]);
 
+    await project.write("stream.js", STREAM_SCRIPT);
+    equal(await run("node", ["stream.js", server.url], project.path), STREAM_PRINTED);
+    const ended = await service.subscribe("p_run/sse");
+    const received = (await ended.until("runnel.end")).map(({ type, data }) => `${type} ${data}`);
+    const place = '"step":"ask","number":1,"of":1';
+    const names = ['"Luke"', '{"name":"Han"}', '"Leia"', '"Obi Wan"', '{"name":"Padmé"}', '"1.0"'];
+    deepEqual(received, [
+      `steps {${place},"state":"started"}`,
+      ...["0", ...names, '["Lando"]', "2"].map((data) => `names ${data}`),
+      `steps {${place},"state":"finished"}`,
+      'runnel.live {"replayed":11}',
+      'runnel.end {"events":11}',
+    ]);
+
     await project.write("consumer.ts", CONSUMER);
     await project.write("tsconfig.json", TSCONFIG);
     const tsc = "npm:typescript@^6.0.3/tsc";
@@ -171,7 +256,7 @@ Deno.test("lib/workflow/mod.ts imports only its own files, and uses only globals
   const { modules } = JSON.parse(info) as { modules: { specifier: string }[] };
   ok(modules.length > 5);
   for (const { specifier } of modules) {
-    match(specifier.slice(ROOT.href.length), /^lib\/(protocol\/event_rules|workflow\/\w+)\.ts$/);
+    match(specifier.slice(ROOT.href.length), /^lib\/(protocol|workflow)\/\w+\.ts$/);
     const source = await Deno.readTextFile(new URL(specifier));
     const code = source.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
     equal(
@@ -211,8 +296,12 @@ testWithRequirements(
     const outcomes = await page.evaluate(async ([module, url]) => {
       const { defineComponent, runWorkflow } = await import(module!);
       const component = defineComponent({
-        run({ $ }: { $: { send: { sse(event: unknown): void } } }) {
+        run({ $ }: { $: Actions }) {
           for (const payload of ["Luke", "Han"]) $.send.sse({ channel: "names", payload });
+          const source = new Response("data: Leia\n\n", {
+            headers: { "Content-Type": "text/event-stream" },
+          });
+          return $.send.sse.stream({ channel: "names", source });
         },
       });
       const steps = [{ name: "send", component }];
@@ -220,16 +309,16 @@ testWithRequirements(
       const { delivered } = await runWorkflow(workflow);
       const elsewhere = { ...workflow, url: `${url}/elsewhere` };
       const error = await runWorkflow(elsewhere).catch((error: unknown) => error);
-      return [delivered.length, error.status, error.message];
+      return [delivered.length, error.delivery.status, error.message.replace(/\d of \d/, "some")];
     }, [`${pages.url}/workflow/mod.js`, server.url]);
     deepEqual(outcomes, [
-      2,
+      3,
       404,
-      `Cannot deliver 2 of 2 events: ${server.url}/elsewhere/ingest answered 404: ` +
+      `The step send failed: Cannot deliver some events: ${server.url}/elsewhere/ingest answered 404: ` +
       "No such route. See GET / for all routes",
     ]);
     const history = await service.fetch(new Request("http://localhost/pipelines/p_a/events"));
     const { events } = await history.json();
-    deepEqual(events.map(({ payload }: { payload: string }) => payload), ["Luke", "Han"]);
+    deepEqual(events.map(({ payload }: { payload: string }) => payload), ["Luke", "Han", "Leia"]);
   },
 );

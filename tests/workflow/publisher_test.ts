@@ -7,10 +7,24 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { DeliveryError } from "../../lib/workflow/delivery_error.ts";
-import { type DeliveryOptions, publish } from "../../lib/workflow/publisher.ts";
+import type { Destination } from "../../lib/workflow/destination.ts";
+import { Outbox } from "../../lib/workflow/outbox.ts";
+import type { DeliveryOptions } from "../../lib/workflow/publisher.ts";
+import type { SerializedEvent } from "../../lib/workflow/serialized_event.ts";
 import { FakeIngest, type FakeResponse } from "../support/fakes/ingest.ts";
 
 const HERE = { pipeline: "p_a" };
+
+/** Publishes events that are all known before. */
+async function publish(
+  destination: Destination,
+  events: readonly SerializedEvent[],
+  options: DeliveryOptions,
+) {
+  const outbox = new Outbox(destination, options);
+  for (const event of events) outbox.add(event);
+  return await outbox.finish();
+}
 
 function numbered(count: number) {
   return Array.from({ length: count }, (_, index) => ({

@@ -8,8 +8,11 @@ import {
 } from "node:assert/strict";
 import { type Actions, type Component, defineComponent } from "../../lib/workflow/component.ts";
 import { DeliveryError } from "../../lib/workflow/delivery_error.ts";
-import { runWorkflow, StepError, type Workflow } from "../../lib/workflow/run_workflow.ts";
+import { runWorkflow } from "../../lib/workflow/run_workflow.ts";
+import { StepError } from "../../lib/workflow/step_error.ts";
+import type { Workflow } from "../../lib/workflow/workflow.ts";
 import { FakeIngest } from "../support/fakes/ingest.ts";
+import { flush } from "../support/wait.ts";
 
 type Run = Component["run"];
 
@@ -143,6 +146,240 @@ Deno.test("runWorkflow() makes no request without events", async () => {
   const ingest = new FakeIngest();
   const { delivered } = await runWorkflow(workflow(ingest, () => {}));
   deepEqual([delivered, ingest.requests], [[], []]);
+});
+
+// live
+
+Deno.test("$.send.sse() sends at once with live, in order over steps and promises", async () => {
+  const ingest = new FakeIngest();
+  const called: number[] = [];
+  const call = ($: Actions) => {
+    called.push(called.length);
+    equal($.send.sse({ channel: "c", payload: called.length - 1 }), undefined);
+  };
+  const { delivered } = await runWorkflow({
+    ...workflow(
+      ingest,
+      async ({ $ }) => {
+        await Promise.all(Array.from({ length: 100 }, async (_, index) => {
+          for (let turn = index % 5; turn > 0; turn--) await flush();
+          call($);
+        }));
+        await flush();
+        deepEqual(payloads(ingest), called);
+      },
+      async ({ $ }) => {
+        call($);
+        await flush();
+        deepEqual(payloads(ingest), called);
+        for (let index = 0; index < 1200; index++) call($);
+      },
+    ),
+    live: true,
+  });
+  deepEqual(payloads(ingest), called);
+  ok(ingest.requests.length > 3);
+  deepEqual(delivered.map(({ id }) => id), called.map((index) => `E-${index + 1}`));
+});
+
+Deno.test("$.send.sse() with live does not throw after a failed delivery, but runWorkflow()", async () => {
+  const ingest = new FakeIngest(202, 403);
+  const error = await runWorkflow({
+    ...workflow(ingest, send(1), () => flush(), send(2), () => flush(), send(3)),
+    live: true,
+  }).catch((error) => error);
+  ok(error instanceof DeliveryError);
+  equal(error.message, "Cannot deliver 2 of 3 events: http://localhost:8000/ingest answered 403");
+  equal(ingest.requests.length, 2);
+  deepEqual(error.unsent.flatMap(({ events }) => events.map(({ payload }) => payload)), [2, 3]);
+});
+
+Deno.test("runWorkflow() rejects with both errors when a step and a live delivery fail", async () => {
+  const cause = new Error("no more droids");
+  const error = await stepErrorOf(runWorkflow({
+    ...workflow(new FakeIngest(403), send(1), async () => {
+      await flush();
+      throw cause;
+    }),
+    live: true,
+  }));
+  equal(error.cause, cause);
+  equal(
+    error.message,
+    "The step s2 failed: no more droids. " +
+      "Cannot deliver 1 of 1 events: http://localhost:8000/ingest answered 403",
+  );
+  equal(error.delivery!.unsent.length, 1);
+});
+
+// $.send.sse.stream
+
+Deno.test("$.send.sse.stream() sends what was deferred and its source while the step runs", async () => {
+  const ingest = new FakeIngest();
+  const { steps, delivered } = await runWorkflow(workflow(
+    ingest,
+    send(1),
+    async ({ $: { send: { sse: { stream } } } }) => {
+      equal(ingest.requests.length, 0);
+      const source = ReadableStream.from([2, 3]);
+      const count = await stream({ channel: "tokens", source });
+      deepEqual(payloads(ingest), [1, 2, 3]);
+      return count;
+    },
+    async ({ $ }) => {
+      $.send.sse({ channel: "c", payload: 4 });
+      await flush();
+      deepEqual(payloads(ingest), [1, 2, 3]);
+    },
+  ));
+  deepEqual(payloads(ingest), [1, 2, 3, 4]);
+  equal(steps["s2"]!["$return_value"], 2);
+  deepEqual(delivered.map(({ channel }) => channel), ["c", "tokens", "tokens", "c"]);
+});
+
+Deno.test("$.send.sse.stream() keeps the order of each of two streams and of calls", async () => {
+  const ingest = new FakeIngest();
+  async function* generate(name: string) {
+    for (let count = 0; count < 50; count++) {
+      await flush();
+      yield `${name}${count}`;
+    }
+  }
+  await runWorkflow(workflow(ingest, async ({ $ }) => {
+    const streams = ["a", "b"].map((name) =>
+      $.send.sse.stream({ channel: "c", source: generate(name) })
+    );
+    for (let count = 0; count < 50; count++) {
+      await flush();
+      $.send.sse({ channel: "c", payload: `c${count}` });
+    }
+    await Promise.all(streams);
+  }));
+  ok(ingest.requests.length > 10);
+  for (const name of ["a", "b", "c"]) {
+    deepEqual(
+      payloads(ingest).filter((payload) => String(payload).startsWith(name)),
+      Array.from({ length: 50 }, (_, count) => `${name}${count}`),
+    );
+  }
+});
+
+Deno.test("$.send.sse.stream() rejects in its step, which fails with one message", async () => {
+  const error = await stepErrorOf(runWorkflow(workflow(
+    new FakeIngest(403),
+    send(1),
+    ({ $ }) => $.send.sse.stream({ channel: "c", source: ReadableStream.from([2]) }),
+  )));
+  ok(error.cause instanceof DeliveryError);
+  ok(error.delivery);
+  match(
+    error.message,
+    /^The step s2 failed: Cannot deliver \d of \d events: http:\S+ answered 403$/,
+  );
+});
+
+Deno.test("$.send.sse.stream() leaves what it sent when a later step fails", async () => {
+  const ingest = new FakeIngest();
+  const error = await stepErrorOf(runWorkflow(workflow(
+    ingest,
+    ({ $ }) => $.send.sse.stream({ channel: "c", source: ReadableStream.from([1]) }),
+    () => {
+      throw new Error("no more droids");
+    },
+  )));
+  equal(error.delivered.length, 1);
+});
+
+Deno.test("$.send.sse.stream() stops with the name of its step when it was not awaited", async () => {
+  const ingest = new FakeIngest();
+  let wasCanceled = false;
+  let stream: Promise<number>;
+  await runWorkflow(workflow(
+    ingest,
+    ({ $ }) => {
+      const source = new ReadableStream({ cancel: () => void (wasCanceled = true) });
+      stream = $.send.sse.stream({ channel: "c", source });
+      stream.catch(() => {});
+    },
+    send(1),
+  ));
+  await rejects(stream!, {
+    message: "Cannot send: the workflow has finished. " +
+      "Await everything in the step s1 that calls $.send.sse.stream()",
+  });
+  ok(wasCanceled);
+  deepEqual(payloads(ingest), [1]);
+});
+
+// announceSteps
+
+const step1 = { step: "s1", number: 1, of: 2 };
+const step2 = { step: "s2", number: 2, of: 2 };
+
+const outcomes: [what: string, runs: Run[], events: unknown[]][] = [
+  ["finish", [send("a"), send("b")], [
+    { ...step1, state: "started" },
+    "a",
+    { ...step1, state: "finished" },
+    { ...step2, state: "started" },
+    "b",
+    { ...step2, state: "finished" },
+  ]],
+  ["fail", [() => {
+    throw new Error("x".repeat(2000), { cause: new Error("secret") });
+  }, send("b")], [
+    { ...step1, state: "started" },
+    { ...step1, state: "failed", error: "x".repeat(1000) },
+  ]],
+  ["exit", [({ $ }) => $.flow.exit("enough"), send("b")], [
+    { ...step1, state: "started" },
+    { ...step1, state: "exited" },
+  ]],
+];
+
+for (const live of [false, true]) {
+  for (const [what, runs, events] of outcomes) {
+    Deno.test(`runWorkflow() announces steps that ${what}, with live ${live}`, async () => {
+      const ingest = new FakeIngest();
+      const announced = { ...workflow(ingest, ...runs), announceSteps: true, live };
+      await runWorkflow(announced).catch(() => {});
+      deepEqual(payloads(ingest), events);
+      for (const { channel, payload } of ingest.requests.flatMap(({ events }) => events)) {
+        equal(channel, typeof payload === "string" ? "c" : "steps");
+      }
+    });
+  }
+}
+
+// end
+
+for (
+  const [what, run, requests] of [
+    ["finishes", send(1), ["ingest", "end"]],
+    ["sends nothing", () => {}, ["end"]],
+    ["fails", () => {
+      throw new Error("no more droids");
+    }, ["end"]],
+  ] as const
+) {
+  Deno.test(`runWorkflow() ends the run when the workflow ${what}`, async () => {
+    const ingest = new FakeIngest();
+    await runWorkflow({ ...workflow(ingest, run), end: true }).catch(() => {});
+    deepEqual(ingest.requests.map(({ url }) => url.split("/").at(-1)), requests);
+  });
+}
+
+Deno.test("runWorkflow() does not end the run when the delivery fails", async () => {
+  const ingest = new FakeIngest(403);
+  await rejects(runWorkflow({ ...workflow(ingest, send(1)), end: true }), DeliveryError);
+  equal(ingest.requests.length, 1);
+});
+
+Deno.test("runWorkflow() rejects with the delivered events when the run is not ended", async () => {
+  const error = await runWorkflow({ ...workflow(new FakeIngest(202, 403), send(1)), end: true })
+    .catch((error) => error);
+  match(error.message, /^Cannot end the run: http:\S+\/pipelines\/p_a\/end answered 403$/);
+  deepEqual([error.delivered.length, error.unsent], [1, []]);
 });
 
 // Exports of steps
