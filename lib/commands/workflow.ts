@@ -19,8 +19,8 @@ import {
 } from "../workflow/mod.ts";
 import { createRetryReport } from "./retry_report.ts";
 
-const USAGE = `Runs component files, in order, as the steps of one workflow, and then delivers
-the events that they sent with $.send.sse().
+const USAGE = `Runs component files, in order, as the steps of one workflow, and delivers the
+events that they sent with $.send.sse() when the last one has finished.
 
   deno task workflow FILE... --pipeline p_aBcDeF [options]
 
@@ -31,6 +31,9 @@ the events that they sent with $.send.sse().
                      steps.trigger.event
   --props FILE       JSON file with the props of the component, or for several
                      files with the props of each step by its name
+  --live             send each event at once
+  --steps            send events about the steps as well, on the channel steps
+  --end              end the run of the pipeline after the last event: its streams end
   --timeout SECONDS  time limit of the delivery (default: 60)
   -h, --help         print this help`;
 
@@ -44,6 +47,9 @@ function createOptions() {
     token: { type: "string", default: Deno.env.get("RUNNEL_TOKEN") ?? "" },
     event: { type: "string" },
     props: { type: "string" },
+    live: { type: "boolean", default: false },
+    steps: { type: "boolean", default: false },
+    end: { type: "boolean", default: false },
     timeout: { type: "string", default: "60" },
   } as const;
 }
@@ -145,11 +151,15 @@ async function run(
       token,
       steps,
       event,
+      live: values.live,
+      announceSteps: values.steps,
+      end: values.end,
       onStep: printStep,
       delivery: { maxMs, onRetry: createRetryReport(console.error) },
     });
     if (exit) console.log(`ended early${exit.reason === undefined ? "" : `: ${exit.reason}`}`);
     printDelivered(delivered);
+    if (values.end) console.log("ended the run");
   } catch (error) {
     if (error instanceof UsageError) throw error;
     printError(error);
@@ -190,7 +200,8 @@ if (import.meta.main) {
   addEventListener("unload", () => {
     if (hasEnded) return;
     console.error(
-      "Cannot finish the workflow: a step awaits a promise that never settles. Nothing was sent",
+      "Cannot finish the workflow: a step awaits a promise that never settles. " +
+        "Events that wait for the end of the workflow were not sent",
     );
     Deno.exitCode = 1;
   });

@@ -19,7 +19,13 @@ const component = (lines: string, rest = "") =>
 async function run(
   files: Record<string, string>,
   args: readonly string[],
-): Promise<TaskResult & { stored: { channel: string; payload: unknown }[] }> {
+): Promise<
+  TaskResult & {
+    stored: { channel: string; payload: unknown }[];
+    /** Number of events with which the run ended. */
+    ended: number | undefined;
+  }
+> {
   await using folder = new TempFolder();
   for (const [name, content] of Object.entries(files)) await folder.write(name, content);
   await using service = await startService();
@@ -27,12 +33,12 @@ async function run(
   const to = ["--pipeline", "p_a", "--url", server.url];
   const result = await runTask("workflow", { args: [...to, ...args], folder: folder.path });
   const history = await service.fetch(new Request("http://localhost/pipelines/p_a/events"));
-  const { events } = await history.json();
+  const { events, end } = await history.json();
   const stored = events.map(({ channel, payload }: { channel: string; payload: unknown }) => ({
     channel,
     payload,
   }));
-  return { ...result, stored };
+  return { ...result, stored, ended: end?.events };
 }
 
 /** Replaces what differs from run to run. */
@@ -104,6 +110,73 @@ Deno.test("deno task workflow ends early and exits with 0 when a step calls $.fl
   deepEqual(stored, [{ channel: "c", payload: 1 }]);
 });
 
+Deno.test("deno task workflow --live --steps --end sends while it runs, then ends the run", async () => {
+  await using folder = new TempFolder();
+  // Each step waits until a subscriber has what was sent: otherwise it fails.
+  const expectSeen = (name: string) =>
+    `if (!(await fetch(steps.trigger.event + "${name}")).ok) throw new Error("not seen");`;
+  await folder.write(
+    "first.js",
+    component(`$.send.sse({ channel: "names", payload: "Luke" }); ${expectSeen("Luke")}`),
+  );
+  await folder.write(
+    "second.js",
+    component(`await $.send.sse.stream({ channel: "names", source: (async function* () {
+      yield "Han"; ${expectSeen("Han")} yield "Leia";
+    })() });`),
+  );
+  await using service = await startService();
+  await using server = serveLocally(service.fetch);
+  const received: string[] = [];
+  await using witness = serveLocally(async ({ url }) => {
+    const name = new URL(url).pathname.slice(1);
+    await eventually(`it has received ${name}`, () => received.includes(`names "${name}"`));
+    return new Response();
+  });
+  await folder.write("event.json", JSON.stringify(`${witness.url}/`));
+  const stream = await service.subscribe("p_a/sse");
+  const reading = (async () => {
+    for (let event; (event = await stream.event());) {
+      received.push(`${event.type} ${event.data}`);
+    }
+  })();
+  const to = ["--pipeline", "p_a", "--url", server.url];
+  const { code, stdout, stderr } = await runTask("workflow", {
+    args: ["first.js", "second.js", ...to, "--event", "event.json", "--live", "--steps", "--end"],
+    folder: folder.path,
+  });
+  deepEqual([code, stderr], [0, ""]);
+  await eventually("the run has ended", () => received.at(-1)!.startsWith("runnel.end "));
+  // The stream ends by itself.
+  await reading;
+  const step = (name: string, number: number, state: string) =>
+    `steps {"step":"${name}","number":${number},"of":2,"state":"${state}"}`;
+  deepEqual(received, [
+    'runnel.live {"replayed":0}',
+    step("first", 1, "started"),
+    'names "Luke"',
+    step("first", 1, "finished"),
+    step("second", 2, "started"),
+    'names "Han"',
+    'names "Leia"',
+    step("second", 2, "finished"),
+    'runnel.end {"events":7}',
+  ]);
+  equal(
+    normal(stdout),
+    "step first\nstep second\nsent 7 events\n" +
+      ["steps", "names", "steps", "steps", "names", "names", "steps"]
+        .map((channel, index) => `  EPOCH-${index + 1} ${channel}\n`).join("") +
+      "ended the run\n",
+  );
+});
+
+Deno.test("deno task workflow --end ends the run when a step fails", async () => {
+  const files = { "a.js": component('$.send.sse({ channel: "c", payload: 1 }); throw 1;') };
+  const { code, ended } = await run(files, ["a.js", "--end"]);
+  deepEqual([code, ended], [1, 1]);
+});
+
 Deno.test("deno task workflow delivers events and exits with 1 when a step fails", async () => {
   const { code, stdout, stderr, stored } = await run({
     "first.js": component('$.send.sse({ channel: "c", payload: 1 });'),
@@ -152,7 +225,8 @@ Deno.test("deno task workflow exits with 1 when a step awaits a promise that nev
   equal(stdout, "step first\n");
   equal(
     stderr,
-    "Cannot finish the workflow: a step awaits a promise that never settles. Nothing was sent\n",
+    "Cannot finish the workflow: a step awaits a promise that never settles. " +
+      "Events that wait for the end of the workflow were not sent\n",
   );
 });
 
