@@ -132,7 +132,7 @@ async function withSetupHint<T>(where: string | undefined, use: () => Promise<T>
 function describeSetup(where: string | undefined, error: unknown): string {
   const reason = error instanceof Error ? error.message : String(error);
   if (where === undefined) {
-    return `Cannot start: the store of the platform cannot be opened (${reason}). ` +
+    return `Cannot open the store: that of the platform fails (${reason}). ` +
       "Assign a Deno KV database to the app, or set RUNNEL_KV to the URL of a KV Connect server";
   }
   if (error instanceof Deno.errors.NotCapable) {
@@ -148,7 +148,7 @@ function describeSetup(where: string | undefined, error: unknown): string {
   const advice = isUrl(where)
     ? "Start the KV server there, and set DENO_KV_ACCESS_TOKEN to its access token"
     : "Name a file in a folder that can be written to, :memory:, or the URL of a KV Connect server";
-  return `Cannot start: RUNNEL_KV is ${where}, which cannot be opened (${reason}). ${advice}`;
+  return `Cannot open the store: RUNNEL_KV is ${where}, which fails (${reason}). ${advice}`;
 }
 
 function isUrl(kv: string): boolean {

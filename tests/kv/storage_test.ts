@@ -129,7 +129,7 @@ Deno.test("prepareStorage() rejects with the reason when it cannot create the fo
   await Deno.writeTextFile(`${folder.path}/file`, "");
   const path = `${folder.path}/file/runnel.sqlite`;
   await rejects(prepareStorage(path), (error: Error) => {
-    ok(error.message.startsWith(`Cannot start: RUNNEL_KV is ${path}, which cannot be opened (`));
+    ok(error.message.startsWith(`Cannot open the store: RUNNEL_KV is ${path}, which fails (`));
     ok(error.message.endsWith(
       "Name a file in a folder that can be written to, :memory:, or the " +
         "URL of a KV Connect server",
@@ -152,7 +152,7 @@ for (const [name, make] of unusable) {
     await rejects(storage.open(), {
       name: "RunnelError",
       type: "storage-unusable",
-      message: /^Cannot start: RUNNEL_KV is .*, which cannot be opened \(.*Name a file in a folder/,
+      message: /^Cannot open the store: RUNNEL_KV is .*, which fails \(.*Name a file in a folder/,
     });
   });
 }

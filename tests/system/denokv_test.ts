@@ -78,7 +78,7 @@ const refusals: {
     what: "that is not running",
     set: (kv) => kv.stop(),
     expected:
-      /^Cannot start: RUNNEL_KV is http\S+, which cannot be opened .* Start the KV server there/,
+      /^Cannot open the store: RUNNEL_KV is http\S+, which fails .* Start the KV server there/,
   },
   {
     what: "that does not answer",

@@ -13,7 +13,7 @@ for (const set of [{}, { DENO_KV_REQUIRES_DISTRIBUTED_DATABASE: "warn" }]) {
     const { code, lines } = await Program.startExpectingFailure({ ...DEPLOY, ...set });
     equal(code, 1);
     deepEqual(lines, [
-      "Cannot start: the store of the platform cannot be opened (Deno.openKv() failed: no KV " +
+      "Cannot open the store: that of the platform fails (Deno.openKv() failed: no KV " +
       "database is attached to this app. Attach a KV database to your app in the Deno Deploy " +
       "dashboard, then redeploy.). Assign a Deno KV database to the app, or set RUNNEL_KV to " +
       "the URL of a KV Connect server",

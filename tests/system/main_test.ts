@@ -42,17 +42,17 @@ const refusals: {
   {
     what: "a log in a folder that is a file",
     expected:
-      /^Cannot start: RUNNEL_KV is \S+\/file\/runnel\.sqlite, which cannot be opened .*Name a/,
+      /^Cannot open the store: RUNNEL_KV is \S+\/file\/runnel\.sqlite, which fails .*Name a/,
     set: async (folder) => ({ RUNNEL_KV: `${await folder.make("file", "")}/runnel.sqlite` }),
   },
   {
     what: "a log that is a folder",
-    expected: /^Cannot start: RUNNEL_KV is \S+\/folder, which cannot be opened .*Name a file/,
+    expected: /^Cannot open the store: RUNNEL_KV is \S+\/folder, which fails .*Name a file/,
     set: async (folder) => ({ RUNNEL_KV: await folder.make("folder") }),
   },
   {
     what: "a log that is not a database",
-    expected: /^Cannot start: RUNNEL_KV is \S+\/text, which cannot be opened .*Name a file/,
+    expected: /^Cannot open the store: RUNNEL_KV is \S+\/text, which fails .*Name a file/,
     set: async (folder) => ({ RUNNEL_KV: await folder.make("text", "To be or not to be\n") }),
   },
   {
@@ -93,7 +93,7 @@ Deno.test({
     await folder.forbid();
     const { code, lines } = await Program.startExpectingFailure({ RUNNEL_KV: folder.kv });
     equal(lines.length, 1, lines.join("\n"));
-    match(lines[0]!, /^Cannot start: RUNNEL_KV is \S+, which cannot be opened .*Name a file/);
+    match(lines[0]!, /^Cannot open the store: RUNNEL_KV is \S+, which fails .*Name a file/);
     equal(code, 1);
   },
 });
