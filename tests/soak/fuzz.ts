@@ -31,6 +31,7 @@ import {
   type Environment,
   Program,
   startCommandReading,
+  UNFINISHED_LINE,
 } from "../support/programs/program.ts";
 
 /** Number of concurrent attackers. */
@@ -64,6 +65,7 @@ const HINTS = [
   // machine the file may be in use for longer than that waits; it is tried again.
   /^The text of deleted events stays in the file of the log, which is too large/,
   /^Cannot remove deleted events from the file of the log: Error: \S+ is still in use$/,
+  UNFINISHED_LINE,
 ];
 
 /** Attacks of a round and their results. */

@@ -33,6 +33,9 @@ export function startCommandReading(folder: string): string[] {
 /** Lines that Deno itself prints, at its first start or at each. */
 const DENO_OUTPUT = /^(Warning Permissions in the config file|Download |Initialize )/;
 
+/** Line of a drain that clients outlast which do not read or send, as a test may want them to. */
+export const UNFINISHED_LINE = /^Leaves connections open at the end of the drain/;
+
 /** Settings of a test, as environment variables. */
 export type Environment = Record<string, string>;
 
