@@ -22,7 +22,7 @@ const MAX_WAIT_MS = 30_000;
 /**
  * State of a stream. `ms` is the wait before the next attempt, in milliseconds.
  *
- * @typedef {{ name: "connecting" | "catching-up" | "live" } |
+ * @typedef {{ name: "connecting" | "catching-up" | "live" | "ended" } |
  *   { name: "waiting", ms: number } |
  *   { name: "refused", reason: string }} StreamState
  */
@@ -42,7 +42,7 @@ const MAX_WAIT_MS = 30_000;
  * @property {() => number} [random] Returns a number from 0 to 1.
  */
 
-/** An event stream that reconnects after its last event ID. */
+/** An event stream that reconnects after its last event ID, until its run has ended. */
 export class LiveStream {
   #options;
   /** ID of the event to resume after. */
@@ -65,14 +65,18 @@ export class LiveStream {
     this.lastEventId = options.lastEventId ?? "";
   }
 
-  /** Opens the stream and keeps it open until {@linkcode LiveStream.close} is called. */
+  /**
+   * Opens the stream and keeps it open until its run has ended, or {@linkcode LiveStream.close} is
+   * called.
+   */
   async run() {
     const { onState } = this.#options;
     while (!this.#isClosed) {
       this.#skip = new AbortController();
       try {
         onState({ name: "connecting" });
-        await this.#read(await this.#options.open(this.lastEventId));
+        const hasEnded = await this.#read(await this.#options.open(this.lastEventId));
+        if (hasEnded && !this.#isClosed) return onState({ name: "ended" });
       } catch (error) {
         if (error instanceof Refusal) {
           onState({ name: "refused", reason: error.message });
@@ -103,15 +107,23 @@ export class LiveStream {
     this.#reader?.cancel().catch(() => {});
   }
 
-  /** @param {Response} response */
+  /**
+   * Reads a stream.
+   *
+   * @param {Response} response
+   * @returns {Promise<boolean>} Whether the run has ended, so that nothing will follow.
+   */
   async #read(response) {
+    // To who has the end already, there is nothing to send.
+    if (response.status === 204) return true;
     if (this.#opened++ > 0) this.reconnects++;
     this.#options.onState({ name: "catching-up" });
     const parser = new EventStreamParser(this.lastEventId);
     const decoder = new TextDecoderStream();
     if (!response.body) throw new Error("The answer has no body");
     const reader = this.#reader = response.body.pipeThrough(decoder).getReader();
-    while (true) {
+    let hasEnded = false;
+    while (!hasEnded) {
       const { done, value } = await reader.read();
       if (done || this.#isClosed) break;
       this.lastReceivedAt = Date.now();
@@ -124,8 +136,10 @@ export class LiveStream {
         this.#failures = 0;
         this.#options.onState({ name: "live" });
       }
+      hasEnded = events.some(({ type }) => type === "runnel.end");
     }
     await reader.cancel();
+    return hasEnded;
   }
 }
 

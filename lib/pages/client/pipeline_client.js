@@ -68,7 +68,7 @@ export class PipelineClient {
    * Opens the event stream.
    *
    * @param {string} lastEventId ID of the event to start after; "" to start with the history.
-   * @returns {Promise<Response>} The stream.
+   * @returns {Promise<Response>} The stream, or 204 if that event is the end of the run.
    * @throws {Refusal} If the error is not transient.
    */
   async openStream(lastEventId) {
@@ -81,6 +81,7 @@ export class PipelineClient {
       response = await this.#openByTicket(open);
     }
     if (!response.ok) throw await failure(response);
+    if (response.status === 204) return response;
     if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
       throw new Error("The answer is not an event stream");
     }

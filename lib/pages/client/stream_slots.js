@@ -20,36 +20,40 @@ export const SLOT_EXPLANATION =
   "the tabs, and this one goes on. Over HTTP/2 there is no such limit.";
 
 /**
- * Holds one of the slots until the page is left.
+ * Holds one of the slots until it is released, or the page is left.
  *
  * @param {() => void} onWait Called if all of them are held by other pages.
  * @param {LockManager | undefined} [locks] Locks of the browser, which only secure contexts have:
  *   pages of this machine, and of https. Without them nothing is limited.
  * @param {boolean} [isLimited] Whether connections are limited.
- * @returns {Promise<void>} Resolves when the page may open its stream.
+ * @returns {Promise<() => void>} Resolves when the page may open its stream, with a function that
+ *   releases the slot.
  */
 export async function holdStreamSlot(
   onWait,
   locks = navigator.locks,
   isLimited = usesHttp1(),
 ) {
-  if (!locks || !isLimited) return;
-  for (let slot = 1; slot <= SLOTS; slot++) if (await tryToHold(locks, slot)) return;
+  if (!locks || !isLimited) return () => {};
+  for (let slot = 1; slot <= SLOTS; slot++) {
+    const release = await tryToHold(locks, slot);
+    if (release) return release;
+  }
   onWait();
-  await holdNext(locks);
+  return await holdNext(locks);
 }
 
-/** @param {LockManager} locks @param {number} slot @returns {Promise<boolean>} */
+/** @param {LockManager} locks @param {number} slot @returns {Promise<(() => void) | null>} */
 function tryToHold(locks, slot) {
   return new Promise((resolve) => {
     locks.request(nameOf(slot), { ifAvailable: true }, (lock) => {
-      resolve(lock !== null);
-      return lock && untilPageIsLeft();
+      if (!lock) return resolve(null);
+      return new Promise((release) => resolve(() => release(undefined)));
     });
   });
 }
 
-/** @param {LockManager} locks @returns {Promise<void>} */
+/** @param {LockManager} locks @returns {Promise<() => void>} */
 function holdNext(locks) {
   const others = new AbortController();
   return new Promise((resolve) => {
@@ -58,8 +62,7 @@ function holdNext(locks) {
         // Two may be granted before the others are withdrawn.
         if (others.signal.aborted) return;
         others.abort();
-        resolve();
-        return untilPageIsLeft();
+        return new Promise((release) => resolve(() => release(undefined)));
       }).catch((error) => {
         if (!others.signal.aborted) throw error;
       });
@@ -70,11 +73,6 @@ function holdNext(locks) {
 /** @param {number} slot */
 function nameOf(slot) {
   return `runnel-stream-${slot}`;
-}
-
-/** @returns {Promise<void>} */
-function untilPageIsLeft() {
-  return new Promise(() => {});
 }
 
 function usesHttp1() {

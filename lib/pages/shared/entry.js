@@ -23,7 +23,7 @@
  * A notice of the stream about itself.
  *
  * @typedef {object} NoticeEntry
- * @property {"live" | "gap"} kind
+ * @property {"live" | "gap" | "end"} kind
  * @property {number} time When it arrived, in milliseconds since 1970.
  * @property {string} text A sentence for people.
  */

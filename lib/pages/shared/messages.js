@@ -14,6 +14,7 @@ export const STATE_LABELS = {
   "needs-slot": "Waiting for another tab",
   "waiting": "Disconnected",
   "refused": "Stopped",
+  "ended": "Ended",
 };
 
 /**
@@ -88,6 +89,24 @@ export function describeLive(replayed, reconnects, hasHistory) {
   }
   if (replayed === 0) return "Reconnected. Nothing was missed.";
   return `Reconnected. ${plural(replayed, "event")} ${replayed === 1 ? "was" : "were"} caught up.`;
+}
+
+/**
+ * Describes the end of a run.
+ *
+ * @param {string} data Data of a `runnel.end` event.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual as equal } from "node:assert/strict";
+ *
+ * equal(describeEnd('{"events":1}'), "The run has ended after 1 event.");
+ * ```
+ */
+export function describeEnd(data) {
+  /** @type {{ events: number }} */
+  const { events } = JSON.parse(data);
+  return `The run has ended after ${plural(events, "event")}.`;
 }
 
 /**

@@ -91,7 +91,11 @@ function receive({ id, type, data }) {
 /** @param {import("../client/live_stream.js").StreamState} state */
 function showState(state) {
   byId("state").dataset["state"] = state.name;
-  const more = state.name === "refused" ? `: ${state.reason}` : "";
+  const more = state.name === "refused"
+    ? `: ${state.reason}`
+    : state.name === "ended"
+    ? ". The run of this pipeline is over. Make a new ID to go on."
+    : "";
   setText("state-text", STATE_LABELS[state.name] + more);
 }
 

@@ -57,18 +57,25 @@ export class ConnectionPanel {
     setText("last-id", stream?.lastEventId || "none yet");
   }
 
-  /** Returns what becomes of the history before it has been read. */
+  /** Whether the run has ended. */
+  get hasEnded() {
+    return this.#state.name === "ended";
+  }
+
+  /** Returns what becomes of the history before it has been read, and after the end of the run. */
   describeHistory() {
     if (this.#state.name === "needs-token") {
       return "The events appear here after you enter a token.";
     }
     if (this.#state.name === "refused") return "The history was not read.";
+    if (this.#state.name === "ended") return "The run has ended, and nothing of it is listed.";
     return "Reading the history.";
   }
 
   #explanation() {
     if (this.#state.name === "refused") return this.#state.reason;
     if (this.#state.name === "needs-slot") return SLOT_EXPLANATION;
+    if (this.#state.name === "ended") return "The run has ended. No events follow.";
     if (this.#state.name !== "waiting") return "";
     const seconds = Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000));
     return `Trying again in ${seconds} s.`;

@@ -27,7 +27,8 @@ export function describeCount({ events, matching }, maxRows) {
  * Describes a list without rows.
  *
  * @param {EventList} list
- * @param {string | null} history What becomes of the history, if it has not been read.
+ * @param {string | null} history What becomes of the history, if it has not been read or the run has
+ *   ended.
  */
 export function describeEmpty(list, history) {
   if (list.events > 0) return "No event matches the filter.";

@@ -10,7 +10,7 @@ import { PipelineClient } from "../client/pipeline_client.js";
 import { holdStreamSlot } from "../client/stream_slots.js";
 import { byId, setText } from "../shared/elements.js";
 import { createRow, handleRowClick } from "../shared/event_rows.js";
-import { describeGap, describeLive, plural } from "../shared/messages.js";
+import { describeEnd, describeGap, describeLive, plural } from "../shared/messages.js";
 import { createTokenForm } from "../shared/token_form.js";
 import { ChannelChips } from "./channel_chips.js";
 import { colorOf } from "./channel_colors.js";
@@ -118,8 +118,9 @@ async function start() {
     onExpired: () => client.dropTicket(),
     onState: showState,
   });
-  await holdStreamSlot(() => showState({ name: "needs-slot" }));
+  const release = await holdStreamSlot(() => showState({ name: "needs-slot" }));
   await stream.run();
+  release();
 }
 
 function clearList() {
@@ -141,6 +142,9 @@ function receive({ id, type, data }) {
     showPublishTimes(untimed.splice(0), client, rows);
   } else if (type === "runnel.gap") {
     list.add({ kind: "gap", time, text: describeGap(data) });
+  } else if (type === "runnel.end") {
+    list.add({ kind: "end", time, text: describeEnd(data) });
+    showPublishTimes(untimed.splice(0), client, rows);
   } else if (type !== "runnel.expired") {
     const origin = isLive ? "live" : reconnects > 0 ? "caught up" : "history";
     /** @type {EventEntry} */
@@ -216,7 +220,8 @@ function draw() {
   }
   setText("last-id", stream?.lastEventId || "none yet");
   setText("count", describeCount(list, LIMITS.maxRows));
-  setText("empty", describeEmpty(list, stream ? null : connection.describeHistory()));
+  const isComplete = stream !== null && !connection.hasEnded;
+  setText("empty", describeEmpty(list, isComplete ? null : connection.describeHistory()));
   byId("empty").hidden = list.matching > 0;
   byId("waiting").hidden = !list.isPaused;
   const verb = list.waiting === 1 ? "waits" : "wait";

@@ -4,7 +4,9 @@ import { LiveStream, type StreamState } from "../../../lib/pages/client/live_str
 
 const LIVE = 'id: a-2\nevent: runnel.live\ndata: {"replayed":0}\n\n';
 
-type Answer = string | Error;
+const END = 'id: a-3\nevent: runnel.end\ndata: {"events":2}\n\n';
+
+type Answer = string | Error | Response;
 
 /** Runs a stream with one answer for each time that it is opened, until there are no more. */
 async function follow(
@@ -24,7 +26,7 @@ async function follow(
       const answer = rest.shift()!;
       if (rest.length === 0) stream.close();
       if (answer instanceof Error) return Promise.reject(answer);
-      return Promise.resolve(new Response(answer));
+      return Promise.resolve(answer instanceof Response ? answer : new Response(answer));
     },
     onExpired,
     onEvents: (read: { data: string }[]) => events.push(...read.map(({ data }) => data)),
@@ -87,6 +89,29 @@ Deno.test("LiveStream tells that a stream has expired before it opens the next o
   // It has no ID: the position stays.
   deepEqual(openedAfter, ["a-1", "a-3", "a-2"]);
   equal(expiries, 1);
+});
+
+Deno.test("LiveStream ends with its run", async () => {
+  const { stream, openedAfter, events, states, waits } = await follow([LIVE + END, LIVE, ""]);
+  deepEqual(openedAfter, ["a-1"]);
+  deepEqual(events, ['{"replayed":0}', '{"events":2}']);
+  deepEqual(states, ["connecting", "catching-up", "live", "ended"]);
+  deepEqual(waits, []);
+  equal(stream.lastEventId, "a-3");
+});
+
+Deno.test("LiveStream does not wait for the other side to close a stream that has ended", async () => {
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(LIVE + END)),
+  });
+  const { states } = await follow([new Response(body), ""]);
+  equal(states.at(-1), "ended");
+});
+
+Deno.test("LiveStream ends if the service has nothing to send after the end of the run", async () => {
+  const { openedAfter, states } = await follow([LIVE, new Response(null, { status: 204 }), ""]);
+  deepEqual(openedAfter, ["a-1", "a-2"]);
+  deepEqual(states.slice(-3), ["waiting", "connecting", "ended"]);
 });
 
 Deno.test("LiveStream.close() ends a stream that was refused", async () => {

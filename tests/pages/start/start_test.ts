@@ -101,3 +101,25 @@ testInChromium(
     }
   },
 );
+
+testInChromium(
+  "The start page shows a run that has ended, and goes on with another ID",
+  async () => {
+    await using service = await startLocalService();
+    await using tab = await BrowserPage.open();
+    await tab.page.goto(service.url);
+    await tab.page.waitForSelector('#state[data-state="live"]');
+    const end = await fetch(`${service.url}/pipelines/${await tab.text("#pipeline")}/end`, {
+      method: "POST",
+    });
+    await end.body?.cancel();
+    await tab.page.waitForSelector('#state[data-state="ended"]');
+    equal(
+      await tab.text("#state"),
+      "Ended. The run of this pipeline is over. Make a new ID to go on.",
+    );
+    await tab.page.click("text=Make a new ID");
+    await tab.page.waitForSelector('#state[data-state="live"]');
+    deepEqual(tab.errors, []);
+  },
+);

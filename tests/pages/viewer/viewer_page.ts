@@ -38,6 +38,13 @@ export class Pipeline {
     return (await response.json()).events.map(({ id }: { id: string }) => id);
   }
 
+  /** Ends the run. */
+  async end(): Promise<void> {
+    const response = await fetch(`${this.page}/end`, { method: "POST" });
+    await response.body?.cancel();
+    equal(response.status, 202);
+  }
+
   /** Clears the history. */
   async clear(): Promise<void> {
     const response = await fetch(`${this.page}/events`, { method: "DELETE" });
