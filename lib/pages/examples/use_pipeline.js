@@ -27,6 +27,10 @@ export function usePipeline(url, channels = ["events"], keep = 100) {
       });
     }
     source.addEventListener("runnel.live", () => setState("live"));
+    source.addEventListener("runnel.end", () => {
+      setState("ended");
+      source.close();
+    });
     source.addEventListener("error", () => {
       setState(source.readyState === EventSource.CLOSED ? "refused" : "connecting");
     });
@@ -40,6 +44,6 @@ export function usePipeline(url, channels = ["events"], keep = 100) {
   return { state, events };
 }
 
-/** @typedef {"connecting" | "live" | "refused"} StreamState */
+/** @typedef {"connecting" | "live" | "ended" | "refused"} StreamState */
 
 /** @typedef {{ id: string, channel: string, payload: any }} PipelineEvent */

@@ -47,15 +47,28 @@ source.addEventListener("runnel.live", (event) => {
   console.log("Live.");
 });
 
-// EventSource reconnects by itself, unless the service has refused the stream.
+// The run has ended, and nothing follows.
+source.addEventListener("runnel.end", (event) => {
+  save(event.lastEventId);
+  leave();
+});
+
+// EventSource reconnects by itself, unless the service has refused the stream. To a worker that has
+// the end of the run it answers 204.
 source.addEventListener("error", ({ code, message }) => {
   if (source.readyState !== EventSource.CLOSED) return;
+  if (code === 204) leave();
   console.error(`The stream was refused: ${code ?? ""} ${message ?? ""}`);
   process.exit(1);
 });
 
 // While it waits to reconnect, an EventSource of eventsource 5 does not keep the process alive.
 setInterval(() => {}, 60_000);
+
+function leave() {
+  console.log("The run has ended.");
+  process.exit(0);
+}
 
 /**
  * Saves the ID together with the counts: both are replaced at once, or neither is. With an ID in a

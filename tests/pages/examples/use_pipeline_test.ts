@@ -97,6 +97,13 @@ testInChromium("usePipeline() follows a pipeline in React", async () => {
   await shows("live", "orders 5");
   await eventually("only the new stream is open", () => service.stats.subscribers === 1);
 
+  const end = await fetch(`${service.url}/pipelines/p_b/end`, { method: "POST" });
+  await end.body?.cancel();
+  await shows("ended", "orders 5");
+  await eventually("the stream is closed", () => service.stats.subscribers === 0);
+  await show(url("p_a"));
+  await shows("live", 'orders {"name":"Luke"}', "orders 3", "payments 4");
+
   await show(null);
   await eventually("the stream is closed", () => service.stats.subscribers === 0);
 

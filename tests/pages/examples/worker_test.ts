@@ -238,3 +238,22 @@ testWithRequirements(
     match(worker.stderr, /^The stream was refused: 401 /);
   },
 );
+
+testWithRequirements(
+  [node],
+  "worker.mjs ends with exit code 0 when the run has ended, however often it is started",
+  async () => {
+    await using service = await ServedService.start();
+    await using project = await createProject(service);
+    await service.publish("p_demo", "orders", 1);
+    const end = await fetch(`${service.url}/pipelines/p_demo/end`, { method: "POST" });
+    await end.body?.cancel();
+    for (let start = 1; start <= 2; start++) {
+      await using worker = new Worker(project);
+      equal(await worker.exit(), 0);
+      match(worker.stdout, /The run has ended\.\n$/);
+      equal(worker.stderr, "");
+    }
+    deepEqual((await readState(project)).counts, { orders: 1 });
+  },
+);
