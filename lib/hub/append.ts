@@ -141,7 +141,8 @@ export class Append implements Disposable {
     try {
       while (this.#waiting.length > 0) {
         await this.#store(this.#take());
-        this.#tellSettled();
+        this.#settled.resolve();
+        this.#settled = Promise.withResolvers();
       }
     } catch (error) {
       this.#failure = { error };
@@ -150,14 +151,8 @@ export class Append implements Disposable {
       this.#options.onFailure(error);
     } finally {
       this.#running = null;
-      this.#tellSettled();
+      this.#settled.resolve();
     }
-  }
-
-  /** Settles the promise of a group, and makes that of the next one, even if none follows now. */
-  #tellSettled(): void {
-    this.#settled.resolve();
-    this.#settled = Promise.withResolvers();
   }
 
   #take(): AppendGroup {
