@@ -220,7 +220,10 @@ export function payloadText({ payload }: NewEvent): string {
 }
 
 /** Returns all retained texts, in order; throws if the sequences are not contiguous. */
-export async function readTexts(log: EventLog, pipeline: string): Promise<string[]> {
+export async function readTexts(
+  log: Pick<EventLog, "readAfter">,
+  pipeline: string,
+): Promise<string[]> {
   const texts: string[] = [];
   let last: number | undefined;
   while (true) {

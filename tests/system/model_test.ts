@@ -1,28 +1,32 @@
-import { ok, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { parseEventId } from "../../lib/protocol/event.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
-import { type PublishedEvent, SubscriberRecord } from "../support/clients/subscriber_record.ts";
-import { FakeClock } from "../support/fakes/clock.ts";
+import { SubscriberRecord } from "../support/clients/subscriber_record.ts";
 import { SeededRandom } from "../support/generators/random.ts";
-import { jsonPost, startService, type TestService } from "../support/service.ts";
+import { Appender } from "../support/model/appender.ts";
+import { ModelService } from "../support/model/model_service.ts";
+import { StoredEvents } from "../support/model/stored_events.ts";
+import { jsonPost } from "../support/service.ts";
 
 const PIPELINE = "p_model";
 const CHANNELS = ["orders", "names", "errors"];
 const HISTORY = 20;
 const PUBLISHERS = 3;
+const APPENDERS = 2;
 const SUBSCRIBERS = 6;
 const REQUESTS = 60;
+const APPENDS = 12;
 
-/** Random actions of publishers, subscribers and an operator on one pipeline, with their checks. */
+/** Random actions of publishers, appenders, subscribers and an operator on one pipeline, with their checks. */
 class Model {
   readonly #random: SeededRandom;
   readonly #path: string;
-  readonly #clock = new FakeClock();
-  readonly #log: PublishedEvent[] = [];
+  readonly #stored = new StoredEvents(PIPELINE);
   readonly #readers = new Set<StreamReader>();
-  #service!: TestService;
-  #published = 0;
+  #service!: ModelService;
+  /** Sequence of the newest event that was accepted. */
+  #newest = 0;
   #clears = 0;
 
   constructor(seed: number, path: string) {
@@ -31,14 +35,24 @@ class Model {
   }
 
   async run(): Promise<{ delivered: number; missed: number }> {
-    await this.#start();
+    this.#service = await ModelService.start({
+      random: this.#random,
+      path: this.#path,
+      stored: this.#stored,
+      settings: {
+        RUNNEL_HISTORY: String(HISTORY),
+        RUNNEL_RETENTION: "40",
+        RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024),
+      },
+    });
     const records = Array.from({ length: SUBSCRIBERS }, () =>
       new SubscriberRecord(
         this.#random.chance(0.3) ? [this.#random.pick(CHANNELS)] : [],
         HISTORY,
       ));
     const publishers = Array.from({ length: PUBLISHERS }, (_, index) => this.#publish(index));
-    const done = Promise.all(publishers);
+    const appenders = Array.from({ length: APPENDERS }, (_, index) => this.#append(`a${index}`));
+    const done = Promise.all([...publishers, ...appenders]);
     let over = false;
     done.finally(() => over = true);
     await Promise.all([
@@ -47,34 +61,14 @@ class Model {
       ...records.map((record) => this.#subscribe(record, () => over)),
     ]);
     for (const record of records) await this.#readToTheEnd(record);
-    const { hub, log } = this.#service;
-    equal(hub.stats.subscribers, 0);
-    equal(hub.stats.pipelines, 0);
-    equal(log.pending.waitingBytes, 0);
-    await this.#service[Symbol.asyncDispose]();
-    // The clock jumps past deadlines; no other error is expected.
-    const others = this.#service.reports.filter((line) => !/did not answer within/.test(line));
-    equal(others.join("\n"), "");
+    await this.#service.end();
     const sums = { delivered: 0, missed: 0 };
     for (const record of records) {
-      const { delivered, missed } = record.verify(this.#log, this.#clears > 0);
+      const { delivered, missed } = record.verify(this.#stored.log, this.#clears > 0);
       sums.delivered += delivered;
       sums.missed += missed;
     }
     return sums;
-  }
-
-  async #start(): Promise<void> {
-    this.#service = await startService({
-      clock: this.#clock,
-      random: this.#random.next,
-      open: () => Deno.openKv(this.#path),
-      settings: {
-        RUNNEL_HISTORY: String(HISTORY),
-        RUNNEL_RETENTION: "40",
-        RUNNEL_MAX_TAIL_BYTES: String(1024 * 1024),
-      },
-    });
   }
 
   async #publish(publisher: number): Promise<void> {
@@ -94,22 +88,40 @@ class Model {
       const ids = await this.#publishUntilAccepted(events, key);
       events.forEach(({ channel, payload }, index) => {
         const { sequence } = parseEventId(ids[index]!)!;
-        ok(this.#log[sequence - 1] === undefined, `event ${sequence} was accepted twice`);
-        this.#log[sequence - 1] = { channel, data: JSON.stringify(payload) };
+        const event = { channel, data: JSON.stringify(payload) };
+        deepEqual(this.#stored.log[sequence - 1], event, `event ${sequence}`);
+        equal(this.#stored.log.filter(({ data }) => data === event.data).length, 1);
+        this.#newest = Math.max(this.#newest, sequence);
       });
-      this.#published++;
-      await this.#breathe();
+      await this.#service.breathe();
     }
+  }
+
+  async #append(name: string): Promise<void> {
+    const appender = new Appender({
+      service: this.#service,
+      stored: this.#stored,
+      random: this.#random,
+      pipeline: PIPELINE,
+      name,
+      channels: CHANNELS,
+    });
+    for (let append = 0; append < APPENDS; append++) {
+      const isKeyed = this.#random.chance(0.8);
+      equal(await appender.send(appender.prepare({ isKeyed })), false, "the run goes on");
+      await this.#service.breathe();
+    }
+    appender.verify();
   }
 
   async #publishUntilAccepted(events: unknown, key: string): Promise<string[]> {
     while (true) {
       const request = jsonPost("/ingest", events, { "Idempotency-Key": key });
-      const response = await this.#service.fetch(request);
+      const response = await this.#service.now.fetch(request);
       const body = await response.json();
       if (response.status === 202) return body.events.map(({ id }: { id: string }) => id);
       equal(response.status, 503);
-      await this.#breathe();
+      await this.#service.breathe();
     }
   }
 
@@ -119,7 +131,7 @@ class Model {
       if (!reader) continue;
       const patience = this.#random.integer(1, 200);
       for (let i = 0; i < patience && !over(); i++) {
-        if (this.#random.chance(0.1)) await this.#breathe();
+        if (this.#random.chance(0.1)) await this.#service.breathe();
         const event = await this.#readOrGiveUp(reader, over);
         if (!event) break;
         record.take(event);
@@ -135,21 +147,21 @@ class Model {
     let event;
     let arrived = false;
     next.then((value) => [event, arrived] = [value, true]);
-    while (!arrived && !over()) await this.#breathe();
+    while (!arrived && !over()) await this.#service.breathe();
     return arrived ? event : null;
   }
 
   async #connect(record: SubscriberRecord): Promise<StreamReader | null> {
-    const newest = this.#log.length;
+    const newest = this.#newest;
     const query = record.channels.map((channel) => `channel=${channel}`).join("&");
     const url = `http://localhost:8000/pipelines/${PIPELINE}/sse?${query}`;
     const headers = new Headers(record.lastEventId ? { "Last-Event-ID": record.lastEventId } : {});
-    const response = await this.#service.fetch(new Request(url, { headers }));
+    const response = await this.#service.now.fetch(new Request(url, { headers }));
     if (response.status !== 200) {
       // The service is restarting, or the clock jumped past its deadline.
       equal(response.status, 503);
       await response.body!.cancel();
-      await this.#breathe();
+      await this.#service.breathe();
       return null;
     }
     const reader = new StreamReader(response);
@@ -167,25 +179,14 @@ class Model {
 
   async #interfere(over: () => boolean): Promise<void> {
     while (!over()) {
-      for (let i = 0; i < 20 && !over(); i++) await this.#breathe();
+      for (let i = 0; i < 20 && !over(); i++) await this.#service.breathe();
       const choice = this.#random.integer(1, 10);
-      if (choice <= 1) await this.#restart();
+      if (choice <= 1) await this.#service.restart();
       else if (choice <= 2) {
         this.#clears++;
-        await this.#service.hub.clear(PIPELINE).catch(() => {});
-      } else if (choice <= 6) this.#clock.advance(this.#random.integer(1, 120_000));
+        await this.#service.now.hub.clear(PIPELINE).catch(() => {});
+      } else if (choice <= 6) this.#service.clock.advance(this.#random.integer(1, 120_000));
     }
-  }
-
-  async #restart(): Promise<void> {
-    const old = this.#service;
-    await old[Symbol.asyncDispose]();
-    await this.#start();
-  }
-
-  async #breathe(): Promise<void> {
-    this.#clock.advance(1);
-    await new Promise((resolve) => setTimeout(resolve, 0));
   }
 }
 

@@ -8,6 +8,7 @@
 
 import { fail, ok, strictEqual as equal } from "node:assert/strict";
 import { parseEventId } from "../../../lib/protocol/event.ts";
+import { END_CHANNEL } from "../../../lib/protocol/run_end.ts";
 import type { ReceivedEvent } from "./stream_reader.ts";
 
 /** Event as its publisher sent it. */
@@ -94,7 +95,8 @@ export class SubscriberRecord {
   }
 
   #wanted({ channel }: PublishedEvent): boolean {
-    return this.channels.length === 0 || this.channels.includes(channel);
+    // The end of a run goes to all.
+    return this.channels.length === 0 || [...this.channels, END_CHANNEL].includes(channel);
   }
 
   /** Asserts that no event for the subscriber lies after one sequence and up to another. */
