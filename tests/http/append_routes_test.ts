@@ -194,6 +194,17 @@ Deno.test("POST /pipelines/:pipeline/events reads no more than may wait while th
   await assertStands(response, { status: 503, type: "outcome-unknown", accepted: 0 });
 });
 
+Deno.test("POST /pipelines/:pipeline/events reads a large piece in turns with other requests", async () => {
+  await using service = await startService();
+  let isAnswered = false;
+  const answer = appendText(service, "\n".repeat(256 * 1024));
+  answer.then(() => isAnswered = true);
+  let turns = 0;
+  for (; !isAnswered; turns++) await new Promise((resolve) => setImmediate(resolve));
+  equal((await answer).status, 200);
+  ok(turns >= 32, `${turns} turns`);
+});
+
 Deno.test("POST /pipelines/:pipeline/events counts its events by the rate limit, and waits beyond it", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_PUBLISH_RATE: "10" };
   await using service = await startService({ settings });
