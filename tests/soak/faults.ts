@@ -8,6 +8,10 @@
  * are quiet times, in which every event must arrive within a second of its 202:
  * also the last one of a burst, whose loss no later event reveals.
  *
+ * Other clients append the events of runs while they happen, with a key, and come back after
+ * each break; some leave their connection half open, and send more once the run has ended.
+ * Those who follow a run get each event once, in order, then its end, and nothing after it.
+ *
  * A third of the time goes to three instances on one KV server, one to three
  * isolates on a file that lose half of all broadcasts, and one to a single isolate
  * on a file. Run it with
@@ -24,6 +28,7 @@ import {
   publishUntilOver,
   ReconnectingSubscriber,
 } from "../support/clients/load.ts";
+import { Runs } from "../support/clients/runs.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
@@ -33,6 +38,9 @@ import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 const INSTANCES = [1, 1, 2];
 const PUBLISHERS = 8;
 const SUBSCRIBERS = 8;
+
+/** Number of clients that make runs, one after the other each. */
+const WRITERS = 4;
 
 /** Maximum latency of an event in quiet times, in milliseconds. */
 const MAX_LATENESS_MS = 1000;
@@ -207,6 +215,7 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
     { length: SUBSCRIBERS },
     (_, index) => new ReconnectingSubscriber(service, random(), index % 4 === 0),
   );
+  const counts = { runs: 0, events: 0, breaks: 0, problems: {}, stalls: 0, connections: 0 };
   const { log } = acceptances;
   const progress = setInterval(() => console.log(`${log.length} events`), PROGRESS_MS);
   await Promise.all([
@@ -217,6 +226,10 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
       (_, index) => publishUntilOver(String(index), service, random(), acceptances),
     ),
     ...subscribers.map((subscriber) => subscriber.listen()),
+    ...Array.from(
+      { length: WRITERS },
+      (_, index) => new Runs(String(index), service, random(), counts).untilOver(),
+    ),
   ]);
   clearInterval(progress);
 
@@ -241,10 +254,12 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
     delivered,
     retries: acceptances.retries,
     connections: subscribers.reduce((sum, { connections }) => sum + connections, 0),
+    appended: counts,
     faults: instances.faults,
     quietMs: quiet,
     allMs: lateness(() => true),
   });
+  ok(counts.runs > 0, "a run has ended");
   ok(quiet.events > 0, "there was a quiet time");
   ok(quiet.max <= MAX_LATENESS_MS, `in quiet times an event took ${quiet.max} ms`);
 }
