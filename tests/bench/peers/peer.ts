@@ -14,6 +14,8 @@ export interface Server extends AsyncDisposable {
   pids(): Promise<number[]>;
   /** Returns the number of the newest event of a pipeline, if the server numbers them. */
   newest?(pipeline: string): Promise<number>;
+  /** Returns the number of its commits, and of the writes of the store that made them. */
+  counts?(): Promise<{ commits: number; writes: number }>;
 }
 
 /**

@@ -40,6 +40,7 @@ export function serverOfProgram(program: Program, data: AsyncDisposable): Server
     ports: [Number(new URL(program.url).port)],
     pids: () => processTree(program.pid),
     newest: (pipeline) => newestOf(program.url, pipeline),
+    counts: () => countsOf(program.url),
     async [Symbol.asyncDispose]() {
       await program[Symbol.asyncDispose]();
       await data[Symbol.asyncDispose]();
@@ -51,6 +52,16 @@ export function serverOfProgram(program: Program, data: AsyncDisposable): Server
 async function newestOf(url: string, pipeline: string): Promise<number> {
   const { events } = await (await fetch(`${url}/pipelines/${pipeline}/events`)).json();
   return Number(events.at(-1)?.id.split("-").at(-1) ?? 0);
+}
+
+/** Commits and writes, by the histogram of the commits that shared a write. */
+async function countsOf(url: string): Promise<{ commits: number; writes: number }> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const value = (name: string) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1]);
+  return {
+    commits: value("runnel_operation_commits_sum"),
+    writes: value("runnel_operation_commits_count"),
+  };
 }
 
 /** Runnel of this commit, on a file. */

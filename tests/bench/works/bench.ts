@@ -61,11 +61,18 @@ export async function drive(
     const requests = size(bench, WARMUP_REQUESTS);
     await bench.load.run("drive", { ...common, event, requests, publishers: 64 });
   }
+  const before = await server.counts?.();
   const sample = await bench.load.run("drive", { ...common, ...options });
+  const after = await server.counts?.();
   await checkStored(server, Number(options["pipelines"] ?? 1), sample["accepted"]!);
-  const { deliveries, deliveriesPerSecond, eventsPerSecond, serverCpu } = sample;
+  const { deliveries, deliveriesPerSecond, eventsPerSecond, serverCpu, accepted } = sample;
+  // Those before the measured time are counted, too.
+  const perSecond = (count: "commits" | "writes") =>
+    before && after ? (after[count] - before[count]) / accepted! * eventsPerSecond! : NaN;
   return {
     ...sample,
+    commitsPerSecond: perSecond("commits"),
+    writesPerSecond: perSecond("writes"),
     cpuPerDelivery: deliveries === 0 ? NaN : serverCpu! / deliveriesPerSecond! * 1e6,
     cpuPerEvent: serverCpu! / eventsPerSecond! * 1e6,
   };

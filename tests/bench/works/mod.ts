@@ -14,6 +14,7 @@ import { join } from "./join.ts";
 import { neighbor } from "./neighbor.ts";
 import { publishes } from "./publishes.ts";
 import { remote } from "./remote.ts";
+import { runs } from "./runs.ts";
 import { scale } from "./scale.ts";
 import { start } from "./start.ts";
 
@@ -34,4 +35,5 @@ export const WORKS: Readonly<Record<string, (bench: Bench) => Work>> = {
   k: isolates,
   l: remote,
   m: capacity,
+  n: runs,
 };

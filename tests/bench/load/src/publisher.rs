@@ -1,6 +1,10 @@
-//! Publishers, each with one request in flight at most.
+//! Publishers, each with one request in flight at most, or one that stays open.
+
+mod append;
 
 use std::collections::VecDeque;
+
+use append::Appends;
 
 use crate::connection::Connection;
 use crate::decoder::Decoder;
@@ -35,6 +39,8 @@ pub struct Publishers {
     ready: Vec<Ready>,
     timer: Timer,
     template: Template,
+    /// Requests that stay open; `None` for one request each time.
+    appends: Option<Appends>,
     /// Time between two requests, in nanoseconds; `None` for a closed loop.
     interval: Option<f64>,
     /// Beginning of the schedule, and number of its next request.
@@ -58,9 +64,12 @@ impl Publishers {
         ports: &[u16],
         count: usize,
         pipelines: u32,
-        template: Template,
+        (template, append): (Template, Option<Template>),
         rate: f64,
     ) -> Result<Self, String> {
+        if append.is_some() && (count != pipelines as usize || rate == 0.0) {
+            return Err("--append takes a --rate, and as many publishers as pipelines".into());
+        }
         let text = |error: std::io::Error| error.to_string();
         let poller = Poller::new(64).map_err(text)?;
         let timer = Timer::new().map_err(text)?;
@@ -79,6 +88,7 @@ impl Publishers {
             ready: Vec::new(),
             timer,
             template,
+            appends: append.map(|head| Appends { head, are_open: false }),
             interval: (rate > 0.0).then(|| 1e9 / rate),
             began: 0,
             scheduled: 0,
@@ -107,13 +117,15 @@ impl Publishers {
         self.left = requests;
         self.began = now;
         self.scheduled = 0;
+        self.open_appends()?;
         self.go_on(now)
     }
 
     /// Stops sending. Requests in flight are still answered.
-    pub fn stop(&mut self) {
+    pub fn stop(&mut self) -> Result<(), String> {
         self.left = 0;
         self.due.clear();
+        self.end_appends()
     }
 
     /// Takes answers, and sends what is due.
@@ -153,6 +165,12 @@ impl Publishers {
             let wait = time_of(self.scheduled).saturating_sub(now);
             self.timer.set(wait).map_err(|error| error.to_string())?;
         }
+        if self.appends.is_some() {
+            while let Some(time) = self.due.pop_front() {
+                self.append(time)?;
+            }
+            return Ok(());
+        }
         while !self.due.is_empty() && !self.idle.is_empty() {
             let (time, index) = (self.due.pop_front().unwrap(), self.idle.pop().unwrap());
             self.send(index, time)?;
@@ -163,20 +181,30 @@ impl Publishers {
     fn send(&mut self, index: usize, time: u64) -> Result<(), String> {
         let pipeline = self.next_pipeline;
         self.next_pipeline = (pipeline + 1) % self.accepted.len() as u32;
+        self.list[index].in_flight = Some((time, pipeline));
+        self.in_flight += 1;
+        let request = self.fill(index, pipeline, time).to_vec();
+        self.write(index, &request)
+    }
+
+    /// Fills in the next events of a publisher.
+    fn fill(&mut self, index: usize, pipeline: u32, time: u64) -> &[u8] {
         let it = &mut self.list[index];
         let first = it.next;
         it.next += self.template.events() as u32;
-        let request = self.template.fill(pipeline, |event| Mark {
+        self.template.fill(pipeline, |event| Mark {
             pipeline,
             publisher: index as u16,
             number: first + event as u32,
             time,
-        });
-        it.in_flight = Some((time, pipeline));
-        self.in_flight += 1;
+        })
+    }
+
+    fn write(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
         let fail = |error: std::io::Error| format!("Publisher {index}: {error}");
-        if !self.list[index].connection.send(request).map_err(fail)? {
-            let fd = self.list[index].connection.fd();
+        let connection = &mut self.list[index].connection;
+        if !connection.send(bytes).map_err(fail)? {
+            let fd = connection.fd();
             self.poller.modify(fd, index as u64, true).map_err(fail)?;
         }
         Ok(())
@@ -203,8 +231,11 @@ impl Publishers {
         }
         it.decoder.reset();
         let (time, pipeline) = it.in_flight.take().ok_or("An answer without a request")?;
-        self.idle.push(index);
         self.in_flight -= 1;
+        if self.appends.is_some() {
+            return self.check_append(index, &String::from_utf8_lossy(data));
+        }
+        self.idle.push(index);
         self.accepted[pipeline as usize] += self.template.events() as u32;
         if self.answers.recording {
             self.answers.count += 1;

@@ -146,7 +146,7 @@ impl Session {
     /// Stops publishing, waits until every event has reached every subscriber, and checks
     /// that none is missing and none too many.
     pub fn finish(&mut self) -> Result<(), String> {
-        self.publishers.stop();
+        self.publishers.stop()?;
         self.deliver()?;
         if self.subscribers.list.is_empty() {
             return Ok(());

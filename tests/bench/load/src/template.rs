@@ -39,8 +39,10 @@ impl Template {
         template
     }
 
-    /// Request that publishes `--batch` events, whose form is that of `--event`.
-    pub fn of_publish(arguments: &Arguments) -> Result<Self, String> {
+    /// Requests that publish `--batch` events, whose form is that of `--event`. With
+    /// `--append`, the path of a request that stays open, they are its pieces, and its head
+    /// is the second template.
+    pub fn of_publish(arguments: &Arguments) -> Result<(Self, Option<Self>), String> {
         let batch: usize = arguments.number("batch", 1)?;
         let event = arguments.text("event", "{mark}");
         let events = vec![event; batch].join(arguments.text("separator", ","));
@@ -48,10 +50,20 @@ impl Template {
         let body = format!("{before}{events}{after}");
         let length = Template::of(&body).bytes.len();
         let path = arguments.text("publish", "/publish");
-        let headers = header_lines(arguments.text("publish-headers", ""));
-        Ok(Template::of(&format!(
-            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
-        )))
+        let head = |path: &str, headers: &str| {
+            let headers = header_lines(headers);
+            format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}")
+        };
+        let headers = arguments.text("publish-headers", "");
+        let append = arguments.text("append", "");
+        if append.is_empty() {
+            let head = head(path, headers);
+            let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+            return Ok((Template::of(&request), None));
+        }
+        let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", head(append, headers));
+        let piece = format!("{length:x}\r\n{body}\r\n");
+        Ok((Template::of(&piece), Some(Template::of(&head))))
     }
 
     /// Request that subscribes, after an ID if there is one.
