@@ -151,6 +151,8 @@ async function run(seed: number, rounds: number, kind: string): Promise<void> {
     RUNNEL_HISTORY: String(EVENTS),
     RUNNEL_PUBLISH_TOKENS: PUBLISH_TOKEN,
     RUNNEL_TOKEN_SECRET: SECRET,
+    // The events of an append would wait, and the requests after it be refused.
+    RUNNEL_PUBLISH_RATE: "1000000",
   });
   await publishMuch(program.url);
   const port = Number(new URL(program.url).port);

@@ -12,6 +12,7 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { dirname } from "node:path";
 import { SignJWT } from "jose";
+import { formatEventId, parseEventId } from "../../lib/protocol/event.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { fillPipeline, misuse, type MisuseOptions } from "../support/clients/misuses.ts";
 import { percentiles, WellBehavedClients } from "../support/clients/well_behaved.ts";
@@ -164,6 +165,7 @@ class Lane {
         throw new Defect("An answer that reveals internal details", attack, answers);
       }
       if (status === 202) this.#accept(attack, body, round);
+      if (attack.kind.startsWith("append")) this.#acceptAppend(attack, status, body, round);
     }
     if (!isKnown) round.unsure.push(...attack.events);
   }
@@ -177,6 +179,21 @@ class Lane {
       if (pipeline !== round.pipeline) this.#tally.add("elsewhere");
       const expected = attack.isExact ? [attack.events[index]!] : attack.events;
       round.accepted.set(`${pipeline} ${id}`, { attack, events: expected });
+    }
+  }
+
+  /** Takes what stands of an append: the last events of the log when it was answered. */
+  #acceptAppend(attack: Attack, status: number, body: string, round: Round): void {
+    const { accepted, lastEventId } = JSON.parse(body);
+    if (accepted === undefined) return;
+    const { length } = attack.events;
+    if (accepted > length || status === 200 && attack.isExact && accepted < length) {
+      throw new Defect(`Expected ${length} events to be appended`, attack, body);
+    }
+    for (const [index, event] of attack.events.slice(0, accepted).entries()) {
+      const { epoch, sequence } = parseEventId(lastEventId)!;
+      const id = formatEventId({ epoch, sequence: sequence - accepted + 1 + index });
+      round.accepted.set(`${round.pipeline} ${id}`, { attack, events: [event] });
     }
   }
 
@@ -262,6 +279,7 @@ async function fuzz(
   await using program = await Program.start({
     RUNNEL_KV: folder.kv,
     RUNNEL_BODY_TIMEOUT_MS: "1000",
+    RUNNEL_APPEND_IDLE_MS: "1000",
     RUNNEL_PUBLISH_RATE: "1000000",
     RUNNEL_RETENTION: "100000",
     ...settings,

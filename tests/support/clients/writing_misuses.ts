@@ -7,6 +7,7 @@
 
 import { strictEqual as equal } from "node:assert/strict";
 import { SignJWT, UnsecuredJWT } from "jose";
+import { asAppend, MANY_LINES } from "../generators/slow_appends.ts";
 import { slowBodies } from "../generators/slow_bodies.ts";
 import { CANCEL, Http2Connection, NO_ERROR } from "./http2.ts";
 import { BUSY, isClosed, MisuseClient, type MisuseOptions } from "./misuse.ts";
@@ -48,12 +49,25 @@ export class WritingMisuses {
   }
 
   async #publishCostly(): Promise<void> {
-    const [, body, type = "application/json"] = this.#client.random.pick(this.#bodies);
-    await this.#client.status("/ingest", [202, 400, 408, 413, 422, ...BUSY], {
-      method: "POST",
-      headers: { "Content-Type": type },
-      body,
-    });
+    const { random } = this.#client;
+    const publish = random.pick(this.#bodies);
+    const statuses = [400, 408, 413, 422, ...BUSY];
+    if (random.chance(0.6)) {
+      const [, body, type = "application/json"] = publish;
+      return await this.#send("/ingest", [202, ...statuses], body, type);
+    }
+    const [, body, type] = random.chance(0.5) ? asAppend(publish) : random.pick(MANY_LINES);
+    await this.#send("/pipelines/p_slow/events", [200, ...statuses], body, type);
+  }
+
+  async #send(
+    path: string,
+    statuses: readonly number[],
+    body: string,
+    type: string,
+  ): Promise<void> {
+    const headers = { "Content-Type": type };
+    await this.#client.status(path, statuses, { method: "POST", headers, body });
   }
 
   async #leaveUpload(): Promise<void> {
@@ -62,20 +76,25 @@ export class WritingMisuses {
     const framing = random.pick([`Content-Length: ${length}`, "Transfer-Encoding: chunked"]);
     const part = "x".repeat(random.integer(0, length - 1));
     const chunk = framing.startsWith("T") ? `${length.toString(16)}\r\n${part}` : part;
+    const { path, type } = this.#upload();
     await this.#client.leave(
-      `POST /ingest/${this.#pipeline}/events HTTP/1.1\r\nHost: localhost\r\n${credentialLines}` +
-        `${framing}\r\n\r\n${chunk}`,
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${credentialLines}` +
+        `Content-Type: ${type}\r\n${framing}\r\n\r\n${chunk}`,
     );
   }
 
   async #breakOff(): Promise<void> {
     const { random, port, options } = this.#client;
-    const path = `/ingest/${this.#pipeline}/events`;
+    const { path, type } = this.#upload();
     const length = random.chance(0.5) ? { "content-length": "100" } : {};
     const credentials = Object.entries(options.credentials)
       .map(([name, value]): [string, string] => [name.toLowerCase(), value]);
     using connection = await Http2Connection.open(port, options.caCerts);
-    await connection.post(1, path, { ...Object.fromEntries(credentials), ...length });
+    await connection.post(1, path, {
+      ...Object.fromEntries(credentials),
+      "content-type": type,
+      ...length,
+    });
     await connection.data(1, "half a sen");
     await this.#client.pause(20);
     const end = random.integer(0, 3);
@@ -86,6 +105,15 @@ export class WritingMisuses {
     } catch (error) {
       if (!isClosed(error)) throw error;
     }
+  }
+
+  /** Returns a request of which nothing is stored before its end: the line of an append is no event. */
+  #upload(): { path: string; type: string } {
+    return this.#client.random.pick([
+      { path: `/ingest/${this.#pipeline}/events`, type: "text/plain" },
+      { path: `/pipelines/${this.#pipeline}/events`, type: "application/x-ndjson" },
+      { path: `/pipelines/${this.#pipeline}/events`, type: "text/event-stream" },
+    ]);
   }
 
   async #sendForeignOrigin(): Promise<void> {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { appendBody } from "./append_bodies.ts";
 import { HostileJson } from "./hostile_json.ts";
 import { type ExpectedEvent, expectedEvents, expectedPayload } from "./json_text.ts";
 import type { SeededRandom } from "./random.ts";
@@ -191,7 +192,8 @@ export class Attacks {
   /** Returns the next attack. */
   next(target: Target): Attack {
     const kind = this.#random.integer(0, 99);
-    if (kind < 40) return this.#body(target);
+    if (kind < 33) return this.#body(target);
+    if (kind < 40) return this.#append(target);
     if (kind < 55) return this.#reading(target);
     if (kind < 70) return this.#framing(target);
     if (kind < 80) return this.#malformed(target);
@@ -255,12 +257,42 @@ export class Attacks {
     if (random.chance(0.03)) {
       lines += `Content-Encoding: ${random.pick(["gzip", "br", "identity", "x"])}\r\n`;
     }
+    return this.#framed("body", { target, path, lines, bytes }, { events, isExact: true });
+  }
+
+  /** Streaming append, whole or broken off. */
+  #append(target: Target): Attack {
+    const random = this.#random;
+    const { type, bytes, events, isWhole } = appendBody(random, this.#json);
+    let lines = `${target.credentials}Content-Type: ${type}\r\n`;
+    if (random.chance(0.3)) {
+      lines += `Idempotency-Key: a${random.integer(0, 1e9)}-${this.#marks++}\r\n`;
+    }
+    const path = `/pipelines/${target.pipeline}/events`;
+    const more = { events, isExact: isWhole };
+    const attack = this.#framed("append", { target, path, lines, bytes }, more);
+    if (random.chance(0.8)) return attack;
+    const parts = [attack.parts[0]!.subarray(0, random.integer(1, attack.parts[0]!.length))];
+    return { ...attack, parts, isCut: random.chance(0.8), isExact: false };
+  }
+
+  /** Complete request, with its length or in chunks. */
+  #framed(
+    kind: string,
+    { target, path, lines, bytes }: {
+      target: Target;
+      path: string;
+      lines: string;
+      bytes: Uint8Array;
+    },
+    more: Partial<Attack>,
+  ): Attack {
+    const random = this.#random;
     const head = (framing: string) =>
       encodeUtf8(`POST ${path} HTTP/1.1\r\nHost: ${target.host}\r\n${lines}${framing}\r\n\r\n`);
-    const more = { events, isExact: true };
     if (random.chance(0.6)) {
       const whole = concat(head(`Content-Length: ${bytes.length}`), bytes);
-      return this.#attack("body", whole, more);
+      return this.#attack(kind, whole, more);
     }
     const size = random.pick([1, 7, 1000, 65_536]);
     const chunks: Uint8Array[] = [head("Transfer-Encoding: chunked")];
@@ -269,7 +301,7 @@ export class Attacks {
       const chunk = bytes.subarray(at, at + small);
       chunks.push(encodeUtf8(`${chunk.length.toString(16)}\r\n`), chunk, encodeUtf8("\r\n"));
     }
-    return this.#attack("body in chunks", concat(...chunks, encodeUtf8("0\r\n\r\n")), more);
+    return this.#attack(`${kind} in chunks`, concat(...chunks, encodeUtf8("0\r\n\r\n")), more);
   }
 
   /** Complete request without a body, or with the body of a ticket request. */

@@ -13,7 +13,7 @@ const MAX_PAYLOAD = 60 * 1024;
 
 /** Media types of a body. */
 export const JSON_TYPE = "application/json";
-const NDJSON_TYPE = "application/x-ndjson";
+export const NDJSON_TYPE = "application/x-ndjson";
 
 const HEAD = '{"pipeline":"p_slow","channel":"a","payload":';
 

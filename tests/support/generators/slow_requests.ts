@@ -6,7 +6,16 @@
 
 import { mint, PUBLISH_TOKEN, sign } from "../clients/tokens.ts";
 import type { SeededRandom } from "./random.ts";
-import { collide, event, fill, JSON_TYPE, MAX_BODY, slowBodies } from "./slow_bodies.ts";
+import { slowAppends } from "./slow_appends.ts";
+import {
+  collide,
+  event,
+  fill,
+  JSON_TYPE,
+  MAX_BODY,
+  NDJSON_TYPE,
+  slowBodies,
+} from "./slow_bodies.ts";
 
 const KiB = 1024;
 
@@ -62,6 +71,10 @@ function reads(random: SeededRandom): SlowRequest[] {
     get("a long path", `/${"a/".repeat(30_000)}`),
     get("the start page", "/", undefined, { Accept: "text/html".padStart(60_000, "*/*,") }),
     get("the OpenAPI document", "/openapi.json"),
+    get("what stands of an append", "/pipelines/p_appended/append", undefined, {
+      "Idempotency-Key": "k".repeat(255),
+    }),
+    get("a whole history as a stream", `${sse}?history=all`, "runnel.live"),
     get("the diagnosis", "/pipelines/diagnose/sse?every=20&bytes=16384"),
     ticket("a ticket of many channels", fill('{"channels":[', (i) => `"c${i}"`, "]}")),
     ticket("a ticket of unknown keys", fill("{", (i) => `"k${i}":1`, "}", { max: 16 * KiB })),
@@ -108,6 +121,7 @@ export async function slowRequests(random: SeededRandom): Promise<SlowRequest[]>
   });
   const json = { "Content-Type": JSON_TYPE };
   const batch = `[${Array(1000).fill(event(`"${"x".repeat(450)}"`))}]`;
+  const appended = `{"channel":"a","payload":"${"x".repeat(450)}"}\n`.repeat(1000);
   return [
     ...slowBodies(random).map(([kind, body, type = JSON_TYPE]) =>
       publish(kind, body, { "Content-Type": type })
@@ -124,6 +138,18 @@ export async function slowRequests(random: SeededRandom): Promise<SlowRequest[]>
     ...(await tokens(random)).map(([kind, token]) =>
       publish(kind, batch, { ...json, Authorization: `Bearer ${token}` })
     ),
+    ...slowAppends(random).map(([kind, body, type]) => ({
+      ...publish(kind, body, { "Content-Type": type }),
+      path: "/pipelines/p_appended/events",
+    })),
+    {
+      ...publish("an append with a key", appended, {
+        "Content-Type": NDJSON_TYPE,
+        "Idempotency-Key": "k".repeat(255),
+      }),
+      path: "/pipelines/p_appended/events",
+    },
+    { ...publish("the end of a run", "", json), path: "/pipelines/p_ended/end" },
     ...reads(random).map((request) => ({
       ...request,
       headers: { ...authorization, ...request.headers },
