@@ -1,5 +1,5 @@
 /**
- * What stands of an append while its store fails: always the beginning of the body.
+ * The part of an append that stands while its store fails: always the beginning of the body.
  *
  * @module
  */

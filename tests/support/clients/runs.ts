@@ -53,7 +53,7 @@ export class Runs {
     this.#counts = counts;
   }
 
-  /** Makes runs until it is time to stop. The last one is finished. */
+  /** Runs one run after the other until it is time to stop. The last one is finished. */
   async untilOver(): Promise<void> {
     for (let number = 0; !this.#service.isOver(); number++) {
       const pipeline = `p_run_${this.#name}_${number}`;

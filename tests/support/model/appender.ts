@@ -58,7 +58,7 @@ export class Appender {
     this.#options = options;
   }
 
-  /** Makes up an append of some events. Without a key it is not sent again. */
+  /** Prepares an append of some events. Without a key it is not sent again. */
   prepare({ ends = false, isKeyed = true } = {}): ModelAppend {
     const { random, name, channels } = this.#options;
     const append = `${name}.${this.#appends.length}`;
