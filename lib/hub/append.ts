@@ -141,8 +141,7 @@ export class Append implements Disposable {
     try {
       while (this.#waiting.length > 0) {
         await this.#store(this.#take());
-        this.#settled.resolve();
-        this.#settled = Promise.withResolvers();
+        this.#tellSettled();
       }
     } catch (error) {
       this.#failure = { error };
@@ -151,8 +150,14 @@ export class Append implements Disposable {
       this.#options.onFailure(error);
     } finally {
       this.#running = null;
-      this.#settled.resolve();
+      this.#tellSettled();
     }
+  }
+
+  /** Settles the promise of a group, and makes that of the next one, even if none follows now. */
+  #tellSettled(): void {
+    this.#settled.resolve();
+    this.#settled = Promise.withResolvers();
   }
 
   #take(): AppendGroup {

@@ -119,6 +119,25 @@ Deno.test("Append is full at 64 KiB, what each event takes beside its payload in
   }
 });
 
+Deno.test("Append waits for room without work, also after all that came before was stored", async () => {
+  const { append, stored, add } = createAppend();
+  add("first");
+  await flush();
+  stored[0]!.answer({});
+  await append.finish();
+  add("second");
+  await flush();
+  while (!append.isFull) add("x".repeat(1000));
+  let hasRoom = false;
+  append.room().then(() => hasRoom = true);
+  // If it were busy, nothing else would ever run.
+  await flush();
+  equal(hasRoom, false);
+  stored[1]!.answer({});
+  await flush();
+  equal(hasRoom, true);
+});
+
 Deno.test("Append passes over what stands", async () => {
   const last = { epoch: EPOCH, sequence: 2 };
   const { append, stored, add } = createAppend({ owner: "a", standing: { count: 2, last } });
