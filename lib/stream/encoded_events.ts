@@ -86,6 +86,11 @@ export class EncodedEvents {
     return this.#last + 1 - this.#events.length;
   }
 
+  /** Sequence of the newest event that publishers sent: the end of a run comes after it. */
+  get lastPublished(): number {
+    return this.end === null ? this.#last : Math.min(this.#last, this.end.sequence - 1);
+  }
+
   /** Memory of the events, in bytes. */
   get bytes(): number {
     return this.#bytes;

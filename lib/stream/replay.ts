@@ -52,12 +52,13 @@ export class Replay {
     { cursor, isAtStart, traces }: { cursor: number; isAtStart: boolean; traces: boolean },
   ) {
     this.#epoch = newest.epoch;
-    this.#start = cursor;
     this.#filter = filter;
     this.#traces = traces;
-    this.#replayEnd = newest.last;
-    this.#cursor = cursor;
-    this.#clientCursor = cursor;
+    this.#replayEnd = newest.lastPublished;
+    // No ID before the end is that of the end: a client that comes back with it gets nothing more.
+    this.#start = Math.min(cursor, this.#replayEnd);
+    this.#cursor = this.#start;
+    this.#clientCursor = this.#start;
     this.isOfHistory = isAtStart;
     this.#isAtStart = isAtStart;
   }
@@ -133,7 +134,7 @@ export class Replay {
     const isReplaying = this.#phase === "replaying";
     const end = isReplaying
       ? Math.min(this.#replayEnd, limit)
-      : Math.min(newest.last, limit, visible);
+      : Math.min(newest.lastPublished, limit, visible);
     while (this.#cursor < end) {
       const events = this.#eventsAtCursor(newest);
       if (!events) return "page-needed";
@@ -173,16 +174,18 @@ export class Replay {
    * Takes what was read after the cursor, and returns a gap event if the client
    * misses something before it. A page of another log is ignored.
    */
-  addPage(page: EncodedPage | null): Uint8Array | null {
+  addPage(page: EncodedPage | null, end: RunEnd | null = null): Uint8Array | null {
     if (page?.epoch !== this.#epoch) return null;
     this.#page = page;
-    // Later than the cursor if events are missing, or passed over by the filter.
-    this.#cursor = page.after;
-    if (page.missed === 0) return null;
+    // Later than the cursor if events are missing, or passed over by the filter. The end of a
+    // run is not missed: it is sent though it was cleared.
+    this.#cursor = end ? Math.min(page.after, end.sequence - 1) : page.after;
+    const missed = page.missed - (page.after - this.#cursor);
+    if (missed <= 0) return null;
     // A client does not miss an event that it was never told of, but the history that
     // it asked for is shorter than it may think.
     if (this.#isAtStart && page.reason !== "damaged") return null;
-    return this.gap(page.missed, page.reason);
+    return this.gap(missed, page.reason);
   }
 
   /** Frees the page, of a stream that is closed though its connection may stay. */
@@ -197,8 +200,8 @@ export class Replay {
   }
 
   /** Returns the control event that tells the client of the end of the run. */
-  end({ events }: RunEnd): Uint8Array {
-    this.#clientCursor = this.#cursor;
+  end({ events, sequence }: RunEnd): Uint8Array {
+    this.#clientCursor = this.#cursor = sequence;
     return encodeControlEvent(this.#position, END_CHANNEL, { events });
   }
 

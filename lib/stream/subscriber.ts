@@ -149,8 +149,8 @@ export class Subscriber {
   }
 
   #waitFor(next: "caught-up" | "page-needed" | "start-needed"): void {
-    const { end } = this.#options.source.newest;
-    if (next === "caught-up" && end && this.#replay.cursor >= end.sequence) {
+    const { end, lastPublished } = this.#options.source.newest;
+    if (next === "caught-up" && end && this.#replay.cursor >= lastPublished) {
       this.#enqueue(this.#replay.end(end));
       return this.#close();
     }
@@ -230,7 +230,7 @@ export class Subscriber {
     // The log may have been replaced meanwhile, or the stream been closed.
     if (replay !== this.#replay || this.#closed) return;
     metrics.pages.add();
-    const gap = replay.addPage(page);
+    const gap = replay.addPage(page, source.newest.end);
     if (!gap) return;
     metrics.gaps.add(page!.reason);
     this.#reportGap(page!.reason, page!.missed);

@@ -9,12 +9,14 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import {
   describeEvent,
+  gapMarker,
   jsonEvent,
   liveMarker,
   numbers,
   publishNumbers,
   subscribeToHub,
   UNKNOWN_GAP,
+  UNKNOWN_ID,
 } from "../support/events.ts";
 import { FakeChannels } from "../support/fakes/broadcast.ts";
 import { assertIdle, startService, type TestService } from "../support/service.ts";
@@ -101,6 +103,52 @@ Deno.test("A client that comes back from the end gets nothing more", async () =>
   await advanceUntil(service.clock, service.hub.clear("p_a"));
   await rejects(service.hub.subscribe("p_a", { lastEventId }), RUN_ENDED);
   deepEqual(await readRun(service), [liveMarker(0), endMarker(2)]);
+});
+
+for (
+  const [name, subscription, before] of [
+    ["without an ID", {}, 3],
+    ["without a history", { history: 0 }, 3],
+    ["with a filter that matches nothing", { channels: ["other"] }, 3],
+    ["with a filter that matches one event", { channels: ["events"] }, 3],
+    ["from another log", { lastEventId: UNKNOWN_ID }, 3],
+  ] as const
+) {
+  Deno.test(`No ID before the end is that of the end, for a client ${name}, which may lose its connection`, async () => {
+    await using service = await startService();
+    await publishNumbers(service, 1, 3);
+    const { epoch } = await service.hub.publish("p_a", [], { end: true });
+    for (const isCleared of [false, true]) {
+      if (isCleared) await advanceUntil(service.clock, service.hub.clear("p_a"));
+      const events = await new StreamReader(await service.hub.subscribe("p_a", subscription))
+        .events(Infinity);
+      equal(events.at(-1)!.id, `${epoch}-4`);
+      equal(events.at(-2)!.type, "runnel.live");
+      equal(events.at(-2)!.id, `${epoch}-${before}`);
+      deepEqual(await readRun(service, { lastEventId: events.at(-2)!.id }), [
+        liveMarker(0),
+        endMarker(3),
+      ]);
+    }
+  });
+}
+
+Deno.test("A client of a run that was cleared after its end misses its events, and not the end", async () => {
+  await using service = await startService();
+  const ids = await publishNumbers(service, 1, 3);
+  await service.hub.publish("p_a", [], { end: true });
+  await advanceUntil(service.clock, service.hub.clear("p_a"));
+  for (const channels of [[], ["other"]]) {
+    const stream = await service.hub.subscribe("p_a", { lastEventId: ids[0], channels });
+    const events = await new StreamReader(stream).events(Infinity);
+    deepEqual(events.map(describeEvent), [
+      gapMarker(2, "cleared"),
+      liveMarker(0),
+      endMarker(3),
+    ]);
+    equal(events[0]!.id, ids[2]);
+  }
+  deepEqual(await readRun(service, { lastEventId: ids[2] }), [liveMarker(0), endMarker(3)]);
 });
 
 Deno.test("An end of another epoch is none: after a deletion there is a gap and the history", async () => {
