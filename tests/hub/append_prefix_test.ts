@@ -163,7 +163,12 @@ Deno.test("What stands of an append is the beginning of its body, and as much as
           else equal(append.count, texts.length, "as much as was told");
         }
         if (isKeyed) {
-          const { error, append } = await sender.send({ groups: [3], commits: [], reads: [] }, key);
+          // A call that hangs since the last attempt may still hold up the next one.
+          let last = null;
+          for (let tries = 0; tries < 5 && last?.error !== null; tries++) {
+            last = await sender.send({ groups: [3], commits: [], reads: [] }, key);
+          }
+          const { error, append } = last!;
           equal(error, null);
           equal(append!.count, length);
           equal(append!.end !== undefined, ends);
