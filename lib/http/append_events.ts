@@ -9,6 +9,7 @@ import { type Clock, delay } from "../base/mod.ts";
 import type { Append } from "../hub/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendedEvent, AppendReader } from "./append_reader.ts";
+import { orStopped } from "./append_stop.ts";
 
 /** Step in which memory is reserved, in bytes. */
 const ROOM_STEP_BYTES = 16 * 1024;
@@ -92,20 +93,6 @@ async function addAll(
     stopped.throwIfAborted();
   }
 }
-
-/** Settles as something does, or rejects with the reason of a signal. */
-async function orStopped(work: Promise<void>, stopped: AbortSignal): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(stopped.reason);
-  if (stopped.aborted) stop();
-  stopped.addEventListener("abort", stop);
-  try {
-    await Promise.race([work, promise]);
-  } finally {
-    stopped.removeEventListener("abort", stop);
-  }
-}
-
 /** Resolves in the next turn of the event loop. */
 function nextTurn(clock: Clock): Promise<void> {
   return new Promise((resolve) => void clock.nextTurn(resolve));

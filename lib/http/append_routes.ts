@@ -13,7 +13,7 @@ import { type PublishTrace, tracePublish } from "../telemetry/mod.ts";
 import { appendReader } from "./append_body.ts";
 import { takeEvents } from "./append_events.ts";
 import type { AppendReader } from "./append_reader.ts";
-import { readPieces } from "./append_source.ts";
+import { leaveBody, readPieces } from "./append_source.ts";
 import { AppendStop } from "./append_stop.ts";
 import { writerOf } from "./authenticate.ts";
 import {
@@ -82,6 +82,7 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
     trace.end(failure);
     metrics.publishes.add(failure === undefined ? "stored" : outcomeOf(failure));
     if (failure === undefined) return c.json(answerTo(append));
+    leaveBody(c.req.raw, { clock: runtime.clock, completed: c.env.completed });
     if (!(failure instanceof RunnelError)) throw failure;
     reportError(c, failure);
     const { accepted, lastEventId } = answerTo(append);

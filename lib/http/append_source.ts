@@ -4,13 +4,17 @@
  * @module
  */
 
-import { RunnelError, type Runtime } from "../base/mod.ts";
+import { type Clock, deadline, RunnelError, type Runtime } from "../base/mod.ts";
+import { orStopped } from "./append_stop.ts";
 import {
   assertComplete,
   assertNotEncoded,
   endedEarly,
   signalOfUnknownLength,
 } from "./request_body.ts";
+
+/** Time in which a client can read an answer before its connection is closed, in milliseconds. */
+const LINGER_MS = 1000;
 
 /** Options for {@linkcode readPieces}. */
 export interface SourceOptions {
@@ -37,24 +41,49 @@ export async function* readPieces(
   const connection = signalOfUnknownLength(request);
   if (!request.body) return;
   const reader = request.body.getReader();
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => {});
-  const stop = () => ended.reject(stopped.reason);
-  if (stopped.aborted) stop();
-  stopped.addEventListener("abort", stop);
   try {
     while (true) {
-      using _timer = clock.after(idleMs, () => ended.reject(tooLongPause(idleMs)));
-      const { value, done } = await Promise.race([reader.read().catch(breakOff), ended.promise]);
+      // The pause ends when a piece arrives: to take it may last longer, if the log is slow.
+      const arriving = reader.read().catch(breakOff);
+      const inTime = deadline(clock, idleMs, arriving, () => tooLongPause(idleMs));
+      const { value, done } = await orStopped(inTime, stopped);
       if (done) break;
       yield value;
     }
     if (connection) await assertComplete(connection);
   } finally {
-    stopped.removeEventListener("abort", stop);
-    // What arrives after that is dropped by the runtime.
-    reader.cancel().catch(() => {});
+    reader.releaseLock();
   }
+}
+
+/** Options for {@linkcode leaveBody}. */
+export interface LeaveOptions {
+  /** Clock of the pause before the connection is closed. */
+  clock: Clock;
+  /** Settles when the answer is sent, or cannot be; `undefined` without a connection. */
+  completed: Promise<unknown> | undefined;
+}
+
+/**
+ * Leaves a body that its client may still send, once the answer to it is sent: over HTTP/1.1,
+ * this closes the connection, after a pause in which the client can read the answer.
+ *
+ * The runtime closes it then only. It takes megabytes first of a body that was left before the
+ * answer. A client that stalls keeps the connection until it sends something, or leaves.
+ *
+ * @see {@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6}
+ */
+export function leaveBody(request: Request, { clock, completed }: LeaveOptions): void {
+  const reader = request.body?.getReader();
+  if (!reader) return;
+  const leave = () => void reader.cancel().catch(() => {});
+  // Over HTTP/2, the connection stays, with the room that this body has in it.
+  if (!completed || signalOfUnknownLength(request)) return leave();
+  completed.then(() => {
+    const timer = clock.after(LINGER_MS, leave);
+    const end = () => timer[Symbol.dispose]();
+    reader.closed.then(end, end);
+  }, leave);
 }
 
 function breakOff(cause: unknown): never {

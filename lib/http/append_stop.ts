@@ -28,7 +28,7 @@ export class AppendStop implements Disposable {
 
   constructor({ draining, shutdown, endsAt, clock }: StopReasons) {
     this.#follow(draining, () => draining.reason);
-    if (shutdown) this.#follow(shutdown, full);
+    if (shutdown) this.#follow(shutdown, closing);
     const left = endsAt - clock.now();
     if (left < MAX_TIMER_MS) this.#held.use(clock.after(left, () => this.because(expired())));
   }
@@ -56,8 +56,27 @@ export class AppendStop implements Disposable {
   }
 }
 
-function full(): RunnelError {
-  return new RunnelError("overloaded", "Cannot append: the instance is full. Try again");
+/**
+ * Settles as some work does, or rejects with the reason of a signal. It leaves nothing at
+ * the signal: a race with a promise that outlives it would keep its result for as long.
+ */
+export async function orStopped<T>(work: Promise<T>, stopped: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(stopped.reason);
+  if (stopped.aborted) stop();
+  stopped.addEventListener("abort", stop);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    stopped.removeEventListener("abort", stop);
+  }
+}
+
+function closing(): RunnelError {
+  return new RunnelError(
+    "overloaded",
+    "Cannot append: the instance has to close the connection. Try again on another one",
+  );
 }
 
 function expired(): RunnelError {

@@ -38,12 +38,12 @@ export async function rebuildHead(kv: KvConnection, pipeline: string, now: numbe
     head.oldest = oldest.first;
     head.time = Math.min(newest.time, now);
     head.marks = [[oldest.first, oldest.time, 0]];
-    if (newest.isEnd) head.ended = newest.last;
   }
   const { value: job } = await kv.call((kv) => kv.get<Deletion>(deletionKey(pipeline)), {
     as: "log-unavailable",
   });
   if (job) skipDeleted(head, job);
+  if (newest?.isEnd && newest.last > (head.deleted ?? 0)) head.ended = newest.last;
   await kv.call((kv) => kv.atomic().set(headKey(pipeline), head).commit(), {
     as: "log-unavailable",
   });

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import { append, line, lines, readStanding } from "../support/clients/appender.ts";
 import { openStream, type StreamReader } from "../support/clients/stream_reader.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { runStorageTask } from "../support/programs/storage_task.ts";
@@ -115,6 +116,27 @@ testWithDenokv(
     deepEqual([gap!.type, gap!.data], ["runnel.gap", '{"missed":null,"reason":"unknown"}']);
   },
 );
+
+Deno.test("deno task copy takes along the end of a run, and how much of an append stands", async () => {
+  await using folder = new DataFolder();
+  const to = `${folder.path}/copy.sqlite`;
+  const headers = { "Idempotency-Key": "run" };
+  let before: unknown;
+  let endId: string;
+  {
+    await using program = await Program.start({ RUNNEL_KV: folder.kv });
+    await append(program, lines(1, 2) + line(3, { end: true }), { headers });
+    before = await readStanding(program, "run");
+    endId = (await (await openStream(program, "p_a")).events(Infinity)).at(-1)!.id!;
+    await end(program);
+  }
+  equal((await runStorageTask("copy", { kv: "", args: [folder.kv, to] })).code, 0);
+  await using program = await Program.start({ RUNNEL_KV: to });
+  deepEqual(await readStanding(program, "run"), before);
+  equal((await append(program, line(4))).type, "run-ended");
+  const back = await fetch(`${program.url}/pipelines/p_a/sse?lastEventId=${endId}`);
+  equal(back.status, 204);
+});
 
 testWithDenokv(
   "deno task copy stops the services that use a KV server, and has what they stored",

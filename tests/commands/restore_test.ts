@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { append, line, lines, readStanding } from "../support/clients/appender.ts";
 import { openStream, type StreamReader } from "../support/clients/stream_reader.ts";
 import { TempFolder } from "../support/programs/temp_folder.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
@@ -73,6 +74,41 @@ Deno.test("deno task restore FILE tells clients of events that a backup has not"
     equal(ids.size, 1);
     ok(!ids.has(position.replace(/-15$/, "")));
   }
+});
+
+Deno.test("deno task restore FILE keeps an ended run ended, and how much of an append stands", async () => {
+  await using folder = new DataFolder();
+  const backup = `${folder.path}/backup.sqlite`;
+  const run = lines(1, 2) + line(3, { end: true });
+  const headers = { "Idempotency-Key": "run" };
+  let endId: string;
+  {
+    await using program = await Program.start({ RUNNEL_KV: folder.kv });
+    await append(program, run, { headers });
+    await append(program, lines(1, 2), { headers, pipeline: "p_b" });
+    const done = await runStorageTask("backup", { kv: folder.kv, args: [backup] });
+    equal(done.code, 0);
+    await append(program, lines(1, 4), { headers, pipeline: "p_b" });
+    endId = (await (await openStream(program, "p_a")).events(Infinity)).at(-1)!.id!;
+    program.kill("SIGTERM");
+    await program.exit();
+  }
+  equal((await runStorageTask("restore", { kv: folder.kv, args: [backup] })).code, 0);
+
+  await using program = await Program.start({ RUNNEL_KV: folder.kv });
+  const { status, accepted, ended } = await append(program, run, { headers });
+  deepEqual([status, accepted, ended], [200, 3, true]);
+  equal((await append(program, line(4))).type, "run-ended");
+  // Of the epoch before: its client may lack events, so it is not told that it has all.
+  const stream = await openStream(program, "p_a", endId);
+  deepEqual((await stream.events(Infinity)).map(({ type }) => type), [
+    "runnel.gap",
+    ...["events", "events", "events", "runnel.live", "runnel.end"],
+  ]);
+  equal((await readStanding(program, "run", "p_b")).accepted, 2);
+  equal((await append(program, lines(1, 5), { headers, pipeline: "p_b" })).accepted, 5);
+  const { events } = await (await fetch(`${program.url}/pipelines/p_b/events`)).json();
+  deepEqual(events.map(({ payload }: { payload: number }) => payload), [1, 2, 3, 4, 5]);
 });
 
 Deno.test("deno task backup does not overwrite a file", async () => {

@@ -171,6 +171,25 @@ Deno.test("POST /pipelines/:pipeline/events ends after a pause that is too long,
   await assertIdle(service);
 });
 
+Deno.test("POST /pipelines/:pipeline/events takes no wait of its own for a pause of the body", async () => {
+  const settings = {
+    ...TOKEN_SETTINGS,
+    RUNNEL_PUBLISH_RATE: "10",
+    RUNNEL_APPEND_IDLE_MS: "1500",
+  };
+  await using service = await startService({ settings });
+  const headers = { ...NDJSON, ...bearerHeader(await mint({ publish: ["p_a"] })) };
+  const append = open(service, { headers });
+  const writing = append.write(Array.from({ length: 35 }, (_, i) => line(i)).join(""));
+  const { status } = await advanceUntil(
+    service.clock,
+    writing.then(() => append.close()).then(() => append.answer),
+    100,
+  );
+  equal(status, 200);
+  equal(service.metrics.events.value, 35);
+});
+
 Deno.test("POST /pipelines/:pipeline/events reads no more than may wait while the log does not answer", async () => {
   await using service = await startService();
   const { kv, clock } = service;

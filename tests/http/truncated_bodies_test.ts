@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { appendPath, line, lines } from "../support/clients/appender.ts";
 import { CANCEL, Http2Connection, INTERNAL_ERROR, NO_ERROR } from "../support/clients/http2.ts";
 import { serveService } from "../support/servers/serve_service.ts";
 import { assertIdle, type TestService } from "../support/service.ts";
@@ -50,6 +51,24 @@ for (const [name, breakOff] of ends) {
         await assertIdle(service);
       });
     }
+  }
+}
+
+for (const [name, breakOff] of ends) {
+  for (const isLate of [false, true]) {
+    Deno.test(`an append over HTTP/2 that ends by ${name} keeps whole lines alone, ${isLate ? "while it is read" : "at once"}`, async () => {
+      await using service = await serveService();
+      using connection = await Http2Connection.open(service.port);
+      await connection.post(1, appendPath(), { "content-type": "application/x-ndjson" });
+      // The last line looks whole.
+      await connection.data(1, lines(1, 2) + line(3).trimEnd());
+      if (isLate) await eventually("it is read", () => service.metrics.events.value === 2);
+      await breakOff(connection);
+      await eventually("the request has ended", () => service.handling === 0);
+      const kept = await stored(service);
+      deepEqual(kept, kept.length === 0 && !isLate ? [] : [1, 2]);
+      await assertIdle(service);
+    });
   }
 }
 

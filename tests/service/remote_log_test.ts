@@ -110,6 +110,37 @@ Deno.test("Remote log.append() joins the requests of all isolates with one key",
   deepEqual(await readTexts(test.log, "p_a"), ["1"]);
 });
 
+Deno.test("Remote log.append() and readAppend() pass on the parts of an append, and the end", async () => {
+  await using test = await createTestLog();
+  using one = reach(test);
+  using other = reach(test);
+  const append = (
+    { remote }: Reached,
+    owner: string,
+    before: number,
+    isFirst = false,
+    end = false,
+  ) =>
+    remote.append("p_a", [textEvent(`${before + 1}`)], {
+      key: "key",
+      publisher: "a",
+      end,
+      part: { owner, before, isFirst },
+    });
+  equal((await append(one, "one", 0, true)).first, 1);
+  const { stands } = await append(other, "other", 0, true);
+  equal(stands, 1);
+  equal((await append(other, "other", 1, true)).first, 2);
+  await rejects(append(one, "one", 1), { type: "append-superseded" });
+  equal((await append(other, "other", 2, false, true)).end, 4);
+  await rejects(append(other, "other", 3), { type: "run-ended" });
+  const standing = await one.remote.readAppend("p_a", "key", "a");
+  deepEqual(standing, await test.log.readAppend("p_a", "key", "a"));
+  deepEqual([standing!.count, standing!.last.sequence, standing!.end], [3, 3, 4]);
+  equal(await one.remote.readAppend("p_a", "key"), null);
+  deepEqual(await readTexts(test.log, "p_a"), ["1", "2", "3", '{"events":3}']);
+});
+
 Deno.test("Remote log.open(), head(), clear() and ping() are the owner's", async () => {
   await using test = await createTestLog();
   using there = reach(test);
