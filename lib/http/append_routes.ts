@@ -86,9 +86,10 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
     if (!(failure instanceof RunnelError)) throw failure;
     reportError(c, failure);
     const { accepted, lastEventId } = answerTo(append);
+    const error = standing(failure, accepted);
     // The client may still send, and that would have to be read before its next request.
     const headers = { Connection: "close" };
-    return problem(failure, { requestId: c.env.id, accepted, lastEventId }, headers);
+    return problem(error, { requestId: c.env.id, accepted, lastEventId }, headers);
   });
 
   app.get(routes.standing.getRoutingPath(), async (c) => {
@@ -144,6 +145,16 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
   }
 
   return app;
+}
+
+/** Returns the error that an append ends with: that of a publish may say that nothing was stored. */
+function standing(error: RunnelError, accepted: number): RunnelError {
+  const { type, message } = error;
+  const text = message.replace(
+    /Nothing was stored; (try|send it) again/,
+    `${accepted} events stand. Go on after them, with the same Idempotency-Key`,
+  );
+  return new RunnelError(type, text);
 }
 
 function readQuery(c: AppContext) {

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "n
 import { EVENT, request } from "../support/clients/http.ts";
 import { bearerHeader, mint, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { describeEvent, liveMarker, readReplay } from "../support/events.ts";
-import { hang } from "../support/fakes/kv.ts";
+import { fail, hang } from "../support/fakes/kv.ts";
 import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
 import { advanceUntil, flush, until } from "../support/wait.ts";
 
@@ -211,6 +211,20 @@ Deno.test("POST /pipelines/:pipeline/events reads no more than may wait while th
   ok(pulled > 64 * 1024 && pulled < 160 * 1024, `${pulled} bytes were read`);
   const response = await advanceUntil(clock, answer, 100);
   await assertStands(response, { status: 503, type: "outcome-unknown", accepted: 0 });
+});
+
+Deno.test("POST /pipelines/:pipeline/events tells what stands when the log fails, and not that nothing does", async () => {
+  await using service = await startService();
+  const append = open(service, { headers: { ...NDJSON, "Idempotency-Key": "k" } });
+  await append.write(line(1));
+  await until(() => service.metrics.events.value === 1);
+  // The records of keys are read before anything is stored.
+  service.kv.fallback = () => fail();
+  await append.write(line(2));
+  const response = await advanceUntil(service.clock, append.answer, 100);
+  const expected = { status: 503, type: "log-unavailable", accepted: 1 };
+  match(await assertStands(response, expected), /\. 1 events stand\. Go on after them, with the/);
+  await append.close().catch(() => {});
 });
 
 Deno.test("POST /pipelines/:pipeline/events reads a large piece in turns with other requests", async () => {
