@@ -4,11 +4,19 @@
  * @module
  */
 
-import type { Clock } from "../base/mod.ts";
+import { type Clock, RunnelError } from "../base/mod.ts";
 import { beginsTooLate, type Log, type PublishOptions, type Receipt } from "../log/mod.ts";
 import type { NewEvent } from "../protocol/mod.ts";
 import { Append } from "./append.ts";
-import { type AppendLimits, AppendQuota } from "./append_quota.ts";
+import { ClientQuota } from "./client_quota.ts";
+
+/** Maximum numbers of streaming appends that are open at once. */
+export interface AppendLimits {
+  /** In total. */
+  maxAppends: number;
+  /** Per token, or per address of clients without one. */
+  maxClientAppends: number;
+}
 
 /** Options for {@linkcode Appends.open}. */
 export interface AppendOpening extends Pick<PublishOptions, "key" | "publisher"> {
@@ -43,12 +51,16 @@ type Publish = (
 export class Appends {
   readonly #options: AppendsOptions;
   readonly #publish: Publish;
-  readonly #quota: AppendQuota;
+  readonly #quota: ClientQuota;
 
   constructor(options: AppendsOptions, publish: Publish) {
     this.#options = options;
     this.#publish = publish;
-    this.#quota = new AppendQuota(options);
+    this.#quota = new ClientQuota({
+      max: options.maxAppends,
+      maxPerClient: options.maxClientAppends,
+      refuse,
+    });
   }
 
   /** Number of appends that are open now. */
@@ -88,4 +100,16 @@ export class Appends {
       },
     });
   }
+}
+
+function refuse(limit: "total" | "client"): RunnelError {
+  return limit === "total"
+    ? new RunnelError(
+      "overloaded",
+      "Cannot append: this instance has as many open as it may. Try again",
+    )
+    : new RunnelError(
+      "too-many-requests",
+      "Cannot append: this token or address has as many open as it may. End one, and try again",
+    );
 }

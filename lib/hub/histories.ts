@@ -4,10 +4,11 @@
  * @module
  */
 
-import { Quota, RunnelError, Semaphore } from "../base/mod.ts";
+import { RunnelError, Semaphore } from "../base/mod.ts";
 import { endOf, type HistoryPage, type Log, readHistory } from "../log/mod.ts";
 import { ChannelFilter } from "../protocol/mod.ts";
 import { EncodedEvents } from "../stream/mod.ts";
+import { ClientQuota } from "./client_quota.ts";
 import type { HistoryStarts } from "./history_starts.ts";
 
 /** Maximum number of pages read at once. */
@@ -41,28 +42,27 @@ export interface HistoryRequest {
   connectionClosed?: Promise<unknown> | undefined;
 }
 
-/** Key of the total, which has only one owner. */
-const ALL = "";
-
 /** The histories that an isolate sends. */
 export class Histories {
   readonly #options: HistoriesOptions;
   readonly #starts: HistoryStarts;
   readonly #reads = new Semaphore(MAX_READS);
-  readonly #total: Quota;
-  readonly #byAddress: Quota;
+  readonly #quota: ClientQuota;
 
   /** @param starts Finds where the histories of some channels begin. */
   constructor(options: HistoriesOptions, starts: HistoryStarts) {
     this.#options = options;
     this.#starts = starts;
-    this.#total = new Quota(options.maxHistories);
-    this.#byAddress = new Quota(options.maxAddressHistories);
+    this.#quota = new ClientQuota({
+      max: options.maxHistories,
+      maxPerClient: options.maxAddressHistories,
+      refuse,
+    });
   }
 
   /** Number of histories that are being sent, or whose connections are still open. */
   get inUse(): number {
-    return this.#total.inUse(ALL);
+    return this.#quota.inUse;
   }
 
   /**
@@ -78,7 +78,7 @@ export class Histories {
   ): AsyncGenerator<HistoryPage, void> {
     const count = limitHistory(history, this.#options.history);
     const filter = ChannelFilter.of(channels);
-    using place = this.#acquire(address);
+    using place = this.#quota.acquire(address);
     const pages = readHistory(pipeline, {
       log: this.#options.log,
       reads: this.#reads,
@@ -98,16 +98,6 @@ export class Histories {
     }
     yield* pages;
   }
-
-  #acquire(address: string | null): DisposableStack {
-    using held = new DisposableStack();
-    held.use(this.#total.acquire(ALL) ?? refuse("overloaded", "this instance sends as many"));
-    if (address !== null) {
-      const place = this.#byAddress.acquire(address);
-      held.use(place ?? refuse("too-many-requests", "this address reads as many"));
-    }
-    return held.move();
-  }
 }
 
 /** Returns the number of events of a history, of which some or all that are retained are requested. */
@@ -115,9 +105,14 @@ export function limitHistory(requested: number | undefined, max: number): number
   return requested === Infinity ? Infinity : Math.min(requested ?? max, max);
 }
 
-function refuse(type: "overloaded" | "too-many-requests", reason: string): never {
-  throw new RunnelError(
-    type,
-    `Cannot read the history: ${reason} at once as it may. Try again`,
-  );
+function refuse(limit: "total" | "client"): RunnelError {
+  return limit === "total"
+    ? new RunnelError(
+      "overloaded",
+      "Cannot read the history: this instance sends as many at once as it may. Try again",
+    )
+    : new RunnelError(
+      "too-many-requests",
+      "Cannot read the history: this address reads as many at once as it may. Try again",
+    );
 }

@@ -8,7 +8,7 @@
 import { deepStrictEqual as deepEqual, fail, strictEqual as equal } from "node:assert/strict";
 import { FanOut, SLICE } from "../../lib/hub/fan_out.ts";
 import { HistoryStarts } from "../../lib/hub/history_starts.ts";
-import type { Subscription } from "../../lib/hub/hub.ts";
+import type { Subscription } from "../../lib/hub/subscription.ts";
 import type { Audience, Passes } from "../../lib/hub/passes.ts";
 import { Pipeline } from "../../lib/hub/pipeline.ts";
 import { createMetrics } from "../../lib/telemetry/metrics.ts";

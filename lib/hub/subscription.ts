@@ -1,0 +1,43 @@
+/**
+ * A subscription: what a subscriber asks for, and what limits its stream.
+ *
+ * @module
+ */
+
+import type { Position } from "../protocol/mod.ts";
+
+/** Options for {@linkcode Hub.subscribe}. */
+export interface Subscription {
+  /** Last event ID of the subscriber, unchecked. */
+  lastEventId?: string | undefined;
+  /**
+   * Number of events of the history that it gets if its last event ID is not of this log;
+   * `Infinity` for all that are retained.
+   */
+  history?: number | undefined;
+  /** Channels that it gets; all if there are none. */
+  channels?: readonly string[] | undefined;
+  /** Whether it gets the traces of the events. @default {false} */
+  traces?: boolean | undefined;
+  /** Address of the client; `null` for a client that is not counted by address. */
+  address?: string | null | undefined;
+  /** Position that the log is known to contain. The stream starts only after the tail has reached it. */
+  notBefore?: Position | undefined;
+  /** Expiry of its token, in milliseconds since the Unix epoch: the stream ends then at the latest. */
+  endsAt?: number | undefined;
+  /** Ends the stream when it is aborted, because another one takes its place. */
+  signal?: AbortSignal | undefined;
+  /** Ends the stream when it is aborted, because its token or ticket was revoked. */
+  revoked?: AbortSignal | undefined;
+  /** Whether the client is told the position after which the stream begins, before all else. */
+  announcesStart?: boolean | undefined;
+  /** Called with the position after which the stream begins, and awaited before it is returned. */
+  onStart?: ((start: Position) => Promise<void>) | undefined;
+  /** Called when the stream has ended, or could not start. */
+  onClose?: (() => void) | undefined;
+  /**
+   * Settles when the connection closes. This can be long after the stream ended,
+   * because the runtime keeps the connection of a client that does not read.
+   */
+  connectionClosed?: Promise<unknown> | undefined;
+}
