@@ -11,7 +11,10 @@ import type { NewEvent } from "../protocol/mod.ts";
 import type { AppendedEvent, AppendReader } from "./append_reader.ts";
 import { orStopped } from "./append_stop.ts";
 
-/** Step in which memory is reserved, in bytes. */
+/** Memory that each append has for what arrives, in bytes. */
+const FIRST_BYTES = 4 * 1024;
+
+/** Step in which more is reserved, in bytes. */
 const ROOM_STEP_BYTES = 16 * 1024;
 
 /**
@@ -35,8 +38,8 @@ export interface TakeOptions {
   rate: RateLimiter;
   /** Clock for that. */
   clock: Clock;
-  /** Reserves memory for what waits, in bytes. Throws if there is none. */
-  reserve: (bytes: number) => Disposable;
+  /** Reserves memory, in bytes: for the append, and then for more of it. Throws if there is none. */
+  reserve: (bytes: number, isMore: boolean) => Disposable;
   /** Aborted when no more is to be taken, with the error as its reason. */
   stopped: AbortSignal;
 }
@@ -52,17 +55,18 @@ export async function takeEvents(
   options: TakeOptions,
 ): Promise<void> {
   const { reader, append, reserve } = options;
+  using _first = reserve(FIRST_BYTES, false);
   let room: Disposable | null = null;
   let reserved = 0;
   /** Reserves what is held now, also after a large event has left. */
   const adjust = () => {
-    const held = reader.heldBytes + append.waitingBytes;
-    const needed = Math.floor(held / ROOM_STEP_BYTES) * ROOM_STEP_BYTES;
+    const more = Math.max(0, reader.heldBytes + append.waitingBytes - FIRST_BYTES);
+    const needed = Math.ceil(more / ROOM_STEP_BYTES) * ROOM_STEP_BYTES;
     if (needed === reserved) return;
     room?.[Symbol.dispose]();
     room = null;
     reserved = 0;
-    if (needed > 0) room = reserve(needed);
+    if (needed > 0) room = reserve(needed, true);
     reserved = needed;
   };
   try {
@@ -93,6 +97,7 @@ async function addAll(
     stopped.throwIfAborted();
   }
 }
+
 /** Resolves in the next turn of the event loop. */
 function nextTurn(clock: Clock): Promise<void> {
   return new Promise((resolve) => void clock.nextTurn(resolve));

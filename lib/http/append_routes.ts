@@ -6,7 +6,7 @@
 
 import { Hono } from "hono";
 import type { Bearer } from "../access/mod.ts";
-import { RunnelError } from "../base/mod.ts";
+import { RunnelError, type RunnelErrorType } from "../base/mod.ts";
 import type { Append } from "../hub/mod.ts";
 import { formatEventId, type NewEvent, type Position } from "../protocol/mod.ts";
 import { type PublishTrace, tracePublish } from "../telemetry/mod.ts";
@@ -27,12 +27,16 @@ import {
   type RouteOptions,
 } from "./context.ts";
 import { problem } from "./problem.ts";
-import { outcomeOf } from "./publish_counter.ts";
+import { countEvents, outcomeOf } from "./publish_counter.ts";
 import { rejectMisspelt } from "./query.ts";
 import { appendQuery } from "./schemas.ts";
 
-/** Memory that each append has for what arrives, in bytes. */
-const FIRST_BYTES = 4 * 1024;
+/** Errors of the log and of the room for bodies that pass, with what has happened. */
+const PASSING: Partial<Record<RunnelErrorType, string>> = {
+  "overloaded": "too much arrives, or waits for the log",
+  "draining": "the instance is about to end",
+  "log-unavailable": "the log does not take events now",
+};
 
 /** Parts that receive an append. */
 interface Receiving {
@@ -52,7 +56,6 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
   app.post(routes.append.getRoutingPath(), async (c) => {
     const publisher = await authenticate(c);
     const pipeline = authorize(c, publisher);
-    const trace = tracePublish(c.req.header("traceparent"));
     using stop = new AppendStop({
       draining: hub.draining,
       shutdown: c.env.shutdown,
@@ -61,6 +64,7 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
     });
     const { after, ...query } = readQuery(c);
     const reader = appendReader({ ...query, contentType: contentType(c), limits: config });
+    const trace = tracePublish(c.req.header("traceparent"));
     using append = await hub.openAppend(pipeline, {
       key: keyOf(c),
       publisher: publisher?.publisher,
@@ -77,7 +81,7 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
       failure = error;
     }
     // What came before the failure stands, unless the log refuses it.
-    await append.finish().catch((error) => failure = error);
+    await append.finish().catch((error) => failure = ofAppend(error));
     trace.describe(pipeline, append.stored);
     trace.end(failure);
     metrics.publishes.add(failure === undefined ? "stored" : outcomeOf(failure));
@@ -86,10 +90,9 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
     if (!(failure instanceof RunnelError)) throw failure;
     reportError(c, failure);
     const { accepted, lastEventId } = answerTo(append);
-    const error = standing(failure, accepted);
     // The client may still send, and that would have to be read before its next request.
     const headers = { Connection: "close" };
-    return problem(error, { requestId: c.env.id, accepted, lastEventId }, headers);
+    return problem(failure, { requestId: c.env.id, accepted, lastEventId }, headers);
   });
 
   app.get(routes.standing.getRoutingPath(), async (c) => {
@@ -113,7 +116,6 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
     const { signal: stopped } = stop;
     const { address } = c.env;
     const { rate, bodies } = options;
-    using _first = bodies.reserve(address, FIRST_BYTES, false);
     const pieces = readPieces(c.req.raw, { runtime, idleMs: config.appendIdleMs, stopped });
     await takeEvents(pieces, {
       reader,
@@ -125,7 +127,13 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
       writer: writerOf(c, publisher),
       rate,
       clock: runtime.clock,
-      reserve: (bytes) => bodies.reserve(address, bytes, true),
+      reserve(bytes, isMore) {
+        try {
+          return bodies.reserve(address, bytes, isMore);
+        } catch (error) {
+          throw ofAppend(error);
+        }
+      },
       stopped,
     });
   }
@@ -139,22 +147,22 @@ export function appendRoutes(options: RouteOptions): Hono<AppEnv> {
   }
 
   function count(events: readonly NewEvent[], ms: number): void {
-    metrics.events.add(events.length);
-    for (const { payload } of events) metrics.payload.add(payload.length);
+    countEvents(events, metrics);
     metrics.publishDuration.record(ms / 1000);
   }
 
   return app;
 }
 
-/** Returns the error that an append ends with: that of a publish may say that nothing was stored. */
-function standing(error: RunnelError, accepted: number): RunnelError {
-  const { type, message } = error;
-  const text = message.replace(
-    /Nothing was stored; (try|send it) again/,
-    `${accepted} events stand. Go on after them, with the same Idempotency-Key`,
-  );
-  return new RunnelError(type, text);
+/**
+ * Returns the error of an append for one of a part of it, whose text is about that part: it
+ * may say that nothing was stored.
+ */
+function ofAppend(cause: unknown): unknown {
+  const reason = cause instanceof RunnelError && PASSING[cause.type];
+  if (!reason) return cause;
+  const message = `Cannot append: ${reason}. Go on after the events that stand`;
+  return new RunnelError(cause.type, message, { cause });
 }
 
 function readQuery(c: AppContext) {

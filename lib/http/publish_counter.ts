@@ -7,7 +7,7 @@
 import { RunnelError } from "../base/mod.ts";
 import type { Receipt } from "../hub/mod.ts";
 import { type PublishOutcome, type PublishTrace, tracePublish } from "../telemetry/mod.ts";
-import { isCanaryPipeline } from "../protocol/mod.ts";
+import { isCanaryPipeline, type NewEvent } from "../protocol/mod.ts";
 import { type AppContext, type AppOptions, isOfCanary } from "./context.ts";
 import { isTransient } from "./problem.ts";
 import type { PublishRequest } from "./publish_request.ts";
@@ -52,13 +52,21 @@ export class PublishCounter {
     };
   }
 
-  #count({ events, receipt: { replayed, count } }: Published): void {
+  #count({ events, receipt: { replayed } }: Published): void {
     const { metrics } = this.#options;
     metrics.publishes.add(replayed ? "duplicate" : "stored");
     if (replayed) return;
-    metrics.events.add(count);
-    for (const { payload } of events) metrics.payload.add(payload.length);
+    countEvents(events, metrics);
   }
+}
+
+/** Counts events that were stored. */
+export function countEvents(
+  events: readonly NewEvent[],
+  metrics: Pick<AppOptions["metrics"], "events" | "payload">,
+): void {
+  metrics.events.add(events.length);
+  for (const { payload } of events) metrics.payload.add(payload.length);
 }
 
 /** Returns the outcome of a publish that failed. */
