@@ -73,6 +73,7 @@ export class Duplicates {
     if (keyed.length === 0) return;
     for (const request of keyed) appends.delete(request);
     const former = keyed.filter((request) => request.idempotency!.formerKey);
+    const owners = [...keyed, ...former];
     const keys = [
       ...keyed.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.key)),
       ...former.map(({ idempotency }) => idempotencyKey(this.#pipeline, idempotency!.formerKey!)),
@@ -80,24 +81,23 @@ export class Duplicates {
     const { kv, runtime: { clock } } = this.#options;
     const ms = until - clock.monotonic();
     const records = await kv.getMany<IdempotencyRecord>(keys, { ms });
-    if (records.some(({ value }) => value)) {
+    // The next part of an append is stored under the check of the head, and not answered.
+    if (records.some(({ value }, at) => value && !isNextPart(owners[at]!, value))) {
       // The pipeline may have been deleted since its head was read. The records are
       // read after the newer head again, so that none is missed.
       const isCurrent = await this.#head.isCurrent(until);
       if (!isCurrent) return await this.#answer(requests, attempt);
     }
     const { head: { deleted = 0 } } = await this.#head.get(until);
-    [...keyed, ...former].forEach((request, index) => {
+    owners.forEach((request, index) => {
       const record = records[index]?.value;
       if (!record || record.until <= clock.now()) return;
       // What is stored under the key alone may be the operator's.
       if (index >= keyed.length && (record.ofPublisher || outcomes.has(request))) return;
       // A deletion deletes the keys with the events, some of them later.
       if (record.first <= deleted) return;
-      const isSame = record.fingerprint === request.idempotency!.fingerprint;
-      const outcome = isSame ? answerOf(request, record) : keyReused();
-      if (outcome) outcomes.set(request, outcome);
-      else appends.set(request, record);
+      if (isNextPart(request, record)) appends.set(request, record);
+      else outcomes.set(request, answerOf(request, record));
     });
   }
 
@@ -142,17 +142,20 @@ export class Duplicates {
   }
 }
 
-/**
- * Returns the answer to a request whose key is on record; `null` for the part of a
- * streaming append that is to be stored, since it follows what stands.
- */
-function answerOf({ part }: AppendRequest, record: IdempotencyRecord): Outcome | null {
-  const { epoch, first, last, count, end } = record;
+/** Whether a request is the part of a streaming append that follows what stands of it. */
+function isNextPart({ part, idempotency }: AppendRequest, record: IdempotencyRecord): boolean {
+  return part !== undefined && record.fingerprint === idempotency!.fingerprint &&
+    part.before === record.count && (part.owner === record.owner || part.isFirst);
+}
+
+/** Returns the answer to a request whose key is on record. */
+function answerOf({ part, idempotency }: AppendRequest, record: IdempotencyRecord): Outcome {
+  const { epoch, first, last, count, end, fingerprint } = record;
+  if (fingerprint !== idempotency!.fingerprint) return keyReused();
   if (!part) {
     return { epoch, first, count, replayed: true, ...end !== undefined && { end } };
   }
   if (part.owner !== record.owner && !part.isFirst) return superseded();
-  if (part.before === count) return null;
   const place = { epoch, first: last!, count: 0, replayed: true, stands: count };
   return end === undefined ? place : { ...place, end };
 }

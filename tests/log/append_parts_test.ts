@@ -113,3 +113,24 @@ Deno.test("append() goes on with an append whose pipeline was deleted", async ()
   const { epoch } = await append(test, ["3"], { before: 2, isFirst: false });
   deepEqual(await log.readAppend("p_a", "k"), { count: 3, last: { epoch, sequence: 3 } });
 });
+
+Deno.test("append() reads the record of an append before each part, and not the head again", async () => {
+  await using test = await createTestLog();
+  await append(test, ["1"]);
+  const { get, getMany } = test.kv.calls;
+  for (let before = 1; before <= 5; before++) await append(test, ["x"], { before });
+  equal(test.kv.calls.get, get);
+  equal(test.kv.calls.getMany, getMany + 5);
+});
+
+Deno.test("append() stores a part under the check of the head, though another log has deleted the pipeline", async () => {
+  await using store = await memoryStore();
+  await using here = await createTestLog(store);
+  await using there = await createTestLog(store);
+  await append(here, ["1", "2"]);
+  await there.log.delete("p_a");
+  const { epoch, first } = await append(here, ["3"], { before: 2 });
+  equal(first, 3);
+  deepEqual(await here.log.readAppend("p_a", "k"), { count: 3, last: { epoch, sequence: 3 } });
+  equal((await here.log.head("p_a"))!.epoch, epoch);
+});
