@@ -7,7 +7,8 @@
 export { Backlog, requestBytes } from "./backlog.ts";
 export type { ChannelScan } from "./channel_scan.ts";
 export type { Change, Commit, Receipt } from "./commit.ts";
-export { EventLog, type Log, type LogListener, type PublishOptions } from "./event_log.ts";
+export { EventLog, type Log, type LogListener } from "./event_log.ts";
+export type { PublishOptions } from "./event_log_options.ts";
 export { endOf, type Head, type TrimPoint } from "./head.ts";
 export type { AppendPart } from "./idempotency.ts";
 export type { KeyCount } from "./key_counts.ts";
