@@ -57,7 +57,7 @@ class Model {
     done.finally(() => over = true);
     await Promise.all([
       done,
-      this.#interfere(() => over),
+      this.#service.disturb(PIPELINE, () => over, () => this.#clears++),
       ...records.map((record) => this.#subscribe(record, () => over)),
     ]);
     for (const record of records) await this.#readToTheEnd(record);
@@ -175,18 +175,6 @@ class Model {
     while (!(reader = await this.#connect(record)));
     for (const event of await reader.until("runnel.live")) record.take(event);
     await reader.cancel();
-  }
-
-  async #interfere(over: () => boolean): Promise<void> {
-    while (!over()) {
-      for (let i = 0; i < 20 && !over(); i++) await this.#service.breathe();
-      const choice = this.#random.integer(1, 10);
-      if (choice <= 1) await this.#service.restart();
-      else if (choice <= 2) {
-        this.#clears++;
-        await this.#service.now.hub.clear(PIPELINE).catch(() => {});
-      } else if (choice <= 6) this.#service.clock.advance(this.#random.integer(1, 120_000));
-    }
   }
 }
 

@@ -81,7 +81,11 @@ class RunModel {
     ];
     const done = Promise.all([this.#end(`${run}.end`), ...writers]).finally(() => over = true);
     const listening = this.#subscribers.map((subscriber) => this.#listen(subscriber));
-    await Promise.all([done, this.#interfere(() => over), ...listening]);
+    await Promise.all([
+      done,
+      this.#service.disturb(PIPELINE, () => over, () => this.#clears++),
+      ...listening,
+    ]);
     const { log } = this.#stored;
     const { channel, data } = log.at(-1)!;
     const events = log.filter((event) => event).length - 1;
@@ -214,18 +218,6 @@ class RunModel {
       equal(types.at(-1), "runnel.end");
     }
     subscriber.former = end;
-  }
-
-  async #interfere(over: () => boolean): Promise<void> {
-    while (!over()) {
-      for (let i = 0; i < 20 && !over(); i++) await this.#service.breathe();
-      const choice = this.#random.integer(1, 10);
-      if (choice <= 1) await this.#service.restart();
-      else if (choice <= 2) {
-        this.#clears++;
-        await this.#service.now.hub.clear(PIPELINE).catch(() => {});
-      } else if (choice <= 5) this.#service.clock.advance(this.#random.integer(1, 120_000));
-    }
   }
 
   #appender(name: string): Appender {

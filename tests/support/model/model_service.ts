@@ -65,6 +65,24 @@ export class ModelService {
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
 
+  /**
+   * Restarts the service, clears a pipeline, and lets the clock jump, until it is over.
+   *
+   * @param onClear Called before each clear.
+   */
+  async disturb(pipeline: string, over: () => boolean, onClear: () => void): Promise<void> {
+    const { random } = this.#options;
+    while (!over()) {
+      for (let i = 0; i < 20 && !over(); i++) await this.breathe();
+      const choice = random.integer(1, 10);
+      if (choice <= 1) await this.restart();
+      else if (choice <= 2) {
+        onClear();
+        await this.now.hub.clear(pipeline).catch(() => {});
+      } else if (choice <= 6) this.clock.advance(random.integer(1, 120_000));
+    }
+  }
+
   /** Ends the service, and asserts that nothing is left in it. */
   async end(): Promise<void> {
     const { hub, log, reports } = this.#service;
