@@ -7,6 +7,12 @@
 /** Maximum number of channels that one subscriber may request. */
 export const MAX_CHANNELS = 20;
 
+/** Maximum number of pipelines of one stream. */
+export const MAX_PIPELINES = 10;
+
+/** Separates the event IDs of several pipelines. No event ID has it, and no URL or header escapes it. */
+const ID_SEPARATOR = ".";
+
 /** A valid event that is not accepted yet. */
 export interface NewEvent {
   /** Channel: the event type on the wire. */
@@ -42,4 +48,17 @@ export function formatEventId({ epoch, sequence }: Position): string {
 export function parseEventId(text: string): Position | null {
   const match = /^([A-Za-z0-9_-]{11})-(0|[1-9][0-9]{0,14})$/.exec(text);
   return match && { epoch: match[1]!, sequence: Number(match[2]) };
+}
+
+/**
+ * Returns the ID of an event on a stream of several pipelines: the event IDs of all of
+ * them, in the order in which the client named them.
+ */
+export function joinEventIds(ids: readonly string[]): string {
+  return ids.join(ID_SEPARATOR);
+}
+
+/** Returns the event IDs of several pipelines that a client sent as one, unchecked. */
+export function splitEventIds(text: string): string[] {
+  return text.split(ID_SEPARATOR);
 }

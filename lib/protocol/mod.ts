@@ -10,10 +10,13 @@ export { ChannelFilter } from "./channel_filter.ts";
 export {
   type AcceptedEvent,
   formatEventId,
+  joinEventIds,
   MAX_CHANNELS,
+  MAX_PIPELINES,
   type NewEvent,
   parseEventId,
   type Position,
+  splitEventIds,
 } from "./event.ts";
 export {
   MAX_BODY_BYTES,

@@ -1,6 +1,11 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { formatEventId, parseEventId } from "../../lib/protocol/event.ts";
+import {
+  formatEventId,
+  joinEventIds,
+  parseEventId,
+  splitEventIds,
+} from "../../lib/protocol/event.ts";
 
 const EPOCH = "AAECAwQF-_g";
 
@@ -46,4 +51,11 @@ Deno.test("formatEventId() returns an ID that a browser sends across origins wit
   // CORS-safelisted: at most 128 bytes, none of the unsafe ones.
   match(longest, /^[A-Za-z0-9_-]{1,128}$/);
   match(formatEventId({ epoch: "_--_AAAAAA_", sequence: 0 }), /^[A-Za-z0-9_-]{1,128}$/);
+});
+
+Deno.test("splitEventIds() returns the event IDs that joinEventIds() joined", () => {
+  const ids = [`${EPOCH}-7`, `${EPOCH}-0`, "_--_AAAAAA_-12"];
+  equal(joinEventIds(ids), ids.join("."));
+  deepEqual(splitEventIds(joinEventIds(ids)), ids);
+  deepEqual(splitEventIds(ids[0]!), [ids[0]]);
 });
