@@ -102,7 +102,8 @@ export class Access {
   }
 
   /**
-   * Authorizes a subscriber to read events, by a token in its headers.
+   * Authorizes a subscriber to read events of all requested pipelines, by a token in
+   * its headers, which is verified once.
    *
    * @throws {RunnelError} `unauthorized`, `forbidden`, `too-many-requests`,
    *   `keys-unavailable`.
@@ -121,8 +122,8 @@ export class Access {
    * Authorizes a subscriber to open an event stream: by a token in its headers, or
    * else by the ticket in its URL, which this redeems.
    *
-   * @returns The scope, the position to resume from, unchecked, and the session of
-   *   the ticket if one was redeemed.
+   * @returns The scope, the position to resume from, unchecked, and the sessions of
+   *   the ticket, one for each pipeline, if one was redeemed.
    * @throws {RunnelError} `unauthorized`, `forbidden`, `too-many-requests`,
    *   `keys-unavailable`, `log-unavailable`; `malformed-request` for a ticket beside a position in the URL.
    */
@@ -135,18 +136,16 @@ export class Access {
     const inHeader = headers.get("Last-Event-ID") || undefined;
     if (!ticket || config.subscribe === "public" || readAuthorization(headers)) {
       const lastEventId = inHeader ?? lastEventIdInUrl;
-      return { ...await this.authorizeRead(client, requested), lastEventId, session: null };
+      return { ...await this.authorizeRead(client, requested), lastEventId, sessions: [] };
     }
     // An ID is what opens the stream again. Whoever finds the URL must not find one in it.
     if (lastEventIdInUrl !== undefined) throw positionBesideTicket();
-    const session = await tickets.redeem(ticket, { ...requested, lastEventId: inHeader });
-    const { channels, endsAt, lastEventId } = session;
-    return { channels, endsAt, lastEventId, session };
+    return await tickets.redeem(ticket, { ...requested, lastEventId: inHeader });
   }
 
   /**
-   * Authorizes a client to get a ticket for a pipeline: one that may subscribe to
-   * it, or one with a publish token of the operator.
+   * Authorizes a client to get a ticket for pipelines: one that may subscribe to all
+   * of them, or one with a publish token of the operator.
    *
    * @returns The scope of the ticket, and the credential that it ends with.
    * @throws {RunnelError} `forbidden`.
@@ -218,10 +217,11 @@ export class Access {
 }
 
 function authorizeSubscribe(
-  { pipeline, channels }: RequestedScope,
+  { pipelines, channels }: RequestedScope,
   grant: Pick<Grant, "channels" | "endsAt"> & { pipelines: readonly string[] },
 ): GrantedScope {
-  if (!matchesPipeline(grant.pipelines, pipeline)) throw forbidden("subscribe", `to "${pipeline}"`);
+  const refused = pipelines.find((pipeline) => !matchesPipeline(grant.pipelines, pipeline));
+  if (refused !== undefined) throw forbidden("subscribe", `to "${refused}"`);
   const granted = grantedChannels(grant, channels);
   if (!granted) throw forbidden("subscribe", "to all of these channels");
   return { channels: granted, endsAt: grant.endsAt };

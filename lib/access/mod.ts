@@ -9,14 +9,17 @@ export type { Bearer } from "./bearer.ts";
 export { ClientAddresses } from "./client_address.ts";
 export { isPublishToken } from "./credential.ts";
 export { RateLimiter } from "./rate_limiter.ts";
+export type { GrantedScope, GrantedStream, RequestedScope } from "./scope.ts";
 export {
   deleteTickets,
   KvTicketStore,
   type Session,
   type Ticket,
   type TicketEntry,
+  type TicketKey,
   ticketRecordTimeLeft,
   type TicketStore,
+  type TicketWrite,
 } from "./ticket_store.ts";
 export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";
 export { Tickets, type TicketScope, type TicketUse } from "./tickets.ts";

@@ -6,10 +6,10 @@
 
 import type { OpenSession } from "./sessions.ts";
 
-/** Pipeline and channels that a subscriber requests. */
+/** Pipelines and channels that a subscriber requests. */
 export interface RequestedScope {
-  /** Pipeline ID. */
-  pipeline: string;
+  /** Pipeline IDs, at least one and none twice. All of them are granted, or none. */
+  pipelines: readonly string[];
   /** Channels; if empty, all that are granted. */
   channels: readonly string[];
 }
@@ -34,6 +34,6 @@ export interface GrantedScope {
 export interface GrantedStream extends GrantedScope {
   /** Position to resume from, unchecked: that of the header, or else of the URL or the ticket. */
   lastEventId: string | undefined;
-  /** Session of the ticket, if one was redeemed. */
-  session: OpenSession | null;
+  /** Sessions of the ticket, in the order of the pipelines; empty without a ticket. */
+  sessions: readonly OpenSession[];
 }

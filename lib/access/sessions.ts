@@ -48,12 +48,6 @@ export interface LocalSession {
 
 /** A session that was opened or taken over. */
 export interface OpenSession extends LocalSession {
-  /** Channels; if empty, all. */
-  readonly channels: readonly string[];
-  /** End of the session, in milliseconds since the Unix epoch. */
-  readonly endsAt: number;
-  /** Position to resume from, unchecked: that of the header, or else of the ticket. */
-  readonly lastEventId: string | undefined;
   /** Position of the log when the session was opened. The stream starts no earlier. */
   readonly seen: Position;
   /**
@@ -70,10 +64,10 @@ interface Entry {
   revoked: AbortController;
 }
 
-/** The sessions of an isolate: no more than it has streams, one for each ticket. */
+/** The sessions of an isolate: one for each pipeline of each stream that a ticket opened. */
 export class Sessions implements Disposable {
   readonly #options: SessionsOptions;
-  /** By the hash of their ticket. */
+  /** By the hash of their record. */
   readonly #entries = new Map<string, Entry>();
   #timer: Disposable | null = null;
   #isChecking = false;
@@ -88,7 +82,7 @@ export class Sessions implements Disposable {
     return this.#entries.size;
   }
 
-  /** Registers a session until it is closed, in place of an older one of the same ticket. */
+  /** Registers a session until it is closed, in place of an older one of the same record. */
   register(hash: string, ticket: SpentTicket): LocalSession {
     const older = this.#entries.get(hash);
     const entry: Entry = {

@@ -2,6 +2,9 @@
  * Tickets in Deno KV, by the hash of the secret in their URLs: neither a reader
  * of the store nor a URL in a trace can open a stream.
  *
+ * A ticket for several pipelines has a record for each, with a hash, a session and
+ * an end of its own. Records that belong together are written together.
+ *
  * Fields that version 0.1.0 did not store are optional.
  *
  * @module
@@ -23,9 +26,9 @@ export interface Session {
   bound?: boolean | undefined;
 }
 
-/** A ticket: unspent while it has no session. */
+/** A ticket, as far as it is for one pipeline: unspent while it has no session. */
 export interface Ticket {
-  /** ID of its pipeline. */
+  /** ID of the pipeline. */
   pipeline: string;
   /** Channels that it grants; if empty, all. */
   channels: readonly string[];
@@ -56,16 +59,35 @@ export interface TicketEntry {
   revocation: string | null;
 }
 
+/** Key of a ticket, and the pipeline that it has to be for. */
+export interface TicketKey {
+  /** Hash of the ticket's secret: see {@linkcode ticketHash}. */
+  hash: string;
+  /** ID of the pipeline. */
+  pipeline: string;
+}
+
+/** A ticket to be written, unless it changed since it was read. */
+export interface TicketWrite {
+  /** Hash of the ticket's secret: see {@linkcode ticketHash}. */
+  hash: string;
+  /** The ticket. */
+  ticket: Ticket;
+  /** Version that it replaces; `null` for a new one. */
+  versionstamp: string | null;
+  /** Time after which the store may delete it, in milliseconds. */
+  expireIn: number;
+}
+
 /** Interface of the store of tickets, whether this isolate or another has the connection. */
 export interface TicketStore {
   /**
-   * Reads a ticket, and the newest revocation of a pipeline.
+   * Reads tickets, each with the newest revocation of its pipeline.
    *
-   * @param hash Hash of the ticket's secret.
-   * @param pipeline ID of the pipeline.
+   * @returns The tickets, in the order of the keys; `null` for one that does not exist.
    * @throws {RunnelError} `log-unavailable` if the store does not answer.
    */
-  read(hash: string, pipeline: string): Promise<TicketEntry | null>;
+  read(keys: readonly TicketKey[]): Promise<(TicketEntry | null)[]>;
 
   /**
    * Reads the generations of the sessions of several tickets.
@@ -86,21 +108,13 @@ export interface TicketStore {
   revocations(pipelines: readonly string[]): Promise<(string | null)[]>;
 
   /**
-   * Writes a ticket, unless it changed since it was read.
+   * Writes tickets: all of them, or none if one changed since it was read.
    *
-   * @param hash Hash of the ticket's secret.
-   * @param ticket The ticket.
-   * @param versionstamp Version that it replaces; `null` for a new one.
-   * @param expireIn Time after which the store may delete it, in milliseconds.
-   * @returns Version of the ticket; `null` if it was not written.
+   * @param writes At most ten, each with another hash.
+   * @returns Version of the tickets; `null` if they were not written.
    * @throws {RunnelError} `log-unavailable` if the store does not answer.
    */
-  write(
-    hash: string,
-    ticket: Ticket,
-    versionstamp: string | null,
-    expireIn: number,
-  ): Promise<string | null>;
+  write(writes: readonly TicketWrite[]): Promise<string | null>;
 
   /**
    * Revokes all tickets of a pipeline that were issued so far.
@@ -171,15 +185,17 @@ export class KvTicketStore implements TicketStore {
   }
 
   /** As {@linkcode TicketStore.read}. */
-  async read(hash: string, pipeline: string): Promise<TicketEntry | null> {
-    const keys = [ticketKey(hash), revocationKey(pipeline)] as const;
-    const [{ value, versionstamp }, revocation] = await this.#kv.call(
-      (kv) => kv.getMany<[Ticket, string]>(keys),
+  async read(keys: readonly TicketKey[]): Promise<(TicketEntry | null)[]> {
+    // A ticket and its revocation are always read by one call, in one snapshot.
+    const entries = await this.#kv.getMany<Ticket | string>(
+      keys.flatMap(({ hash, pipeline }) => [ticketKey(hash), revocationKey(pipeline)]),
       AS,
     );
-    return value && versionstamp
-      ? { ticket: value, versionstamp, revocation: revocation.value }
-      : null;
+    return keys.map((_, index) => {
+      const { value, versionstamp } = entries[2 * index]!;
+      const revocation = entries[2 * index + 1]!.value as string | null;
+      return versionstamp === null ? null : { ticket: value as Ticket, versionstamp, revocation };
+    });
   }
 
   /** As {@linkcode TicketStore.generations}. */
@@ -195,19 +211,17 @@ export class KvTicketStore implements TicketStore {
   }
 
   /** As {@linkcode TicketStore.write}. */
-  async write(
-    hash: string,
-    ticket: Ticket,
-    versionstamp: string | null,
-    expireIn: number,
-  ): Promise<string | null> {
-    const key = ticketKey(hash);
-    // The store takes whole milliseconds, and the end of a token may be any number.
-    const options = { expireIn: Math.max(0, Math.ceil(expireIn)) };
-    const result = await this.#kv.call(
-      (kv) => kv.atomic().check({ key, versionstamp }).set(key, ticket, options).commit(),
-      AS,
-    );
+  async write(writes: readonly TicketWrite[]): Promise<string | null> {
+    const result = await this.#kv.call((kv) => {
+      const operation = kv.atomic();
+      for (const { hash, ticket, versionstamp, expireIn } of writes) {
+        const key = ticketKey(hash);
+        // The store takes whole milliseconds, and the end of a token may be any number.
+        const options = { expireIn: Math.max(0, Math.ceil(expireIn)) };
+        operation.check({ key, versionstamp }).set(key, ticket, options);
+      }
+      return operation.commit();
+    }, AS);
     return result.ok ? result.versionstamp : null;
   }
 

@@ -5,13 +5,15 @@
  * A session is recognized by an event ID. It is valid if it is of the session's
  * log, from the position on where the stream began, or of the log that the
  * pipeline has now: another one replaces it when a pipeline is deleted or a store
- * is restored.
+ * is restored. On a stream of several pipelines an ID has a part for each, and every
+ * pipeline has to be proven by a part of its own: a reader of one of them knows its
+ * IDs, and must not open another one by them.
  *
  * @module
  */
 
 import type { Head } from "../log/mod.ts";
-import { parseEventId, type Position } from "../protocol/mod.ts";
+import { MAX_PIPELINES, parseEventId, type Position, splitEventIds } from "../protocol/mod.ts";
 import type { Session, Ticket } from "./ticket_store.ts";
 
 /**
@@ -58,19 +60,33 @@ export function useTicket(ticket: Ticket, options: UseOptions): SpentTicket | nu
   };
 }
 
-/** Returns the start of a session after a reconnect; `null` if the event ID is not of it. */
+/** Returns the start of a session after a reconnect; `null` if no part of the event ID is of it. */
 function reconnect(
   from: Position,
   lastEventId: string | undefined,
   head: UseOptions["head"],
 ): Position | null {
-  const position = lastEventId ? parseEventId(lastEventId) : null;
+  const position = lastEventId ? ownPart(lastEventId, [from.epoch, head.epoch]) : null;
   if (!position) return null;
   const isAhead = position.epoch === head.epoch && position.sequence > head.sequence;
   if (isAhead) return null;
   if (position.epoch === from.epoch) return position.sequence >= from.sequence ? from : null;
   // Its client has read the log that replaced the session's, and is at home there.
   return position.epoch === head.epoch ? position : null;
+}
+
+/**
+ * Returns the only part of an event ID that has one of a pipeline's epochs; `null` if none
+ * has, or several. The service sends no ID with more parts than a stream has pipelines, nor
+ * with two of the same pipeline: both are guesses.
+ */
+function ownPart(lastEventId: string, epochs: readonly string[]): Position | null {
+  const parts = splitEventIds(lastEventId);
+  if (parts.length > MAX_PIPELINES) return null;
+  const own = parts.map(parseEventId).filter((position) =>
+    position !== null && epochs.includes(position.epoch)
+  );
+  return own.length === 1 ? own[0]! : null;
 }
 
 /**

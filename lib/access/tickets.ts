@@ -1,6 +1,6 @@
 /**
- * Tickets: secrets that open one event stream by its URL, because an `EventSource`
- * cannot send headers.
+ * Tickets: secrets that open one event stream by its URL, of one or several pipelines,
+ * because an `EventSource` cannot send headers.
  *
  * The first use redeems a ticket and opens a session. The `EventSource` reconnects
  * to the same URL with its `Last-Event-ID` header, which nobody else can know: it
@@ -10,6 +10,10 @@
  * A ticket ends with the credential that it was requested with, and with all others
  * of its pipeline when they are revoked.
  *
+ * A ticket for several pipelines is a record for each in the store, with a session of
+ * its own, so that all of this holds for each pipeline. They are written together: a
+ * use that is refused for one of them changes none.
+ *
  * @module
  */
 
@@ -18,8 +22,10 @@ import { MAX_SESSION_MS, MAX_TICKET_MS } from "../config/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Position } from "../protocol/mod.ts";
 import { grantedChannels } from "./grant.ts";
-import { type Credentials, isRevoked, type OpenSession, Sessions } from "./sessions.ts";
-import type { Ticket, TicketStore } from "./ticket_store.ts";
+import type { GrantedStream, RequestedScope } from "./scope.ts";
+import { type Credentials, isRevoked, Sessions } from "./sessions.ts";
+import { createSecret, ticketHash } from "./ticket_secret.ts";
+import type { TicketEntry, TicketKey, TicketStore } from "./ticket_store.ts";
 import { beginSession, type SpentTicket, useTicket } from "./ticket_use.ts";
 
 /** Options for {@linkcode Tickets}. */
@@ -42,8 +48,8 @@ export interface TicketsOptions {
 
 /** Scope of a ticket. */
 export interface TicketScope {
-  /** Pipeline ID. */
-  pipeline: string;
+  /** Pipeline IDs, one to ten and none twice. */
+  pipelines: readonly string[];
   /** Channels; if empty, all. */
   channels: readonly string[];
   /** Latest end of its session, in milliseconds since the Unix epoch. */
@@ -54,14 +60,22 @@ export interface TicketScope {
   lastEventId?: string | undefined;
 }
 
-/** Request that uses a ticket. */
-export interface TicketUse {
-  /** Pipeline ID that is requested. */
-  pipeline: string;
-  /** Channels that are requested; if empty, all of the ticket. */
-  channels: readonly string[];
+/** Request that uses a ticket: for all of its pipelines, or some of them. */
+export interface TicketUse extends RequestedScope {
   /** The `Last-Event-ID` header, which a stranger who has the URL does not know. */
   lastEventId: string | undefined;
+}
+
+/** A use that a ticket allows for one pipeline. */
+interface Use {
+  /** Hash of the ticket. */
+  hash: string;
+  /** The ticket after the use. */
+  ticket: SpentTicket;
+  /** Version that the use replaces. */
+  versionstamp: string;
+  /** Position of the log at the time of the use. */
+  seen: Position;
 }
 
 /** Issues and redeems tickets. */
@@ -75,7 +89,7 @@ export class Tickets implements Disposable {
     this.#sessions = new Sessions(options);
   }
 
-  /** Number of sessions in this isolate. */
+  /** Number of sessions in this isolate: one for each pipeline of each stream. */
   get size(): number {
     return this.#sessions.size;
   }
@@ -87,60 +101,93 @@ export class Tickets implements Disposable {
    *   milliseconds since the Unix epoch.
    * @throws {RunnelError} `log-unavailable` if the ticket cannot be stored.
    */
-  async issue(scope: TicketScope): Promise<{ secret: string; redeemBy: number }> {
+  async issue(
+    { pipelines, ...scope }: TicketScope,
+  ): Promise<{ secret: string; redeemBy: number }> {
     const { store, runtime: { clock }, ticketMs } = this.#options;
-    const secret = crypto.getRandomValues(new Uint8Array(16))
-      .toBase64({ alphabet: "base64url", omitPadding: true });
+    const secret = createSecret(pipelines.length > 1);
     const redeemBy = Math.min(clock.now() + ticketMs, scope.endsAt);
-    const [revocation] = await store.revocations([scope.pipeline]);
-    // The stored name of the field stays: other versions read the same store.
-    const ticket: Ticket = { ...scope, revocation, spendBy: redeemBy, session: null };
-    await store.write(await digest(secret), ticket, null, ticketMs);
+    const revocations = await store.revocations(pipelines);
+    await store.write(
+      await Promise.all(pipelines.map(async (pipeline, index) => {
+        const revocation = revocations[index] ?? null;
+        // The stored name of the field stays: other versions read the same store.
+        const ticket = { ...scope, pipeline, revocation, spendBy: redeemBy, session: null };
+        const hash = await ticketHash(secret, pipeline);
+        return { hash, ticket, versionstamp: null, expireIn: ticketMs };
+      })),
+    );
     return { secret, redeemBy };
   }
 
   /**
-   * Redeems a ticket, or takes its session over.
+   * Redeems a ticket, or takes its sessions over: for all of the requested pipelines, or
+   * for none.
    *
    * @param secret Secret in the URL.
-   * @throws {RunnelError} `forbidden`; `log-unavailable` if the store does not answer;
-   *   `keys-unavailable` if the keys of the ticket's credential cannot be fetched.
+   * @throws {RunnelError} `forbidden`, which names the first pipeline that the ticket does
+   *   not open; `log-unavailable` if the store does not answer; `keys-unavailable` if the
+   *   keys of the ticket's credential cannot be fetched.
    */
   async redeem(
     secret: string,
-    { pipeline, channels, lastEventId }: TicketUse,
-  ): Promise<OpenSession> {
-    const { log, store, runtime: { clock }, sessionMs } = this.#options;
-    const hash = await digest(secret);
+    { pipelines, channels, lastEventId }: TicketUse,
+  ): Promise<GrantedStream> {
+    const { store, runtime: { clock } } = this.#options;
+    const keys = await Promise.all(pipelines.map(async (pipeline) => {
+      return { hash: await ticketHash(secret, pipeline), pipeline };
+    }));
     while (true) {
-      const entry = await store.read(hash, pipeline);
-      if (entry?.ticket.pipeline !== pipeline || !await this.#isValid(entry)) throw invalidTicket();
-      const head = await log.ensureHead(pipeline);
-      const now = clock.now();
-      const ticket = useTicket(entry.ticket, { lastEventId, head, now, sessionMs });
-      if (!ticket) throw invalidTicket();
-      // Before anything is written, so that a mistake does not spend the ticket.
+      const entries = await store.read(keys);
+      const uses = await Promise.all(
+        keys.map((key, index) => this.#use(key, entries[index]!, lastEventId)),
+      );
+      const refused = uses.indexOf(null);
+      if (refused !== -1) throw invalidTicket(pipelines[refused]!);
+      const used = uses as Use[];
+      const { ticket: first } = used[0]!;
+      // Before anything is written, so that a mistake does not spend the ticket. All of its
+      // records have the same channels.
       const granted = grantedChannels(
-        { channels: ticket.channels.length > 0 ? ticket.channels : null },
+        { channels: first.channels.length > 0 ? first.channels : null },
         channels,
       );
       if (!granted) throw forbidden();
-      const version = await store.write(hash, ticket, entry.versionstamp, ticket.endsAt - now);
+      const now = clock.now();
+      const version = await store.write(used.map(({ hash, ticket, versionstamp }) => {
+        return { hash, ticket, versionstamp, expireIn: ticket.endsAt - now };
+      }));
       // Otherwise a faster request has changed what this one may do.
       if (version === null) continue;
       return {
-        ...this.#sessions.register(hash, ticket),
         channels: granted,
-        endsAt: ticket.endsAt,
-        lastEventId: lastEventId || ticket.lastEventId || undefined,
-        seen: { epoch: head.epoch, sequence: head.sequence },
-        begin: (start) => this.#begin(hash, start, { ticket, version }),
+        endsAt: Math.min(...used.map(({ ticket }) => ticket.endsAt)),
+        lastEventId: lastEventId || first.lastEventId || undefined,
+        sessions: used.map(({ hash, ticket, seen }) => ({
+          ...this.#sessions.register(hash, ticket),
+          seen,
+          begin: (start) => this.#begin(hash, start, { ticket, version }),
+        })),
       };
     }
   }
 
+  /** Returns a ticket as it is after a use; `null` if it does not allow that. */
+  async #use(
+    { hash, pipeline }: TicketKey,
+    entry: TicketEntry | null,
+    lastEventId: string | undefined,
+  ): Promise<Use | null> {
+    const { log, runtime: { clock }, sessionMs } = this.#options;
+    if (entry?.ticket.pipeline !== pipeline || !await this.#isValid(entry)) return null;
+    const head = await log.ensureHead(pipeline);
+    const ticket = useTicket(entry.ticket, { lastEventId, head, now: clock.now(), sessionMs });
+    const seen = { epoch: head.epoch, sequence: head.sequence };
+    return ticket && { hash, ticket, versionstamp: entry.versionstamp, seen };
+  }
+
   async #isValid(
-    { ticket, revocation }: { ticket: Ticket; revocation: string | null },
+    { ticket, revocation }: TicketEntry,
   ): Promise<boolean> {
     if (isRevoked(ticket, revocation)) return false;
     const { credential } = ticket;
@@ -158,9 +205,10 @@ export class Tickets implements Disposable {
       while (true) {
         const begun = beginSession(ticket, start);
         if (begun === ticket) return;
-        if (await store.write(hash, begun, version, begun.endsAt - clock.now())) return;
+        const expireIn = begun.endsAt - clock.now();
+        if (await store.write([{ hash, ticket: begun, versionstamp: version, expireIn }])) return;
         // Another stream has taken the session over.
-        const entry = await store.read(hash, ticket.pipeline);
+        const [entry] = await store.read([{ hash, pipeline: ticket.pipeline }]);
         if (!entry?.ticket.session) return;
         version = entry.versionstamp;
         ticket = { ...entry.ticket, session: entry.ticket.session };
@@ -198,14 +246,10 @@ function forbidden(): RunnelError {
 }
 
 /** One error for every reason, so that guessing reveals nothing. */
-function invalidTicket(): RunnelError {
+function invalidTicket(pipeline: string): RunnelError {
   return new RunnelError(
     "forbidden",
-    "Cannot subscribe: the ticket is invalid, used or expired. Request a new one",
+    `Cannot subscribe to "${pipeline}": the ticket is invalid, used or expired. ` +
+      "Request a new one",
   );
-}
-
-async function digest(secret: string): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret));
-  return new Uint8Array(bytes).toHex();
 }

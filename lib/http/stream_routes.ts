@@ -40,7 +40,7 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
     if (c.req.path === routes.probe.path) return answerProbe(c, probes);
     const pipeline = pipelineOf(c);
     const { channels, history, lastEventId, ticket, traces } = readQuery(c);
-    const requested = { pipeline, channels };
+    const requested = { pipelines: [pipeline], channels };
     // Hono runs this for HEAD too and drops the body unread. A stream would then
     // leave its subscriber open and its ticket spent.
     if (c.req.method === "HEAD") {
@@ -51,7 +51,7 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
       const { address } = c.env;
       // Before the ticket is spent.
       if (ticket) hub.assertCapacity(pipeline, address);
-      const { session, ...granted } = await access.authorizeStream(clientOf(c), {
+      const { sessions: [session], ...granted } = await access.authorizeStream(clientOf(c), {
         ...requested,
         ticket,
         lastEventIdInUrl: lastEventId || undefined,
@@ -65,7 +65,7 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
         signal: session?.superseded,
         revoked: session?.revoked,
         // Its first event may be long in coming, and without an ID it could not come back.
-        announcesStart: session !== null,
+        announcesStart: session !== undefined,
         onStart: session?.begin,
         onClose: session?.close,
         connectionClosed: c.env.completed,
@@ -90,7 +90,7 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
   app.get(routes.history.getRoutingPath(), async (c) => {
     const pipeline = pipelineOf(c);
     const { channels, history } = readQuery(c);
-    const granted = await access.authorizeRead(clientOf(c), { pipeline, channels });
+    const granted = await access.authorizeRead(clientOf(c), { pipelines: [pipeline], channels });
     const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
     // Hono runs this for HEAD too and drops the body, which would stay open.
     if (c.req.method === "HEAD") return new Response(null, { headers });

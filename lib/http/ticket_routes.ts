@@ -35,10 +35,14 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
     const pipeline = pipelineOf(c);
     const bearer = await authenticate(c);
     const { channels = [], lastEventId } = await readTicketBody(c);
-    const scope = access.authorizeTicket(bearer, { pipeline, channels });
+    const scope = access.authorizeTicket(bearer, { pipelines: [pipeline], channels });
     // A service without secrets is reached from this machine only.
     if (bearer && !isPublishToken(scope.credential)) quota.count(bearer.id);
-    const { secret, redeemBy } = await tickets.issue({ pipeline, ...scope, lastEventId });
+    const { secret, redeemBy } = await tickets.issue({
+      pipelines: [pipeline],
+      ...scope,
+      lastEventId,
+    });
     const url = new URL(`/pipelines/${pipeline}/sse`, originOf(c, config));
     // For a service whose streams are public; the ticket itself knows its channels, and
     // its position, which must not be in a URL that it protects.

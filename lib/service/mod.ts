@@ -18,15 +18,20 @@
 
 export type {
   CanaryIdentity,
+  GrantedScope,
+  GrantedStream,
   LocalSession,
   OpenSession,
+  RequestedScope,
   Session,
   Ticket,
   TicketEntry,
+  TicketKey,
   Tickets,
   TicketScope,
   TicketStore,
   TicketUse,
+  TicketWrite,
 } from "../access/mod.ts";
 export {
   type Clock,

@@ -61,8 +61,10 @@ function ticket(
     const path = `/pipelines/${pipeline}/tickets`;
     const response = await service.fetch(jsonPost(path, body, bearerHeader(PUBLISH_TOKEN)));
     const secret = new URL((await response.json()).url).searchParams.get("ticket")!;
-    const use = { lastEventId: undefined };
-    if (isSpent) (await tickets.redeem(secret, { pipeline, channels, ...use })).close();
+    if (isSpent) {
+      const use = { pipelines: [pipeline], channels, lastEventId: undefined };
+      for (const { close } of (await tickets.redeem(secret, use)).sessions) close();
+    }
     service.clock.advance(ageMs);
     return { ticket: secret };
   };

@@ -51,13 +51,15 @@ async function open(
   hash: string,
   ticket = spent(1),
 ): Promise<LocalSession> {
-  ok(await test.tickets.write(hash, ticket, null, 1_000_000));
+  ok(await test.tickets.write([{ hash, ticket, versionstamp: null, expireIn: 1_000_000 }]));
   return sessions.register(hash, ticket);
 }
 
 async function takeOver({ test }: TestSessions, hash: string, generation: number): Promise<void> {
-  const { versionstamp } = (await test.tickets.read(hash, "p_a"))!;
-  ok(await test.tickets.write(hash, spent(generation), versionstamp, 1_000_000));
+  const [entry] = await test.tickets.read([{ hash, pipeline: "p_a" }]);
+  const { versionstamp } = entry!;
+  const ticket = spent(generation);
+  ok(await test.tickets.write([{ hash, ticket, versionstamp, expireIn: 1_000_000 }]));
 }
 
 async function check({ test }: TestSessions): Promise<void> {

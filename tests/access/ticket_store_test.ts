@@ -9,6 +9,7 @@ import {
   deleteTickets,
   KvTicketStore,
   type Ticket,
+  type TicketEntry,
   ticketRecordTimeLeft,
 } from "../../lib/access/ticket_store.ts";
 import { MAX_SESSION_MS, MAX_TICKET_MS } from "../../lib/config/access_config.ts";
@@ -39,6 +40,21 @@ async function createStore() {
   };
 }
 
+function write(
+  store: KvTicketStore,
+  hash: string,
+  ticket: Ticket,
+  versionstamp: string | null = null,
+  expireIn = 1000,
+): Promise<string | null> {
+  return store.write([{ hash, ticket, versionstamp, expireIn }]);
+}
+
+async function read(store: KvTicketStore): Promise<TicketEntry | null> {
+  const [entry] = await store.read([{ hash: "h", pipeline: "p_a" }]);
+  return entry!;
+}
+
 function session(generation: number): Ticket {
   const from = { epoch: "AAECAwQFBgc", sequence: 0 };
   return { ...TICKET, session: { generation, openedAt: 0, from } };
@@ -47,32 +63,32 @@ function session(generation: number): Ticket {
 Deno.test("KvTicketStore.write() creates a ticket once, and replaces the version that was read", async () => {
   using made = await createStore();
   const { store } = made;
-  equal(await store.read("h", "p_a"), null);
-  const written = await store.write("h", TICKET, null, 1000);
-  equal(await store.write("h", TICKET, null, 1000), null);
-  const { ticket, versionstamp } = (await store.read("h", "p_a"))!;
+  equal(await read(store), null);
+  const written = await write(store, "h", TICKET);
+  equal(await write(store, "h", TICKET), null);
+  const { ticket, versionstamp } = (await read(store))!;
   deepEqual([ticket, versionstamp], [TICKET, written]);
-  const next = await store.write("h", session(1), versionstamp, 1000);
-  equal(await store.write("h", session(2), versionstamp, 1000), null);
-  deepEqual((await store.read("h", "p_a"))!.ticket, session(1));
+  const next = await write(store, "h", session(1), versionstamp);
+  equal(await write(store, "h", session(2), versionstamp), null);
+  deepEqual((await read(store))!.ticket, session(1));
   // The version that a write returns can be replaced, too.
-  ok(await store.write("h", session(3), next, 1000));
+  ok(await write(store, "h", session(3), next));
 });
 
 Deno.test("KvTicketStore.revoke() keeps the newest revocation of each pipeline", async () => {
   using made = await createStore();
   const { kv, store } = made;
-  await store.write("h", TICKET, null, 1000);
-  equal((await store.read("h", "p_a"))!.revocation, null);
+  await write(store, "h", TICKET);
+  equal((await read(store))!.revocation, null);
   for (const revocation of ["r1", "r2"]) await store.revoke("p_a", revocation, 1234);
-  equal((await store.read("h", "p_a"))!.revocation, "r2");
+  equal((await read(store))!.revocation, "r2");
   deepEqual(await store.revocations(["p_b", "p_a"]), [null, "r2"]);
   deepEqual(kv.written.at(-1), { key: ["ticket-revocation", "p_a"], expireIn: 1234 });
 });
 
 Deno.test("KvTicketStore.write() has the store delete a ticket when it is of no more use", async () => {
   using made = await createStore();
-  await made.store.write("h", TICKET, null, 1234);
+  await write(made.store, "h", TICKET, null, 1234);
   deepEqual(made.kv.written.map(({ key, expireIn }) => [key, expireIn]), [[["ticket", "h"], 1234]]);
 });
 
@@ -81,8 +97,8 @@ Deno.test("KvTicketStore.generations() reads more than the store does in one cal
   const { store } = made;
   const hashes = Array.from({ length: 23 }, (_, index) => `h${index}`);
   for (const [index, hash] of hashes.entries()) {
-    if (index % 3 === 0) await store.write(hash, session(index), null, 1000);
-    if (index % 3 === 1) await store.write(hash, TICKET, null, 1000);
+    if (index % 3 === 0) await write(store, hash, session(index));
+    if (index % 3 === 1) await write(store, hash, TICKET);
   }
   deepEqual(
     await store.generations(hashes),
@@ -96,17 +112,17 @@ Deno.test("KvTicketStore rejects with log-unavailable if the store fails", async
   const { kv, store } = made;
   kv.fallback = () => fail();
   const failure = { type: "log-unavailable" };
-  await rejects(store.read("h", "p_a"), failure);
+  await rejects(read(store), failure);
   await rejects(store.generations(["h"]), failure);
   await rejects(store.revocations(["p_a"]), failure);
-  await rejects(store.write("h", TICKET, null, 1000), failure);
+  await rejects(write(store, "h", TICKET), failure);
   await rejects(store.revoke("p_a", "r", 1000), failure);
 });
 
 Deno.test("deleteTickets() deletes all tickets, and nothing else", async () => {
   using made = await createStore();
   await made.kv.atomic().set(["head", "p_a"], 1).commit();
-  for (let i = 0; i < 1200; i++) await made.store.write(`h${i}`, session(1), null, 1000);
+  for (let i = 0; i < 1200; i++) await write(made.store, `h${i}`, session(1));
   await deleteTickets(made.connection);
   const left = await Array.fromAsync(made.kv.list({ prefix: [] }));
   deepEqual(left.map(({ key }) => key), [["head", "p_a"]]);

@@ -6,6 +6,8 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import { formatEventId } from "../../lib/protocol/event.ts";
+import type { GrantedStream } from "../../lib/access/scope.ts";
+import type { OpenSession } from "../../lib/access/sessions.ts";
 import { Tickets, type TicketUse } from "../../lib/access/tickets.ts";
 import { commitThenFailCheck, fail, pause } from "../support/fakes/kv.ts";
 import { createTestLog, type TestLog, textEvent } from "../support/log.ts";
@@ -16,21 +18,37 @@ const CHECK_MS = 15_000;
 const REPEAT_MS = 10_000;
 const HISTORY = 2;
 
-const REFUSED = {
-  type: "forbidden",
-  message: "Cannot subscribe: the ticket is invalid, used or expired. Request a new one",
-};
+const REFUSED = refused("p_a");
 
-const SCOPE = { pipeline: "p_a", channels: [], endsAt: Infinity, credential: "token:a" };
+const SCOPE = { pipelines: ["p_a"], channels: [], endsAt: Infinity, credential: "token:a" };
 
 const FIRST: TicketUse = {
-  pipeline: "p_a",
+  pipelines: ["p_a"],
   channels: [],
   lastEventId: undefined,
 };
 
 function by(lastEventId: string): TicketUse {
   return { ...FIRST, lastEventId };
+}
+
+function refused(pipeline: string) {
+  return {
+    type: "forbidden",
+    message: `Cannot subscribe to "${pipeline}": the ticket is invalid, used or expired. ` +
+      "Request a new one",
+  };
+}
+
+/** Redeems a ticket for one pipeline, and returns the stream with its only session. */
+async function redeem(
+  tickets: Tickets,
+  secret: string,
+  use: TicketUse,
+): Promise<GrantedStream & OpenSession> {
+  const { sessions: [session, ...others], ...granted } = await tickets.redeem(secret, use);
+  deepEqual(others, []);
+  return { ...granted, sessions: [session!], ...session! };
 }
 
 interface TestTickets extends AsyncDisposable {
@@ -91,10 +109,10 @@ Deno.test("Tickets.redeem() opens a session once; later uses need an event ID of
   await fill(test);
   const { secret, redeemBy } = await tickets.issue(SCOPE);
   equal(redeemBy, test.clock.now() + TICKET_MS);
-  const session = await tickets.redeem(secret, FIRST);
+  const session = await redeem(tickets, secret, FIRST);
   equal(session.endsAt, test.clock.now() + SESSION_MS);
   test.clock.advance(REPEAT_MS);
-  await rejects(tickets.redeem(secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, secret, FIRST), REFUSED);
   equal(session.superseded.aborted, false);
   session.close();
 });
@@ -103,14 +121,14 @@ Deno.test("Tickets.redeem() accepts a repeat of the first use for ten seconds", 
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  const first = await tickets.redeem(secret, FIRST);
+  const first = await redeem(tickets, secret, FIRST);
   test.clock.advance(REPEAT_MS - 1);
-  const second = await tickets.redeem(secret, FIRST);
+  const second = await redeem(tickets, secret, FIRST);
   deepEqual([first.superseded.aborted, second.superseded.aborted], [true, false]);
   equal(second.endsAt, first.endsAt);
   test.clock.advance(1);
   // Counted from the first use, not from the last.
-  await rejects(tickets.redeem(secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, secret, FIRST), REFUSED);
 });
 
 Deno.test("Tickets.redeem() opens one session for many concurrent uses", async () => {
@@ -118,7 +136,7 @@ Deno.test("Tickets.redeem() opens one session for many concurrent uses", async (
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   const sessions = await test.advanceUntil(
-    Promise.all(Array.from({ length: 20 }, () => tickets.redeem(secret, FIRST))),
+    Promise.all(Array.from({ length: 20 }, () => redeem(tickets, secret, FIRST))),
   );
   equal(sessions.filter(({ superseded }) => !superseded.aborted).length, 1);
   equal(tickets.size, 1);
@@ -131,9 +149,9 @@ Deno.test("Tickets.redeem() accepts a ticket until it expires", async () => {
   const { tickets, test } = made;
   const [late, inTime] = [await tickets.issue(SCOPE), await tickets.issue(SCOPE)];
   test.clock.advance(TICKET_MS - 1);
-  await tickets.redeem(inTime.secret, FIRST);
+  await redeem(tickets, inTime.secret, FIRST);
   test.clock.advance(1);
-  await rejects(tickets.redeem(late.secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, late.secret, FIRST), REFUSED);
 });
 
 Deno.test("Tickets.redeem() ends ticket and session with the token of their issuer", async () => {
@@ -145,11 +163,11 @@ Deno.test("Tickets.redeem() ends ticket and session with the token of their issu
     await tickets.issue({ ...SCOPE, endsAt }),
   ];
   equal(late.redeemBy, endsAt);
-  equal((await tickets.redeem(spent.secret, FIRST)).endsAt, endsAt);
+  equal((await redeem(tickets, spent.secret, FIRST)).endsAt, endsAt);
   test.clock.advance(1000);
-  await rejects(tickets.redeem(late.secret, FIRST), REFUSED);
-  await rejects(tickets.redeem(spent.secret, FIRST), REFUSED);
-  await rejects(tickets.redeem(spent.secret, by((await idsOf(test))(0))), REFUSED);
+  await rejects(redeem(tickets, late.secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, spent.secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, spent.secret, by((await idsOf(test))(0))), REFUSED);
 });
 
 Deno.test("Tickets.redeem() rejects an invalid secret, and the ticket of another pipeline", async () => {
@@ -157,13 +175,13 @@ Deno.test("Tickets.redeem() rejects an invalid secret, and the ticket of another
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
   for (const wrong of ["", "x", secret.slice(1), `${secret}=`, secret.toLowerCase() + "a"]) {
-    await rejects(tickets.redeem(wrong, FIRST), REFUSED);
+    await rejects(redeem(tickets, wrong, FIRST), REFUSED);
   }
-  await rejects(tickets.redeem(secret, { ...FIRST, pipeline: "p_b" }), REFUSED);
+  await rejects(redeem(tickets, secret, { ...FIRST, pipelines: ["p_b"] }), refused("p_b"));
   equal(tickets.size, 0);
   // Longer than a first use may be repeated, so that the ticket is unspent.
   test.clock.advance(REPEAT_MS);
-  await tickets.redeem(secret, FIRST);
+  await redeem(tickets, secret, FIRST);
 });
 
 Deno.test("Tickets.redeem() grants channels of the ticket, and spends none for others", async () => {
@@ -172,16 +190,16 @@ Deno.test("Tickets.redeem() grants channels of the ticket, and spends none for o
   const issue = () => tickets.issue({ ...SCOPE, channels: ["a", "b"] });
   const { secret } = await issue();
   for (const channels of [["c"], ["a", "c"]]) {
-    await rejects(tickets.redeem(secret, { ...FIRST, channels }), {
+    await rejects(redeem(tickets, secret, { ...FIRST, channels }), {
       type: "forbidden",
       message: "Cannot subscribe to all of these channels: the ticket does not grant that. " +
         "Request a ticket that does",
     });
   }
   test.clock.advance(REPEAT_MS);
-  deepEqual((await tickets.redeem(secret, { ...FIRST, channels: ["b"] })).channels, ["b"]);
+  deepEqual((await redeem(tickets, secret, { ...FIRST, channels: ["b"] })).channels, ["b"]);
   // The channels of one stream do not replace those of the ticket.
-  deepEqual((await tickets.redeem(secret, FIRST)).channels, ["a", "b"]);
+  deepEqual((await redeem(tickets, secret, FIRST)).channels, ["a", "b"]);
 });
 
 Deno.test("Tickets.redeem() ends the earlier of two uses that race, in either order", async () => {
@@ -191,9 +209,9 @@ Deno.test("Tickets.redeem() ends the earlier of two uses that race, in either or
   await test.log.ensureHead("p_a");
   const writing = pause("answer");
   test.kv.script("commit", writing.fault);
-  const redeeming = tickets.redeem(secret, FIRST);
+  const redeeming = redeem(tickets, secret, FIRST);
   await writing.reached;
-  const later = await tickets.redeem(secret, FIRST);
+  const later = await redeem(tickets, secret, FIRST);
   writing.release();
   const earlier = await redeeming;
   deepEqual([earlier.superseded.aborted, later.superseded.aborted], [true, false]);
@@ -209,7 +227,7 @@ Deno.test("Tickets.redeem() survives a failed check after its own commit", async
   const { secret } = await tickets.issue(SCOPE);
   await test.log.ensureHead("p_a");
   test.kv.script("commit", commitThenFailCheck);
-  const { superseded } = await tickets.redeem(secret, FIRST);
+  const { superseded } = await redeem(tickets, secret, FIRST);
   equal(superseded.aborted, false);
 });
 
@@ -219,17 +237,17 @@ Deno.test("Tickets.redeem() reopens a session by its event ID, and ends the olde
   await fill(test);
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  let older = await tickets.redeem(secret, FIRST);
+  let older = await redeem(tickets, secret, FIRST);
   test.clock.advance(SESSION_MS - 1);
   // From the position before the first event of the session to the newest event.
   for (const sequence of [1, 2, 3]) {
-    const next = await tickets.redeem(secret, by(id(sequence)));
+    const next = await redeem(tickets, secret, by(id(sequence)));
     equal(older.superseded.aborted, true, `${sequence}`);
     equal(next.endsAt, older.endsAt);
     older = next;
   }
   test.clock.advance(1);
-  await rejects(tickets.redeem(secret, by(id(3))), REFUSED);
+  await rejects(redeem(tickets, secret, by(id(3))), REFUSED);
 });
 
 Deno.test("Tickets.redeem() rejects an event ID that is not of the session", async () => {
@@ -239,7 +257,7 @@ Deno.test("Tickets.redeem() rejects an event ID that is not of the session", asy
   const { epoch } = await test.log.ensureHead("p_a");
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  const session = await tickets.redeem(secret, FIRST);
+  const session = await redeem(tickets, secret, FIRST);
   await session.begin({ epoch, sequence: 1 });
   const other = await test.log.ensureHead("p_b");
   const wrong = {
@@ -251,10 +269,10 @@ Deno.test("Tickets.redeem() rejects an event ID that is not of the session", asy
   };
   // Not even soon after the first use, as a repeat of it.
   for (const [what, lastEventId] of Object.entries(wrong)) {
-    await rejects(tickets.redeem(secret, by(lastEventId)), REFUSED, what);
+    await rejects(redeem(tickets, secret, by(lastEventId)), REFUSED, what);
   }
   equal(session.superseded.aborted, false);
-  await tickets.redeem(secret, by(id(1)));
+  await redeem(tickets, secret, by(id(1)));
 });
 
 Deno.test("Tickets.redeem() accepts event IDs of the log that replaced the session's", async () => {
@@ -263,23 +281,23 @@ Deno.test("Tickets.redeem() accepts event IDs of the log that replaced the sessi
   await fill(test);
   const before = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  await (await tickets.redeem(secret, FIRST)).begin(await test.log.ensureHead("p_a"));
+  await (await redeem(tickets, secret, FIRST)).begin(await test.log.ensureHead("p_a"));
   await replaceLog(test, "BBECAwQFBgc");
   await replaceLog(test, "AAECAwQFBgc");
   const after = await idsOf(test);
   notEqual(after(0), before(0));
   // A client that was away, and again: it has received nothing of the new log.
   for (let i = 0; i < 2; i++) {
-    const { begin } = await tickets.redeem(secret, by(before(3)));
+    const { begin } = await redeem(tickets, secret, by(before(3)));
     await begin({ epoch: "AAECAwQFBgc", sequence: 2 });
   }
-  await rejects(tickets.redeem(secret, by("BBECAwQFBgc-3")), REFUSED);
-  await rejects(tickets.redeem(secret, by(after(4))), REFUSED, "ahead of the log");
-  await (await tickets.redeem(secret, by(after(2)))).begin({ epoch: "AAECAwQFBgc", sequence: 2 });
+  await rejects(redeem(tickets, secret, by("BBECAwQFBgc-3")), REFUSED);
+  await rejects(redeem(tickets, secret, by(after(4))), REFUSED, "ahead of the log");
+  await (await redeem(tickets, secret, by(after(2)))).begin({ epoch: "AAECAwQFBgc", sequence: 2 });
   // From here on, its client is in the new log.
-  await rejects(tickets.redeem(secret, by(before(3))), REFUSED);
-  await rejects(tickets.redeem(secret, by(after(1))), REFUSED);
-  await tickets.redeem(secret, by(after(3)));
+  await rejects(redeem(tickets, secret, by(before(3))), REFUSED);
+  await rejects(redeem(tickets, secret, by(after(1))), REFUSED);
+  await redeem(tickets, secret, by(after(3)));
 });
 
 Deno.test("Tickets.redeem() lets a stream go on that was cut in a long replay", async () => {
@@ -289,12 +307,12 @@ Deno.test("Tickets.redeem() lets a stream go on that was cut in a long replay", 
   const { epoch } = await test.log.ensureHead("p_a");
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  const first = await tickets.redeem(secret, FIRST);
+  const first = await redeem(tickets, secret, FIRST);
   // A history of one channel may reach further back than its number of events.
   await first.begin({ epoch, sequence: 7 });
   test.clock.advance(REPEAT_MS);
-  await tickets.redeem(secret, by(id(8)));
-  await rejects(tickets.redeem(secret, by(id(6))), REFUSED);
+  await redeem(tickets, secret, by(id(8)));
+  await rejects(redeem(tickets, secret, by(id(6))), REFUSED);
 });
 
 Deno.test("Tickets.redeem() begins at the position of the ticket, unless the header has one", async () => {
@@ -303,10 +321,10 @@ Deno.test("Tickets.redeem() begins at the position of the ticket, unless the hea
   await fill(test);
   const id = await idsOf(test);
   const { secret } = await tickets.issue({ ...SCOPE, lastEventId: id(2) });
-  equal((await tickets.redeem(secret, FIRST)).lastEventId, id(2));
-  equal((await tickets.redeem(secret, FIRST)).lastEventId, id(2), "a repeat");
-  equal((await tickets.redeem(secret, by(id(3)))).lastEventId, id(3));
-  equal((await tickets.redeem((await tickets.issue(SCOPE)).secret, FIRST)).lastEventId, undefined);
+  equal((await redeem(tickets, secret, FIRST)).lastEventId, id(2));
+  equal((await redeem(tickets, secret, FIRST)).lastEventId, id(2), "a repeat");
+  equal((await redeem(tickets, secret, by(id(3)))).lastEventId, id(3));
+  equal((await redeem(tickets, (await tickets.issue(SCOPE)).secret, FIRST)).lastEventId, undefined);
 });
 
 Deno.test("Tickets.redeem() reopens a session that a repeat started earlier", async () => {
@@ -316,11 +334,11 @@ Deno.test("Tickets.redeem() reopens a session that a repeat started earlier", as
   const { epoch } = await test.log.ensureHead("p_a");
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  await (await tickets.redeem(secret, by(id(3)))).begin({ epoch, sequence: 3 });
+  await (await redeem(tickets, secret, by(id(3)))).begin({ epoch, sequence: 3 });
   // The repeat has no position, so that its stream starts with the history.
-  await (await tickets.redeem(secret, FIRST)).begin({ epoch, sequence: 1 });
-  await tickets.redeem(secret, by(id(1)));
-  await rejects(tickets.redeem(secret, by(id(0))), REFUSED);
+  await (await redeem(tickets, secret, FIRST)).begin({ epoch, sequence: 1 });
+  await redeem(tickets, secret, by(id(1)));
+  await rejects(redeem(tickets, secret, by(id(0))), REFUSED);
 });
 
 Deno.test("OpenSession.begin() binds the session after a takeover meanwhile, and never rejects", async () => {
@@ -330,16 +348,16 @@ Deno.test("OpenSession.begin() binds the session after a takeover meanwhile, and
   const { epoch } = await test.log.ensureHead("p_a");
   const id = await idsOf(test);
   const { secret } = await tickets.issue(SCOPE);
-  const first = await tickets.redeem(secret, FIRST);
-  const second = await tickets.redeem(secret, FIRST);
+  const first = await redeem(tickets, secret, FIRST);
+  const second = await redeem(tickets, secret, FIRST);
   await first.begin({ epoch, sequence: 2 });
   equal(second.superseded.aborted, false, "the takeover stays");
-  await rejects(tickets.redeem(secret, by(id(1))), REFUSED);
+  await rejects(redeem(tickets, secret, by(id(1))), REFUSED);
   await second.begin({ epoch, sequence: 1 });
-  const third = await tickets.redeem(secret, by(id(1)));
+  const third = await redeem(tickets, secret, by(id(1)));
   deepEqual([second.superseded.aborted, third.superseded.aborted], [true, false]);
 
-  const other = await tickets.redeem((await tickets.issue(SCOPE)).secret, FIRST);
+  const other = await redeem(tickets, (await tickets.issue(SCOPE)).secret, FIRST);
   test.kv.script("commit", fail());
   await other.begin({ epoch, sequence: 2 });
   deepEqual(reports, ["Cannot bind the session of a ticket to the start of its stream"]);
@@ -350,12 +368,12 @@ Deno.test("Tickets.redeem() rejects a ticket whose credential is no longer valid
   const { tickets, test, invalid } = made;
   const [spent, unspent] = [await tickets.issue(SCOPE), await tickets.issue(SCOPE)];
   const other = await tickets.issue({ ...SCOPE, credential: "token:b" });
-  await tickets.redeem(spent.secret, FIRST);
+  await redeem(tickets, spent.secret, FIRST);
   invalid.add("token:a");
-  await rejects(tickets.redeem(unspent.secret, FIRST), REFUSED);
-  await rejects(tickets.redeem(spent.secret, FIRST), REFUSED);
-  await rejects(tickets.redeem(spent.secret, by((await idsOf(test))(0))), REFUSED);
-  await tickets.redeem(other.secret, FIRST);
+  await rejects(redeem(tickets, unspent.secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, spent.secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, spent.secret, by((await idsOf(test))(0))), REFUSED);
+  await redeem(tickets, other.secret, FIRST);
 });
 
 Deno.test("Tickets.revoke() ends all tickets and sessions of a pipeline, and no others", async () => {
@@ -363,20 +381,20 @@ Deno.test("Tickets.revoke() ends all tickets and sessions of a pipeline, and no 
   const { tickets, test } = made;
   const id = await idsOf(test);
   const [spent, unspent] = [await tickets.issue(SCOPE), await tickets.issue(SCOPE)];
-  const other = await tickets.issue({ ...SCOPE, pipeline: "p_b" });
-  const session = await tickets.redeem(spent.secret, FIRST);
-  const stays = await tickets.redeem(other.secret, { ...FIRST, pipeline: "p_b" });
+  const other = await tickets.issue({ ...SCOPE, pipelines: ["p_b"] });
+  const session = await redeem(tickets, spent.secret, FIRST);
+  const stays = await redeem(tickets, other.secret, { ...FIRST, pipelines: ["p_b"] });
   await tickets.revoke("p_a");
   deepEqual([session.revoked.aborted, stays.revoked.aborted], [true, false], "at once");
   equal(session.superseded.aborted, false);
-  await rejects(tickets.redeem(unspent.secret, FIRST), REFUSED);
-  await rejects(tickets.redeem(spent.secret, by(id(0))), REFUSED);
+  await rejects(redeem(tickets, unspent.secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, spent.secret, by(id(0))), REFUSED);
   // Tickets of afterwards, until the next revocation.
   const later = await tickets.issue(SCOPE);
-  const again = await tickets.redeem(later.secret, FIRST);
+  const again = await redeem(tickets, later.secret, FIRST);
   await tickets.revoke("p_a");
   equal(again.revoked.aborted, true);
-  await rejects(tickets.redeem(later.secret, FIRST), REFUSED);
+  await rejects(redeem(tickets, later.secret, FIRST), REFUSED);
 });
 
 Deno.test("Tickets.revoke() is stored for as long as a ticket can last", async () => {
@@ -392,7 +410,7 @@ Deno.test("Tickets.revoke() is stored for as long as a ticket can last", async (
   const later = await tickets.issue(SCOPE);
   await test.kv.atomic().delete(keys[0]!).commit();
   await tickets.revoke("p_a");
-  for (const made of [secret, later.secret]) await rejects(tickets.redeem(made, FIRST), REFUSED);
+  for (const made of [secret, later.secret]) await rejects(redeem(tickets, made, FIRST), REFUSED);
 });
 
 Deno.test("Tickets.redeem() accepts a ticket and a session of version 0.1.0", async () => {
@@ -407,24 +425,24 @@ Deno.test("Tickets.redeem() accepts a ticket and a session of version 0.1.0", as
   const endsAt = test.clock.now() + SESSION_MS;
   const stored = { pipeline: "p_a", channels: [], spendBy: endsAt, endsAt };
   await test.kv.atomic().set(["ticket", hash], { ...stored, session: null }).commit();
-  await (await tickets.redeem(secret, FIRST)).begin({ epoch, sequence: 1 });
+  await (await redeem(tickets, secret, FIRST)).begin({ epoch, sequence: 1 });
   const from = { epoch, sequence: 2 };
   const session = { generation: 3, openedAt: test.clock.now(), from };
   await test.kv.atomic().set(["ticket", hash], { ...stored, session }).commit();
-  await rejects(tickets.redeem(secret, by(id(1))), REFUSED);
-  await (await tickets.redeem(secret, by(id(3)))).begin({ epoch, sequence: 3 });
-  await tickets.redeem(secret, by(id(2)));
+  await rejects(redeem(tickets, secret, by(id(1))), REFUSED);
+  await (await redeem(tickets, secret, by(id(3)))).begin({ epoch, sequence: 3 });
+  await redeem(tickets, secret, by(id(2)));
   await tickets.revoke("p_a");
-  await rejects(tickets.redeem(secret, by(id(2))), REFUSED);
+  await rejects(redeem(tickets, secret, by(id(2))), REFUSED);
 });
 
 Deno.test("Tickets are stored until they expire, and then until their session ends", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  await tickets.redeem(secret, FIRST);
+  await redeem(tickets, secret, FIRST);
   test.clock.advance(1000);
-  await tickets.redeem(secret, FIRST);
+  await redeem(tickets, secret, FIRST);
   const written = test.kv.written.filter(({ key }) => key[0] === "ticket");
   const expiries = written.map(({ expireIn }) => expireIn);
   deepEqual(expiries, [TICKET_MS, SESSION_MS, SESSION_MS - 1000]);
@@ -434,7 +452,7 @@ Deno.test("Tickets are stored for whole milliseconds, however their token names 
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue({ ...SCOPE, endsAt: test.clock.now() + 1000.25 });
-  const { begin } = await tickets.redeem(secret, FIRST);
+  const { begin } = await redeem(tickets, secret, FIRST);
   test.clock.advance(1001);
   // The log is slow, and the session has ended meanwhile.
   await begin({ epoch: (await test.log.ensureHead("p_a")).epoch, sequence: 0 });
@@ -446,12 +464,12 @@ Deno.test("Tickets store nothing that can be used as a ticket", async () => {
   await using made = await createTickets();
   const { tickets, test } = made;
   const { secret } = await tickets.issue(SCOPE);
-  await tickets.redeem(secret, FIRST);
+  await redeem(tickets, secret, FIRST);
   for await (const entry of test.kv.list({ prefix: [] })) {
     ok(!Deno.inspect(entry, { depth: Infinity, strAbbreviateSize: Infinity }).includes(secret));
   }
   const hashes: string[] = [];
   for await (const { key } of test.kv.list({ prefix: ["ticket"] })) hashes.push(String(key[1]));
   equal(hashes.length, 1);
-  await rejects(tickets.redeem(hashes[0]!, FIRST), REFUSED);
+  await rejects(redeem(tickets, hashes[0]!, FIRST), REFUSED);
 });

@@ -161,10 +161,12 @@ Deno.test("Remote tickets are the owner's", async () => {
   const from = { epoch: "AAECAwQFBgc", sequence: 0 };
   const session = { generation: 1, openedAt: 0, from };
   const ticket = { pipeline: "p_a", channels: ["a"], spendBy: 5, endsAt: 9, session };
-  equal(await there.tickets.read("h", "p_a"), null);
-  ok(await there.tickets.write("h", ticket, null, 1000));
-  equal(await there.tickets.write("h", ticket, null, 1000), null);
-  deepEqual(await there.tickets.read("h", "p_a"), await test.tickets.read("h", "p_a"));
+  const keys = [{ hash: "h", pipeline: "p_a" }];
+  const writes = [{ hash: "h", ticket, versionstamp: null, expireIn: 1000 }];
+  deepEqual(await there.tickets.read(keys), [null]);
+  ok(await there.tickets.write(writes));
+  equal(await there.tickets.write(writes), null);
+  deepEqual(await there.tickets.read(keys), await test.tickets.read(keys));
   deepEqual(await there.tickets.generations(["none", "h"]), [null, 1]);
   await there.tickets.revoke("p_a", "r", 1000);
   deepEqual(await there.tickets.revocations(["p_a", "p_b"]), ["r", null]);
@@ -196,7 +198,7 @@ Deno.test("Remote log and tickets do not wait for an owner that hangs", async ()
     rejects(there.remote.append("p_a", [textEvent("1")]), { type: "outcome-unknown" }),
     rejects(there.remote.head("p_a"), { type: "log-unavailable" }),
     rejects(there.remote.readAfter("p_a", 0, 1), { type: "log-unavailable" }),
-    rejects(there.tickets.read("h", "p_a"), { type: "log-unavailable" }),
+    rejects(there.tickets.read([{ hash: "h", pipeline: "p_a" }]), { type: "log-unavailable" }),
     rejects(there.remote.ping(1000), { type: "log-unavailable" }),
   ];
   there.clock.advance(1000);
