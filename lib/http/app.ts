@@ -24,6 +24,7 @@ import {
   notFound,
   textAnswer,
 } from "./context.ts";
+import { historyRoutes } from "./history_routes.ts";
 import { acceptsHtml, page, pageHeaders, showProblem } from "./html_answers.ts";
 import { createErrorReporter } from "./error_reports.ts";
 import { findNearRoutes } from "./near_routes.ts";
@@ -134,6 +135,7 @@ export function createApp(options: AppOptions): App {
   const routeOptions = { ...options, headers, bodies, routes, rate, authenticate, reportError };
   app.route("/", pageRoutes(routeOptions));
   app.route("/", streamRoutes({ ...routeOptions, probes }));
+  app.route("/", historyRoutes(routeOptions));
   app.route("/", ticketRoutes(routeOptions));
   app.route("/", publishRoutes(routeOptions));
   app.route("/", appendRoutes(routeOptions));

@@ -19,7 +19,8 @@ const DEFAULTS = {
 
 /** Response headers that pages of other origins may read, besides those that all may. */
 const EXPOSED = {
-  "Access-Control-Expose-Headers": `Retry-After,Idempotency-Replayed,${REQUEST_ID_HEADER}`,
+  "Access-Control-Expose-Headers":
+    `Retry-After,Idempotency-Replayed,Last-Event-ID,Link,${REQUEST_ID_HEADER}`,
 } as const;
 
 /** Request headers that pages of other origins may send: used here, or added by common libraries. */

@@ -1,13 +1,14 @@
 /**
- * The JSON document of a history, sent page by page: the next page is read from
- * the log only when the connection asks for it.
+ * The document of a history, sent page by page: the next page is read from the log only
+ * when the connection asks for it.
  *
  * @module
  */
 
 import { type Clock, RunnelError } from "../base/mod.ts";
 import type { HistoryPage } from "../hub/mod.ts";
-import { formatEventId, type RunEnd } from "../protocol/mod.ts";
+import type { Position } from "../protocol/mod.ts";
+import type { EventList } from "./event_list.ts";
 
 /**
  * Maximum time that a client may take, in milliseconds: 6 MB at 50 KB a second. There
@@ -15,23 +16,38 @@ import { formatEventId, type RunEnd } from "../protocol/mod.ts";
  */
 const MAX_MS = 120_000;
 
-const encoder = new TextEncoder();
+/** Answer with a history. */
+export interface HistoryBody {
+  /** Position at which the history ends. */
+  position: Position;
+  /** The document, one chunk for each page. */
+  body: ReadableStream<Uint8Array>;
+}
+
+/** Options for {@linkcode historyBody}. */
+export interface HistoryBodyOptions {
+  /** Pages of the history. They are ended when the body is. */
+  pages: AsyncGenerator<HistoryPage, void>;
+  /** Document that the events are added to. */
+  list: EventList;
+  /**
+   * Clock for the deadline. Past it, and after an error of a page, the body ends with an
+   * error, so that no client takes a part for the whole.
+   */
+  clock: Clock;
+}
 
 /**
- * Creates the body of the answer with a history, one chunk for each page.
+ * Creates the body of the answer with a history of a pipeline.
  *
- * @param pages Pages of the history. They are ended when the body is.
- * @param clock Clock for the deadline. Past it, and after an error of a page, the body
- *   ends with an error, so that no client takes a part for the whole.
  * @throws Whatever the first page throws: the status is still to be sent.
  */
 export async function historyBody(
   pipeline: string,
-  pages: AsyncGenerator<HistoryPage, void>,
-  clock: Clock,
-): Promise<ReadableStream<Uint8Array>> {
-  let first: HistoryPage | null = await nextOf(pages);
-  let hasEvents = false;
+  { pages, list, clock }: HistoryBodyOptions,
+): Promise<HistoryBody> {
+  const opening = await nextOf(pages);
+  let first: HistoryPage | null = opening;
   let timer: Disposable | null = null;
 
   /** Stops everything. A page that is being read settles first, and is dropped. */
@@ -43,20 +59,19 @@ export async function historyBody(
     end();
     controller.error(error);
   };
-  return new ReadableStream({
+  const body = new ReadableStream<Uint8Array>({
     start(controller) {
       timer = clock.after(MAX_MS, () => fail(controller, tooSlow(pipeline)));
     },
     async pull(controller) {
       try {
         const page = first ?? await nextOf(pages);
-        const opening = first ? `{"pipeline":"${pipeline}","events":[` : "";
-        const bytes = encodePage(page, hasEvents && page.events.length > 0 ? "," : opening);
-        hasEvents ||= page.events.length > 0;
         first = null;
+        list.add(page.position.epoch, page.events);
+        if (page.isLast) list.end(page);
         // Before the chunk is handed over, which may ask for more at once.
         if (page.isLast) end();
-        controller.enqueue(bytes);
+        controller.enqueue(list.take());
         if (page.isLast) controller.close();
       } catch (error) {
         fail(controller, error);
@@ -64,42 +79,13 @@ export async function historyBody(
     },
     cancel: end,
   }, { highWaterMark: 0 });
+  return { position: opening.position, body };
 }
 
 async function nextOf(pages: AsyncGenerator<HistoryPage, void>): Promise<HistoryPage> {
   const { value } = await pages.next();
   if (!value) throw new Error("Cannot read the history: it has no last page");
   return value;
-}
-
-/** Encodes a page. The payloads are JSON text already, and stay as they were sent. */
-function encodePage({ epoch, events, isLast, end }: HistoryPage, before: string): Uint8Array {
-  const parts: Uint8Array[] = [];
-  let text = before;
-  events.forEach(({ sequence, channel, time, payload }, index) => {
-    const id = formatEventId({ epoch, sequence });
-    const rest = JSON.stringify({ id, channel, time: new Date(time) });
-    text += `${index > 0 ? "," : ""}${rest.slice(0, -1)},"payload":`;
-    parts.push(encoder.encode(text), payload);
-    text = "}";
-  });
-  parts.push(encoder.encode(isLast ? `${text}]${end ? endText(epoch, end) : ""}}` : text));
-  return concat(parts);
-}
-
-/** Returns the member that tells the end of the run. */
-function endText(epoch: string, { sequence, events }: RunEnd): string {
-  return `,"end":${JSON.stringify({ id: formatEventId({ epoch, sequence }), events })}`;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
 }
 
 function tooSlow(pipeline: string): RunnelError {

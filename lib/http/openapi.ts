@@ -8,8 +8,8 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Config } from "../config/mod.ts";
 import {
   errors,
+  eventList,
   eventStream,
-  history,
   json,
   notReady,
   openMetrics,
@@ -17,7 +17,13 @@ import {
   text,
 } from "./openapi_answers.ts";
 import { describePublishRoutes } from "./openapi_publish.ts";
-import { pipelineParams, probeQuery, subscriptionQuery, ticketBody } from "./schemas.ts";
+import {
+  eventsQuery,
+  pipelineParams,
+  probeQuery,
+  subscriptionQuery,
+  ticketBody,
+} from "./schemas.ts";
 
 /** Descriptions of all routes, by name. */
 export type Routes = ReturnType<typeof createRoutes>;
@@ -117,9 +123,9 @@ export function createRoutes(
       ...forReaders,
       method: "get",
       path: "/pipelines/{pipeline}/events",
-      summary: "Get the history with times, newest last",
-      request: { params: pipelineParams, query: query.omit({ lastEventId: true, trace: true }) },
-      responses: { 200: json(history, "The history"), ...errors },
+      summary: "Get the history with times, newest last, or with after a page of events",
+      request: { params: pipelineParams, query: eventsQuery(maxHistory) },
+      responses: { 200: eventList, ...errors },
     }),
     ticket: createRoute({
       ...forPublishers,

@@ -25,20 +25,6 @@ export const appended = z.object({
   ended: z.boolean().meta({ description: "Whether the append ended the run" }),
 });
 
-/** The history of a pipeline. */
-export const history = z.object({
-  pipeline: z.string(),
-  events: z.array(z.object({
-    id: z.string(),
-    channel: z.string(),
-    time: z.iso.datetime(),
-    payload: z.unknown(),
-  })),
-  end: z.object({ id: z.string(), events: z.number() }).optional().meta({
-    description: "The end of the run, and the number of its events",
-  }),
-});
-
 const problem = z.object({
   type: z.string(),
   title: z.string(),
@@ -56,6 +42,50 @@ export function json(schema: z.ZodType, description: string) {
 export function text(description: string) {
   return { description, content: { "text/plain": { schema: z.string() } } };
 }
+
+const gap = z.object({
+  missed: z.number().nullable(),
+  reason: z.enum(["evicted", "cleared", "damaged", "unknown"]),
+});
+
+const listedEvent = z.object({
+  id: z.string(),
+  channel: z.string(),
+  time: z.iso.datetime(),
+  payload: z.unknown(),
+});
+
+const eventListSchema = z.object({
+  pipeline: z.string(),
+  events: z.array(listedEvent),
+  gap: gap.optional().meta({ description: "The events after after= that are gone" }),
+  end: z.object({ id: z.string(), events: z.number() }).optional().meta({
+    description: "The end of the run, and the number of its events",
+  }),
+  lastEventId: z.string().meta({ description: "ID to go on after, in after= or Last-Event-ID" }),
+});
+
+/** A history, or a page of events. */
+export const eventList = {
+  description: "The history, or the page",
+  headers: z.object({
+    "Last-Event-ID": z.string().meta({
+      description: "ID to go on after: of a stream, or of the next page",
+    }),
+    Link: z.string().optional().meta({
+      description: "The next page, as a relative reference with rel=next, if there are more events",
+    }),
+  }),
+  content: {
+    "application/json": { schema: eventListSchema },
+    "application/x-ndjson": {
+      schema: z.string().meta({
+        description: "An event a line, as in events. The line of a gap has the channel " +
+          "runnel.gap, that of the end runnel.end, both without a time",
+      }),
+    },
+  },
+};
 
 /** The metrics of an instance. */
 export const openMetrics = {

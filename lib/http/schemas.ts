@@ -8,6 +8,7 @@ import { z } from "zod";
 import {
   MAX_CHANNEL_LENGTH,
   MAX_CHANNELS,
+  parseEventId,
   PIPELINE_PATTERN,
   validateChannel,
   validatePipelineId,
@@ -15,6 +16,9 @@ import {
 
 /** Maximum length of the last event ID that a ticket stores, in UTF-16 units: ours have 28 at most. */
 const MAX_LAST_EVENT_ID_LENGTH = 128;
+
+/** Maximum number of events of a page, and the default. */
+export const MAX_LIMIT = 1000;
 
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
 export const pipelineSchema: z.ZodString = z.string("expected a string")
@@ -114,6 +118,36 @@ export function subscriptionQuery(maxHistory: number): z.ZodObject<{
     lastEventId: z.string().optional(),
     trace: z.enum(["0", "1"], "expected 1 to get the traces of events, or 0").optional()
       .meta({ description: "1 for a field traceparent before each event that has one" }),
+  });
+}
+
+/**
+ * Creates the schema for the query of a history or of a page of events.
+ *
+ * @param maxHistory Maximum number of events of the history.
+ */
+export function eventsQuery(maxHistory: number): z.ZodObject<{
+  channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
+  history: z.ZodOptional<z.ZodString>;
+  after: z.ZodOptional<z.ZodString>;
+  limit: z.ZodOptional<z.ZodString>;
+}> {
+  const { channel, history } = subscriptionQuery(maxHistory).shape;
+  return z.object({
+    channel,
+    history,
+    after: z.string()
+      .refine(
+        (text) => text === "0" || parseEventId(text) !== null,
+        "expected the ID of an event, as received, or 0",
+      )
+      .optional()
+      .meta({
+        description: "A page instead of the history: the events after the one with this ID. 0 " +
+          "for the oldest that are kept",
+      }),
+    limit: wholeNumber({ min: 1, max: MAX_LIMIT, maxDigits: 4 })
+      .meta({ description: `Maximum number of events of a page. ${MAX_LIMIT} by default` }),
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * The routes of subscribers: the event stream and the history.
+ * The route of subscribers: the event stream.
  *
  * @module
  */
@@ -15,7 +15,6 @@ import {
   pipelineOf,
   type RouteOptions,
 } from "./context.ts";
-import { historyBody } from "./history_body.ts";
 import { answerProbe } from "./probe_route.ts";
 import { isTransient } from "./problem.ts";
 import type { ProxyProbes } from "./proxy_probes.ts";
@@ -29,7 +28,7 @@ export interface StreamRouteOptions extends RouteOptions {
   probes: ProxyProbes;
 }
 
-/** Creates the routes that send events to subscribers. */
+/** Creates the route that sends events to subscribers. */
 export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
   const { hub, access, config, runtime, routes, headers, probes, reportError } = options;
   const app = new Hono<AppEnv>();
@@ -85,22 +84,6 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
       const retryMs = Math.round(config.retryMs * (1 + runtime.random()));
       return new Response(encodeRetry(retryMs) as BodyInit, { headers: streamHeaders(c) });
     }
-  });
-
-  app.get(routes.history.getRoutingPath(), async (c) => {
-    const pipeline = pipelineOf(c);
-    const { channels, history } = readQuery(c);
-    const granted = await access.authorizeRead(clientOf(c), { pipelines: [pipeline], channels });
-    const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
-    // Hono runs this for HEAD too and drops the body, which would stay open.
-    if (c.req.method === "HEAD") return new Response(null, { headers });
-    const pages = hub.history(pipeline, {
-      history,
-      channels: granted.channels,
-      address: c.env.address,
-      connectionClosed: c.env.completed,
-    });
-    return new Response(await historyBody(pipeline, pages, runtime.clock), { headers });
   });
 
   function readQuery(c: AppContext) {

@@ -5,8 +5,16 @@
  */
 
 import { RunnelError, Semaphore } from "../base/mod.ts";
-import { endOf, type HistoryPage, type Log, readHistory } from "../log/mod.ts";
-import { ChannelFilter } from "../protocol/mod.ts";
+import {
+  endOf,
+  type EventPage,
+  type HistoryLog,
+  type HistoryPage,
+  readEventPage,
+  readHistory,
+  readPosition,
+} from "../log/mod.ts";
+import { ChannelFilter, type Position } from "../protocol/mod.ts";
 import { EncodedEvents } from "../stream/mod.ts";
 import { ClientQuota } from "./client_quota.ts";
 import type { HistoryStarts } from "./history_starts.ts";
@@ -25,21 +33,33 @@ export interface HistoryLimits {
 /** Options for {@linkcode Histories}. */
 export interface HistoriesOptions extends HistoryLimits {
   /** The log that is read. */
-  log: Pick<Log, "head" | "readAfter">;
+  log: HistoryLog;
   /** Maximum number of events in a history. */
   history: number;
 }
 
-/** Request for a history. */
-export interface HistoryRequest {
-  /** Maximum number of events; `Infinity` for all that are retained. */
-  history?: number | undefined;
+/** Request of a client that reads events. */
+export interface ReadRequest {
   /** Channels of the events; all if there are none. */
   channels?: readonly string[] | undefined;
   /** Address of the client; `null` for a client that is not counted by address. */
   address?: string | null | undefined;
   /** Settles when the connection closes, which a client that does not read delays. */
   connectionClosed?: Promise<unknown> | undefined;
+}
+
+/** Request for a history. */
+export interface HistoryRequest extends ReadRequest {
+  /** Maximum number of events; `Infinity` for all that are retained. */
+  history?: number | undefined;
+}
+
+/** Request for a page of events. */
+export interface PageRequest extends ReadRequest {
+  /** Position after which it begins; `null` for the oldest event that is retained. */
+  after: Position | null;
+  /** Maximum number of events, 1 or more. */
+  limit: number;
 }
 
 /** The histories that an isolate sends. */
@@ -91,13 +111,50 @@ export class Histories {
         return this.#starts.find({ pipeline, newest: () => newest, filter, count });
       },
     });
-    if (connectionClosed) {
-      const rest = place.move();
-      const leave = () => rest.dispose();
-      connectionClosed.then(leave, leave);
-    }
+    if (connectionClosed) releaseAfter(connectionClosed, place.move());
     yield* pages;
   }
+
+  /**
+   * Reads a page. It is counted as a history, until its connection is closed.
+   *
+   * @throws {RunnelError} As {@linkcode readEventPage}; `overloaded` or `too-many-requests`
+   *   if a limit is reached.
+   */
+  async readPage(
+    pipeline: string,
+    { after, limit, channels = [], address = null, connectionClosed }: PageRequest,
+  ): Promise<EventPage> {
+    using place = this.#quota.acquire(address);
+    const page = await readEventPage(pipeline, {
+      log: this.#options.log,
+      reads: this.#reads,
+      filter: ChannelFilter.of(channels),
+      after,
+      limit,
+    });
+    if (connectionClosed) releaseAfter(connectionClosed, place.move());
+    return page;
+  }
+
+  /**
+   * Reads the position at which a history ends that is read now.
+   *
+   * @param address Address of the client; `null` for one that is not counted by address.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer; `overloaded` or
+   *   `too-many-requests` if a limit is reached.
+   */
+  async readPosition(pipeline: string, address: string | null): Promise<Position> {
+    using _place = this.#quota.acquire(address);
+    return await readPosition(this.#options.log, pipeline);
+  }
+}
+
+/** Gives a place back when a promise has settled. */
+function releaseAfter(settled: Promise<unknown>, place: DisposableStack): void {
+  // In a scope of its own: for as long as a connection is open, this holds nothing else.
+  const release = () => place.dispose();
+  settled.then(release, release);
 }
 
 /** Returns the number of events of a history, of which some or all that are retained are requested. */

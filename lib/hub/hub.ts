@@ -6,12 +6,24 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import type { HistoryPage, PublishOptions, Receipt, StandingAppend } from "../log/mod.ts";
-import { ChannelFilter, type NewEvent } from "../protocol/mod.ts";
+import type {
+  EventPage,
+  HistoryPage,
+  PublishOptions,
+  Receipt,
+  StandingAppend,
+} from "../log/mod.ts";
+import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
 import { KeepAliveWheel } from "../stream/mod.ts";
 import type { Append } from "./append.ts";
 import { type AppendLimits, type AppendOpening, Appends } from "./appends.ts";
-import { Histories, type HistoryLimits, type HistoryRequest, limitHistory } from "./histories.ts";
+import {
+  Histories,
+  type HistoryLimits,
+  type HistoryRequest,
+  limitHistory,
+  type PageRequest,
+} from "./histories.ts";
 import { HistoryStarts } from "./history_starts.ts";
 import { InFlightPublishes } from "./in_flight.ts";
 import {
@@ -227,6 +239,16 @@ export class Hub {
     request: HistoryRequest = {},
   ): AsyncGenerator<HistoryPage, void> {
     return this.#histories.read(pipeline, request);
+  }
+
+  /** Calls {@linkcode Histories.readPage}. */
+  page(pipeline: string, request: PageRequest): Promise<EventPage> {
+    return this.#histories.readPage(pipeline, request);
+  }
+
+  /** Calls {@linkcode Histories.readPosition}. */
+  position(pipeline: string, address: string | null): Promise<Position> {
+    return this.#histories.readPosition(pipeline, address);
   }
 
   /**

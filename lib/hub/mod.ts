@@ -5,10 +5,10 @@
  */
 
 export type { Append, AppendGroup, AppendOptions } from "./append.ts";
-export type { HistoryLimits, HistoryRequest } from "./histories.ts";
+export type { HistoryLimits, HistoryRequest, PageRequest, ReadRequest } from "./histories.ts";
 export type { AppendLimits, AppendOpening } from "./appends.ts";
 export { Hub } from "./hub.ts";
 export type { Subscription } from "./subscription.ts";
-export type { HistoryPage, Receipt, StandingAppend } from "../log/mod.ts";
+export type { EventPage, Gap, HistoryPage, Receipt, StandingAppend } from "../log/mod.ts";
 export type { CanaryStats } from "./pipeline_registry.ts";
 export type { RepairCause } from "./tail.ts";

@@ -163,6 +163,14 @@ export function endOf({ ended, deleted = 0 }: Head): RunEnd | null {
   return ended === undefined ? null : { sequence: ended, events: ended - 1 - deleted };
 }
 
+/**
+ * Returns the sequence of the newest event that publishers sent. Whoever goes on after it
+ * is told of the end of the run, which comes next.
+ */
+export function lastPublished({ ended, sequence }: Head): number {
+  return ended === undefined ? sequence : ended - 1;
+}
+
 /** Whether a pipeline was deleted, and not written since. */
 export function isDeleted({ deleted = 0, sequence }: Head): boolean {
   return deleted > 0 && deleted === sequence;

@@ -8,16 +8,22 @@
 import { RunnelError, type Semaphore } from "../base/mod.ts";
 import type { AcceptedEvent, ChannelFilter, Position, RunEnd } from "../protocol/mod.ts";
 import type { EventLog } from "./event_log.ts";
-import { endOf, type Head } from "./head.ts";
+import { endOf, type Head, lastPublished } from "./head.ts";
 import type { Page } from "./log_reader.ts";
 
 /** Size of segments after which a page ends, in bytes: with its last segment, a page has 256 KiB. */
 const PAGE_BYTES = 192 * 1024;
 
+/** Part of a log that histories and pages are read from. */
+export type HistoryLog = Pick<EventLog, "head" | "ensureHead" | "readAfter">;
+
 /** A part of a history. */
 export interface HistoryPage {
-  /** Epoch of the log that the events are from; empty if there is no log. */
-  epoch: string;
+  /**
+   * Position at which the whole history ends, in the log that its events are from: whoever
+   * subscribes with it receives each later event once, and the end of the run.
+   */
+  position: Position;
   /** The events, oldest first; empty only in the last page. */
   events: AcceptedEvent[];
   /** Whether no page follows. */
@@ -29,7 +35,7 @@ export interface HistoryPage {
 /** Options for {@linkcode readHistory}. */
 export interface HistoryOptions {
   /** The log that is read. */
-  log: Pick<EventLog, "head" | "readAfter">;
+  log: HistoryLog;
   /** Limits the pages that are read at once. It is not held while a page is sent. */
   reads: Semaphore;
   /** Filter of the channels. */
@@ -51,10 +57,10 @@ export async function* readHistory(
   pipeline: string,
   { log, reads, filter, findStart, skip = ({ sequence }) => sequence }: HistoryOptions,
 ): AsyncGenerator<HistoryPage, void> {
-  const head = await log.head(pipeline);
-  if (!head) return yield { epoch: "", events: [], isLast: true };
+  const head = await readHead(log, pipeline);
+  const position = { epoch: head.epoch, sequence: lastPublished(head) };
   const end = endOf(head);
-  const lastPage = { isLast: true, ...end && { end } };
+  const lastPage = { position, isLast: true, ...end && { end } };
   let cursor = await findStart(head);
   for (let isFirst = true; cursor < head.sequence; isFirst = false) {
     const from = skip({ epoch: head.epoch, sequence: cursor });
@@ -67,10 +73,25 @@ export async function* readHistory(
     const events = page.events.filter(({ sequence, channel }) =>
       sequence <= head.sequence && filter.keeps(channel)
     );
-    if (isLast) return yield { epoch: head.epoch, events, ...lastPage };
-    if (events.length > 0) yield { epoch: head.epoch, events, isLast };
+    if (isLast) return yield { events, ...lastPage };
+    if (events.length > 0) yield { position, events, isLast };
   }
-  yield { epoch: head.epoch, events: [], ...lastPage };
+  yield { events: [], ...lastPage };
+}
+
+/**
+ * Returns the position at which a history ends that is read now.
+ *
+ * @throws {RunnelError} `log-unavailable` if the log does not answer.
+ */
+export async function readPosition(log: HistoryLog, pipeline: string): Promise<Position> {
+  const head = await readHead(log, pipeline);
+  return { epoch: head.epoch, sequence: lastPublished(head) };
+}
+
+/** Reads the head of a pipeline, or the one that its first event will follow. */
+export async function readHead(log: HistoryLog, pipeline: string): Promise<Head> {
+  return await log.head(pipeline) ?? await log.ensureHead(pipeline);
 }
 
 /** Whether events before a page were trimmed. Otherwise the log never had those that are missing. */

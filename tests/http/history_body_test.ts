@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { EventList } from "../../lib/http/event_list.ts";
 import { historyBody } from "../../lib/http/history_body.ts";
 import type { HistoryPage } from "../../lib/log/history.ts";
 import { numbers } from "../support/events.ts";
@@ -6,6 +7,7 @@ import { FakeClock } from "../support/fakes/clock.ts";
 import { flush } from "../support/wait.ts";
 
 const EPOCH = "AAECAwQFBgc";
+const END = `],"lastEventId":"${EPOCH}-9"}`;
 const SLOW = { message: /p_a: its client reads too slowly/ };
 
 function pageOf(first: number, last: number, isLast = false): HistoryPage {
@@ -15,7 +17,7 @@ function pageOf(first: number, last: number, isLast = false): HistoryPage {
     time: 0,
     payload: new TextEncoder().encode(`${sequence}.0`),
   }));
-  return { epoch: EPOCH, events, isLast };
+  return { position: { epoch: EPOCH, sequence: 9 }, events, isLast };
 }
 
 /** Pages that count how many were read, and whether they were ended. */
@@ -45,8 +47,10 @@ class Pages {
 async function open(...pages: readonly (HistoryPage | Error)[]) {
   const source = new Pages(...pages);
   const clock = new FakeClock();
-  const reader = (await historyBody("p_a", source.all(), clock)).getReader();
-  return { source, clock, reader };
+  const list = new EventList("json", "p_a");
+  const { position, body } = await historyBody("p_a", { pages: source.all(), list, clock });
+  equal(position.sequence, 9);
+  return { source, clock, reader: body.getReader() };
 }
 
 async function chunksOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string[]> {
@@ -68,7 +72,7 @@ Deno.test("historyBody() sends one chunk for each page", async () => {
   deepEqual(await chunksOf(reader), [
     `{"pipeline":"p_a","events":[${eventJson(1)},${eventJson(2)}`,
     `,${eventJson(3)}`,
-    `,${eventJson(4)}]}`,
+    `,${eventJson(4)}${END}`,
   ]);
   equal(source.ended, true);
   equal(clock.liveTimers, 0);
@@ -76,12 +80,12 @@ Deno.test("historyBody() sends one chunk for each page", async () => {
 
 Deno.test("historyBody() sends a history without events", async () => {
   const { reader } = await open(pageOf(1, 0, true));
-  deepEqual(await chunksOf(reader), ['{"pipeline":"p_a","events":[]}']);
+  deepEqual(await chunksOf(reader), [`{"pipeline":"p_a","events":[${END}`]);
 });
 
 Deno.test("historyBody() ends with a page without events", async () => {
   const { reader } = await open(pageOf(1, 1), pageOf(1, 0, true));
-  deepEqual(await chunksOf(reader), [`{"pipeline":"p_a","events":[${eventJson(1)}`, "]}"]);
+  deepEqual(await chunksOf(reader), [`{"pipeline":"p_a","events":[${eventJson(1)}`, END]);
 });
 
 Deno.test("historyBody() reads a page when the connection asks for it", async () => {

@@ -34,7 +34,8 @@ Deno.test("GET /pipelines/:pipeline/events returns times, and payloads as they w
       `{"id":"${events[0].id}","channel":"a","time":"${time}","payload":12345678901234567890},` +
       `{"id":"${
         events[1].id
-      }","channel":"b","time":"${time}","payload":{"text":"\\u2028€","n":1.0}}]}`,
+      }","channel":"b","time":"${time}","payload":{"text":"\\u2028€","n":1.0}}],` +
+      `"lastEventId":"${events[1].id}"}`,
   );
   await assertIdle(service);
 });
@@ -56,12 +57,13 @@ Deno.test("GET /pipelines/:pipeline/events returns the newest events of the chan
   deepEqual(await history("?channel=other"), []);
 });
 
-Deno.test("GET /pipelines/:pipeline/events returns nothing for an unused pipeline", async () => {
+Deno.test("GET /pipelines/:pipeline/events returns the position of an unused pipeline", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;
-  const response = await service.fetch(request("/pipelines/p_a/events"));
-  equal(await response.text(), '{"pipeline":"p_a","events":[]}');
+  const text = await (await service.fetch(request("/pipelines/p_a/events"))).text();
   equal(kv.commits, 0);
+  const id = (await service.publish("p_a", "events", 1)).replace("-1", "-0");
+  equal(text, `{"pipeline":"p_a","events":[],"lastEventId":"${id}"}`);
 });
 
 Deno.test("GET /pipelines/:pipeline/events returns only the channels of the token", async () => {
@@ -102,15 +104,21 @@ Deno.test("GET /pipelines/:pipeline/events sends a large history in pages of 256
   await assertIdle(service);
 });
 
-Deno.test("GET /pipelines/:pipeline/events reads nothing for HEAD, and leaves nothing open", async () => {
-  const { service, kv } = await createFaultyService();
-  await using _ = service;
-  const { get } = kv.calls;
+Deno.test("GET /pipelines/:pipeline/events reads only the head for HEAD, and leaves nothing open", async () => {
+  await using service = await startService();
+  const id = await service.publish("p_a", "events", 1);
+  const { next } = service.kv.calls;
   const response = await service.fetch(request("/pipelines/p_a/events", { method: "HEAD" }));
   equal(response.status, 200);
-  assertHeaders(response, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+  assertHeaders(response, {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+    "Last-Event-ID": id,
+  });
   equal(response.body, null);
-  equal(kv.calls.get, get);
+  equal(service.kv.calls.next, next);
+  await assertIdle(service);
 });
 
 Deno.test("GET /pipelines/:pipeline/events answers a status if the log fails before the first byte", async () => {

@@ -59,7 +59,7 @@ Deno.test("readHistory() reads page after page, and all events if more are reque
   const pages = await readPages(historyOf(test, 2000));
   deepEqual(sequencesOf(pages), numbers(1, 1400));
   const { epoch } = (await test.log.head("p_a"))!;
-  deepEqual(pages.map((page) => page.epoch), pages.map(() => epoch));
+  deepEqual(pages.map(({ position }) => position), pages.map(() => ({ epoch, sequence: 1400 })));
 });
 
 Deno.test("readHistory() returns pages of at most 256 KiB", async () => {
@@ -92,15 +92,32 @@ Deno.test("readHistory() returns the events that a filter keeps, and no page wit
   deepEqual(sequencesOf(pages), [1]);
 });
 
-Deno.test("readHistory() returns no events and no epoch of a pipeline without a log", async () => {
+Deno.test("readHistory() returns the position of a pipeline without a log, and writes nothing", async () => {
   await using test = await createTestLog();
-  deepEqual(await readPages(historyOf(test, 3)), [{ epoch: "", events: [], isLast: true }]);
+  const pages = await readPages(historyOf(test, 3));
+  equal(test.kv.commits, 0);
+  const { epoch, first } = await test.log.append("p_a", [textEvent("1")]);
+  deepEqual(pages, [{ position: { epoch, sequence: first - 1 }, events: [], isLast: true }]);
 });
 
 Deno.test("readHistory() reads only the head of a log without events", async () => {
   await using test = await createTestLog();
-  deepEqual(await readPages(historyOf(test, 3)), [{ epoch: "", events: [], isLast: true }]);
+  await readPages(historyOf(test, 3));
   deepEqual(test.kv.calls.next, 0);
+});
+
+Deno.test("readHistory() returns a position before the end of a run, with the end", async () => {
+  await using test = await createTestLog();
+  const { epoch } = await test.log.append("p_a", [textEvent("1"), textEvent("2")], { end: true });
+  const expected = { position: { epoch, sequence: 2 }, isLast: true };
+  const end = { sequence: 3, events: 2 };
+  for (const count of [3, 2, 0]) {
+    const [{ events, ...rest }] = await readPages(historyOf(test, count)) as [HistoryPage];
+    deepEqual(rest, { ...expected, end });
+    equal(events.length, Math.max(0, count - 1));
+  }
+  await test.log.clear("p_a");
+  deepEqual(await readPages(historyOf(test, 3)), [{ ...expected, events: [], end }]);
 });
 
 Deno.test("readHistory() returns no events of another log that took the place of the first", async () => {
@@ -110,6 +127,7 @@ Deno.test("readHistory() returns no events of another log that took the place of
   const head = { ...(await log.head("p_a"))!, epoch: "AAECAwQFBgc" };
   const replaced = {
     head: () => Promise.resolve(head),
+    ensureHead: log.ensureHead.bind(log),
     readAfter: log.readAfter.bind(log),
   };
   await rejects(readPages(historyOf(test, 3, { log: replaced })), CHANGED);
@@ -120,7 +138,11 @@ Deno.test("readHistory() fails if an older copy of the log took its place", asyn
   await appendTexts(test, 3);
   const { log } = test;
   const head = { ...(await log.head("p_a"))!, sequence: 5 };
-  const restored = { head: () => Promise.resolve(head), readAfter: log.readAfter.bind(log) };
+  const restored = {
+    head: () => Promise.resolve(head),
+    ensureHead: log.ensureHead.bind(log),
+    readAfter: log.readAfter.bind(log),
+  };
   await rejects(readPages(historyOf(test, 3, { log: restored })), CHANGED);
 });
 

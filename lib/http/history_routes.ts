@@ -1,0 +1,117 @@
+/**
+ * The route of a pipeline's events: the history, and pages of it.
+ *
+ * @module
+ */
+
+import { Hono } from "hono";
+import { RunnelError } from "../base/mod.ts";
+import type { HistoryRequest, PageRequest } from "../hub/mod.ts";
+import { formatEventId, parseEventId, type Position } from "../protocol/mod.ts";
+import {
+  type AppContext,
+  type AppEnv,
+  clientOf,
+  parseOrThrow,
+  pipelineOf,
+  type RouteOptions,
+} from "./context.ts";
+import { EventList, formatOf, mediaTypeOfList } from "./event_list.ts";
+import { historyBody } from "./history_body.ts";
+import { rejectMisspelt } from "./query.ts";
+import { eventsQuery, MAX_LIMIT } from "./schemas.ts";
+
+/** Parameters of streams. A misspelt one is told as well, though they mean nothing here. */
+const STREAM_PARAMETERS = ["lastEventId", "ticket", "trace"] as const;
+
+/** Query of a request: either of a page or of a history. */
+type EventsQuery =
+  & { channels: readonly string[] }
+  & (
+    | { kind: "page" } & Pick<PageRequest, "after" | "limit">
+    | { kind: "history" } & Pick<HistoryRequest, "history">
+  );
+
+/** Creates the route that sends what a pipeline has. */
+export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
+  const { hub, access, config, runtime, routes } = options;
+  const app = new Hono<AppEnv>();
+  const schema = eventsQuery(config.history);
+
+  // Hono runs this for HEAD too and drops the body.
+  app.get(routes.history.getRoutingPath(), async (c) => {
+    const pipeline = pipelineOf(c);
+    const query = readQuery(c);
+    const { channels } = await access.authorizeRead(clientOf(c), {
+      pipelines: [pipeline],
+      channels: query.channels,
+    });
+    const format = formatOf(c.req.header("Accept"));
+    const { address, completed: connectionClosed } = c.env;
+    const request = { ...query, channels, address, connectionClosed };
+    const headers = (position: Position): Record<string, string> => ({
+      "Content-Type": mediaTypeOfList(format),
+      "Cache-Control": "no-store",
+      "Vary": "Accept",
+      "Last-Event-ID": formatEventId(position),
+    });
+    const list = new EventList(format, pipeline);
+    if (request.kind === "page") {
+      const page = await hub.page(pipeline, request);
+      const { position, start, gap, hasMore } = page;
+      if (gap) list.addGap(gap, start);
+      list.add(position.epoch, page.events);
+      list.end(page);
+      return new Response(list.take(), {
+        headers: { ...headers(position), ...hasMore && { "Link": linkToNext(c, position) } },
+      });
+    }
+    if (c.req.method === "HEAD") {
+      return new Response(null, { headers: headers(await hub.position(pipeline, address)) });
+    }
+    const pages = hub.history(pipeline, request);
+    const { position, body } = await historyBody(pipeline, { pages, list, clock: runtime.clock });
+    return new Response(body, { headers: headers(position) });
+  });
+
+  function readQuery(c: AppContext): EventsQuery {
+    const names = Object.keys(c.req.query());
+    rejectMisspelt(names, [...Object.keys(schema.shape), ...STREAM_PARAMETERS]);
+    const { channel: channels = [], history, after, limit } = parseOrThrow(schema, {
+      ...c.req.query(),
+      channel: c.req.queries("channel"),
+    });
+    if (after !== undefined) {
+      if (history !== undefined) throw invalid("history and after exclude each other");
+      return {
+        kind: "page",
+        channels,
+        after: parseEventId(after),
+        limit: limit === undefined ? MAX_LIMIT : Number(limit),
+      };
+    }
+    if (limit !== undefined) throw invalid("limit is for pages, which have after. Use history");
+    if (names.includes("lastEventId")) {
+      throw invalid("lastEventId is for streams. Use after for the events after an ID");
+    }
+    return {
+      kind: "history",
+      channels,
+      history: history === "all" ? Infinity : history === undefined ? undefined : Number(history),
+    };
+  }
+
+  return app;
+}
+
+/** Returns the header that leads to the next page, with the other parameters of the request. */
+function linkToNext(c: AppContext, position: Position): string {
+  const { searchParams } = new URL(c.req.url);
+  searchParams.set("after", formatEventId(position));
+  // Without a path: the client knows the one by which it reaches the service.
+  return `<?${searchParams}>; rel="next"`;
+}
+
+function invalid(reason: string): RunnelError {
+  return new RunnelError("malformed-request", `Cannot read query: ${reason}`);
+}
