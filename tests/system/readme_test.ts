@@ -18,7 +18,7 @@ import { StreamReader } from "../support/clients/stream_reader.ts";
 import { SECRET, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { Nginx, systemNginx } from "../support/programs/nginx.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
-import { testWithRequirements } from "../support/programs/requirements.ts";
+import { requireProgram, testWithRequirements } from "../support/programs/requirements.ts";
 import { TempFolder } from "../support/programs/temp_folder.ts";
 import { readRaw, sendRaw } from "../support/servers/local_server.ts";
 import { createProject, node, run } from "../support/programs/workflow_package.ts";
@@ -33,6 +33,8 @@ const PROXIES_README = findReadme("lib/service/proxies/README.md");
 const SERVICE_README = findReadme("lib/service/README.md");
 const WORKFLOW_README = findReadme("lib/workflow/README.md");
 const ADDRESS = "http://localhost:8000";
+
+const jq = await requireProgram("/usr/bin/jq", "apt-get install -y jq");
 
 /** Time limit for a command to end after its expected output, in milliseconds. */
 const END_MS = 1000;
@@ -123,7 +125,8 @@ for (const readme of readmes) {
   const usesNode = commands.some(([command]) => command.startsWith("node "));
   const files = readme.all.flatMap(({ file, text }) => file === undefined ? [] : [{ file, text }]);
 
-  const needs = usesNode ? [node] : [];
+  const usesJq = commands.some(([command]) => command.includes("| jq "));
+  const needs = [...usesNode ? [node] : [], ...usesJq ? [jq] : []];
   const hasSession = commands.length + files.length > 0;
   if (hasSession) {
     testWithRequirements(needs, `${path} shows what its commands print`, async () => {
