@@ -37,7 +37,7 @@ function sequencesOf({ events }: EventPage): number[] {
   return events.map(({ sequence }) => sequence);
 }
 
-/** What a page says of its place. */
+/** Returns the facts about the place of a page in its log. */
 function placeOf({ position, hasMore, gap, start, end }: EventPage) {
   equal(start.epoch, position.epoch);
   return { start: start.sequence, end: position.sequence, hasMore, gap, run: end };
