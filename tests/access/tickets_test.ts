@@ -8,19 +8,22 @@ import {
 import { formatEventId } from "../../lib/protocol/event.ts";
 import type { GrantedStream } from "../../lib/access/scope.ts";
 import type { OpenSession } from "../../lib/access/sessions.ts";
-import { Tickets, type TicketUse } from "../../lib/access/tickets.ts";
+import type { Tickets, TicketUse } from "../../lib/access/tickets.ts";
 import { commitThenFailCheck, fail, pause } from "../support/fakes/kv.ts";
-import { createTestLog, type TestLog, textEvent } from "../support/log.ts";
+import { type TestLog, textEvent } from "../support/log.ts";
+import {
+  createTickets,
+  refused,
+  REPEAT_MS,
+  replaceLog,
+  SCOPE,
+  SESSION_MS,
+  TICKET_MS,
+} from "../support/tickets.ts";
 
-const TICKET_MS = 300_000;
-const SESSION_MS = 3_600_000;
-const CHECK_MS = 15_000;
-const REPEAT_MS = 10_000;
 const HISTORY = 2;
 
 const REFUSED = refused("p_a");
-
-const SCOPE = { pipelines: ["p_a"], channels: [], endsAt: Infinity, credential: "token:a" };
 
 const FIRST: TicketUse = {
   pipelines: ["p_a"],
@@ -30,14 +33,6 @@ const FIRST: TicketUse = {
 
 function by(lastEventId: string): TicketUse {
   return { ...FIRST, lastEventId };
-}
-
-function refused(pipeline: string) {
-  return {
-    type: "forbidden",
-    message: `Cannot subscribe to "${pipeline}": the ticket is invalid, used or expired. ` +
-      "Request a new one",
-  };
 }
 
 /** Redeems a ticket for one pipeline, and returns the stream with its only session. */
@@ -51,39 +46,6 @@ async function redeem(
   return { ...granted, sessions: [session!], ...session! };
 }
 
-interface TestTickets extends AsyncDisposable {
-  tickets: Tickets;
-  test: TestLog;
-  reports: string[];
-  /** Credentials that are not valid. */
-  invalid: Set<string>;
-}
-
-async function createTickets(): Promise<TestTickets> {
-  const test = await createTestLog();
-  const reports: string[] = [];
-  const invalid = new Set<string>();
-  const tickets = new Tickets({
-    log: test.log,
-    store: test.tickets,
-    credentials: { isValid: (credential) => Promise.resolve(!invalid.has(credential)) },
-    runtime: { clock: test.clock, report: (message) => reports.push(message) },
-    ticketMs: TICKET_MS,
-    sessionMs: SESSION_MS,
-    checkMs: CHECK_MS,
-  });
-  return {
-    tickets,
-    test,
-    reports,
-    invalid,
-    async [Symbol.asyncDispose]() {
-      tickets[Symbol.dispose]();
-      await test.log.close();
-    },
-  };
-}
-
 /** Returns a function that formats event IDs of the test's pipeline. */
 async function idsOf({ log }: TestLog): Promise<(sequence: number) => string> {
   const { epoch } = await log.ensureHead("p_a");
@@ -93,14 +55,6 @@ async function idsOf({ log }: TestLog): Promise<(sequence: number) => string> {
 /** Appends one event more than the history has. */
 async function fill({ log }: TestLog): Promise<void> {
   for (let i = 0; i <= HISTORY; i++) await log.append("p_a", [textEvent(`${i}`)]);
-}
-
-/** Replaces the log of the pipeline by another one with as many events, as a deletion does. */
-async function replaceLog({ kv }: TestLog, epoch: string): Promise<void> {
-  for await (const { key, value } of kv.list<object>({ prefix: [] })) {
-    if (key[0] === "ticket" || !value || !("epoch" in value)) continue;
-    await kv.atomic().set(key, { ...value, epoch }).commit();
-  }
 }
 
 Deno.test("Tickets.redeem() opens a session once; later uses need an event ID of it", async () => {
