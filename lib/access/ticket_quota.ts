@@ -1,6 +1,6 @@
 /**
- * Quota of the tickets that one token may have: each is a record in the store, for
- * as long as its session may last.
+ * Quota of the tickets that one token may have: each is a record in the store for each of
+ * its pipelines, for as long as its session may last.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const ROUNDING_MS = 0.5;
 
 /** Options for {@linkcode TicketQuota}. */
 export interface TicketQuotaOptions {
-  /** Maximum number of tickets of a token in a period. */
+  /** Maximum number of records of a token's tickets in a period. */
   max: number;
   /** Length of the period, in milliseconds: the longest time that a ticket lasts. */
   periodMs: number;
@@ -48,20 +48,22 @@ export class TicketQuota {
   }
 
   /**
-   * Counts a ticket.
+   * Counts a ticket: all of its records, or none over the quota.
    *
    * @param token ID of the token.
+   * @param records Number of its records in the store: one for each pipeline.
    * @throws {RunnelError} `too-many-requests` over the quota.
    */
-  count(token: string): void {
+  count(token: string, records = 1): void {
     const { max, periodMs, runtime: { clock } } = this.#options;
     const now = clock.monotonic();
-    const restoredAt = Math.max(now, this.#restoredAt.get(token) ?? now) + periodMs / max;
+    const restoredAt = Math.max(now, this.#restoredAt.get(token) ?? now) +
+      records * periodMs / max;
     if (restoredAt - now > periodMs + ROUNDING_MS) {
       throw new RunnelError(
         "too-many-requests",
-        `Cannot issue a ticket: this token has ${max} already. ` +
-          "Use those, wait, or raise RUNNEL_MAX_TICKETS",
+        `Cannot issue a ticket: this token would have more than ${max}, one for each pipeline. ` +
+          "Use those that it has, wait, or raise RUNNEL_MAX_TICKETS",
       );
     }
     this.#restoredAt.set(token, restoredAt);

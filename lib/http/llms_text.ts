@@ -83,7 +83,8 @@ end after about an hour, and come back after \`retry\` (${retryMs} ms or more). 
 \`?after=ID&limit=100\` returns the page of events after an ID, and \`Link\` leads to the next one. Its
 \`lastEventId\` is where a stream goes on. \`Accept: application/x-ndjson\` returns an event a line.
 \`POST /pipelines/{pipeline}/tickets\` returns \`{"url","expires"}\`: a URL that opens one stream without
-a token. \`DELETE /pipelines/{pipeline}/events\` clears the history, for publishers on all channels.
+a token. \`POST /tickets\` with \`{"pipelines":["p_a","p_b"]}\` does so for a stream of several.
+\`DELETE /pipelines/{pipeline}/events\` clears the history, for publishers on all channels.
 
 ## Limits
 

@@ -23,6 +23,7 @@ import {
   probeQuery,
   subscriptionQuery,
   ticketBody,
+  ticketsBody,
 } from "./schemas.ts";
 
 /** Descriptions of all routes, by name. */
@@ -48,7 +49,7 @@ export const SECURITY_SCHEMES = {
     type: "apiKey",
     in: "query",
     name: "ticket",
-    description: "The ticket in a URL from POST /pipelines/{pipeline}/tickets",
+    description: "The ticket in a URL from POST /pipelines/{pipeline}/tickets or POST /tickets",
   },
 } as const;
 
@@ -66,6 +67,10 @@ export function createRoutes(
   const readers = [{ [TOKEN_SCHEME]: [] }, { cookie: [] }];
   const forReaders = access.subscribe === "token" ? { security: readers } : {};
   const forStreams = access.subscribe === "token" ? { security: [...readers, { ticket: [] }] } : {};
+  const ticketAnswers = {
+    201: json(z.object({ url: z.string(), expires: z.string() }), "The URL"),
+    ...errors,
+  };
   return {
     start: createRoute({
       method: "get",
@@ -136,10 +141,15 @@ export function createRoutes(
         params: pipelineParams,
         body: { content: { "application/json": { schema: ticketBody } } },
       },
-      responses: {
-        201: json(z.object({ url: z.string(), expires: z.string() }), "The URL"),
-        ...errors,
-      },
+      responses: ticketAnswers,
+    }),
+    tickets: createRoute({
+      ...forPublishers,
+      method: "post",
+      path: "/tickets",
+      summary: "Get a URL that opens one stream of several pipelines",
+      request: { body: { content: { "application/json": { schema: ticketsBody } } } },
+      responses: ticketAnswers,
     }),
     revoke: createRoute({
       ...forPublishers,

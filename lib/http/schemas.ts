@@ -8,14 +8,18 @@ import { z } from "zod";
 import {
   MAX_CHANNEL_LENGTH,
   MAX_CHANNELS,
+  MAX_PIPELINES,
   parseEventId,
   PIPELINE_PATTERN,
   validateChannel,
   validatePipelineId,
 } from "../protocol/mod.ts";
 
-/** Maximum length of the last event ID that a ticket stores, in UTF-16 units: ours have 28 at most. */
-const MAX_LAST_EVENT_ID_LENGTH = 128;
+/**
+ * Maximum length of the last event ID that a ticket stores, in UTF-16 units. An ID of ten
+ * pipelines has 279 at most.
+ */
+const MAX_LAST_EVENT_ID_LENGTH = 320;
 
 /** Maximum number of events of a page, and the default. */
 export const MAX_LIMIT = 1000;
@@ -24,6 +28,17 @@ export const MAX_LIMIT = 1000;
 export const pipelineSchema: z.ZodString = z.string("expected a string")
   .check(by(validatePipelineId))
   .meta({ pattern: PIPELINE_PATTERN.source });
+
+const EXPECTED_PIPELINES = `expected 1 to ${MAX_PIPELINES} pipelines`;
+
+/** The pipelines of one stream: one to ten, none twice. */
+export const pipelinesSchema: z.ZodArray<z.ZodString> = z.array(pipelineSchema, EXPECTED_PIPELINES)
+  .min(1, EXPECTED_PIPELINES)
+  .max(MAX_PIPELINES, EXPECTED_PIPELINES)
+  .refine(
+    (pipelines) => new Set(pipelines).size === pipelines.length,
+    "expected no pipeline twice",
+  );
 
 /**
  * Form of a channel, for the OpenAPI document: no control characters, and none of
@@ -173,6 +188,11 @@ export const ticketBody: z.ZodObject<{
     .max(MAX_LAST_EVENT_ID_LENGTH, `expected ${MAX_LAST_EVENT_ID_LENGTH} characters at most`)
     .optional(),
 });
+
+/** Body of a request for a ticket for several pipelines. */
+export const ticketsBody: z.ZodObject<
+  typeof ticketBody.shape & { pipelines: z.ZodArray<z.ZodString> }
+> = ticketBody.extend({ pipelines: pipelinesSchema });
 
 /** Query of a probe. */
 export const probeQuery: z.ZodObject<{

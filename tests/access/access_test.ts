@@ -22,7 +22,7 @@ const MODES = {
 
 type Mode = keyof typeof MODES;
 
-/** The routes. All concern `p_a`, and the channel `orders` if they have one. */
+/** The routes. All concern `p_a`, some `p_b` too, and the channel `orders` if they have one. */
 const ROUTES = {
   "POST /ingest": { method: "POST", path: "/ingest" },
   "POST /ingest/:p/:c": { method: "POST", path: "/ingest/p_a/orders" },
@@ -35,7 +35,15 @@ const ROUTES = {
   "GET …/sse?channel=": { method: "GET", path: "/pipelines/p_a/sse?channel=orders" },
   "GET /healthz": { method: "GET", path: "/healthz" },
   "GET /openapi.json": { method: "GET", path: "/openapi.json" },
+  // Of p_a and p_b, as are those that follow.
+  "POST /tickets": { method: "POST", path: "/tickets" },
 } as const;
+
+/** Bodies of requests, by the path. */
+const BODIES: Partial<Record<string, string>> = {
+  "/ingest": '{"pipeline":"p_a","channel":"orders","payload":1}',
+  "/tickets": '{"pipelines":["p_a","p_b"]}',
+};
 
 type RouteName = keyof typeof ROUTES;
 
@@ -113,59 +121,59 @@ const NAMES = Object.keys(ROUTES) as RouteName[];
 /** Statuses for each credential, in the order of the routes. */
 const EXPECTED: Record<Mode, Record<string, string>> = {
   open: {
-    "nothing": "202 202 204 201 204 200 200 200 200 200 200",
+    "nothing": "202 202 204 201 204 200 200 200 200 200 200 201",
   },
   public: {
-    "nothing": "401 401 401 401 401 200 200 200 200 200 200",
-    "invalid token": "401 401 401 401 401 200 200 200 200 200 200",
-    "static token": "202 202 204 201 204 200 200 200 200 200 200",
-    "static token, other scheme": "401 401 401 401 401 200 200 200 200 200 200",
-    "JWT to publish": "202 202 204 403 204 200 200 200 200 200 200",
-    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200",
-    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200",
-    "JWT, other pipeline": "403 403 403 403 403 200 200 200 200 200 200",
-    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200",
-    "JWT, other channel": "403 403 403 201 403 200 200 200 200 200 200",
-    "JWT, no channel": "403 403 403 403 403 200 200 200 200 200 200",
-    "JWT without a claim": "401 401 401 401 401 200 200 200 200 200 200",
-    "JWT, expired": "401 401 401 401 401 200 200 200 200 200 200",
-    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200",
-    "cookie to publish": "401 401 401 401 401 200 200 200 200 200 200",
-    "cookie, other name": "401 401 401 401 401 200 200 200 200 200 200",
-    "ticket": "401 401 401 401 401 200 200 200 200 200 200",
-    "ticket, other pipeline": "401 401 401 401 401 200 200 200 200 200 200",
-    "ticket, other channel": "401 401 401 401 401 200 200 200 200 200 200",
-    "ticket, 5 minutes old": "401 401 401 401 401 200 200 200 200 200 200",
-    "ticket, spent 9 s ago": "401 401 401 401 401 200 200 200 200 200 200",
-    "ticket, spent 10 s ago": "401 401 401 401 401 200 200 200 200 200 200",
-    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200",
-    "token in the query": "401 401 401 401 401 200 200 200 200 200 200",
+    "nothing": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "invalid token": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "static token": "202 202 204 201 204 200 200 200 200 200 200 201",
+    "static token, other scheme": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "JWT to publish": "202 202 204 403 204 200 200 200 200 200 200 403",
+    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200 403",
+    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200 201",
+    "JWT, other pipeline": "403 403 403 403 403 200 200 200 200 200 200 403",
+    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200 201",
+    "JWT, other channel": "403 403 403 201 403 200 200 200 200 200 200 201",
+    "JWT, no channel": "403 403 403 403 403 200 200 200 200 200 200 403",
+    "JWT without a claim": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "JWT, expired": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "cookie to publish": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "cookie, other name": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "ticket": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "ticket, other pipeline": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "ticket, other channel": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "ticket, 5 minutes old": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "ticket, spent 9 s ago": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "ticket, spent 10 s ago": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200 403",
+    "token in the query": "401 401 401 401 401 200 200 200 200 200 200 401",
   },
   token: {
-    "nothing": "401 401 401 401 401 401 401 401 401 200 200",
-    "invalid token": "401 401 401 401 401 401 401 401 401 200 200",
-    "static token": "202 202 204 201 204 403 403 403 403 200 200",
-    "static token, other scheme": "401 401 401 401 401 401 401 401 401 200 200",
-    "JWT to publish": "202 202 204 403 204 403 403 403 403 200 200",
-    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200",
-    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200",
-    "JWT, other pipeline": "403 403 403 403 403 403 403 403 403 200 200",
-    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200",
-    "JWT, other channel": "403 403 403 201 403 200 200 200 403 200 200",
-    "JWT, no channel": "403 403 403 403 403 403 403 403 403 200 200",
-    "JWT without a claim": "401 401 401 401 401 401 401 401 401 200 200",
-    "JWT, expired": "401 401 401 401 401 401 401 401 401 200 200",
-    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200",
-    "cookie to publish": "401 401 401 401 401 403 403 403 403 200 200",
-    "cookie, other name": "401 401 401 401 401 401 401 401 401 200 200",
-    "ticket": "401 401 401 401 401 401 200 401 200 200 200",
-    "ticket, other pipeline": "401 401 401 401 401 401 403 401 403 200 200",
-    "ticket, other channel": "401 401 401 401 401 401 200 401 403 200 200",
-    "ticket, 5 minutes old": "401 401 401 401 401 401 403 401 403 200 200",
-    "ticket, spent 9 s ago": "401 401 401 401 401 401 200 401 200 200 200",
-    "ticket, spent 10 s ago": "401 401 401 401 401 401 403 401 403 200 200",
-    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200",
-    "token in the query": "401 401 401 401 401 401 403 401 403 200 200",
+    "nothing": "401 401 401 401 401 401 401 401 401 200 200 401",
+    "invalid token": "401 401 401 401 401 401 401 401 401 200 200 401",
+    "static token": "202 202 204 201 204 403 403 403 403 200 200 201",
+    "static token, other scheme": "401 401 401 401 401 401 401 401 401 200 200 401",
+    "JWT to publish": "202 202 204 403 204 403 403 403 403 200 200 403",
+    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200 403",
+    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200 201",
+    "JWT, other pipeline": "403 403 403 403 403 403 403 403 403 200 200 403",
+    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200 201",
+    "JWT, other channel": "403 403 403 201 403 200 200 200 403 200 200 201",
+    "JWT, no channel": "403 403 403 403 403 403 403 403 403 200 200 403",
+    "JWT without a claim": "401 401 401 401 401 401 401 401 401 200 200 401",
+    "JWT, expired": "401 401 401 401 401 401 401 401 401 200 200 401",
+    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "cookie to publish": "401 401 401 401 401 403 403 403 403 200 200 401",
+    "cookie, other name": "401 401 401 401 401 401 401 401 401 200 200 401",
+    "ticket": "401 401 401 401 401 401 200 401 200 200 200 401",
+    "ticket, other pipeline": "401 401 401 401 401 401 403 401 403 200 200 401",
+    "ticket, other channel": "401 401 401 401 401 401 200 401 403 200 200 401",
+    "ticket, 5 minutes old": "401 401 401 401 401 401 403 401 403 200 200 401",
+    "ticket, spent 9 s ago": "401 401 401 401 401 401 200 401 200 200 200 401",
+    "ticket, spent 10 s ago": "401 401 401 401 401 401 403 401 403 200 200 401",
+    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200 403",
+    "token in the query": "401 401 401 401 401 401 403 401 403 200 200 401",
   },
 };
 
@@ -179,12 +187,12 @@ async function statuses(mode: Mode, show: Show): Promise<string[]> {
     const { headers = {}, ticket } = await show(service);
     const url = new URL(`http://localhost${path}`);
     if (ticket) url.searchParams.set("ticket", ticket);
-    const isIngest = path === "/ingest";
+    const body = BODIES[path];
     const response = await service.fetch(
       new Request(url, {
         method,
-        headers: isIngest ? { ...headers, "Content-Type": "application/json" } : headers,
-        body: isIngest ? '{"pipeline":"p_a","channel":"orders","payload":1}' : null,
+        headers: body ? { ...headers, "Content-Type": "application/json" } : headers,
+        body: body ?? null,
       }),
     );
     await response.body?.cancel();

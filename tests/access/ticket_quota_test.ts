@@ -4,8 +4,8 @@ import { FakeClock } from "../support/fakes/clock.ts";
 
 const REFUSED = {
   type: "too-many-requests",
-  message: "Cannot issue a ticket: this token has 3 already. " +
-    "Use those, wait, or raise RUNNEL_MAX_TICKETS",
+  message: "Cannot issue a ticket: this token would have more than 3, one for each pipeline. " +
+    "Use those that it has, wait, or raise RUNNEL_MAX_TICKETS",
 };
 
 function createQuota(max = 3, periodMs = 3000) {
@@ -23,6 +23,18 @@ Deno.test("TicketQuota.count() lets each token have its tickets at once, and one
   throws(() => quota.count("a"), REFUSED, "a refusal costs nothing");
   clock.advance(1);
   quota.count("a");
+  throws(() => quota.count("a"), REFUSED);
+});
+
+Deno.test("TicketQuota.count() counts all records of a ticket or none", () => {
+  const { clock, quota } = createQuota();
+  throws(() => quota.count("a", 4), REFUSED, "more than it may ever have");
+  quota.count("a", 2);
+  throws(() => quota.count("a", 2), REFUSED);
+  quota.count("a");
+  clock.advance(2000);
+  throws(() => quota.count("a", 3), REFUSED);
+  quota.count("a", 2);
   throws(() => quota.count("a"), REFUSED);
 });
 

@@ -174,6 +174,7 @@ Deno.test("Tickets.redeem() writes all pipelines or none if the store fails", as
   equal(tickets.size, 0);
   const stream = await tickets.redeem(secret, FIRST);
   equal(states(stream), "ooo");
+  equal(test.kv.calls.commit - commits, 2, "one for all pipelines");
   close(stream);
   test.kv.script("commit", commitThenFailCheck);
   equal(states(await tickets.redeem(secret, use(PIPELINES, await idOfAll(test)))), "ooo");

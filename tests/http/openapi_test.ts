@@ -80,6 +80,7 @@ Deno.test("openapi.json describes each route and method with its responses", asy
     "post /pipelines/{pipeline}/end: 202 4XX 503",
     "post /pipelines/{pipeline}/events: 200 4XX 503",
     "post /pipelines/{pipeline}/tickets: 201 4XX 503",
+    "post /tickets: 201 4XX 503",
   ]);
 });
 
@@ -162,6 +163,7 @@ Deno.test("openapi.json names the routes that need a token, by the settings", as
     "post /pipelines/{pipeline}/end",
     "post /pipelines/{pipeline}/events",
     "post /pipelines/{pipeline}/tickets",
+    "post /tickets",
   ];
   const reading = ["get /pipelines/{pipeline}/events", "get /pipelines/{pipeline}/sse"];
   const RUNNEL_PUBLISH_TOKENS = "a-token-of-a-publisher";
