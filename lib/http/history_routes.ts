@@ -22,7 +22,7 @@ import { rejectMisspelt } from "./query.ts";
 import { eventsQuery, MAX_LIMIT } from "./schemas.ts";
 
 /** Parameters of streams. A misspelt one is told as well, though they mean nothing here. */
-const STREAM_PARAMETERS = ["lastEventId", "ticket", "trace"] as const;
+const STREAM_PARAMETERS = ["lastEventId", "pipeline", "ticket", "trace", "wait"] as const;
 
 /** Query of a request: either of a page or of a history. */
 type EventsQuery =

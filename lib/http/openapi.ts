@@ -19,9 +19,10 @@ import {
 import { describePublishRoutes } from "./openapi_publish.ts";
 import {
   eventsQuery,
+  joinedStreamQuery,
   pipelineParams,
   probeQuery,
-  subscriptionQuery,
+  streamQuery,
   ticketBody,
   ticketsBody,
 } from "./schemas.ts";
@@ -62,7 +63,6 @@ export function createRoutes(
   { history: maxHistory, access }: Pick<Config, "history" | "access">,
 ) {
   const { metricsToken } = access;
-  const query = subscriptionQuery(maxHistory);
   const forPublishers = access.allowsAnonymous ? {} : { security: [{ [TOKEN_SCHEME]: [] }] };
   const readers = [{ [TOKEN_SCHEME]: [] }, { cookie: [] }];
   const forReaders = access.subscribe === "token" ? { security: readers } : {};
@@ -117,7 +117,22 @@ export function createRoutes(
       request: {
         headers: z.object({ "Last-Event-ID": z.string().optional() }),
         params: pipelineParams,
-        query,
+        query: streamQuery(maxHistory).omit({ ticket: true }),
+      },
+      responses: {
+        200: eventStream,
+        ...errors,
+      },
+    }),
+    joinedStream: createRoute({
+      ...forStreams,
+      method: "get",
+      path: "/sse",
+      summary: "Subscribe to several pipelines with one stream. The type of an event is " +
+        "pipeline/channel, and its ID that of all pipelines",
+      request: {
+        headers: z.object({ "Last-Event-ID": z.string().optional() }),
+        query: joinedStreamQuery(maxHistory).omit({ ticket: true }),
       },
       responses: {
         200: eventStream,

@@ -173,6 +173,15 @@ const STREAM_EVENTS = [
   }, { type: "object", properties: { reason: { enum: ["expired", "revoked"] } } }),
 ];
 
+/** A line of a stream that is asked for as lines of JSON. */
+const streamLine = z.object({
+  id: z.string().meta({ description: "ID to resume after, in Last-Event-ID" }),
+  pipeline: z.string().optional().meta({ description: "On a stream of several pipelines" }),
+  channel: z.string().meta({ description: "Its channel, or the type of a control event" }),
+  time: z.iso.datetime().optional().meta({ description: "Not of control events" }),
+  payload: z.unknown().meta({ description: "Its payload, or the data of a control event" }),
+});
+
 /**
  * The event stream. OpenAPI 3.2 would describe its events in `itemSchema`, but parsers that many
  * tools build on refuse documents of that version. JSON Schema has `contentSchema` for the same.
@@ -187,6 +196,7 @@ export const eventStream = {
         contentSchema: { type: "array", items: { anyOf: STREAM_EVENTS } },
       }),
     },
+    "application/x-ndjson": { schema: streamLine },
   },
 };
 

@@ -24,6 +24,9 @@ const MAX_LAST_EVENT_ID_LENGTH = 320;
 /** Maximum number of events of a page, and the default. */
 export const MAX_LIMIT = 1000;
 
+/** Maximum time of a long poll, in seconds. */
+const MAX_WAIT_SECONDS = 60;
+
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
 export const pipelineSchema: z.ZodString = z.string("expected a string")
   .check(by(validatePipelineId))
@@ -109,30 +112,27 @@ export const pipelineParams: z.ZodObject<{ pipeline: z.ZodString }> = z.object({
   pipeline: pipelineSchema,
 });
 
+const channelsSchema: z.ZodOptional<z.ZodArray<z.ZodString>> = z.array(channelSchema)
+  .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
+  .optional()
+  .meta({ description: "Only these channels, of the history and of new events" });
+
 /**
- * Creates the schema for the query of a subscription.
+ * Creates the schema for the query of a history.
  *
  * @param maxHistory Maximum number of events of the history.
  */
 export function subscriptionQuery(maxHistory: number): z.ZodObject<{
   channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
   history: z.ZodOptional<z.ZodString>;
-  lastEventId: z.ZodOptional<z.ZodString>;
-  trace: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;
 }> {
   return z.object({
-    channel: z.array(channelSchema)
-      .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
-      .optional()
-      .meta({ description: "Only these channels, of the history and of new events" }),
+    channel: channelsSchema,
     history: historySchema(maxHistory)
       .meta({
         description: "Maximum number of events of the history: the newest of the channels. `all` " +
           "for all that are kept",
       }),
-    lastEventId: z.string().optional(),
-    trace: z.enum(["0", "1"], "expected 1 to get the traces of events, or 0").optional()
-      .meta({ description: "1 for a field traceparent before each event that has one" }),
   });
 }
 
@@ -166,10 +166,48 @@ export function eventsQuery(maxHistory: number): z.ZodObject<{
   });
 }
 
-/** The ticket in the URL of a stream. */
-export const ticketQuery: z.ZodObject<{ ticket: z.ZodOptional<z.ZodString> }> = z.object({
-  ticket: z.string().optional(),
-});
+/**
+ * Creates the schema for the query of a stream.
+ *
+ * @param maxHistory Maximum number of events of the history.
+ */
+export function streamQuery(maxHistory: number): z.ZodObject<{
+  channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
+  history: z.ZodOptional<z.ZodString>;
+  lastEventId: z.ZodOptional<z.ZodString>;
+  ticket: z.ZodOptional<z.ZodString>;
+  trace: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;
+  wait: z.ZodOptional<z.ZodString>;
+}> {
+  return subscriptionQuery(maxHistory).extend({
+    lastEventId: z.string().optional(),
+    ticket: z.string().optional(),
+    trace: z.enum(["0", "1"], "expected 1 to get the traces of events, or 0").optional()
+      .meta({ description: "1 for a field traceparent before each event that has one" }),
+    wait: wholeNumber({ min: 0, max: MAX_WAIT_SECONDS, maxDigits: 2 })
+      .meta({
+        description: "The stream ends as soon as it has sent an event, or after so many seconds: " +
+          "a long poll, for networks that hold streams back",
+      }),
+  });
+}
+
+/**
+ * Creates the schema for the query of a stream of several pipelines.
+ *
+ * @param maxHistory Maximum number of events of each history.
+ */
+export function joinedStreamQuery(
+  maxHistory: number,
+): z.ZodObject<ReturnType<typeof streamQuery>["shape"] & { pipeline: z.ZodArray<z.ZodString> }> {
+  return streamQuery(maxHistory).extend({
+    pipeline: z.array(pipelineSchema)
+      .min(1, "expected at least one. Add ?pipeline=p_aBcDeF")
+      .max(MAX_PIPELINES, `expected ${MAX_PIPELINES} pipelines at most`)
+      .refine((ids) => new Set(ids).size === ids.length, "expected no pipeline twice")
+      .meta({ description: "The pipelines, whose event IDs are joined in this order" }),
+  });
+}
 
 /**
  * Body of a request for a ticket. A ticket without channels is for all channels, and

@@ -1,10 +1,12 @@
 /**
- * Headers of event streams.
+ * Headers of streams.
  *
  * @module
  */
 
 import type { AppContext } from "./context.ts";
+
+const LINES_TYPE = "application/x-ndjson";
 
 const STREAM_HEADERS = {
   // Some clients read Latin-1 where no charset is named, though the format is always UTF-8.
@@ -25,7 +27,17 @@ const TAB_HEADERS = {
   "X-Content-Type-Options": "nosniff",
 };
 
-/** Returns the headers of the event stream that a request asks for. */
+/** The same for lines of JSON. */
+const LINES_HEADERS = { ...STREAM_HEADERS, "Content-Type": LINES_TYPE };
+
+/** Whether a client asks for lines of JSON instead of an event stream. */
+export function acceptsLines(c: AppContext): boolean {
+  const accept = c.req.header("Accept");
+  return accept?.includes(LINES_TYPE) === true && !accept.includes("text/event-stream");
+}
+
+/** Returns the headers of the stream that a request asks for. */
 export function streamHeaders(c: AppContext): Record<string, string> {
+  if (acceptsLines(c)) return LINES_HEADERS;
   return c.req.header("Sec-Fetch-Dest") === "document" ? TAB_HEADERS : STREAM_HEADERS;
 }

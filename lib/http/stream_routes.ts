@@ -1,26 +1,27 @@
 /**
- * The route of subscribers: the event stream.
+ * The routes of subscribers: the streams of one pipeline and of several.
  *
  * @module
  */
 
 import { Hono } from "hono";
+import type { OpenSession } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
+import type { Subscription } from "../hub/mod.ts";
 import { encodeRetry } from "../protocol/mod.ts";
 import {
   type AppContext,
   type AppEnv,
   clientOf,
-  parseOrThrow,
   pipelineOf,
   type RouteOptions,
 } from "./context.ts";
 import { answerProbe } from "./probe_route.ts";
 import { isTransient } from "./problem.ts";
 import type { ProxyProbes } from "./proxy_probes.ts";
-import { rejectMisspelt } from "./query.ts";
-import { subscriptionQuery, ticketQuery } from "./schemas.ts";
-import { streamHeaders } from "./stream_headers.ts";
+import { joinedStreamQuery, streamQuery } from "./schemas.ts";
+import { acceptsLines, streamHeaders } from "./stream_headers.ts";
+import { readStreamQuery, type StreamRequest } from "./stream_query.ts";
 
 /** Options for {@linkcode streamRoutes}. */
 export interface StreamRouteOptions extends RouteOptions {
@@ -28,18 +29,32 @@ export interface StreamRouteOptions extends RouteOptions {
   probes: ProxyProbes;
 }
 
-/** Creates the route that sends events to subscribers. */
+/** Creates the routes that send events to subscribers. */
 export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
   const { hub, access, config, runtime, routes, headers, probes, reportError } = options;
   const app = new Hono<AppEnv>();
-  const query = subscriptionQuery(config.history);
+  const ofStream = streamQuery(config.history);
+  const ofJoinedStream = joinedStreamQuery(config.history);
 
-  app.get(routes.stream.getRoutingPath(), async (c) => {
+  app.get(routes.stream.getRoutingPath(), (c) => {
     // Not a route of its own, which the router could not tell from this one.
     if (c.req.path === routes.probe.path) return answerProbe(c, probes);
-    const pipeline = pipelineOf(c);
-    const { channels, history, lastEventId, ticket, traces } = readQuery(c);
-    const requested = { pipelines: [pipeline], channels };
+    return answerStream(c, pipelineOf(c), readStreamQuery(c, ofStream));
+  });
+
+  app.get(routes.joinedStream.getRoutingPath(), (c) => {
+    const { pipelines, ...request } = readStreamQuery(c, ofJoinedStream);
+    return answerStream(c, pipelines, request);
+  });
+
+  /** Answers with the stream of one pipeline, or of several in an array. */
+  async function answerStream(
+    c: AppContext,
+    pipelines: string | string[],
+    { channels, ticket, lastEventId, ...request }: Omit<StreamRequest, "pipelines">,
+  ): Promise<Response> {
+    const ids = [pipelines].flat();
+    const requested = { pipelines: ids, channels };
     // Hono runs this for HEAD too and drops the body unread. A stream would then
     // leave its subscriber open and its ticket spent.
     if (c.req.method === "HEAD") {
@@ -49,27 +64,21 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
     try {
       const { address } = c.env;
       // Before the ticket is spent.
-      if (ticket) hub.assertCapacity(pipeline, address);
-      const { sessions: [session], ...granted } = await access.authorizeStream(clientOf(c), {
+      if (ticket) hub.assertCapacity(ids, address);
+      const { sessions, ...granted } = await access.authorizeStream(clientOf(c), {
         ...requested,
         ticket,
         lastEventIdInUrl: lastEventId || undefined,
       });
-      const stream = await hub.subscribe(pipeline, {
+      const body = await hub.subscribe(pipelines, {
         ...granted,
-        history,
-        traces,
+        ...request,
+        ...sessions.length > 0 ? inSessions(sessions) : {},
+        asLines: acceptsLines(c),
         address,
-        notBefore: session?.seen,
-        signal: session?.superseded,
-        revoked: session?.revoked,
-        // Its first event may be long in coming, and without an ID it could not come back.
-        announcesStart: session !== undefined,
-        onStart: session?.begin,
-        onClose: session?.close,
         connectionClosed: c.env.completed,
       });
-      return headers.create(c.req.raw, c.env.id, stream, {
+      return headers.create(c.req.raw, c.env.id, body, {
         status: 200,
         headers: streamHeaders(c),
       });
@@ -84,25 +93,23 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
       const retryMs = Math.round(config.retryMs * (1 + runtime.random()));
       return new Response(encodeRetry(retryMs) as BodyInit, { headers: streamHeaders(c) });
     }
-  });
-
-  function readQuery(c: AppContext) {
-    // Most streams have none, and to find that out by the schemas takes 7 of 100 µs of a join.
-    if (!c.req.url.includes("?")) return { channels: [] };
-    rejectMisspelt(Object.keys(c.req.query()), [...Object.keys(query.shape), "ticket"]);
-    const { history, channel = [], lastEventId, trace } = parseOrThrow(query, {
-      ...c.req.query(),
-      channel: c.req.queries("channel"),
-    });
-    const { ticket } = parseOrThrow(ticketQuery, c.req.query());
-    return {
-      lastEventId,
-      ticket,
-      traces: trace === "1",
-      channels: channel,
-      history: history === "all" ? Infinity : history === undefined ? undefined : Number(history),
-    };
   }
 
   return app;
+}
+
+/** Returns the part of a subscription that is of the sessions of its ticket. */
+function inSessions(sessions: readonly OpenSession[]): Partial<Subscription> {
+  return {
+    notBefore: sessions.map(({ seen }) => seen),
+    signal: AbortSignal.any(sessions.map(({ superseded }) => superseded)),
+    revoked: AbortSignal.any(sessions.map(({ revoked }) => revoked)),
+    // Its first event may be long in coming, and without an ID it could not come back.
+    announcesStart: true,
+    onStart: (starts) =>
+      Promise.all(sessions.map((session, index) => session.begin(starts[index]!))),
+    onClose: () => {
+      for (const session of sessions) session.close();
+    },
+  };
 }

@@ -13,15 +13,22 @@ import type {
   Receipt,
   StandingAppend,
 } from "../log/mod.ts";
-import { ChannelFilter, type NewEvent, type Position } from "../protocol/mod.ts";
-import { KeepAliveWheel } from "../stream/mod.ts";
+import type { NewEvent, Position } from "../protocol/mod.ts";
+import {
+  EVENT_STREAM,
+  type Feed,
+  JSON_LINES,
+  KeepAliveWheel,
+  Subscriber,
+  type Syntax,
+} from "../stream/mod.ts";
 import type { Append } from "./append.ts";
 import { type AppendLimits, type AppendOpening, Appends } from "./appends.ts";
+import { openFeeds } from "./feeds.ts";
 import {
   Histories,
   type HistoryLimits,
   type HistoryRequest,
-  limitHistory,
   type PageRequest,
 } from "./histories.ts";
 import { HistoryStarts } from "./history_starts.ts";
@@ -45,6 +52,9 @@ export interface HubOptions
   /** Maximum age of a stream, ±20 %, in milliseconds. */
   maxStreamAgeMs: number;
 }
+
+/** Reconnection time of a client that polls, in milliseconds. */
+const POLL_RETRY_MS = 100;
 
 /** Publishers and subscribers of an isolate. */
 export class Hub {
@@ -161,55 +171,57 @@ export class Hub {
    * Throws if there is no room for a subscriber, before its ticket is spent: a
    * ticket can be spent only once.
    *
-   * @param pipeline The pipeline's ID.
+   * @param pipelines IDs of the pipelines of its stream.
    * @param address Address of the client, if it is counted by address.
    * @throws {RunnelError} `draining`, `overloaded` or `too-many-requests`: all are transient.
    */
-  assertCapacity(pipeline: string, address: string | null): void {
+  assertCapacity(pipelines: readonly string[], address: string | null): void {
     this.draining.throwIfAborted();
-    this.#subscriberQuota.assertRoom(pipeline, address);
-    this.#pipelines.assertCapacity(pipeline);
+    this.#subscriberQuota.assertRoom(pipelines, address);
+    this.#pipelines.assertCapacity(pipelines);
   }
 
   /**
-   * Subscribes to a pipeline.
+   * Subscribes to a pipeline, or to several with one stream.
    *
-   * @param pipeline The pipeline's ID.
+   * @param pipelines ID of the pipeline, or IDs of the pipelines: none twice.
    * @param subscription Position, filter and limits of the stream.
-   * @returns The event stream. Cancelling it ends the subscription.
+   * @returns The stream. Cancelling it ends the subscription.
    * @throws {RunnelError} `draining`, `overloaded`, `too-many-requests` or
    *   `log-unavailable`: all are transient; `run-ended` for a client that has all events
-   *   of a run that has ended.
+   *   of runs that have ended.
    */
   async subscribe(
-    pipeline: string,
+    pipelines: string | readonly string[],
     subscription: Subscription = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    const { runtime: { clock, random }, history, retryMs, maxStreamAgeMs } = this.#options;
-    const { connectionClosed, signal, revoked, onClose, notBefore } = subscription;
+    const { runtime, maxStreamAgeMs } = this.#options;
+    const { clock, random } = runtime;
+    const { connectionClosed, signal, revoked, onClose, waitMs } = subscription;
+    const ids = typeof pipelines === "string" ? [pipelines] : pipelines;
     const now = clock.monotonic();
     const endsAt = now + maxStreamAgeMs * (0.8 + 0.4 * random());
     // What is left of its token now is what it gets, however the wall clock is set later.
     const expiresAt = now + (subscription.endsAt ?? Infinity) - clock.now();
     let place: Disposable | null = null;
     let timer: Disposable | null = null;
+    let pollTimer: Disposable | null = null;
     try {
       this.draining.throwIfAborted();
-      place = this.#subscriberQuota.acquire(pipeline, subscription.address ?? null);
+      place = this.#subscriberQuota.acquire(ids, subscription.address ?? null);
       if (connectionClosed) disposeAfter(connectionClosed, place);
-      const live = this.#pipelines.getOrCreate(pipeline);
-      if (notBefore) live.awaitBroadcast(notBefore);
-      const subscriber = await live.subscribe({
-        lastEventId: subscription.lastEventId,
+      const subscriber = new Subscriber({
+        feeds: await this.#openFeeds(ids, subscription, typeof pipelines !== "string"),
+        syntax: syntaxOf(subscription),
         announcesStart: subscription.announcesStart,
-        history: limitHistory(subscription.history, history),
-        filter: ChannelFilter.of(subscription.channels ?? []),
-        traces: subscription.traces,
-        retryMs: Math.round(retryMs * (1 + random())),
+        isPoll: waitMs !== undefined,
+        retryMs: this.#retryMs(waitMs !== undefined),
         endsAt,
         expiresAt,
+        runtime,
         onClose: (subscriber) => {
           timer?.[Symbol.dispose]();
+          pollTimer?.[Symbol.dispose]();
           this.#keepAliveWheel.delete(subscriber);
           if (!connectionClosed) place?.[Symbol.dispose]();
           onClose?.();
@@ -220,17 +232,41 @@ export class Hub {
       if (expiresAt < endsAt) {
         timer = clock.after(expiresAt - clock.monotonic(), () => subscriber.end("expired"));
       }
+      if (waitMs === 0) subscriber.endPoll();
+      else if (waitMs !== undefined) pollTimer = clock.after(waitMs, () => subscriber.endPoll());
       // The drain may have begun while the log was read, and so may the others.
       if (this.draining.aborted) subscriber.end();
       whenAborted(signal, () => subscriber.end());
       whenAborted(revoked, () => subscriber.end("revoked"));
-      await subscription.onStart?.(subscriber.start);
+      await subscription.onStart?.(subscriber.starts);
       return subscriber.body;
     } catch (error) {
       place?.[Symbol.dispose]();
       onClose?.();
       throw error;
     }
+  }
+
+  #openFeeds(
+    ids: readonly string[],
+    subscription: Subscription,
+    joined: boolean,
+  ): Promise<Feed[]> {
+    const pipelines = this.#pipelines.hold(ids);
+    return openFeeds(pipelines, {
+      subscription,
+      maxHistory: this.#options.history,
+      syntax: syntaxOf(subscription),
+      joined,
+    });
+  }
+
+  /** Returns the reconnection time of a stream, in milliseconds. */
+  #retryMs(isPoll: boolean): number {
+    // A client that polls has to come back at once.
+    if (isPoll) return POLL_RETRY_MS;
+    const { retryMs, runtime: { random } } = this.#options;
+    return Math.round(retryMs * (1 + random()));
   }
 
   /** Calls {@linkcode Histories.read}. */
@@ -320,6 +356,10 @@ export class Hub {
   async close(): Promise<void> {
     await this.#pipelines.close();
   }
+}
+
+function syntaxOf({ asLines }: Subscription): Syntax {
+  return asLines ? JSON_LINES : EVENT_STREAM;
 }
 
 /** Disposes of something when a promise has settled. */

@@ -5,16 +5,15 @@
  * @module
  */
 
-import { RunnelError } from "../base/mod.ts";
 import type { Change } from "../log/mod.ts";
 import { isTracing, type Metrics, traceFanOut } from "../telemetry/mod.ts";
-import { type ChannelFilter, parseEventId, type Position } from "../protocol/mod.ts";
+import type { ChannelFilter, Position } from "../protocol/mod.ts";
 import {
   EncodedEvents,
   type EncodedPage,
+  Feed,
+  type FeedOptions,
   type StreamMetrics,
-  Subscriber,
-  type SubscriberOptions,
   type SubscriberSource,
 } from "../stream/mod.ts";
 import type { HeadSource, ObservedHead, Sync } from "../sync/mod.ts";
@@ -43,11 +42,12 @@ export interface PipelineOptions extends Omit<TailOptions, "onChange" | "beforeL
   onIdle: () => void;
 }
 
-/** Options for {@linkcode Pipeline.subscribe}. */
-export interface SubscribeOptions
-  extends Omit<SubscriberOptions, "source" | "resume" | "runtime" | "metrics"> {
-  /** The subscriber's last event ID, unchecked. */
-  lastEventId: string | undefined;
+/** Options for {@linkcode Pipeline.open}. */
+export interface OpenOptions extends Pick<FeedOptions, "history" | "filter" | "form"> {
+  /** Position of the client in this pipeline, if it has one. */
+  position: Position | null;
+  /** Whether a client without a position had one in a log that this one has replaced. */
+  isForeign: boolean;
 }
 
 /** A pipeline that is live in this isolate. */
@@ -56,14 +56,14 @@ export class Pipeline implements SubscriberSource, Disposable {
   readonly #options: PipelineOptions;
   readonly #tail: Tail;
   readonly #following: Disposable;
-  readonly #subscribers = new Set<Subscriber>();
+  readonly #feeds = new Set<Feed>();
   readonly #passes: Passes;
   #visible = 0;
   /** Sequence of the last event that live subscribers had before the pass in progress. */
   #shown = 0;
   /** Sequence of the newest event for which a pass was requested. */
   #requested = 0;
-  /** Number of subscribers that wait for the log before their streams start. */
+  /** Number of subscribers whose streams are about to start. */
   #pending = 0;
 
   constructor(id: string, options: PipelineOptions) {
@@ -75,7 +75,7 @@ export class Pipeline implements SubscriberSource, Disposable {
       beforeLoss: () => this.#showAll(),
     });
     this.#passes = options.fanOut.passesOf({
-      size: () => this.#subscribers.size,
+      size: () => this.#feeds.size,
       reveal: () => this.#reveal(),
       written: (ms) => this.#trace(ms),
     }, options.metrics);
@@ -109,7 +109,7 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   /** Number of subscribers. */
   get size(): number {
-    return this.#subscribers.size;
+    return this.#feeds.size;
   }
 
   /** Number of repairs, by the signal that caused them. */
@@ -122,64 +122,81 @@ export class Pipeline implements SubscriberSource, Disposable {
     return this.#id;
   }
 
-  /**
-   * Adds a subscriber.
-   *
-   * @returns The subscriber, its stream ready to be read.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer; `run-ended` if the
-   *   client has all events of a run that has ended.
-   */
-  async subscribe(options: SubscribeOptions): Promise<Subscriber> {
-    const { lastEventId, filter, history, onClose } = options;
+  /** Keeps the pipeline live until {@linkcode Pipeline.release} is called, without subscribers, too. */
+  hold(): void {
     this.#pending++;
-    try {
-      // A pipeline that nobody wrote to has an epoch that has to be renewed.
-      if (!this.#tail.events || this.#tail.events.last === 0) await this.#tail.load();
-      // What was accepted by now is history for a subscriber that comes now.
-      await this.#tail.catchUpToExpected();
-      const resume = lastEventId === undefined ? "fresh" : await this.#resume(lastEventId);
-      if (resume === this.newest.end?.sequence) {
-        throw new RunnelError("run-ended", `Cannot subscribe: the run of ${this.#id} has ended`);
-      }
-      // Whatever comes after the search, while this waits for its turn, is found, too.
-      while (typeof resume !== "number" && this.historyStart(filter, history) === null) {
-        await this.findHistory(filter, history);
-      }
-      const subscriber = new Subscriber({
-        source: this,
-        resume,
-        announcesStart: options.announcesStart,
-        history,
-        filter,
-        traces: options.traces,
-        retryMs: options.retryMs,
-        endsAt: options.endsAt,
-        expiresAt: options.expiresAt,
-        runtime: this.#options.runtime,
-        metrics: this.#options.metrics,
-        onClose: (subscriber) => {
-          this.#subscribers.delete(subscriber);
-          onClose(subscriber);
-          this.#checkIdle();
-        },
-      });
-      this.#subscribers.add(subscriber);
-      return subscriber;
-    } finally {
-      this.#pending--;
-      this.#checkIdle();
-    }
+  }
+
+  /** Ends what {@linkcode Pipeline.hold} began. */
+  release(): void {
+    this.#pending--;
+    this.#checkIdle();
   }
 
   #checkIdle(): void {
-    if (this.#pending === 0 && this.#subscribers.size === 0) this.#options.onIdle();
+    if (this.#pending === 0 && this.#feeds.size === 0) this.#options.onIdle();
   }
 
-  async #resume(lastEventId: string): Promise<number | "unknown"> {
-    const position = parseEventId(lastEventId);
-    if (!position) return "unknown";
+  /**
+   * Finds the position of a client in this pipeline's log, once all events are in the tail
+   * that were accepted by now.
+   *
+   * @param positions Positions that the client has, in this log and in those of others.
+   * @returns The position; `null` if none of them is in this log.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async locate(positions: readonly Position[]): Promise<Position | null> {
+    // A pipeline that nobody wrote to has an epoch that has to be renewed.
+    if (!this.#tail.events || this.#tail.events.last === 0) await this.#tail.load();
+    // What was accepted by now is history for a subscriber that comes now.
+    await this.#tail.catchUpToExpected();
+    if (positions.length === 0) return null;
     // A tail that lags must not call a good position foreign.
-    return await this.#tail.catchUpTo(position) ? position.sequence : "unknown";
+    if (!this.#findOwn(positions)) await this.#tail.repair();
+    const position = this.#findOwn(positions);
+    return position && await this.#tail.catchUpTo(position) ? position : null;
+  }
+
+  /** Finds the position of this log, the oldest if there are several. */
+  #findOwn(positions: readonly Position[]): Position | null {
+    const own = positions.filter(({ epoch }) => epoch === this.newest.epoch);
+    return own.toSorted((a, b) => a.sequence - b.sequence)[0] ?? null;
+  }
+
+  /**
+   * Adds a subscriber that was located.
+   *
+   * @returns What it gets of this pipeline, until that is closed.
+   * @throws {RunnelError} `log-unavailable` if the log does not answer.
+   */
+  async open({ position, isForeign, filter, history, form }: OpenOptions): Promise<Feed> {
+    let resume = this.#resume(position, isForeign);
+    // Whatever comes after the search, while this waits for its turn, is found, too.
+    while (typeof resume !== "number" && this.historyStart(filter, history) === null) {
+      await this.findHistory(filter, history);
+      resume = this.#resume(position, isForeign);
+    }
+    const feed = new Feed({
+      source: this,
+      resume,
+      history,
+      filter,
+      form,
+      runtime: this.#options.runtime,
+      metrics: this.#options.metrics,
+      onClose: (feed) => {
+        this.#feeds.delete(feed);
+        this.#checkIdle();
+      },
+    });
+    this.#feeds.add(feed);
+    return feed;
+  }
+
+  #resume(position: Position | null, isForeign: boolean): FeedOptions["resume"] {
+    if (!position) return isForeign ? "unknown" : "fresh";
+    // The log may have been replaced since it was located.
+    return this.#tail.has(position) ? position.sequence : "unknown";
   }
 
   /**
@@ -283,28 +300,28 @@ export class Pipeline implements SubscriberSource, Disposable {
     traceFanOut({
       traceparents: this.newest.tracesAfter(this.#shown, this.#visible, MAX_TRACES),
       pipeline: this.#id,
-      subscribers: this.#subscribers.size,
+      subscribers: this.#feeds.size,
       since: until - ms,
       until,
     });
   }
 
-  #reveal(): SetIterator<Subscriber> {
+  #reveal(): SetIterator<Feed> {
     this.#shown = this.#visible;
     this.#visible = this.newest.last;
     this.newest.dropChunks();
-    return this.#subscribers.values();
+    return this.#feeds.values();
   }
 
   /** Sends at once what waits for a pass, while it can be sent. */
   #showAll(): void {
     if (this.#visible === this.newest.last) return;
-    for (const subscriber of this.#reveal()) subscriber.wake();
+    for (const feed of this.#reveal()) feed.wake();
   }
 
   /** Ends every stream once it has sent the newest events. */
   end(): void {
-    for (const subscriber of this.#subscribers) subscriber.end();
+    for (const feed of this.#feeds) feed.end();
   }
 
   /** Stops learning of changes and repairing. */

@@ -122,22 +122,28 @@ export class PipelineRegistry {
   }
 
   /**
-   * Returns the pipeline for a subscriber that is added in the same turn. It
-   * stays live until its last subscriber has left.
+   * Returns pipelines, which stay live until they are released and their last subscribers
+   * have left.
    *
-   * @throws {RunnelError} `overloaded` if there are too many.
+   * @throws {RunnelError} `overloaded` if there are too many; none is created then.
    */
-  getOrCreate(id: string): Pipeline {
-    return this.#pipelines.get(id) ?? this.#create(id);
+  hold(ids: readonly string[]): Pipeline[] {
+    this.assertCapacity(ids);
+    return ids.map((id) => {
+      const pipeline = this.#pipelines.get(id) ?? this.#create(id);
+      pipeline.hold();
+      return pipeline;
+    });
   }
 
   /**
-   * Throws if there is no room for a pipeline.
+   * Throws if there is no room for pipelines.
    *
    * @throws {RunnelError} `overloaded`.
    */
-  assertCapacity(id: string): void {
-    if (this.#pipelines.has(id) || this.#pipelines.size < this.#options.maxPipelines) return;
+  assertCapacity(ids: readonly string[]): void {
+    const added = ids.filter((id) => !this.#pipelines.has(id)).length;
+    if (added === 0 || this.#pipelines.size + added <= this.#options.maxPipelines) return;
     throw new RunnelError(
       "overloaded",
       "Cannot subscribe: this instance has as many pipelines as it may. Try again",
@@ -145,7 +151,6 @@ export class PipelineRegistry {
   }
 
   #create(id: string): Pipeline {
-    this.assertCapacity(id);
     const { log, sync, runtime, metrics, history } = this.#options;
     const pipeline = new Pipeline(id, {
       log,

@@ -40,24 +40,24 @@ export class SubscriberQuota {
   }
 
   /**
-   * Counts a subscriber until the result is disposed. Disposing it again changes
-   * nothing.
+   * Counts a subscriber until the result is disposed: once, and once for each of its
+   * pipelines. Disposing it again changes nothing.
    *
    * @param address Client address; `null` for a client that is not counted by it.
    * @throws {RunnelError} `overloaded` or `too-many-requests` if a limit is reached;
    *   nothing is counted then.
    */
-  acquire(pipeline: string, address: string | null): Disposable {
-    this.assertRoom(pipeline, address);
+  acquire(pipelines: readonly string[], address: string | null): Disposable {
+    this.assertRoom(pipelines, address);
     this.#total.take(ALL);
-    this.#byPipeline.take(pipeline);
+    for (const pipeline of pipelines) this.#byPipeline.take(pipeline);
     if (address !== null) this.#byAddress.take(address);
-    return new Place(pipeline, address, this.#release);
+    return new Place(pipelines, address, this.#release);
   }
 
-  readonly #release = (pipeline: string, address: string | null): void => {
+  readonly #release = (pipelines: readonly string[], address: string | null): void => {
     this.#total.release(ALL);
-    this.#byPipeline.release(pipeline);
+    for (const pipeline of pipelines) this.#byPipeline.release(pipeline);
     if (address !== null) this.#byAddress.release(address);
   };
 
@@ -67,9 +67,11 @@ export class SubscriberQuota {
    * @param address As for {@linkcode SubscriberQuota.acquire}.
    * @throws {RunnelError} `overloaded` or `too-many-requests`.
    */
-  assertRoom(pipeline: string, address: string | null): void {
+  assertRoom(pipelines: readonly string[], address: string | null): void {
     if (!this.#total.hasRoom(ALL)) throw full("this instance is full");
-    if (!this.#byPipeline.hasRoom(pipeline)) throw full("this pipeline is full here");
+    for (const pipeline of pipelines) {
+      if (!this.#byPipeline.hasRoom(pipeline)) throw full(`the pipeline ${pipeline} is full here`);
+    }
     if (address !== null && !this.#byAddress.hasRoom(address)) throw addressFull();
   }
 }
@@ -79,22 +81,22 @@ export class SubscriberQuota {
  * three places took 6 µs and 700 bytes.
  */
 class Place implements Disposable {
-  readonly #pipeline: string;
+  readonly #pipelines: readonly string[];
   readonly #address: string | null;
-  #release: ((pipeline: string, address: string | null) => void) | null;
+  #release: ((pipelines: readonly string[], address: string | null) => void) | null;
 
   constructor(
-    pipeline: string,
+    pipelines: readonly string[],
     address: string | null,
-    release: (pipeline: string, address: string | null) => void,
+    release: (pipelines: readonly string[], address: string | null) => void,
   ) {
-    this.#pipeline = pipeline;
+    this.#pipelines = pipelines;
     this.#address = address;
     this.#release = release;
   }
 
   [Symbol.dispose](): void {
-    this.#release?.(this.#pipeline, this.#address);
+    this.#release?.(this.#pipelines, this.#address);
     this.#release = null;
   }
 }

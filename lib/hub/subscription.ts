@@ -8,7 +8,7 @@ import type { Position } from "../protocol/mod.ts";
 
 /** Options for {@linkcode Hub.subscribe}. */
 export interface Subscription {
-  /** Last event ID of the subscriber, unchecked. */
+  /** Last event ID of the subscriber, unchecked: of several pipelines, each in any order. */
   lastEventId?: string | undefined;
   /**
    * Number of events of the history that it gets if its last event ID is not of this log;
@@ -21,8 +21,18 @@ export interface Subscription {
   traces?: boolean | undefined;
   /** Address of the client; `null` for a client that is not counted by address. */
   address?: string | null | undefined;
-  /** Position that the log is known to contain. The stream starts only after the tail has reached it. */
-  notBefore?: Position | undefined;
+  /** Whether it gets lines of JSON instead of an event stream. @default {false} */
+  asLines?: boolean | undefined;
+  /**
+   * Time after which the stream ends, in milliseconds, which it does before as soon as it has
+   * sent an event: a long poll. Without it, it goes on.
+   */
+  waitMs?: number | undefined;
+  /**
+   * Positions that the logs are known to contain, in the order of the pipelines. The stream
+   * starts only after the tails have reached them.
+   */
+  notBefore?: readonly Position[] | undefined;
   /** Expiry of its token, in milliseconds since the Unix epoch: the stream ends then at the latest. */
   endsAt?: number | undefined;
   /** Ends the stream when it is aborted, because another one takes its place. */
@@ -31,8 +41,11 @@ export interface Subscription {
   revoked?: AbortSignal | undefined;
   /** Whether the client is told the position after which the stream begins, before all else. */
   announcesStart?: boolean | undefined;
-  /** Called with the position after which the stream begins, and awaited before it is returned. */
-  onStart?: ((start: Position) => Promise<void>) | undefined;
+  /**
+   * Called with the positions after which the stream begins in each pipeline, and awaited
+   * before it is returned.
+   */
+  onStart?: ((starts: readonly Position[]) => Promise<unknown>) | undefined;
   /** Called when the stream has ended, or could not start. */
   onClose?: (() => void) | undefined;
   /**

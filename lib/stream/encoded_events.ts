@@ -14,8 +14,9 @@ import {
   readEnd,
   type RunEnd,
 } from "../protocol/mod.ts";
-import { encodeMarker } from "./control_event.ts";
-import { type Chunk, SharedChunks } from "./shared_chunks.ts";
+import { type Chunk, type ChunkPlace, SharedChunks } from "./shared_chunks.ts";
+import { EVENT_FORM, type StreamForm } from "./stream_form.ts";
+import type { EncodedEvent } from "./syntax.ts";
 
 /** Maximum size of a chunk, in bytes. One event fits at least, whatever its size. */
 export const MAX_CHUNK_BYTES: number = 256 * 1024;
@@ -29,17 +30,6 @@ const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
 
 /** Memory of an event beside its bytes: measured at 535 bytes, mostly for the buffer. */
 const EVENT_MEMORY_OVERHEAD_BYTES = 512;
-
-const encoder = new TextEncoder();
-
-/** An event in the event-stream format. */
-interface EncodedEvent {
-  sequence: number;
-  channel: string;
-  bytes: Uint8Array;
-  /** Trace that it belongs to, if any. */
-  traceparent: string | undefined;
-}
 
 /** Limits of {@linkcode EncodedEvents.trim}. */
 export interface TrimLimits {
@@ -104,14 +94,14 @@ export class EncodedEvents {
    */
   append(events: readonly AcceptedEvent[]): void {
     for (const accepted of events) {
-      const { sequence, channel, payload, traceparent } = accepted;
+      const { sequence, channel, time, payload, traceparent } = accepted;
       if (sequence !== this.#last + 1) {
         throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${sequence}`);
       }
       const id = formatEventId({ epoch: this.epoch, sequence });
       // A buffer of its own: a payload is a part of its segment, and would keep all of that.
       const bytes = encodeEvent({ id, type: channel, data: escapeLineSeparators(payload) });
-      const event = { sequence, channel, bytes, traceparent };
+      const event = { sequence, channel, time, bytes, traceparent };
       this.#events.push(event);
       this.#bytes += memoryOf(event);
       this.#last = sequence;
@@ -162,19 +152,25 @@ export class EncodedEvents {
    * @param cursor Sequence before the first event: `first - 1` or more, and below `until`.
    * @param until Sequence of the last event.
    * @param filter Filter of the channels.
-   * @param traces Whether the events carry their traces. @default {false}
+   * @param form Form of the bytes. By default, that of an event stream.
    */
-  chunkAfter(cursor: number, until: number, filter: ChannelFilter, traces = false): Chunk {
+  chunkAfter(
+    cursor: number,
+    until: number,
+    filter: ChannelFilter,
+    form: StreamForm = EVENT_FORM,
+  ): Chunk {
     // Later, more may be meant by the same limit.
     until = Math.min(until, this.#last);
-    // A key ends with a bracket.
-    const place = { cursor, until, filterKey: traces ? `${filter.key} traces` : filter.key };
+    if (form.key === null) return this.#join(cursor, until, filter, form);
+    // A key of a filter ends with a bracket.
+    const place = { cursor, until, filterKey: filter.key + form.key };
     const shared = this.#shared.get(place);
     if (shared) return shared;
-    const chunk = this.#join(cursor, until, filter, traces);
-    // A chunk of one event is that event's own bytes, and an empty one costs nothing
+    const chunk = this.#join(cursor, until, filter, form);
+    // A chunk of one event may be that event's own bytes, and an empty one costs nothing
     // to make again. Any client can ask for any number of filters that keep nothing.
-    if (chunk.count > (traces ? 0 : 1)) this.#shared.keep(place, chunk, this.#maxSharedBytes);
+    if (chunk.count > (form.key === "" ? 1 : 0)) this.#keep(place, chunk);
     return chunk;
   }
 
@@ -184,29 +180,26 @@ export class EncodedEvents {
    *
    * @param cursor Sequence before the first event: `first - 1` or more, and below `until`.
    * @param until Sequence of the last event.
-   * @returns The same as {@linkcode EncodedEvents.chunkAfter} if it is empty, or more than a
-   *   chunk.
+   * @returns The same as {@linkcode EncodedEvents.chunkAfter} if it is empty, more than a
+   *   chunk, or not shared.
    */
-  replayAfter(
-    cursor: number,
-    until: number,
-    filter: ChannelFilter,
-    traces: boolean,
-  ): Chunk {
-    const place = { cursor, until, filterKey: `${filter.key} replay${traces ? " traces" : ""}` };
+  replayAfter(cursor: number, until: number, filter: ChannelFilter, form: StreamForm): Chunk {
+    if (form.key === null) return this.chunkAfter(cursor, until, filter, form);
+    const place = { cursor, until, filterKey: `${filter.key}${form.key} replay` };
     const shared = this.#shared.get(place);
     if (shared) return shared;
-    const chunk = this.chunkAfter(cursor, until, filter, traces);
+    const chunk = this.chunkAfter(cursor, until, filter, form);
     if (chunk.count === 0 || chunk.cursor < until) return chunk;
-    const marker = encodeMarker({ epoch: this.epoch, sequence: until }, chunk.count);
+    const position = { epoch: this.epoch, sequence: until };
+    const marker = form.control(position, "runnel.live", { replayed: chunk.count });
     const bytes = concat([chunk.bytes, marker], chunk.bytes.length + marker.length);
     const replay = { ...chunk, bytes, hasMarker: true };
-    this.#shared.keep(place, replay, this.#maxSharedBytes);
+    this.#keep(place, replay);
     return replay;
   }
 
-  get #maxSharedBytes(): number {
-    return Math.min(MAX_SHARED_BYTES, this.#bytes);
+  #keep(place: ChunkPlace, chunk: Chunk): void {
+    this.#shared.keep(place, chunk, Math.min(MAX_SHARED_BYTES, this.#bytes));
   }
 
   /**
@@ -246,35 +239,28 @@ export class EncodedEvents {
     return traces;
   }
 
-  #join(cursor: number, until: number, filter: ChannelFilter, traces: boolean): Chunk {
+  #join(cursor: number, until: number, filter: ChannelFilter, form: StreamForm): Chunk {
     const parts: Uint8Array[] = [];
     let length = 0;
+    let count = 0;
     let lastSequence = 0;
     for (let i = cursor + 1 - this.first; i < this.#events.length; i++) {
       const event = this.#events[i]!;
       const { sequence, channel } = event;
       if (sequence > until) break;
       if (filter.keeps(channel)) {
-        const bytes = traces ? withTrace(event) : event.bytes;
-        if (parts.length > 0 && length + bytes.length > MAX_CHUNK_BYTES) break;
-        parts.push(bytes);
-        length += bytes.length;
+        const ofEvent = form.event(event, this.epoch);
+        const size = ofEvent.reduce((sum, part) => sum + part.length, 0);
+        if (count > 0 && length + size > MAX_CHUNK_BYTES) break;
+        parts.push(...ofEvent);
+        length += size;
+        count++;
         lastSequence = sequence;
       }
       cursor = sequence;
     }
-    return { bytes: concat(parts, length), count: parts.length, lastSequence, cursor };
+    return { bytes: concat(parts, length), count, lastSequence, cursor };
   }
-}
-
-/**
- * Returns an event with a field of its trace before all others. An `EventSource` ignores
- * fields that it does not know, as the standard asks of it.
- */
-function withTrace({ bytes, traceparent }: EncodedEvent): Uint8Array {
-  if (!traceparent) return bytes;
-  const field = encoder.encode(`traceparent: ${traceparent}\n`);
-  return concat([field, bytes], field.length + bytes.length);
 }
 
 function memoryOf({ bytes, traceparent }: EncodedEvent): number {

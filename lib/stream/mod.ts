@@ -5,7 +5,10 @@
  */
 
 export { EncodedEvents, type TrimLimits } from "./encoded_events.ts";
+export { Feed, type FeedOptions } from "./feed.ts";
 export { KeepAliveWheel } from "./keep_alive_wheel.ts";
 export { type EncodedPage, PageReader } from "./page_reader.ts";
-export type { Expiry, StreamMetrics, StreamOptions, SubscriberSource } from "./stream_options.ts";
+export { formsOf, type StreamForm } from "./stream_form.ts";
+export type { Expiry, StreamMetrics, SubscriberSource } from "./subscriber_source.ts";
+export { EVENT_STREAM, JSON_LINES, type Syntax } from "./syntax.ts";
 export { Subscriber, type SubscriberOptions } from "./subscriber.ts";

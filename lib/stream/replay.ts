@@ -7,16 +7,27 @@
  */
 
 import type { MissedReason } from "../log/mod.ts";
-import {
-  type ChannelFilter,
-  END_CHANNEL,
-  formatEventId,
-  type Position,
-  type RunEnd,
-} from "../protocol/mod.ts";
-import { encodeControlEvent, encodeMarker } from "./control_event.ts";
+import { type ChannelFilter, END_CHANNEL, type Position, type RunEnd } from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
+import type { StreamForm } from "./stream_form.ts";
+
+/** Place at which a replay begins. */
+interface ReplayStart {
+  /** Sequence before the first event. */
+  cursor: number;
+  /** Whether it is that of the history, and not of an event that the client has. */
+  isAtStart: boolean;
+  /** Whether the client has the end of the run already. */
+  hasEnd?: boolean;
+}
+
+/** Events that a client misses. */
+export interface Missed {
+  /** Their number; `null` if it is unknown. */
+  missed: number | null;
+  reason: MissedReason | "unknown";
+}
 
 /**
  * A cursor in one log. Replay and live are two phases of the same movement: the
@@ -31,7 +42,7 @@ export class Replay {
   readonly #epoch: string;
   readonly #start: number;
   readonly #filter: ChannelFilter;
-  readonly #traces: boolean;
+  readonly #form: StreamForm;
   /** Sequence of the newest event at the beginning. */
   readonly #replayEnd: number;
   #phase: "replaying" | "live" = "replaying";
@@ -49,42 +60,41 @@ export class Replay {
   private constructor(
     newest: EncodedEvents,
     filter: ChannelFilter,
-    { cursor, isAtStart, traces }: { cursor: number; isAtStart: boolean; traces: boolean },
+    form: StreamForm,
+    { cursor, isAtStart, hasEnd = false }: ReplayStart,
   ) {
     this.#epoch = newest.epoch;
     this.#filter = filter;
-    this.#traces = traces;
+    this.#form = form;
     this.#replayEnd = newest.lastPublished;
+    if (hasEnd) this.#phase = "live";
     // No ID before the end is that of the end: a client that comes back with it gets nothing more.
-    this.#start = Math.min(cursor, this.#replayEnd);
+    this.#start = hasEnd ? cursor : Math.min(cursor, this.#replayEnd);
     this.#cursor = this.#start;
     this.#clientCursor = this.#start;
     this.isOfHistory = isAtStart;
     this.#isAtStart = isAtStart;
   }
 
-  /**
-   * Begins with the history, which follows the event with a sequence.
-   *
-   * @param traces Whether the events carry their traces.
-   */
+  /** Begins with the history, which follows the event with a sequence. */
   static ofHistory(
     newest: EncodedEvents,
     filter: ChannelFilter,
+    form: StreamForm,
     start: number,
-    traces: boolean = false,
   ): Replay {
-    return new Replay(newest, filter, { cursor: start, isAtStart: true, traces });
+    return new Replay(newest, filter, form, { cursor: start, isAtStart: true });
   }
 
   /** Resumes after the event with a sequence, which must not be newer than `newest`. */
   static after(
     newest: EncodedEvents,
     filter: ChannelFilter,
+    form: StreamForm,
     sequence: number,
-    traces: boolean = false,
   ): Replay {
-    return new Replay(newest, filter, { cursor: sequence, isAtStart: false, traces });
+    const hasEnd = sequence === newest.end?.sequence;
+    return new Replay(newest, filter, form, { cursor: sequence, isAtStart: false, hasEnd });
   }
 
   /** Position after which it began. No ID that it sends is before it. */
@@ -139,7 +149,7 @@ export class Replay {
       const events = this.#eventsAtCursor(newest);
       if (!events) return "page-needed";
       const isWhole = isReplaying && end === this.#replayEnd && this.#replayed === 0;
-      const place = [this.#cursor, end, this.#filter, this.#traces] as const;
+      const place = [this.#cursor, end, this.#filter, this.#form] as const;
       const chunk = isWhole ? events.replayAfter(...place) : events.chunkAfter(...place);
       const { bytes, count, lastSequence, cursor, hasMarker = false } = chunk;
       this.#cursor = cursor;
@@ -157,7 +167,7 @@ export class Replay {
     this.#phase = "live";
     this.#isAtStart = false;
     this.#clientCursor = this.#cursor;
-    return encodeMarker(this.#position, this.#replayed);
+    return this.#form.control(this.position, "runnel.live", { replayed: this.#replayed });
   }
 
   /** Returns the events in memory that the cursor is among, if any. */
@@ -171,10 +181,10 @@ export class Replay {
   }
 
   /**
-   * Takes what was read after the cursor, and returns a gap event if the client
-   * misses something before it. A page of another log is ignored.
+   * Takes what was read after the cursor, and returns what the client misses before it,
+   * of which it is to be told first. A page of another log is ignored.
    */
-  addPage(page: EncodedPage | null, end: RunEnd | null = null): Uint8Array | null {
+  addPage(page: EncodedPage | null, end: RunEnd | null = null): Missed | null {
     if (page?.epoch !== this.#epoch) return null;
     this.#page = page;
     // Later than the cursor if events are missing, or passed over by the filter. The end of a
@@ -185,7 +195,12 @@ export class Replay {
     // A client does not miss an event that it was never told of, but the history that
     // it asked for is shorter than it may think.
     if (this.#isAtStart && page.reason !== "damaged") return null;
-    return this.gap(missed, page.reason);
+    return { missed, reason: page.reason };
+  }
+
+  /** Whether it has a page. */
+  get hasPage(): boolean {
+    return this.#page !== null;
   }
 
   /** Frees the page, of a stream that is closed though its connection may stay. */
@@ -193,16 +208,16 @@ export class Replay {
     this.#page = null;
   }
 
-  /** Returns the control event that tells the client about missed events; `null` for an unknown number. */
-  gap(missed: number | null, reason: MissedReason | "unknown"): Uint8Array {
+  /** Returns the control event that tells the client about missed events. */
+  gap({ missed, reason }: Missed): Uint8Array {
     this.#clientCursor = this.#cursor;
-    return encodeControlEvent(this.#position, "runnel.gap", { missed, reason });
+    return this.#form.control(this.position, "runnel.gap", { missed, reason });
   }
 
   /** Returns the control event that tells the client of the end of the run. */
   end({ events, sequence }: RunEnd): Uint8Array {
     this.#clientCursor = this.#cursor = sequence;
-    return encodeControlEvent(this.#position, END_CHANNEL, { events });
+    return this.#form.control(this.position, END_CHANNEL, { events });
   }
 
   /**
@@ -212,10 +227,11 @@ export class Replay {
   takePosition(): string | undefined {
     if (this.#clientCursor === this.#cursor) return undefined;
     this.#clientCursor = this.#cursor;
-    return formatEventId(this.#position);
+    return this.#form.id(this.position);
   }
 
-  get #position(): Position {
+  /** Position of the last event that was sent or passed over. */
+  get position(): Position {
     return { epoch: this.#epoch, sequence: this.#cursor };
   }
 }

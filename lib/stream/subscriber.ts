@@ -6,24 +6,39 @@
  * @module
  */
 
-import {
-  encodeComment,
-  encodeEvent,
-  encodeRetry,
-  formatEventId,
-  type Position,
-} from "../protocol/mod.ts";
-import { Replay } from "./replay.ts";
-import type { Expiry, StreamOptions } from "./stream_options.ts";
+import type { Runtime } from "../base/mod.ts";
+import type { Position } from "../protocol/mod.ts";
+import type { Feed, FeedOptions, FeedState } from "./feed.ts";
+import type { Expiry, StreamMetrics } from "./subscriber_source.ts";
+import type { Syntax } from "./syntax.ts";
 
 /** Keep-alives that a connection may leave unread before its stream is closed. */
 const MAX_MISSED_KEEP_ALIVES = 2;
 
-/** Keep-alive of all subscribers that have their position already. Nobody changes or transfers it. */
-const KEEP_ALIVE = encodeComment("keepalive");
-
 /** Options for {@linkcode Subscriber}. */
-export interface SubscriberOptions extends StreamOptions {
+export interface SubscriberOptions {
+  /** One for each of its pipelines. */
+  feeds: readonly Feed[];
+  /** Syntax of its feeds, and of all that is of none of them. */
+  syntax: Syntax;
+  /**
+   * Whether it is told its position before all else, for a client that has to come
+   * back with one. @default {false}
+   */
+  announcesStart?: boolean | undefined;
+  /**
+   * Whether it ends as soon as it has sent anything new and is caught up: the answer to a
+   * long poll. @default {false}
+   */
+  isPoll?: boolean | undefined;
+  /** Reconnection time that it is told, in milliseconds. */
+  retryMs: number;
+  /** Time at which its stream ends, in milliseconds of the monotonic clock. */
+  endsAt: number;
+  /** Time at which its token or ticket expires, in the same unit. */
+  expiresAt: number;
+  /** Reporter of reads of the log that failed. */
+  runtime: Pick<Runtime, "report">;
   /** Called once, when the stream has ended for whatever reason. */
   onClose: (subscriber: Subscriber) => void;
 }
@@ -34,36 +49,32 @@ export class Subscriber {
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: SubscriberOptions;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #replay: Replay;
+  /** Index of the feed whose turn it is, so that a busy pipeline does not hold up the others. */
+  #turn = 0;
   /** Bytes that are sent before all else. */
-  #pendingBytes: Uint8Array | null;
-  /** Whether a page of the log is being read. */
+  #firstBytes: Uint8Array | null;
+  /** Whether the log is being read, for one feed at a time. */
   #reading = false;
   /** Whether the connection waits for data. */
   #pullPending = false;
   #missedKeepAlives = 0;
-  /** Sequence after which the stream ends, once it is ending: during replay or live. */
-  #endAfter: number | null = null;
+  /** Sequence after which each feed ends, once the stream is ending: during replay or live. */
+  #endAfter: number[] | null = null;
+  /** Whether it ends once it is caught up, though it has sent nothing new. */
+  #isPollDue = false;
   /** Expiry that the client is told at the end, if that is why the stream ends. */
   #expiry: Expiry | null = null;
   #closed = false;
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    const { source, resume, history, filter, traces, retryMs, metrics } = options;
-    const { newest } = source;
-    if (typeof resume === "number") this.#replay = Replay.after(newest, filter, resume, traces);
-    else {
-      const start = source.historyStart(filter, history);
-      if (start === null) throw new Error("Cannot begin a stream: its history was not searched");
-      this.#replay = Replay.ofHistory(newest, filter, start, traces);
-    }
-    this.#pendingBytes = encodeRetry(retryMs);
-    metrics.streams.add(typeof resume === "number" ? "resumed" : resume);
-    if (resume === "unknown") this.#sendFirst(this.#unknownGap());
-    else if (options.announcesStart) {
-      this.#sendFirst(encodeEvent({ id: formatEventId(this.#replay.start) }));
-    }
+    const { feeds, syntax } = options;
+    for (const feed of feeds) feed.subscriber = this;
+    this.#metrics.streams.add(startOf(feeds));
+    const retry = syntax.retry(options.retryMs);
+    // A gap tells it as well, and no ID may come before that.
+    const announces = options.announcesStart && feeds.every(({ resume }) => resume !== "unknown");
+    this.#firstBytes = announces ? concat(retry, syntax.control({ id: feeds[0]!.startId })) : retry;
     this.body = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;
@@ -77,27 +88,38 @@ export class Subscriber {
     }, { highWaterMark: 0 });
   }
 
-  /** Position after which the stream began in the log that it reads now. */
-  get start(): Position {
-    return this.#replay.start;
+  /** Metrics of the first pipeline: those of canaries are counted apart. */
+  get #metrics(): StreamMetrics {
+    return this.#options.feeds[0]!.metrics;
   }
 
-  /** Sends the events that are new now: the source has grown or was replaced. */
+  /** Position after which each feed began in the log that it reads now. */
+  get starts(): Position[] {
+    return this.#options.feeds.map(({ start }) => start);
+  }
+
+  /** Sends the events that are new now: a source has grown or was replaced. */
   wake(): void {
     this.#fill();
   }
 
   /**
-   * Ends the stream once it has sent what the source has now.
+   * Ends the stream once it has sent what the sources have now.
    *
    * @param expiry Reason that the client is told. Without one it is told nothing: it
    *   comes back with the token or ticket that it has.
    */
   end(expiry: Expiry | null = null): void {
     if (this.#endAfter === null) {
-      this.#endAfter = this.#options.source.newest.last;
+      this.#endAfter = this.#options.feeds.map(({ newest }) => newest);
       this.#expiry = expiry;
     }
+    this.#fill();
+  }
+
+  /** Ends the stream of a poll as soon as it is caught up, with or without news. */
+  endPoll(): void {
+    this.#isPollDue = true;
     this.#fill();
   }
 
@@ -116,16 +138,24 @@ export class Subscriber {
   }
 
   #keepAlive(): void {
-    const position = this.#replay.takePosition();
-    this.#enqueue(position === undefined ? KEEP_ALIVE : encodeComment("keepalive", position));
+    this.#enqueue(this.#options.syntax.keepAlive(this.#takePosition()));
+  }
+
+  /** Returns the position in all pipelines, if the client was not told of it. */
+  #takePosition(): string | undefined {
+    // Each has reached its own, which the ID of the last one contains.
+    return this.#options.feeds.reduce<string | undefined>(
+      (id, feed) => feed.takePosition() ?? id,
+      undefined,
+    );
   }
 
   #closeIfStalled(): void {
     if (++this.#missedKeepAlives < MAX_MISSED_KEEP_ALIVES) return;
-    this.#options.metrics.stalled.add();
+    this.#metrics.stalled.add();
     this.#options.runtime.report("Closed the stream of a client that does not read", undefined, {
       level: "info",
-      fields: { pipeline: this.#options.source.id },
+      fields: { pipeline: this.#options.feeds.map(({ pipeline }) => pipeline).join(" ") },
     });
     this.#close();
   }
@@ -138,77 +168,60 @@ export class Subscriber {
    */
   #fill(): void {
     if (!this.#pullPending || this.#closed) return;
-    let goesOn: boolean;
+    const first = this.#firstBytes;
+    this.#firstBytes = null;
+    if (first && first.length > 0) this.#enqueue(first);
+    let feed: Feed | null;
     do {
-      goesOn = this.#pendingBytes !== null;
-      const next = this.#next();
-      if (typeof next === "string") return this.#waitFor(next);
-      this.#enqueue(next);
-      goesOn ||= this.#replay.isAtMarker;
-    } while (goesOn && !this.#closed);
+      feed = this.#sendNext();
+    } while (feed?.isAtMarker);
+    if (this.#options.feeds.every(({ hasEnded }) => hasEnded)) this.#close();
+    else if (!feed) this.#rest();
   }
 
-  #waitFor(next: "caught-up" | "page-needed" | "start-needed"): void {
-    const { end, lastPublished } = this.#options.source.newest;
-    if (next === "caught-up" && end && this.#replay.cursor >= lastPublished) {
-      this.#enqueue(this.#replay.end(end));
-      return this.#close();
+  /** Sends the bytes of the next feed that has some, and returns it. */
+  #sendNext(): Feed | null {
+    const { feeds } = this.#options;
+    let waiting: { feed: Feed; state: Exclude<FeedState, "caught-up"> } | null = null;
+    let sent: Feed | null = null;
+    for (let i = 0; i < feeds.length && !sent; i++) {
+      const index = (this.#turn + i) % feeds.length;
+      const feed = feeds[index]!;
+      const next = feed.next(this.#endAfter?.[index] ?? null);
+      if (typeof next !== "string") {
+        this.#enqueue(next);
+        // The marker follows its replay.
+        this.#turn = feed.isAtMarker ? index : (index + 1) % feeds.length;
+        sent = feed;
+      } else if (next !== "caught-up") waiting ??= { feed, state: next };
     }
+    if (waiting) this.#read(waiting.feed, waiting.state);
+    return sent;
+  }
+
+  /** Ends the stream if that is due, when there is nothing to send. */
+  #rest(): void {
     // A stream that is ending does so with what is in memory.
     if (this.#endAfter !== null) return this.#finish();
-    if (this.#reading) return;
-    if (next === "page-needed") this.#read(() => this.#readPage());
-    else if (next === "start-needed") this.#read(() => this.#findHistory());
-  }
-
-  #next(): ReturnType<Replay["next"]> | "start-needed" {
-    const pending = this.#pendingBytes;
-    if (pending) {
-      this.#pendingBytes = null;
-      return pending;
-    }
-    const { source, filter, history, traces } = this.#options;
-    const { newest } = source;
-    if (!this.#replay.isIn(newest)) {
-      const start = source.historyStart(filter, history);
-      if (start === null) return "start-needed";
-      this.#replay = Replay.ofHistory(newest, filter, start, traces);
-      return this.#unknownGap();
-    }
-    const { sent } = this.#replay;
-    // A stream that is ending has nothing held back.
-    const next = this.#endAfter === null
-      ? this.#replay.next(newest, Infinity, source.visible)
-      : this.#replay.next(newest, this.#endAfter);
-    this.#options.metrics.deliveries.add(this.#replay.sent - sent);
-    return next;
-  }
-
-  #unknownGap(): Uint8Array {
-    this.#options.metrics.gaps.add("unknown");
-    this.#reportGap("unknown");
-    return this.#replay.gap(null, "unknown");
-  }
-
-  #reportGap(reason: string | undefined, missed?: number): void {
-    this.#options.runtime.report("A subscriber is told of a gap", undefined, {
-      level: "debug",
-      fields: { reason, missed },
-    });
+    const { isPoll, feeds } = this.#options;
+    if (!isPoll || this.#reading) return;
+    if (this.#isPollDue || feeds.some(({ hasNews }) => hasNews)) this.#finish();
   }
 
   #enqueue(bytes: Uint8Array): void {
     // Before the call, which may ask for more before it returns.
     this.#pullPending = false;
-    this.#options.metrics.sent.add(bytes.length);
+    this.#metrics.sent.add(bytes.length);
     this.#controller.enqueue(bytes);
   }
 
-  /** Reads the log, and then goes on. */
-  async #read(read: () => Promise<void>): Promise<void> {
+  /** Reads the log for a feed, and then goes on. No more than one of them has a page. */
+  async #read(feed: Feed, state: Exclude<FeedState, "caught-up">): Promise<void> {
+    const isTaken = this.#options.feeds.some((other) => other !== feed && other.hasPage);
+    if (this.#reading || isTaken || this.#endAfter !== null) return;
     this.#reading = true;
     try {
-      await read();
+      await feed.read(state);
     } catch (error) {
       this.#options.runtime.report(
         "Cannot read the log for a subscriber, which has to come back",
@@ -221,40 +234,14 @@ export class Subscriber {
     this.#fill();
   }
 
-  async #readPage(): Promise<void> {
-    const replay = this.#replay;
-    const { source, filter, metrics } = this.#options;
-    // A client that resumes is told of each event that is missing, of any channel.
-    const skips = replay.isOfHistory ? filter : null;
-    const page = await source.page(replay.cursor, skips, () => !this.#closed);
-    // The log may have been replaced meanwhile, or the stream been closed.
-    if (replay !== this.#replay || this.#closed) return;
-    metrics.pages.add();
-    const gap = replay.addPage(page, source.newest.end);
-    if (!gap) return;
-    metrics.gaps.add(page!.reason);
-    this.#reportGap(page!.reason, page!.missed);
-    this.#sendFirst(gap);
-  }
-
-  async #findHistory(): Promise<void> {
-    const { source, filter, history } = this.#options;
-    await source.findHistory(filter, history);
-  }
-
-  #sendFirst(bytes: Uint8Array): void {
-    const pending = this.#pendingBytes;
-    this.#pendingBytes = pending ? new Uint8Array([...pending, ...bytes]) : bytes;
-  }
-
   /** Closes the stream, with its position if the client does not have that, and its expiry. */
   #finish(): void {
-    const id = this.#replay.takePosition();
-    const position = id === undefined ? {} : { id };
+    const { syntax } = this.#options;
+    const id = this.#takePosition();
     if (this.#expiry) {
-      const data = JSON.stringify({ reason: this.#expiry });
-      this.#enqueue(encodeEvent({ ...position, type: "runnel.expired", data }));
-    } else if (id !== undefined) this.#enqueue(encodeEvent(position));
+      const data = { reason: this.#expiry };
+      this.#enqueue(syntax.control({ id, type: "runnel.expired", data }));
+    } else if (id !== undefined) this.#enqueue(syntax.control({ id }));
     this.#close();
   }
 
@@ -268,7 +255,19 @@ export class Subscriber {
   #dispose(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#replay.dropPage();
+    for (const feed of this.#options.feeds) feed.close();
     this.#options.onClose(this);
   }
+}
+
+function concat(bytes: Uint8Array, others: Uint8Array): Uint8Array {
+  return new Uint8Array([...bytes, ...others]);
+}
+
+/** Returns how a stream begins, for the metrics: a stream of which a part is unknown is that. */
+function startOf(feeds: readonly Feed[]): "unknown" | "resumed" | "fresh" {
+  const has = (isSuch: (resume: FeedOptions["resume"]) => boolean) =>
+    feeds.some(({ resume }) => isSuch(resume));
+  if (has((resume) => resume === "unknown")) return "unknown";
+  return has((resume) => typeof resume === "number") ? "resumed" : "fresh";
 }

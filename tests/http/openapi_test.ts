@@ -75,6 +75,7 @@ Deno.test("openapi.json describes each route and method with its responses", asy
     "get /pipelines/{pipeline}/sse: 200 4XX 503",
     "get /pipelines/{pipeline}: 200 4XX 503",
     "get /readyz: 200 4XX 503",
+    "get /sse: 200 4XX 503",
     "post /ingest/{pipeline}/{channel}: 202 4XX 503",
     "post /ingest: 202 4XX 503",
     "post /pipelines/{pipeline}/end: 202 4XX 503",
@@ -110,6 +111,7 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
       "query history",
       "query lastEventId",
       "query trace",
+      "query wait",
     ],
   );
   const pipeline = stream.parameters!.find(({ name }) => name === "pipeline")!;
@@ -125,7 +127,10 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
     const isValid = validateChannel(name) === null;
     for (const flags of ["", "u"]) equal(new RegExp(pattern, flags).test(name), isValid, name);
   }
-  deepEqual(Object.keys(stream.responses["200"]!.content!), ["text/event-stream"]);
+  deepEqual(
+    Object.keys(stream.responses["200"]!.content!),
+    ["text/event-stream", "application/x-ndjson"],
+  );
   const ingest = paths["/ingest"]!["post"]!;
   deepEqual(Object.keys(ingest.requestBody!.content), ["application/json", "application/x-ndjson"]);
   match(JSON.stringify(ingest.requestBody), /"required":\["pipeline","channel"/);
@@ -165,7 +170,11 @@ Deno.test("openapi.json names the routes that need a token, by the settings", as
     "post /pipelines/{pipeline}/tickets",
     "post /tickets",
   ];
-  const reading = ["get /pipelines/{pipeline}/events", "get /pipelines/{pipeline}/sse"];
+  const reading = [
+    "get /pipelines/{pipeline}/events",
+    "get /pipelines/{pipeline}/sse",
+    "get /sse",
+  ];
   const RUNNEL_PUBLISH_TOKENS = "a-token-of-a-publisher";
   for (
     const [settings, expected] of [
@@ -186,7 +195,8 @@ Deno.test("openapi.json names the routes that need a token, by the settings", as
     await using service = await startService({ settings });
     for (const [path, operations] of Object.entries(paths)) {
       for (const [method, { security = [] }] of Object.entries(operations)) {
-        const url = path.replace("{pipeline}", "p_a").replace("{channel}", "events");
+        const url = path.replace("{pipeline}", "p_a").replace("{channel}", "events")
+          .replace(/^\/sse$/, "/sse?pipeline=p_a");
         const response = await service.fetch(request(url, { method: method.toUpperCase() }));
         equal(response.status === 401, security.length > 0, `${method} ${path}`);
         await response.body?.cancel();

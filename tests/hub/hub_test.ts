@@ -401,8 +401,8 @@ Deno.test("Hub.assertCapacity() accepts a live pipeline, and no other, when ther
   const { hub } = service;
   await using _ = service;
   const stream = await subscribeToHub(service);
-  hub.assertCapacity("p_a", null);
-  throws(() => hub.assertCapacity("p_b", null), TYPE("overloaded"));
+  hub.assertCapacity(["p_a"], null);
+  throws(() => hub.assertCapacity(["p_b"], null), TYPE("overloaded"));
   await stream.cancel();
 });
 
@@ -414,7 +414,7 @@ Deno.test("Hub.subscribe() starts a stream with the events up to notBefore", asy
   await live1.until("runnel.live");
   const { epoch, first: sequence } = await here.hub.publish("p_a", [jsonEvent(2)]);
   const notBefore = { epoch, sequence };
-  const stream = new StreamReader(await there.hub.subscribe("p_a", { notBefore }));
+  const stream = new StreamReader(await there.hub.subscribe("p_a", { notBefore: [notBefore] }));
   deepEqual(await readEvents(stream, 3), [1, 2, liveMarker(2)]);
   for (const each of [live1, stream]) await each.cancel();
   await assertIdle(there);

@@ -11,10 +11,13 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import type { AcceptedEvent } from "../../lib/protocol/event.ts";
 import { EncodedEvents, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
 import type { Chunk } from "../../lib/stream/shared_chunks.ts";
+import { EVENT_FORM, formsOf } from "../../lib/stream/stream_form.ts";
+import { EVENT_STREAM } from "../../lib/stream/syntax.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
 
 const EPOCH = "AAECAwQFBgc";
 const ALL = new ChannelFilter([]);
+const TRACED_FORM = formsOf(["p_a"], { syntax: EVENT_STREAM, traces: true, joined: false })[0]!;
 
 /** Events from sequence `first` on, one for each channel, with payloads of `size` bytes. */
 function events(first: number, channels: string[], size: number = 1): AcceptedEvent[] {
@@ -295,26 +298,27 @@ function tracedEvents(): EncodedEvents {
 
 Deno.test("EncodedEvents.replayAfter() shares one chunk with its marker", () => {
   const run = runOf(1, 9);
-  const replay = run.replayAfter(2, 9, ALL, false);
+  const replay = run.replayAfter(2, 9, ALL, EVENT_FORM);
   deepEqual(sequencesIn(replay), [3, 4, 5, 6, 7, 8, 9, 9]);
-  equal(run.replayAfter(2, 9, new ChannelFilter([]), false), replay);
+  equal(run.replayAfter(2, 9, new ChannelFilter([]), EVENT_FORM), replay);
   match(decodeUtf8(replay.bytes), /data: {"replayed":7}\nid: .*-9\n\n$/);
-  notStrictEqual(run.replayAfter(2, 9, ALL, true), replay);
+  notStrictEqual(run.replayAfter(2, 9, ALL, TRACED_FORM), replay);
   deepEqual(sequencesIn(run.chunkAfter(2, 9, ALL)), [3, 4, 5, 6, 7, 8, 9]);
 });
 
 Deno.test("EncodedEvents.replayAfter() adds no marker when more follows, or there is no event", () => {
   const run = runOf(1, 300, 1000);
-  const first = run.replayAfter(0, 300, ALL, false);
+  const first = run.replayAfter(0, 300, ALL, EVENT_FORM);
   equal(first, run.chunkAfter(0, 300, ALL));
-  equal(run.replayAfter(first.cursor, 400, ALL, false).hasMarker, undefined);
-  equal(run.replayAfter(0, 300, new ChannelFilter(["b"]), false).bytes.length, 0);
+  equal(run.replayAfter(first.cursor, 400, ALL, EVENT_FORM).hasMarker, undefined);
+  equal(run.replayAfter(0, 300, new ChannelFilter(["b"]), EVENT_FORM).bytes.length, 0);
 });
 
 Deno.test("EncodedEvents.chunkAfter() keeps apart who asks for traces and who does not", () => {
   const run = tracedEvents();
   for (const [cursor, until] of [[0, 4], [2, 3]] as const) {
-    const read = (traces: boolean) => run.chunkAfter(cursor, until, ALL, traces).bytes;
+    const read = (traces: boolean) =>
+      run.chunkAfter(cursor, until, ALL, traces ? TRACED_FORM : EVENT_FORM).bytes;
     const [traced, plain] = [read(true), read(false)];
     equal(read(true), traced, "made once for all");
     equal(read(false), plain, "made once for all");

@@ -3,6 +3,7 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { Replay } from "../../lib/stream/replay.ts";
+import { EVENT_FORM } from "../../lib/stream/stream_form.ts";
 
 const EPOCH = "AAECAwQFBgc";
 const ALL = new ChannelFilter([]);
@@ -43,7 +44,7 @@ function read(bytes: ReturnType<Replay["next"]>): string | { data: string[]; id:
 
 Deno.test("Replay.next() returns the history with the live marker, and then live events", () => {
   const newest = eventsOf(1, 5);
-  const replay = Replay.ofHistory(newest, ALL, 2);
+  const replay = Replay.ofHistory(newest, ALL, EVENT_FORM, 2);
   append(newest, 6);
   const data = ["3", "4", "5", '{"replayed":3}'];
   deepEqual(read(replay.next(newest, Infinity)), { data, id: 5 });
@@ -53,7 +54,7 @@ Deno.test("Replay.next() returns the history with the live marker, and then live
 
 Deno.test("Replay.next() returns nothing beyond its limit, in either phase", () => {
   const newest = eventsOf(1, 5);
-  const replay = Replay.after(newest, ALL, 1);
+  const replay = Replay.after(newest, ALL, EVENT_FORM, 1);
   deepEqual(read(replay.next(newest, 3)), { data: ["2", "3"], id: 3 });
   equal(read(replay.next(newest, 3)), "caught-up", "the replay is not over");
   deepEqual(read(replay.next(newest, 5)), { data: ["4", "5"], id: 5 });
@@ -64,7 +65,7 @@ Deno.test("Replay.next() returns nothing beyond its limit, in either phase", () 
 
 Deno.test("Replay.takePosition() returns a position that a filter kept from the client, once", () => {
   const newest = eventsOf(1, 5);
-  const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), 0);
+  const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), EVENT_FORM, 0);
   deepEqual(read(replay.next(newest, 3)), { data: ["2"], id: 2 });
   equal(replay.takePosition(), `${EPOCH}-3`);
   equal(replay.takePosition(), undefined);
@@ -79,7 +80,7 @@ Deno.test("Replay.takePosition() returns a position that a filter kept from the 
 });
 
 Deno.test("Replay.takePosition() returns nothing that the marker has told", () => {
-  const replay = Replay.ofHistory(eventsOf(1, 5), new ChannelFilter(["even"]), 0);
+  const replay = Replay.ofHistory(eventsOf(1, 5), new ChannelFilter(["even"]), EVENT_FORM, 0);
   const data = ["2", "4", '{"replayed":2}'];
   deepEqual(read(replay.next(eventsOf(1, 5), Infinity)), { data, id: 5 });
   equal(replay.takePosition(), undefined);
@@ -88,14 +89,14 @@ Deno.test("Replay.takePosition() returns nothing that the marker has told", () =
 Deno.test("Replay.next() returns the marker alone when there is no event to replay", () => {
   const newest = eventsOf(1, 5);
   const none = { data: ['{"replayed":0}'], id: 5 };
-  deepEqual(read(Replay.after(newest, ALL, 5).next(newest, Infinity)), none);
-  const filtered = Replay.ofHistory(newest, new ChannelFilter(["none"]), 0);
+  deepEqual(read(Replay.after(newest, ALL, EVENT_FORM, 5).next(newest, Infinity)), none);
+  const filtered = Replay.ofHistory(newest, new ChannelFilter(["none"]), EVENT_FORM, 0);
   deepEqual(read(filtered.next(newest, Infinity)), none);
 });
 
 Deno.test("Replay.next() needs pages until the newest events follow", () => {
   const newest = eventsOf(7, 8);
-  const replay = Replay.after(newest, ALL, 2);
+  const replay = Replay.after(newest, ALL, EVENT_FORM, 2);
   equal(read(replay.next(newest, Infinity)), "page-needed");
   equal(replay.addPage(pageOf(3, 5)), null);
   deepEqual(read(replay.next(newest, Infinity)), { data: ["3", "4", "5"], id: 5 });
@@ -107,7 +108,7 @@ Deno.test("Replay.next() needs pages until the newest events follow", () => {
 
 Deno.test("Replay.addPage() passes over what a filter leaves out before the page", () => {
   const newest = eventsOf(7, 8);
-  const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), 1);
+  const replay = Replay.ofHistory(newest, new ChannelFilter(["even"]), EVENT_FORM, 1);
   equal(replay.addPage(pageOf(4, 5)), null);
   deepEqual(read(replay.next(newest, Infinity)), { data: ["4"], id: 4 });
   equal(read(replay.next(newest, Infinity)), "page-needed");
@@ -117,30 +118,31 @@ Deno.test("Replay.addPage() passes over what a filter leaves out before the page
 
 Deno.test("Replay.addPage() returns a gap event when events before the page are missed", () => {
   const newest = eventsOf(7, 8);
-  const replay = Replay.after(newest, ALL, 2);
+  const replay = Replay.after(newest, ALL, EVENT_FORM, 2);
   const gap = replay.addPage(pageOf(5, 6, { missed: 2 }));
-  deepEqual(read(gap!), { data: ['{"missed":2,"reason":"evicted"}'], id: 4 });
+  deepEqual(gap, { missed: 2, reason: "evicted" });
+  deepEqual(read(replay.gap(gap!)), { data: ['{"missed":2,"reason":"evicted"}'], id: 4 });
   deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
 });
 
 Deno.test("Replay.addPage() returns no gap event before anything of the history was sent", () => {
   const newest = eventsOf(7, 8);
-  const replay = Replay.ofHistory(newest, ALL, 2);
+  const replay = Replay.ofHistory(newest, ALL, EVENT_FORM, 2);
   equal(replay.addPage(pageOf(5, 6, { missed: 2 })), null);
   deepEqual(read(replay.next(newest, Infinity)), { data: ["5", "6"], id: 6 });
 });
 
 Deno.test("Replay.addPage() returns a gap event after a part of the history was sent", () => {
   const newest = eventsOf(7, 8);
-  const replay = Replay.ofHistory(newest, ALL, 2);
+  const replay = Replay.ofHistory(newest, ALL, EVENT_FORM, 2);
   replay.addPage(pageOf(3, 4));
   deepEqual(read(replay.next(newest, Infinity)), { data: ["3", "4"], id: 4 });
   const gap = replay.addPage(pageOf(6, 6, { missed: 1 }));
-  deepEqual(read(gap!), { data: ['{"missed":1,"reason":"evicted"}'], id: 5 });
+  deepEqual(read(replay.gap(gap!)), { data: ['{"missed":1,"reason":"evicted"}'], id: 5 });
 });
 
 Deno.test("Replay.next() goes on in the page when the replay ends in the middle of it", () => {
-  const replay = Replay.after(eventsOf(3, 4), ALL, 1);
+  const replay = Replay.after(eventsOf(3, 4), ALL, EVENT_FORM, 1);
   const newest = eventsOf(7, 8);
   replay.addPage(pageOf(2, 6));
   const data = ["2", "3", "4", '{"replayed":3}'];
@@ -151,7 +153,7 @@ Deno.test("Replay.next() goes on in the page when the replay ends in the middle 
 
 Deno.test("Replay.addPage() ignores a page of another log, and no page", () => {
   const newest = eventsOf(7, 8);
-  const replay = Replay.after(newest, ALL, 2);
+  const replay = Replay.after(newest, ALL, EVENT_FORM, 2);
   equal(replay.addPage(pageOf(3, 6, { epoch: "AAAAAAAAAAA", missed: 1 })), null);
   equal(read(replay.next(newest, Infinity)), "page-needed");
   equal(replay.addPage(null), null);
@@ -160,28 +162,28 @@ Deno.test("Replay.addPage() ignores a page of another log, and no page", () => {
 
 Deno.test("Replay.dropPage() frees the page, which is needed again", () => {
   const newest = eventsOf(7, 8);
-  const replay = Replay.after(newest, ALL, 2);
+  const replay = Replay.after(newest, ALL, EVENT_FORM, 2);
   replay.addPage(pageOf(3, 6));
   replay.dropPage();
   equal(read(replay.next(newest, Infinity)), "page-needed");
 });
 
 Deno.test("Replay.isIn() is false for another log, and for one that is behind", () => {
-  const replay = Replay.after(eventsOf(1, 5), ALL, 5);
+  const replay = Replay.after(eventsOf(1, 5), ALL, EVENT_FORM, 5);
   equal(replay.isIn(eventsOf(3, 5)), true);
   equal(replay.isIn(eventsOf(1, 4)), false);
   equal(replay.isIn(eventsOf(1, 5, "AAAAAAAAAAA")), false);
 });
 
 Deno.test("Replay.isIn() is false for a log that ends before the replay does", () => {
-  const replay = Replay.after(eventsOf(1, 5), ALL, 2);
+  const replay = Replay.after(eventsOf(1, 5), ALL, EVENT_FORM, 2);
   equal(replay.isIn(eventsOf(1, 4)), false);
   equal(replay.isIn(eventsOf(1, 5)), true);
 });
 
 Deno.test("Replay.gap() has the ID of the position that the stream has reached", () => {
-  const replay = Replay.ofHistory(eventsOf(1, 5), ALL, 3);
-  deepEqual(read(replay.gap(null, "unknown")), {
+  const replay = Replay.ofHistory(eventsOf(1, 5), ALL, EVENT_FORM, 3);
+  deepEqual(read(replay.gap({ missed: null, reason: "unknown" })), {
     data: ['{"missed":null,"reason":"unknown"}'],
     id: 3,
   });

@@ -1,17 +1,16 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
-import type { Expiry } from "../../lib/stream/stream_options.ts";
-import { Subscriber, type SubscriberOptions } from "../../lib/stream/subscriber.ts";
-import { createMetrics } from "../../lib/telemetry/metrics.ts";
+import type { Expiry } from "../../lib/stream/subscriber_source.ts";
+import type { Subscriber } from "../../lib/stream/subscriber.ts";
 import { textEvent } from "../support/log.ts";
 import { flush } from "../support/wait.ts";
-import { withHistory } from "../support/subscriber_source.ts";
+import { subscribeTo, withHistory } from "../support/subscriber_source.ts";
 
 const EPOCH = "AAECAwQFBgc";
 
 /** Creates a subscriber of a tail with three events, the last one in another channel. */
-function createSubscriber(options: Partial<SubscriberOptions> = {}): Subscriber {
+function createSubscriber(options: { endsAt?: number; expiresAt?: number } = {}): Subscriber {
   const newest = new EncodedEvents(EPOCH, 0);
   newest.append(
     ["a", "a", "b"].map((channel, index) => ({
@@ -20,22 +19,8 @@ function createSubscriber(options: Partial<SubscriberOptions> = {}): Subscriber 
       time: 0,
     })),
   );
-  return new Subscriber({
-    source: withHistory({
-      newest,
-      page: () => Promise.reject(new Error("nothing is behind the tail")),
-    }),
-    resume: "fresh",
-    history: 100,
-    filter: new ChannelFilter([]),
-    retryMs: 1,
-    endsAt: Infinity,
-    expiresAt: Infinity,
-    onClose() {},
-    runtime: { report() {} },
-    metrics: createMetrics(),
-    ...options,
-  });
+  const page = () => Promise.reject(new Error("nothing is behind the tail"));
+  return subscribeTo(withHistory({ newest, page }), options);
 }
 
 /** Reads the rest of a stream as text. */
@@ -58,10 +43,10 @@ for (const reason of ["expired", "revoked"] as const) {
 
 Deno.test("Subscriber.end() tells the position with the expiry if events were passed over", async () => {
   const source = new EncodedEvents(EPOCH, 0);
-  const subscriber = createSubscriber({
-    source: withHistory({ newest: source, page: () => Promise.resolve(null) }),
-    filter: new ChannelFilter(["b"]),
-  });
+  const subscriber = subscribeTo(
+    withHistory({ newest: source, page: () => Promise.resolve(null) }),
+    { filter: new ChannelFilter(["b"]) },
+  );
   const reader = subscriber.body.getReader();
   await reader.read();
   await reader.read();

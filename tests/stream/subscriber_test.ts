@@ -1,10 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import type { Reporter } from "../../lib/base/report.ts";
-import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
-import { Subscriber } from "../../lib/stream/subscriber.ts";
-import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { type StreamItem, StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
 import {
@@ -19,7 +16,7 @@ import {
 import type { FakeClock } from "../support/fakes/clock.ts";
 import { fail, FaultyKv, pause, type PausedCall } from "../support/fakes/kv.ts";
 import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
-import { withHistory } from "../support/subscriber_source.ts";
+import { subscribeTo, withHistory } from "../support/subscriber_source.ts";
 import { advanceUntil, flush, until } from "../support/wait.ts";
 
 const KEEP_ALIVE_MS = 15_000;
@@ -507,29 +504,18 @@ Deno.test("Subscriber that does not read is closed when its stream has reached i
 // -------------------------------------------------------- cursors, not queues
 
 /** A subscriber of events in memory, and the cursors of the chunks that it took. */
-function subscribeTo(tail: EncodedEvents, onClose = () => {}, report: Reporter = () => {}) {
+function subscribeToTail(tail: EncodedEvents, onClose = () => {}, report: Reporter = () => {}) {
   const asked: number[] = [];
   const after = tail.chunkAfter.bind(tail);
-  tail.chunkAfter = (cursor, until, filter) => {
+  tail.chunkAfter = (cursor, ...rest) => {
     asked.push(cursor);
-    return after(cursor, until, filter);
+    return after(cursor, ...rest);
   };
   const source = withHistory({
     newest: tail,
     page: () => Promise.reject(new Error("nothing is behind the tail")),
   } as { newest: EncodedEvents; page: () => Promise<never> });
-  const subscriber = new Subscriber({
-    source,
-    resume: "fresh",
-    history: 100,
-    filter: new ChannelFilter([]),
-    retryMs: 1,
-    endsAt: Infinity,
-    expiresAt: Infinity,
-    onClose,
-    runtime: { report },
-    metrics: createMetrics(),
-  });
+  const subscriber = subscribeTo(source, { onClose, runtime: { report } });
   return { subscriber, asked, source };
 }
 
@@ -545,7 +531,7 @@ function newEvents(first: number, last: number) {
 Deno.test("Subscriber that does not read is reported once, with its pipeline", () => {
   const reports: unknown[] = [];
   const report: Reporter = (message, _cause, options) => reports.push([message, options]);
-  const { subscriber } = subscribeTo(new EncodedEvents("AAECAwQFBgc", 0), () => {}, report);
+  const { subscriber } = subscribeToTail(new EncodedEvents("AAECAwQFBgc", 0), () => {}, report);
   for (let ticks = 0; ticks < 4; ticks++) subscriber.tick(0);
   deepEqual(reports, [[
     "Closed the stream of a client that does not read",
@@ -555,7 +541,7 @@ Deno.test("Subscriber that does not read is reported once, with its pipeline", (
 
 Deno.test("Subscriber takes no events while the connection does not pull", async () => {
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
-  const { subscriber, asked } = subscribeTo(tail);
+  const { subscriber, asked } = subscribeToTail(tail);
   const reader = subscriber.body.getReader();
   for (let i = 1; i <= 10; i++) {
     tail.append(newEvents(i, i));
@@ -574,7 +560,7 @@ Deno.test("Subscriber takes no events while the connection does not pull", async
 Deno.test("Subscriber sends all that is ready at the beginning with one pull", async () => {
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
   tail.append(newEvents(1, 3));
-  const { subscriber, source } = subscribeTo(tail);
+  const { subscriber, source } = subscribeToTail(tail);
   const reader = subscriber.body.getReader();
   const read = async () => new TextDecoder().decode((await reader.read()).value);
   equal(await read(), "retry: 1\n");
@@ -594,7 +580,7 @@ Deno.test("Subscriber queues no second chunk of its replay", async () => {
     const payload = new TextEncoder().encode(`"${"x".repeat(100_000)}"`);
     tail.append([{ sequence: i, time: 0, channel: "events", payload }]);
   }
-  const { subscriber, asked } = subscribeTo(tail);
+  const { subscriber, asked } = subscribeToTail(tail);
   const reader = subscriber.body.getReader();
   await reader.read();
   await flush();
@@ -611,7 +597,7 @@ Deno.test("Subscribers that have their positions get the very same bytes as a ke
   const readers = [1, 2].map((count) => {
     const tail = new EncodedEvents("AAECAwQFBgc", 0);
     tail.append(newEvents(1, count));
-    const { subscriber } = subscribeTo(tail);
+    const { subscriber } = subscribeToTail(tail);
     return { subscriber, reader: subscriber.body.getReader() };
   });
   const keepAlives = [];
@@ -629,7 +615,7 @@ Deno.test("Subscribers that have their positions get the very same bytes as a ke
 
 Deno.test("Subscriber sends each event once when the connection pulls several times at once", async () => {
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
-  const { subscriber } = subscribeTo(tail);
+  const { subscriber } = subscribeToTail(tail);
   const reader = subscriber.body.getReader();
   for (let chunk = 0; chunk < 2; chunk++) await reader.read();
   const reads = Array.from({ length: 4 }, () => reader.read());
@@ -647,7 +633,7 @@ Deno.test("Subscriber sends each event once when the connection pulls several ti
 
 Deno.test("Subscriber ends after the events that were there when it was told to end first", async () => {
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
-  const { subscriber } = subscribeTo(tail);
+  const { subscriber } = subscribeToTail(tail);
   const reader = subscriber.body.getReader();
   for (let chunk = 0; chunk < 2; chunk++) await reader.read();
   for (let i = 1; i <= 2; i++) {
@@ -661,7 +647,7 @@ Deno.test("Subscriber ends after the events that were there when it was told to 
 Deno.test("Subscriber closes once when its stream is cancelled before its last chunk is read", async () => {
   let closes = 0;
   const tail = new EncodedEvents("AAECAwQFBgc", 0);
-  const { subscriber } = subscribeTo(tail, () => closes++);
+  const { subscriber } = subscribeToTail(tail, () => closes++);
   const reader = subscriber.body.getReader();
   for (let chunk = 0; chunk < 2; chunk++) await reader.read();
   const abandoned = reader.read().catch(() => {});
@@ -687,18 +673,7 @@ Deno.test("Subscriber ignores a page that was requested before its log was repla
   const page = Promise.withResolvers<EncodedPage>();
   let reads = 0;
   const source = withHistory({ newest: eventsOf(100, 110), page: () => (reads++, page.promise) });
-  const subscriber = new Subscriber({
-    source,
-    resume: 50,
-    history: 3,
-    filter: new ChannelFilter([]),
-    retryMs: 1,
-    endsAt: Infinity,
-    expiresAt: Infinity,
-    onClose() {},
-    runtime: { report() {} },
-    metrics: createMetrics(),
-  });
+  const subscriber = subscribeTo(source, { resume: 50, history: 3 });
   const stream = new StreamReader(subscriber.body);
   const told = stream.events(5);
   await flush();

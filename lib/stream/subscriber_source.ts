@@ -1,10 +1,9 @@
 /**
- * Options for the event stream of a subscriber, and the source of its events.
+ * The source of the events of a subscriber, and the metrics of streams.
  *
  * @module
  */
 
-import type { Runtime } from "../base/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 import type { ChannelFilter } from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
@@ -50,35 +49,3 @@ export type StreamMetrics = Pick<
   Metrics,
   "deliveries" | "sent" | "streams" | "pages" | "gaps" | "stalled"
 >;
-
-/** Options for a stream. */
-export interface StreamOptions {
-  /** Source of its events. */
-  source: SubscriberSource;
-  /**
-   * Sequence after which it resumes; `"fresh"` for a subscriber without a
-   * position, `"unknown"` for one whose position is not in this log.
-   */
-  resume: number | "fresh" | "unknown";
-  /**
-   * Whether it is told its position before all else, for a client that has to come
-   * back with one. @default {false}
-   */
-  announcesStart?: boolean | undefined;
-  /** Number of events of the history that it gets if it does not resume. */
-  history: number;
-  /** Filter of the channels that it gets. */
-  filter: ChannelFilter;
-  /** Whether its events carry their traces. @default {false} */
-  traces?: boolean | undefined;
-  /** Reconnection time that it is told, in milliseconds. */
-  retryMs: number;
-  /** Time at which its stream ends, in milliseconds of the monotonic clock. */
-  endsAt: number;
-  /** Time at which its token or ticket expires, in the same unit. */
-  expiresAt: number;
-  /** Reporter of reads of the log that failed. */
-  runtime: Pick<Runtime, "report">;
-  /** Counts what is sent, and how streams begin and end. */
-  metrics: StreamMetrics;
-}

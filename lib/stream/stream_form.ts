@@ -1,0 +1,128 @@
+/**
+ * The form of what a stream gets out of one log: the syntax, and whether its pipeline is
+ * one of several.
+ *
+ * @module
+ */
+
+import { formatEventId, joinEventIds, type Position } from "../protocol/mod.ts";
+import { type EncodedEvent, EVENT_STREAM, JSON_LINES, type Syntax } from "./syntax.ts";
+
+/** Form of the events of one pipeline. */
+export interface StreamForm {
+  /** The same for forms of the same bytes; `null` if no other stream has the same bytes. */
+  readonly key: string | null;
+  /** Returns the bytes of an event, in parts. */
+  event(event: EncodedEvent, epoch: string): Uint8Array[];
+  /** Returns the bytes of a control event whose ID is a position. */
+  control(position: Position, type: string, data: Record<string, unknown>): Uint8Array;
+  /** Called when all events up to a position were sent or passed over. */
+  reached(position: Position): void;
+  /** Returns the ID of a position, as the stream has it. */
+  id(position: Position): string;
+}
+
+/** The form of a stream of one pipeline. There is one for each syntax, so that streams share bytes. */
+class SingleForm implements StreamForm {
+  readonly key: string;
+  readonly #syntax: Syntax;
+  readonly #traces: boolean;
+
+  constructor(syntax: Syntax, traces: boolean) {
+    this.key = `${syntax.key}${traces ? " traces" : ""}`;
+    this.#syntax = syntax;
+    this.#traces = traces;
+  }
+
+  event(event: EncodedEvent, epoch: string): Uint8Array[] {
+    return this.#syntax.event(event, epoch, this.#traces);
+  }
+
+  control(position: Position, type: string, data: Record<string, unknown>): Uint8Array {
+    return this.#syntax.control({ id: formatEventId(position), type, data });
+  }
+
+  reached(): void {}
+
+  id(position: Position): string {
+    return formatEventId(position);
+  }
+}
+
+/** ID of a pipeline whose client must be told of a gap first: it belongs to no log. */
+const UNKNOWN_ID = "-";
+
+/**
+ * The form of one pipeline on a stream of several. Each ID is that of the event, joined
+ * with the positions that the stream has reached in the other pipelines: a client comes
+ * back with one ID for all of them.
+ */
+class JoinedForm implements StreamForm {
+  readonly key = null;
+  readonly #pipeline: string;
+  readonly #syntax: Syntax;
+  readonly #traces: boolean;
+  /** The forms of all pipelines of the stream, in the order of their IDs. */
+  readonly #all: readonly JoinedForm[];
+  #position: Position | null = null;
+  #id = UNKNOWN_ID;
+
+  constructor(
+    pipeline: string,
+    { syntax, traces, all }: { syntax: Syntax; traces: boolean; all: readonly JoinedForm[] },
+  ) {
+    this.#pipeline = pipeline;
+    this.#syntax = syntax;
+    this.#traces = traces;
+    this.#all = all;
+  }
+
+  event(event: EncodedEvent, epoch: string): Uint8Array[] {
+    const id = this.id({ epoch, sequence: event.sequence });
+    return this.#syntax.event(event, epoch, this.#traces, { pipeline: this.#pipeline, id });
+  }
+
+  control(position: Position, type: string, data: Record<string, unknown>): Uint8Array {
+    return this.#syntax.control({ id: this.id(position), type, data, pipeline: this.#pipeline });
+  }
+
+  reached(position: Position): void {
+    const { epoch, sequence } = this.#position ?? {};
+    if (sequence === position.sequence && epoch === position.epoch) return;
+    this.#position = position;
+    this.#id = formatEventId(position);
+  }
+
+  id(position: Position): string {
+    return joinEventIds(
+      this.#all.map((form) => form === this ? formatEventId(position) : form.#id),
+    );
+  }
+}
+
+/** Form of an event stream of one pipeline. */
+export const EVENT_FORM: StreamForm = new SingleForm(EVENT_STREAM, false);
+
+const SINGLE_FORMS = [
+  EVENT_FORM,
+  new SingleForm(EVENT_STREAM, true),
+  new SingleForm(JSON_LINES, false),
+  new SingleForm(JSON_LINES, true),
+];
+
+/**
+ * Returns the form of each pipeline of a stream.
+ *
+ * @param pipelines IDs of the pipelines, in the order of their event IDs.
+ * @param traces Whether events carry their traces.
+ * @param joined Whether the pipelines are told apart, even if there is only one.
+ */
+export function formsOf(
+  pipelines: readonly string[],
+  { syntax, traces, joined }: { syntax: Syntax; traces: boolean; joined: boolean },
+): StreamForm[] {
+  if (!joined) return [SINGLE_FORMS[(syntax === EVENT_STREAM ? 0 : 2) + (traces ? 1 : 0)]!];
+  const all: JoinedForm[] = [];
+  for (const pipeline of pipelines) all.push(new JoinedForm(pipeline, { syntax, traces, all }));
+  return all;
+}
