@@ -31,6 +31,7 @@ const ROOMS: Record<string, string[]> = {
   config: ["base", "protocol"],
   kv: ["base"],
   commands: ["access", "base", "config", "kv", "log", "workflow"],
+  client: [],
   workflow: ["protocol"],
   protocol: [],
   base: [],

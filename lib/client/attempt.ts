@@ -1,0 +1,122 @@
+/**
+ * One connection of a subscription.
+ *
+ * @module
+ */
+
+import type { ClientClock } from "./types.ts";
+
+/** Longest time between two looks at the clock, in milliseconds. */
+const CHECK_MS = 5_000;
+
+/** Time after which bytes are no part of the beginning of a stream any more, in milliseconds. */
+const BEGINNING_MS = 1_000;
+
+/**
+ * One connection, with a watchdog that cuts it if nothing arrives. The watchdog looks at the wall
+ * clock every few seconds: a timer alone stands still while the machine sleeps, and would then
+ * start the whole time again.
+ */
+export class Attempt {
+  /** Time without a byte after which it is cut, in milliseconds. It may change between two waits. */
+  limitMs = Infinity;
+  /** Whether the watchdog has cut it. */
+  isStalled = false;
+  /** Whether it reached the marker between history and new events. */
+  wasLive = false;
+  /** Whether something arrived after its beginning. */
+  flowed = false;
+  /** Whether it ended without an error. */
+  isClean = false;
+  /** Reader of the answer, once there is one. */
+  reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  readonly #clock: ClientClock;
+  readonly #startedAt: number;
+  readonly #controller = new AbortController();
+  #liveAt = Infinity;
+  /** When it began to wait for a piece. */
+  #since = 0;
+  #cancelTimer = () => {};
+  /** Rejects the work that is awaited; `null` while there is none. */
+  #reject: ((reason: Error) => void) | null = null;
+
+  /** Begins an attempt. */
+  constructor(clock: ClientClock) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+  }
+
+  /** Aborted when it is cut, or not needed any more. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Its duration so far, in milliseconds. */
+  get ms(): number {
+    return this.#clock.now() - this.#startedAt;
+  }
+
+  /** Called when the marker has arrived, the first or another one. */
+  live(): void {
+    if (!this.wasLive) this.#liveAt = this.#clock.now();
+    this.wasLive = true;
+  }
+
+  /** Reads the next piece of the answer; `undefined` at its end. */
+  async read(): Promise<Uint8Array | undefined> {
+    const { done, value } = await this.wait(this.reader!.read());
+    if (done) this.isClean = true;
+    else this.flowed ||= this.#clock.now() - this.#liveAt >= BEGINNING_MS;
+    return value;
+  }
+
+  /**
+   * Waits for something to arrive. Not by a `Promise.race`, which would keep each piece of a long
+   * stream until its end; and what is awaited may ignore the signal.
+   *
+   * @throws {Error} If the connection ends meanwhile.
+   */
+  async wait<T>(work: Promise<T>): Promise<T> {
+    this.#since = this.#clock.now();
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#reject = reject;
+        work.then(resolve, reject);
+        if (this.signal.aborted) reject(this.signal.reason);
+        this.check();
+      });
+    } finally {
+      this.#reject = null;
+      this.#cancelTimer();
+    }
+  }
+
+  /**
+   * Cuts the connection if nothing has arrived for some time.
+   *
+   * @param limitMs That time, in milliseconds.
+   */
+  check(limitMs: number = this.limitMs): void {
+    if (!this.#reject) return;
+    const now = this.#clock.now();
+    // The clock may have been set back.
+    this.#since = Math.min(this.#since, now);
+    const silentMs = now - this.#since;
+    this.#cancelTimer();
+    if (silentMs < limitMs) {
+      const ms = Math.min(limitMs - silentMs, CHECK_MS);
+      this.#cancelTimer = this.#clock.after(ms, () => this.check());
+    } else {
+      this.isStalled = true;
+      this.end(`Nothing arrived for ${Math.round(silentMs / 1000)} seconds`);
+    }
+  }
+
+  /** Ends the connection. */
+  end(reason: string): void {
+    const error = new Error(reason);
+    this.#controller.abort(error);
+    this.#reject?.(error);
+    this.reader?.cancel().catch(() => {});
+  }
+}

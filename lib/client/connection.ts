@@ -1,0 +1,282 @@
+/**
+ * The connection of a subscription, which comes back from everything that is transient.
+ *
+ * @module
+ */
+
+import { Attempt } from "./attempt.ts";
+import { BackOff } from "./back_off.ts";
+import { readEvent } from "./client_event.ts";
+import { Credentials } from "./credentials.ts";
+import { SubscribeError } from "./errors.ts";
+import { EventStreamParser } from "./event_stream_parser.ts";
+import { requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.ts";
+import { resumeStore } from "./resume_store.ts";
+import { STALL_MS, Transport } from "./transport.ts";
+import type {
+  ClientClock,
+  ClientEvent,
+  ConnectionState,
+  SubscribeOptions,
+  Subscription,
+} from "./types.ts";
+
+/** Time without a byte after which a connection is cut when the machine wakes up, in milliseconds. */
+const WAKE_MS = 20_000;
+
+/** Clock of the platform. */
+const systemClock: ClientClock = {
+  now: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Members of a state, without the transport. */
+interface StateDetails {
+  name: ConnectionState["name"];
+  ms?: number;
+  reason?: string;
+  status?: number;
+}
+
+/** A subscription and its connection, of which there is one at a time. */
+export class Connection implements Subscription {
+  readonly closed: Promise<void>;
+  /** All events, read no further than they are taken. */
+  readonly events: AsyncGenerator<ClientEvent, void>;
+  readonly #options: SubscribeOptions;
+  readonly #pipelines: readonly string[];
+  readonly #url: URL;
+  readonly #clock: ClientClock;
+  readonly #backOff: BackOff;
+  readonly #credentials: Credentials;
+  readonly #transport = new Transport();
+  /** Pipelines that are live or have ended, on this connection or the polls before it. */
+  readonly #live = new Set<string>();
+  readonly #ended = new Set<string>();
+  readonly close = (): void => this.#end("closed");
+  #lastEventId: string;
+  #state: ConnectionState = { name: "connecting", transport: "stream" };
+  #attempt: Attempt | null = null;
+  /** Ends the wait for the next attempt. */
+  #skipWait = () => {};
+  #isClosed = false;
+  #settle!: (error: SubscribeError | undefined) => void;
+
+  /** Validates the options. Nothing is requested before the first event is. */
+  constructor(url: string | URL, options: SubscribeOptions) {
+    this.#options = options;
+    this.#pipelines = [options.pipelines].flat();
+    this.#url = streamUrl(url, this.#pipelines);
+    this.#clock = options.clock ?? systemClock;
+    this.#backOff = new BackOff(options.random ?? Math.random);
+    this.#credentials = new Credentials(options);
+    this.#lastEventId = options.lastEventId || resumeStore(options);
+    this.closed = new Promise((resolve, reject) => {
+      this.#settle = (error) => error ? reject(error) : resolve();
+    });
+    this.events = this.#run();
+    options.signal?.addEventListener("abort", this.close);
+    if (options.signal?.aborted) this.close();
+  }
+
+  get lastEventId(): string {
+    return this.#lastEventId;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  retryNow(): void {
+    this.#backOff.reset();
+    this.#skipWait();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ClientEvent> {
+    // A loop that ends has been told of the error.
+    this.closed.catch(() => {});
+    return {
+      next: () => this.events.next(),
+      return: () => {
+        this.close();
+        return this.events.return();
+      },
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  /** Called when the network or the page is back: an attempt may succeed now. */
+  readonly #onWake = ({ type }: Event) => {
+    if (type === "online") this.#transport.tryStream();
+    if (this.#transport.name === "stream") this.#attempt?.check(WAKE_MS);
+    this.retryNow();
+  };
+
+  #listen(method: "addEventListener" | "removeEventListener"): void {
+    const { document } = globalThis as { document?: EventTarget };
+    globalThis[method]?.("online", this.#onWake);
+    document?.[method]("visibilitychange", this.#onWake);
+  }
+
+  /** Ends the subscription, once. */
+  #end(name: "ended" | "closed", error?: SubscribeError): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#options.signal?.removeEventListener("abort", this.close);
+    this.#listen("removeEventListener");
+    this.#attempt?.end("closed");
+    this.#skipWait();
+    this.#setState(
+      error ? { name: "refused", reason: error.message, status: error.status } : { name },
+    );
+    this.#settle(error);
+    // Lets go of the connection also if nobody takes another event.
+    void this.events.return();
+  }
+
+  #setState(details: StateDetails): void {
+    const { name: transport } = this.#transport;
+    const { name, transport: before } = this.#state;
+    if (details.name === name && transport === before && !details.ms) return;
+    this.#state = { ...details, transport } as ConnectionState;
+    void callBack(this.#options.onState, this.#state);
+  }
+
+  async *#run(): AsyncGenerator<ClientEvent, void> {
+    this.#listen("addEventListener");
+    void callBack(this.#options.onState, this.#state);
+    while (!this.#isClosed) {
+      this.#transport.choose(this.#clock.now());
+      const attempt = this.#attempt = new Attempt(this.#clock);
+      let failure: unknown = new Error("The stream ended");
+      try {
+        yield* this.#connect(attempt);
+      } catch (error) {
+        failure = error;
+      } finally {
+        attempt.end("over");
+      }
+      if (this.#isClosed) return;
+      if (!(failure instanceof SubscribeError)) await this.#pause(attempt, failure);
+      else if (
+        !/^40[13]/.test(`${failure.status}`) || !this.#credentials.refused(failure.status)
+      ) {
+        this.#end("closed", failure);
+        throw failure;
+      }
+    }
+  }
+
+  /** Makes one connection, and yields its events. */
+  async *#connect(attempt: Attempt): AsyncGenerator<ClientEvent, void> {
+    const { name, beginningMs, waitSeconds } = this.#transport;
+    if (name === "stream") this.#live.clear();
+    this.#setBeginning("connecting");
+    // A user may be asked for it: without a limit of time.
+    await attempt.wait(this.#credentials.renew(this.#lastEventId));
+    attempt.limitMs = beginningMs;
+    const wait = name === "poll" ? waitSeconds : null;
+    const url = withQuery(this.#credentials.url ?? this.#url, this.#options, wait);
+    const body = await attempt.wait(this.#open(url, attempt.signal));
+    if (!body) return this.#end("ended");
+    attempt.reader = body.getReader();
+    this.#setBeginning("catching-up");
+    // A ticket may be for a stream of several pipelines, even if there is only one.
+    const pipeline = /\/pipelines\/[^/]+\/sse$/.test(url.pathname) ? this.#pipelines[0]! : null;
+    const parser = new EventStreamParser(this.#lastEventId);
+    for (let piece; (piece = await attempt.read());) {
+      // Also without the markers of pipelines that have nothing more to send.
+      if (attempt.flowed) this.#setState({ name: "live" });
+      const blocks = parser.push(piece);
+      if (parser.retryMs !== null) this.#backOff.setRetry(parser.retryMs);
+      for (const block of blocks) {
+        this.#lastEventId = block.id;
+        const event = readEvent(block, pipeline);
+        if (event?.type === "expired") this.#credentials.reason = event.reason;
+        else if (event) {
+          if (event.type === "live" || event.type === "end") {
+            attempt.live();
+            attempt.limitMs = STALL_MS;
+          }
+          if (this.#take(event)) yield event;
+          if (this.#isClosed) return;
+        }
+        resumeStore(this.#options, block.id);
+        if (this.#ended.size === this.#pipelines.length) return this.#end("ended");
+      }
+    }
+  }
+
+  async #open(url: URL, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null> {
+    const headers = requestHeaders(this.#credentials.token, this.#lastEventId);
+    const { fetch = globalThis.fetch } = this.#options;
+    const response = await fetch(url, { headers, signal, cache: "no-store" });
+    const body = await takeAnswer(response, this.#clock.now());
+    this.#credentials.wasRefused = false;
+    return body;
+  }
+
+  /** Takes note of an event. Returns whether it is news: each poll ends with a marker. */
+  #take({ type, pipeline }: ClientEvent): boolean {
+    const isNews = type !== "live" || !this.#live.has(pipeline);
+    if (type === "end") this.#ended.add(pipeline);
+    if (type === "gap") this.#live.delete(pipeline);
+    if (type === "live" || type === "end") this.#live.add(pipeline);
+    if (this.#live.size === this.#pipelines.length) {
+      this.#backOff.reset();
+      this.#setState({ name: "live" });
+    }
+    return isNews;
+  }
+
+  /** Sets a state before the first marker: later polls go on as if they were one stream. */
+  #setBeginning(name: "connecting" | "catching-up"): void {
+    if (this.#live.size === 0) this.#setState({ name });
+  }
+
+  /** Waits for the next attempt, if it does not follow at once. */
+  async #pause(attempt: Attempt, failure: unknown): Promise<void> {
+    const { name } = this.#transport;
+    if (attempt.wasLive) this.#backOff.reset();
+    const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
+    const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
+    if (name !== this.#transport.name) this.#backOff.setRetry();
+    if (isAtOnce) return;
+    const { message, retryAfterMs } = failure as { message?: string; retryAfterMs?: number };
+    const ms = this.#backOff.next(retryAfterMs ?? 0);
+    if (!isNextPoll) {
+      this.#live.clear();
+      this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
+    }
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(ms, resolve);
+      this.#skipWait = () => {
+        cancel();
+        resolve();
+      };
+      if (this.#isClosed) this.#skipWait();
+    });
+    this.#skipWait = () => {};
+  }
+}
+
+/** Calls a function of the options. Its error is uncaught, as that of an event listener is. */
+export async function callBack<T>(
+  run: ((value: T) => void | Promise<void>) | undefined,
+  value: T,
+): Promise<void> {
+  try {
+    await run?.(value);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

@@ -1,0 +1,194 @@
+import {
+  deepStrictEqual as deepEqual,
+  rejects,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
+import {
+  type ClientEvent,
+  type ConnectionState,
+  subscribe,
+  SubscribeError,
+  type SubscribeOptions,
+} from "../../lib/client/mod.ts";
+import {
+  block,
+  clientClock,
+  Collected,
+  live,
+  ScriptedService,
+} from "../support/clients/scripted_service.ts";
+import { FakeClock } from "../support/fakes/clock.ts";
+import { serveService } from "../support/servers/serve_service.ts";
+import { flush, until } from "../support/wait.ts";
+
+/** A subscription whose service the test plays. */
+function start(options: Partial<SubscribeOptions> = {}) {
+  const clock = new FakeClock();
+  const service = new ScriptedService();
+  const states: ConnectionState[] = [];
+  const subscription = subscribe("http://localhost:8000", {
+    pipelines: "p_a",
+    fetch: service.fetch,
+    clock: clientClock(clock),
+    random: () => 0.5,
+    onState: (state) => void states.push(state),
+    ...options,
+  });
+  const names = () => states.map(({ name }) => name);
+  return { clock, service, subscription, states, names };
+}
+
+Deno.test("subscribe() yields history, marker and new events of a service, then its end", async () => {
+  await using service = await serveService();
+  await service.publish("p_a", "orders", 1);
+  await using subscription = subscribe(service.url, { pipelines: "p_a" });
+  const events: ClientEvent[] = [];
+  for await (const event of subscription) {
+    events.push(event);
+    if (event.type === "live") {
+      await service.publish("p_a", "paid", { price: 2 });
+      const end = `${service.url}/pipelines/p_a/end`;
+      await (await fetch(end, { method: "POST" })).body?.cancel();
+    }
+  }
+  const [, , , { id } = { id: "" }] = events;
+  const epoch = id.split("-")[0];
+  deepEqual(events.map((event) => ({ ...event })), [
+    { type: "event", pipeline: "p_a", channel: "orders", id: `${epoch}-1`, data: "1", payload: 1 },
+    { type: "live", pipeline: "p_a", id: `${epoch}-1`, replayed: 1 },
+    {
+      type: "event",
+      pipeline: "p_a",
+      channel: "paid",
+      id: `${epoch}-2`,
+      data: '{"price":2}',
+      payload: { price: 2 },
+    },
+    { type: "end", pipeline: "p_a", id: `${epoch}-3`, events: 2 },
+  ]);
+  equal(subscription.lastEventId, `${epoch}-3`);
+  equal(subscription.state.name, "ended");
+  await subscription.closed;
+});
+
+Deno.test("subscribe() requests nothing before the first event is", async () => {
+  const { service, subscription } = start();
+  await flush();
+  equal(service.requests.length, 0);
+  const collected = new Collected(subscription);
+  const request = await service.next();
+  equal(request.url.href, "http://localhost:8000/pipelines/p_a/sse");
+  equal(request.headers.get("Accept"), "text/event-stream");
+  equal(request.lastEventId, null);
+  subscription.close();
+  await until(() => collected.isOver);
+  equal(collected.error, null);
+});
+
+Deno.test("subscribe() continues after the last event when the stream ends", async () => {
+  const { clock, service, subscription, states } = start();
+  const collected = new Collected(subscription);
+  const first = await service.next();
+  first.end("retry: 3000\n", live("e-1"), block("orders", 7, "e-2"));
+  await collected.until(2);
+  await until(() => states.at(-1)?.name === "waiting");
+  deepEqual(states.at(-1), {
+    name: "waiting",
+    ms: 3000,
+    reason: "The stream ended",
+    transport: "stream",
+  });
+  clock.advance(3000);
+  const second = await service.next();
+  equal(second.lastEventId, "e-2");
+  subscription.close();
+  await flush();
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("subscribe() rejects a permanent refusal with the problem", async () => {
+  const { service, subscription, states } = start();
+  const collected = new Collected(subscription);
+  const problem = { type: "urn:runnel:problem:forbidden", detail: "The token does not cover it" };
+  (await service.next()).answer(Response.json(problem, { status: 403 }));
+  await until(() => collected.isOver);
+  const error = collected.error as SubscribeError;
+  equal(error instanceof SubscribeError, true);
+  deepEqual({ ...error }, { name: "SubscribeError", status: 403, ...problem });
+  equal(error.message, "Cannot subscribe: 403 The token does not cover it");
+  await rejects(subscription.closed, error);
+  deepEqual(states.at(-1), {
+    name: "refused",
+    reason: error.message,
+    status: 403,
+    transport: "stream",
+  });
+});
+
+Deno.test("subscribe() takes callbacks, and reads on when they have settled", async () => {
+  const seen: unknown[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { service, subscription } = start({
+    onEvent({ payload }) {
+      seen.push(payload);
+      return promise;
+    },
+    onLive: ({ replayed }) => void seen.push({ replayed }),
+  });
+  (await service.next()).send(block("orders", 1, "e-1"), block("orders", 2, "e-2"), live("e-2", 2));
+  await until(() => seen.length > 0);
+  await flush();
+  deepEqual(seen, [1]);
+  resolve();
+  await until(() => seen.length === 3);
+  deepEqual(seen, [1, 2, { replayed: 2 }]);
+  subscription.close();
+  await subscription.closed;
+});
+
+Deno.test("subscribe() closes its connection when a loop over it breaks", async () => {
+  const { service, subscription, clock } = start();
+  void service.next().then((request) => request.send(live("e-1")));
+  for await (const { type } of subscription) if (type === "live") break;
+  const [request] = service.requests;
+  await until(() => request!.isCanceled);
+  equal(request!.signal.aborted, true);
+  equal(subscription.state.name, "closed");
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("subscribe() takes several pipelines on one connection", async () => {
+  const { service, subscription } = start({ pipelines: ["p_a", "p_b"], channels: ["x", "y/z"] });
+  const collected = new Collected(subscription);
+  const request = await service.next();
+  equal(
+    request.url.pathname + request.url.search,
+    "/sse?pipeline=p_a&pipeline=p_b&channel=x&channel=y%2Fz",
+  );
+  request.end(
+    block("p_b/y/z", 1, "a-0.b-1"),
+    block("runnel.live", { pipeline: "p_a", replayed: 0 }, "a-0.b-1"),
+    block("runnel.live", { pipeline: "p_b", replayed: 1 }, "a-0.b-1"),
+    block("runnel.end", { pipeline: "p_a", events: 0 }, "a-1.b-1"),
+    block("runnel.end", { pipeline: "p_b", events: 1 }, "a-1.b-2"),
+  );
+  await until(() => collected.isOver);
+  deepEqual(collected.events.map((event) => ({ ...event })), [
+    { type: "event", pipeline: "p_b", channel: "y/z", id: "a-0.b-1", data: "1", payload: 1 },
+    { type: "live", pipeline: "p_a", id: "a-0.b-1", replayed: 0 },
+    { type: "live", pipeline: "p_b", id: "a-0.b-1", replayed: 1 },
+    { type: "end", pipeline: "p_a", id: "a-1.b-1", events: 0 },
+    { type: "end", pipeline: "p_b", id: "a-1.b-2", events: 1 },
+  ]);
+});
+
+Deno.test("subscribe() refuses invalid options", () => {
+  const eleven = Array.from({ length: 11 }, (_, index) => `p_${index}`);
+  for (const pipelines of [[], eleven, ["p_a", "p_a"]]) {
+    throws(() => subscribe("http://localhost:8000", { pipelines }), TypeError);
+  }
+  for (const url of ["nowhere", "ftp://localhost", "http://user:pass@localhost"]) {
+    throws(() => subscribe(url, { pipelines: "p_a" }), TypeError);
+  }
+});
