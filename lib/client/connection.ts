@@ -174,7 +174,7 @@ export class Connection implements Subscription {
     }
   }
 
-  /** Makes one connection, and yields its events. */
+  /** Opens one connection, and yields its events. */
   async *#connect(attempt: Attempt): AsyncGenerator<ClientEvent, void> {
     const { name, beginningMs, waitSeconds } = this.#transport;
     if (name === "stream") this.#live.clear();
