@@ -18,6 +18,7 @@ import {
 } from "./context.ts";
 import { EventList, formatOf, mediaTypeOfList } from "./event_list.ts";
 import { historyBody } from "./history_body.ts";
+import { readRange } from "./history_range.ts";
 import { rejectMisspelt } from "./query.ts";
 import { eventsQuery, MAX_LIMIT } from "./schemas.ts";
 
@@ -77,12 +78,13 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
   function readQuery(c: AppContext): EventsQuery {
     const names = Object.keys(c.req.query());
     rejectMisspelt(names, [...Object.keys(schema.shape), ...STREAM_PARAMETERS]);
-    const { channel: channels = [], history, after, limit } = parseOrThrow(schema, {
+    const { channel: channels = [], history, since, after, limit } = parseOrThrow(schema, {
       ...c.req.query(),
       channel: c.req.queries("channel"),
     });
     if (after !== undefined) {
       if (history !== undefined) throw invalid("history and after exclude each other");
+      if (since !== undefined) throw invalid("since and after exclude each other");
       return {
         kind: "page",
         channels,
@@ -97,7 +99,7 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
     return {
       kind: "history",
       channels,
-      history: history === "all" ? Infinity : history === undefined ? undefined : Number(history),
+      history: readRange({ history, since }, runtime.clock.now()),
     };
   }
 

@@ -11,6 +11,7 @@ import {
   MAX_PIPELINES,
   parseEventId,
   PIPELINE_PATTERN,
+  readSince,
   validateChannel,
   validatePipelineId,
 } from "../protocol/mod.ts";
@@ -117,6 +118,19 @@ const channelsSchema: z.ZodOptional<z.ZodArray<z.ZodString>> = z.array(channelSc
   .optional()
   .meta({ description: "Only these channels, of the history and of new events" });
 
+/** The time from which on a client wants events. */
+const sinceSchema = z.string()
+  .refine(
+    (text) => readSince(text, 0) !== null,
+    "expected a date such as 2026-01-02T03:04:05Z, or a duration such as PT10M or P1D, without " +
+      "months and years",
+  )
+  .optional()
+  .meta({
+    description: "Only events since a date (RFC 3339), or a duration before now (ISO 8601). All " +
+      "of them, unless `history` has a number",
+  });
+
 /**
  * Creates the schema for the query of a history.
  *
@@ -144,6 +158,7 @@ export function subscriptionQuery(maxHistory: number): z.ZodObject<{
 export function eventsQuery(maxHistory: number): z.ZodObject<{
   channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
   history: z.ZodOptional<z.ZodString>;
+  since: z.ZodOptional<z.ZodString>;
   after: z.ZodOptional<z.ZodString>;
   limit: z.ZodOptional<z.ZodString>;
 }> {
@@ -151,6 +166,7 @@ export function eventsQuery(maxHistory: number): z.ZodObject<{
   return z.object({
     channel,
     history,
+    since: sinceSchema,
     after: z.string()
       .refine(
         (text) => text === "0" || parseEventId(text) !== null,

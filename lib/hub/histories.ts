@@ -14,7 +14,7 @@ import {
   readHistory,
   readPosition,
 } from "../log/mod.ts";
-import { ChannelFilter, type Position } from "../protocol/mod.ts";
+import { ChannelFilter, type HistoryRange, type Position, rangeOfNewest } from "../protocol/mod.ts";
 import { EncodedEvents } from "../stream/mod.ts";
 import { ClientQuota } from "./client_quota.ts";
 import type { HistoryStarts } from "./history_starts.ts";
@@ -50,8 +50,8 @@ export interface ReadRequest {
 
 /** Request for a history. */
 export interface HistoryRequest extends ReadRequest {
-  /** Maximum number of events; `Infinity` for all that are retained. */
-  history?: number | undefined;
+  /** Range of the history. By default, the newest events, up to the configured number. */
+  history?: HistoryRange | undefined;
 }
 
 /** Request for a page of events. */
@@ -96,7 +96,7 @@ export class Histories {
     pipeline: string,
     { history, channels = [], address = null, connectionClosed }: HistoryRequest,
   ): AsyncGenerator<HistoryPage, void> {
-    const count = limitHistory(history, this.#options.history);
+    const range = limitRange(history, this.#options.history);
     const filter = ChannelFilter.of(channels);
     using place = this.#quota.acquire(address);
     const pages = readHistory(pipeline, {
@@ -106,9 +106,9 @@ export class Histories {
       skip: (position) => this.#starts.skip(pipeline, position, filter),
       findStart: (head) => {
         // No event is in memory: all are found in the log.
-        const newest = new EncodedEvents(head.epoch, head.sequence);
-        newest.end = endOf(head);
-        return this.#starts.find({ pipeline, newest: () => newest, filter, count });
+        const known = new EncodedEvents(head.epoch, head.sequence);
+        known.end = endOf(head);
+        return this.#starts.find({ pipeline, newest: () => known, filter, range });
       },
     });
     if (connectionClosed) releaseAfter(connectionClosed, place.move());
@@ -155,6 +155,13 @@ function releaseAfter(settled: Promise<unknown>, place: DisposableStack): void {
   // In a scope of its own: for as long as a connection is open, this holds nothing else.
   const release = () => place.dispose();
   settled.then(release, release);
+}
+
+/** Returns the range of a history, of which some or all events that are retained are requested. */
+export function limitRange(requested: HistoryRange | undefined, max: number): HistoryRange {
+  if (requested === undefined) return rangeOfNewest(max);
+  const { count, since } = requested;
+  return { count: count === Infinity ? Infinity : Math.min(count, max), since };
 }
 
 /** Returns the number of events of a history, of which some or all that are retained are requested. */

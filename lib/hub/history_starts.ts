@@ -1,17 +1,20 @@
 /**
- * Finds where the history of a filtered subscriber begins: the newest events of
- * its channels may lie far behind the newest events of all.
+ * Finds where a history begins: the newest events of some channels may lie far behind the
+ * newest events of all, and the first event of a time is found in the log alone.
  *
  * @module
  */
 
 import { RunnelError, Semaphore } from "../base/mod.ts";
 import type { ChannelScan, Log } from "../log/mod.ts";
-import type { ChannelFilter, Position } from "../protocol/mod.ts";
+import type { ChannelFilter, HistoryRange, Position } from "../protocol/mod.ts";
 import type { EncodedEvents } from "../stream/mod.ts";
 
 /** Maximum number of scans at once. */
 const MAX_SCANS = 2;
+
+/** Maximum number of searches by time at once. */
+const MAX_SEARCHES = 4;
 
 /** Maximum memory of the scans that are kept, in bytes. */
 const MAX_SCANS_BYTES = 8 * 1024 * 1024;
@@ -22,10 +25,10 @@ const MAX_STARTS_BYTES = 1024 * 1024;
 /** Memory of an entry or a string beside its content, in bytes. */
 const OVERHEAD_BYTES = 128;
 
-/** Maximum number of scans for one start, while the log changes in between. */
+/** Maximum number of reads for one start, while the log changes in between. */
 const MAX_TRIES = 4;
 
-/** Newest events of a pipeline, and the filter and the number of those that are wanted. */
+/** Newest events of a pipeline, and the filter and the range of those that are wanted. */
 export interface HistoryScope {
   /** Pipeline ID. */
   pipeline: string;
@@ -33,26 +36,29 @@ export interface HistoryScope {
   newest: () => EncodedEvents;
   /** Filter of the channels. */
   filter: ChannelFilter;
-  /** Maximum number of events of the history; `Infinity` for all that are retained. */
-  count: number;
+  /** Range of the history. */
+  range: HistoryRange;
 }
 
 /**
  * The starts of histories, for all pipelines of an isolate. A scan of the log is
  * shared by all filters, and is good for as long as the newest events in memory
- * reach back to it; a start is shared by all subscribers with the same filter.
+ * reach back to it; a start is shared by all subscribers with the same filter, and the
+ * place of a time by all that ask for that time: it is good for as long as the log is there.
  */
 export class HistoryStarts {
-  readonly #log: Pick<Log, "scanChannels">;
-  readonly #semaphore = new Semaphore(MAX_SCANS);
-  readonly #scanning = new Map<string, Promise<void>>();
+  readonly #log: Pick<Log, "scanChannels" | "findSince">;
+  readonly #scanTurns = new Semaphore(MAX_SCANS);
+  readonly #searchTurns = new Semaphore(MAX_SEARCHES);
+  /** Reads of the log in progress. */
+  readonly #reading = new Map<string, Promise<void>>();
   /** Scans by pipeline, the one that was made last at the end. */
   readonly #scans = new Map<string, ChannelScan>();
   #scansBytes = 0;
   readonly #starts = new Map<string, number>();
   #startsBytes = 0;
 
-  constructor(log: Pick<Log, "scanChannels">) {
+  constructor(log: Pick<Log, "scanChannels" | "findSince">) {
     this.#log = log;
   }
 
@@ -67,7 +73,29 @@ export class HistoryStarts {
    * @returns `null` if the log has to be scanned before, by {@linkcode HistoryStarts.find}.
    */
   peek(scope: HistoryScope): number | null {
-    const { pipeline, filter, count } = scope;
+    const byTime = this.#peekTime(scope);
+    const byCount = byTime === null ? null : this.#peekCount(scope, byTime);
+    return byCount === null ? null : Math.max(byTime!, byCount);
+  }
+
+  /** Returns the sequence after which the events are young enough; `null` if it is not known. */
+  #peekTime({ pipeline, newest, range: { count, since } }: HistoryScope): number | null {
+    // Of none, there is nothing to find.
+    if (since === -Infinity || count === 0 || newest().last === 0) return 0;
+    const { epoch, lastPublished } = newest();
+    const known = this.#starts.get(timeKey(pipeline, epoch, since));
+    // The end of the run is none of the events, and what the log has more is young.
+    return known === undefined ? null : Math.min(known, lastPublished);
+  }
+
+  /**
+   * Returns the sequence after which no more events follow than are wanted; `null` if the log
+   * has to be scanned before.
+   *
+   * @param after Sequence of the last event that is too old in any case.
+   */
+  #peekCount(scope: HistoryScope, after: number): number | null {
+    const { pipeline, filter, range: { count } } = scope;
     const newest = scope.newest();
     // All of it: what is no longer retained is passed over.
     if (count === Infinity) return 0;
@@ -78,6 +106,7 @@ export class HistoryStarts {
     if (known !== undefined) return known;
     let { found, first } = newest.newestOf(filter, count);
     if (found < count && newest.first > 1) {
+      if (after >= newest.first - 1) return after;
       const scan = this.#scans.get(pipeline);
       if (scan?.epoch !== newest.epoch || scan.last < newest.first - 1) return null;
       first = oldestOf(scan, { below: newest.first, count: count - found, filter }) ?? first;
@@ -87,24 +116,26 @@ export class HistoryStarts {
   }
 
   /**
-   * Returns the sequence after which a history begins, and scans the log for it if
+   * Returns the sequence after which a history begins, and reads the log for it if
    * it has to.
    *
-   * @param repair Called if a scan does not fit the newest events: the log may have
+   * @param repair Called if what was read does not fit the newest events: the log may have
    *   been replaced.
    * @throws {RunnelError} `log-unavailable` if the log does not answer, or changes
-   *   faster than it is scanned.
+   *   faster than it is read.
    */
   async find(scope: HistoryScope, repair?: () => Promise<void>): Promise<number> {
+    const { pipeline, range: { since } } = scope;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (tries > 1) await repair?.();
+      if (this.#peekTime(scope) === null) await this.#search(pipeline, since);
       const start = this.peek(scope);
       if (start !== null) return start;
-      await this.#scan(scope.pipeline);
+      if (this.#peekTime(scope) !== null) await this.#scan(pipeline);
     }
     throw new RunnelError(
       "log-unavailable",
-      `Cannot find the history of ${scope.pipeline}: its log changes too fast. Try again`,
+      `Cannot find the history of ${pipeline}: its log changes too fast. Try again`,
     );
   }
 
@@ -125,15 +156,30 @@ export class HistoryStarts {
 
   /** Scans a pipeline, once for all that ask for it at the same time. */
   #scan(pipeline: string): Promise<void> {
-    let scanning = this.#scanning.get(pipeline);
-    if (!scanning) {
-      scanning = this.#semaphore.run(async () => {
+    return this.#share(pipeline, () =>
+      this.#scanTurns.run(async () => {
         const scan = await this.#log.scanChannels(pipeline);
         if (scan) this.#keepScan(pipeline, scan);
-      }).finally(() => this.#scanning.delete(pipeline));
-      this.#scanning.set(pipeline, scanning);
+      }));
+  }
+
+  /** Searches the place of a time, once for all that ask for it at the same time. */
+  #search(pipeline: string, since: number): Promise<void> {
+    return this.#share(`${pipeline} ${since}`, () =>
+      this.#searchTurns.run(async () => {
+        const place = await this.#log.findSince(pipeline, since);
+        if (place) this.#keepStart(timeKey(pipeline, place.epoch, since), place.start);
+      }));
+  }
+
+  /** Reads the log, or joins a read of the same that is in progress. */
+  #share(key: string, read: () => Promise<void>): Promise<void> {
+    let reading = this.#reading.get(key);
+    if (!reading) {
+      reading = read().finally(() => this.#reading.delete(key));
+      this.#reading.set(key, reading);
     }
-    return scanning;
+    return reading;
   }
 
   #keepScan(pipeline: string, scan: ChannelScan): void {
@@ -161,6 +207,11 @@ export class HistoryStarts {
     }
     this.#starts.set(key, start);
   }
+}
+
+/** Returns the key of the place of a time. No filter has one like it. */
+function timeKey(pipeline: string, epoch: string, since: number): string {
+  return `${pipeline} ${epoch} since ${since}`;
 }
 
 /** Returns the sequence of the oldest among the newest events that a filter keeps, if there is one. */

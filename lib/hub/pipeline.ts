@@ -7,7 +7,7 @@
 
 import type { Change } from "../log/mod.ts";
 import { isTracing, type Metrics, traceFanOut } from "../telemetry/mod.ts";
-import type { ChannelFilter, Position } from "../protocol/mod.ts";
+import { type ChannelFilter, type Position, rangeOfNewest } from "../protocol/mod.ts";
 import {
   EncodedEvents,
   type EncodedPage,
@@ -236,7 +236,7 @@ export class Pipeline implements SubscriberSource, Disposable {
   }
 
   #scope(filter: ChannelFilter, count: number): HistoryScope {
-    return { pipeline: this.#id, newest: () => this.newest, filter, count };
+    return { pipeline: this.#id, newest: () => this.newest, filter, range: rangeOfNewest(count) };
   }
 
   #receive(change: Change): void {

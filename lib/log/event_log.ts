@@ -27,6 +27,7 @@ import { LogWriters } from "./log_writers.ts";
 import { readAppend, type StandingAppend } from "./standing_append.ts";
 import { storeNewEpoch } from "./rollback.ts";
 import { Sweeper } from "./sweeper.ts";
+import { findSince, type TimePlace } from "./time_search.ts";
 import { HeadReader } from "./unwritten.ts";
 
 /** Interface of a log, whether this isolate or another owns it. */
@@ -199,6 +200,11 @@ export class EventLog {
   /** Calls {@linkcode scanChannels}. */
   scanChannels(pipeline: string): Promise<ChannelScan | null> {
     return scanChannels(pipeline, { kv: this.#options.kv, heads: this.#heads });
+  }
+
+  /** Calls {@linkcode findSince}. */
+  findSince(pipeline: string, since: number): Promise<TimePlace | null> {
+    return findSince(pipeline, since, { kv: this.#options.kv, heads: this.#heads });
   }
 
   /**

@@ -52,6 +52,11 @@ export interface Head {
   keys?: KeyCount[];
   /** Time at which the newest event was accepted, in milliseconds since the Unix epoch. */
   time: number;
+  /**
+   * Last step back of the times: sequence of the first event after it, and the latest time of
+   * all events before it. Absent if no event of before is retained.
+   */
+  stepped?: [sequence: number, latest: number];
   /** Total size of all segments ever written, in bytes. */
   bytes: number;
   /** Trim points, oldest first. The first one is at `oldest`. Empty if nothing is retained. */
@@ -98,7 +103,12 @@ export function newHead(epoch: string, time: number): Head {
  * hour. There alone the times of a log decrease.
  */
 export function timeAfter(head: Head, now: number): number {
-  return head.time - now > MAX_FROZEN_MS ? now : Math.max(now, head.time);
+  return isSetBack(head, now) ? now : Math.max(now, head.time);
+}
+
+/** Whether the clock was set back so far that the times of events decrease. */
+function isSetBack(head: Head, now: number): boolean {
+  return head.time - now > MAX_FROZEN_MS;
 }
 
 /**
@@ -139,14 +149,21 @@ export function advanceHead(
     if (spare || over) cut = index;
   }
   const kept = marks.slice(cut);
+  const oldest = kept[0]![0];
   const time = timeAfter(head, now);
-  return { ...head, sequence, oldest: kept[0]![0], time, bytes: total, marks: kept };
+  const next: Head = { ...head, sequence, oldest, time, bytes: total, marks: kept };
+  if (isSetBack(head, now)) {
+    next.stepped = [head.sequence + 1, Math.max(head.time, head.stepped?.[1] ?? 0)];
+  }
+  if (next.stepped && next.stepped[0] <= oldest) delete next.stepped;
+  return next;
 }
 
 /** Returns the head after a clear: no event is retained, while epoch and sequences go on. */
 export function clearHead(head: Head): Head {
+  const { stepped: _stepped, ...rest } = head;
   const oldest = head.sequence + 1;
-  return { ...head, oldest, cleared: oldest, marks: [] };
+  return { ...rest, oldest, cleared: oldest, marks: [] };
 }
 
 /**

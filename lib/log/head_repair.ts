@@ -37,6 +37,7 @@ export async function rebuildHead(kv: KvConnection, pipeline: string, now: numbe
     head.sequence = newest.last;
     head.oldest = oldest.first;
     head.time = Math.min(newest.time, now);
+    if (newest.time > now) head.stepped = [newest.last + 1, newest.time];
     head.marks = [[oldest.first, oldest.time, 0]];
   }
   const { value: job } = await kv.call((kv) => kv.get<Deletion>(deletionKey(pipeline)), {
@@ -54,6 +55,7 @@ function skipDeleted(head: Head, { below }: Deletion): void {
   head.deleted = below - 1;
   if (head.sequence < below) {
     Object.assign(head, { sequence: below - 1, oldest: below, cleared: below, marks: [] });
+    delete head.stepped;
   } else if (head.oldest < below) {
     head.oldest = below;
     head.marks = [[below, head.marks[0]![1], 0]];

@@ -24,3 +24,4 @@ export { renewEpochs } from "./renew_epochs.ts";
 export { beginsTooLate, superseded } from "./publish_errors.ts";
 export { readSegmentHeader, unpackSegment } from "./segment.ts";
 export type { StandingAppend } from "./standing_append.ts";
+export type { TimePlace } from "./time_search.ts";

@@ -29,8 +29,10 @@ export {
   validatePipelineId,
 } from "./event_rules.ts";
 export { encodeComment, encodeEvent, encodeRetry } from "./event_stream.ts";
+export { type HistoryRange, rangeOfNewest } from "./history_range.ts";
 export { END_CHANNEL, endEntry, readEnd, type RunEnd } from "./run_end.ts";
 export { EventStreamReader } from "./event_stream_reader.ts";
+export { readSince } from "./since.ts";
 export { LineSplitter } from "./line_splitter.ts";
 export { readTraceParent } from "./trace_parent.ts";
 export { escapeLineSeparators } from "./line_separators.ts";

@@ -96,6 +96,7 @@ export type {
   PublishOptions,
   Receipt,
   StandingAppend,
+  TimePlace,
   TrimPoint,
 } from "../log/mod.ts";
 export type {

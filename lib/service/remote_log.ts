@@ -87,6 +87,7 @@ export function reachStores(port: MessagePort, options: RemoteStoresOptions): St
       readAppend: true,
       renewEpoch: true,
       scanChannels: true,
+      findSince: true,
       clear: true,
       delete: true,
       renewLeases: true,

@@ -57,6 +57,36 @@ Deno.test("GET /pipelines/:pipeline/events returns the newest events of the chan
   deepEqual(await history("?channel=other"), []);
 });
 
+Deno.test("GET /pipelines/:pipeline/events returns all events since a time, or the newest of them", async () => {
+  await using service = await startService();
+  const { clock } = service;
+  // A second apart, from the beginning of one.
+  clock.set(Date.parse("2026-01-02T03:00:00Z"));
+  for (let i = 1; i <= 150; i++) {
+    clock.advance(1000);
+    await service.publish("p_a", i % 2 ? "odd" : "even", i);
+  }
+  const history = async (query: string) => {
+    const response = await service.fetch(request(`/pipelines/p_a/events?${query}`));
+    const { events } = await response.json();
+    return events.map(({ payload }: { payload: number }) => payload);
+  };
+  deepEqual(await history("since=PT2S"), [148, 149, 150]);
+  deepEqual(await history("since=PT2S&channel=odd"), [149]);
+  deepEqual(await history("since=2026-01-02T03:00:03Z&history=2"), [149, 150]);
+  deepEqual(await history("since=2026-01-02T03:00:03Z&history=2&channel=odd"), [147, 149]);
+  deepEqual(await history("since=2026-01-02T03:02:28Z&history=50&channel=odd"), [149]);
+  deepEqual(await history("since=2026-01-02T04:02:28%2B01:00&history=all"), [148, 149, 150]);
+  deepEqual(await history("since=PT2S&history=0"), []);
+  deepEqual(await history("since=PT2S&channel=other"), []);
+  deepEqual(await history("since=2026-01-02T03:02:31Z"), [150]);
+  clock.advance(1);
+  deepEqual(await history("since=2027-01-01T00:00:00Z"), []);
+  // All that are kept, though the history has 100 without a time.
+  deepEqual(await history("since=P1D"), Array.from({ length: 150 }, (_, i) => i + 1));
+  await assertIdle(service);
+});
+
 Deno.test("GET /pipelines/:pipeline/events returns the position of an unused pipeline", async () => {
   const { service, kv } = await createFaultyService();
   await using _ = service;

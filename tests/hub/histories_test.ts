@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import { Histories, type HistoriesOptions } from "../../lib/hub/histories.ts";
 import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import type { HistoryPage } from "../../lib/log/history.ts";
+import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { numbers } from "../support/events.ts";
 import { pause } from "../support/fakes/kv.ts";
 import { readPages } from "../support/history.ts";
@@ -35,7 +36,9 @@ Deno.test("Histories.read() returns the configured number of events at most", as
   await test.log.append("p_a", numbers(1, 9).map((i) => textEvent(`${i}`)));
   const histories = historiesOf(test, { history: 5 });
   for (const [history, first] of [[undefined, 5], [9, 5], [2, 8], [0, 10]] as const) {
-    const pages = await readPages(histories.read("p_a", { history }));
+    const pages = await readPages(histories.read("p_a", {
+      history: history === undefined ? undefined : rangeOfNewest(history),
+    }));
     deepEqual(pages[0]!.events.map(({ sequence }) => sequence), numbers(first, 9));
   }
   equal(histories.inUse, 0);

@@ -6,7 +6,9 @@ import {
 } from "node:assert/strict";
 import { HistoryStarts } from "../../lib/hub/history_starts.ts";
 import type { ChannelScan } from "../../lib/log/channel_scan.ts";
+import type { TimePlace } from "../../lib/log/time_search.ts";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import { type HistoryRange, rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import { numbers } from "../support/events.ts";
 
@@ -49,6 +51,7 @@ function startsOn(...scans: readonly ChannelScan[]) {
       scanned.push(pipeline);
       return Promise.resolve(scans[scanned.length - 1] ?? null);
     },
+    findSince: () => Promise.resolve(null),
   });
   return { starts, scanned };
 }
@@ -58,7 +61,7 @@ function scopeOf(newest: EncodedEvents, count: number, ...channels: string[]) {
     pipeline: "p_a",
     newest: () => newest,
     filter: new ChannelFilter(channels),
-    count,
+    range: rangeOfNewest(count),
   };
 }
 
@@ -133,6 +136,7 @@ Deno.test("HistoryStarts.find() rejects if the log does not answer, and scans ag
   const starts = new HistoryStarts({
     scanChannels: () =>
       scans++ ? Promise.resolve(scanOf(1, 105)) : Promise.reject(new Error("log")),
+    findSince: () => Promise.resolve(null),
   });
   const scope = scopeOf(eventsOf(91, 105), 4, "rare");
   await rejects(starts.find(scope), { message: "log" });
@@ -180,4 +184,111 @@ Deno.test("HistoryStarts keeps 8 MiB of scans and 1 MiB of starts, whatever is a
   }
   ok(starts.bytes < 9 * 1024 * 1024, `${starts.bytes}`);
   equal(scanned.length, 20);
+});
+
+/** Starts on a log with the places of some times, in order, that returns nothing else. */
+function startsAt(...places: readonly (TimePlace | null | Error)[]) {
+  const searched: [string, number][] = [];
+  const starts = new HistoryStarts({
+    scanChannels: () => Promise.resolve(scanOf(1, 105)),
+    findSince(pipeline, since) {
+      searched.push([pipeline, since]);
+      const place = places[searched.length - 1] ?? null;
+      return place instanceof Error ? Promise.reject(place) : Promise.resolve(place);
+    },
+  });
+  return { starts, searched };
+}
+
+function scopeSince(range: HistoryRange, newest: EncodedEvents, ...channels: string[]) {
+  return { ...scopeOf(newest, 0, ...channels), range };
+}
+
+Deno.test("HistoryStarts.find() begins at a time, or at the newest of the channels since then", async () => {
+  const { starts, searched } = startsAt({ epoch: EPOCH, start: 60 });
+  const newest = eventsOf(91, 105);
+  const find = (count: number, ...channels: string[]) =>
+    starts.find(scopeSince({ count, since: 7 }, newest, ...channels));
+  deepEqual(await find(Infinity), 60);
+  deepEqual(await find(Infinity, "rare"), 60);
+  deepEqual(await find(20), 85);
+  deepEqual(await find(50), 60);
+  deepEqual(await find(2, "rare"), 89);
+  deepEqual(await find(5, "rare"), 60);
+  deepEqual(await find(0), 105);
+  deepEqual(searched, [["p_a", 7]]);
+});
+
+Deno.test("HistoryStarts.find() does not scan for channels before a time that is in memory", async () => {
+  const { starts, searched } = startsAt({ epoch: EPOCH, start: 90 });
+  const scope = scopeSince({ count: 50, since: 7 }, eventsOf(91, 105), "rare");
+  equal(starts.peek(scope), null);
+  equal(await starts.find(scope), 90);
+  equal(searched.length, 1);
+  // The memory has moved on.
+  equal(starts.peek({ ...scope, newest: () => eventsOf(92, 110) }), null);
+});
+
+Deno.test("HistoryStarts.find() searches a time once for all that ask for it, also later", async () => {
+  const { starts, searched } = startsAt(
+    { epoch: EPOCH, start: 60 },
+    { epoch: EPOCH, start: 70 },
+    { epoch: "BBECAwQFBgc", start: 3 },
+  );
+  const since = (since: number, newest = eventsOf(91, 105)) =>
+    starts.find(scopeSince({ count: Infinity, since }, newest));
+  deepEqual(await Promise.all(numbers(1, 20).map(() => since(7))), numbers(1, 20).map(() => 60));
+  equal(await since(7, eventsOf(191, 205)), 60);
+  equal(searched.length, 1);
+  equal(await since(8), 70);
+  equal(await since(7, eventsOf(1, 5, "BBECAwQFBgc")), 3);
+  equal(searched.length, 3);
+});
+
+Deno.test("HistoryStarts.find() begins no later than the memory, and before the end of a run", async () => {
+  const { starts } = startsAt({ epoch: EPOCH, start: 106 });
+  const newest = eventsOf(91, 105);
+  equal(await starts.find(scopeSince({ count: Infinity, since: 7 }, newest)), 105);
+  newest.end = { sequence: 105, events: 104 };
+  equal(await starts.find(scopeSince({ count: Infinity, since: 7 }, newest)), 104);
+});
+
+Deno.test("HistoryStarts.find() does not search a log without events", async () => {
+  const { starts, searched } = startsAt();
+  const newest = new EncodedEvents(EPOCH, 0);
+  equal(await starts.find(scopeSince({ count: Infinity, since: 7 }, newest)), 0);
+  equal(searched.length, 0);
+});
+
+Deno.test("HistoryStarts.find() repairs the memory if a time is of another log", async () => {
+  const place = { epoch: "BBECAwQFBgc", start: 45 };
+  const { starts, searched } = startsAt(place, place);
+  let newest = eventsOf(91, 105);
+  const repair = () => Promise.resolve(void (newest = eventsOf(41, 50, "BBECAwQFBgc")));
+  const range = { count: Infinity, since: 7 };
+  equal(await starts.find({ ...scopeSince(range, newest), newest: () => newest }, repair), 45);
+  equal(searched.length, 2);
+});
+
+Deno.test("HistoryStarts.find() rejects if a time is not found, and searches again later", async () => {
+  const { starts, searched } = startsAt(new Error("log"), { epoch: EPOCH, start: 60 });
+  const scope = scopeSince({ count: Infinity, since: 7 }, eventsOf(91, 105));
+  await rejects(starts.find(scope), { message: "log" });
+  equal(await starts.find(scope), 60);
+  const none = startsAt();
+  await rejects(none.starts.find(scope), { type: "log-unavailable" });
+  equal(none.searched.length, 4);
+  equal(searched.length, 2);
+});
+
+Deno.test("HistoryStarts keeps 1 MiB of places of times, whatever is asked", async () => {
+  const starts = new HistoryStarts({
+    scanChannels: () => Promise.resolve(null),
+    findSince: () => Promise.resolve({ epoch: EPOCH, start: 60 }),
+  });
+  const newest = eventsOf(91, 105);
+  for (let since = 0; since < 10_000; since++) {
+    await starts.find(scopeSince({ count: Infinity, since }, newest));
+  }
+  ok(starts.bytes > 0 && starts.bytes <= 1024 * 1024, `${starts.bytes}`);
 });

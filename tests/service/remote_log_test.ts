@@ -74,6 +74,15 @@ Deno.test("Remote log.scanChannels() is the owner's", async () => {
   deepEqual(scan!.channels, Uint32Array.of(0, 1, 0));
 });
 
+Deno.test("Remote log.findSince() is the owner's", async () => {
+  await using test = await createTestLog();
+  using there = reach(test);
+  await test.log.append("p_a", ["a", "b", "a"].map((channel) => textEvent("1", channel)));
+  const place = await there.remote.findSince("p_a", 1);
+  deepEqual(place, await test.log.findSince("p_a", 1));
+  equal(place!.start, 0);
+});
+
 Deno.test("Remote log.append() and readAfter() are the owner's, to the byte", async () => {
   await using test = await createTestLog();
   using there = reach(test);
