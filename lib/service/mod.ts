@@ -124,7 +124,7 @@ export type {
   ValueOf,
   Values as InstrumentValues,
 } from "../telemetry/mod.ts";
-export type { AcceptedEvent, NewEvent, Position, RunEnd } from "../protocol/mod.ts";
+export type { AcceptedEvent, HistoryRange, NewEvent, Position, RunEnd } from "../protocol/mod.ts";
 export type { HeadSource, PipelineChannels } from "../sync/mod.ts";
 export type { CertificatePaths, KeyPair } from "./certificate.ts";
 export type { CertificateFacts } from "./certificate_facts.ts";
