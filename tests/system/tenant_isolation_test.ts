@@ -1,7 +1,8 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { matchesPipeline } from "../../lib/access/grant.ts";
-import { StreamReader } from "../support/clients/stream_reader.ts";
+import { joinEventIds } from "../../lib/protocol/event.ts";
+import { type ReceivedEvent, StreamReader } from "../support/clients/stream_reader.ts";
 import { bearerHeader, mint, TOKEN_SETTINGS } from "../support/clients/tokens.ts";
 import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
 import { flush } from "../support/wait.ts";
@@ -40,10 +41,23 @@ interface Claim {
   channels?: string[];
 }
 
+/** Generates the pipelines of a request: one, or those of a stream of several. */
+const requested = fc.record({
+  pipeline,
+  pipelines: fc.uniqueArray(pipeline, { minLength: 1, maxLength: 3 }),
+  isJoined: fc.boolean(),
+});
+
+/** Generates a part of an event ID, which all readers of its pipeline know. */
+const part = fc.record({
+  of: fc.constantFrom(...PIPELINES),
+  sequence: fc.nat({ max: 7 }),
+});
+
 /** Generates an attempt to read: claims, request and ticket. */
 const attempt = fc.record({
   claim: grant,
-  pipeline,
+  requested,
   channels: fc.oneof(
     fc.constant<string[]>([]),
     fc.uniqueArray(fc.constantFrom(...CHANNELS), { maxLength: 2 }),
@@ -52,8 +66,7 @@ const attempt = fc.record({
   /** Last event ID that the request sends, if any. */
   id: fc.option(
     fc.record({
-      of: fc.constantFrom(...PIPELINES),
-      sequence: fc.nat({ max: 7 }),
+      parts: fc.array(part, { minLength: 1, maxLength: 4 }),
       inUrl: fc.boolean(),
     }),
     { nil: undefined },
@@ -61,7 +74,7 @@ const attempt = fc.record({
   by: fc.constantFrom("header", "cookie", "ticket", "ticket", "history"),
   ticket: fc.record({
     claim: grant,
-    pipeline,
+    requested,
     channels: fc.option(fc.uniqueArray(fc.constantFrom(...CHANNELS), { minLength: 1 }), {
       nil: undefined,
     }),
@@ -71,6 +84,11 @@ const attempt = fc.record({
 
 type Attempt = typeof attempt extends fc.Arbitrary<infer T> ? T : never;
 
+/** Returns the pipelines that a ticket is requested for, or a stream. */
+function pipelinesOf({ pipeline, pipelines, isJoined }: Attempt["requested"]): string[] {
+  return isJoined ? pipelines : [pipeline];
+}
+
 /** Whether claims cover an event, as the README defines it. */
 function mayRead({ subscribe, channels }: Claim, event: Payload): boolean {
   return matchesPipeline(subscribe, event.pipeline) && (channels?.includes(event.channel) ?? true);
@@ -78,8 +96,9 @@ function mayRead({ subscribe, channels }: Claim, event: Payload): boolean {
 
 /** Whether a ticket covers an event, by the claims of its issuer. */
 function mayReadByTicket({ ticket }: Attempt, event: Payload): boolean {
-  const { claim, pipeline, channels } = ticket;
-  return event.pipeline === pipeline && (channels?.includes(event.channel) ?? true) &&
+  const { claim, requested, channels } = ticket;
+  return pipelinesOf(requested).includes(event.pipeline) &&
+    (channels?.includes(event.channel) ?? true) &&
     mayRead({ ...claim, subscribe: [...claim.publish, ...claim.subscribe] }, event);
 }
 
@@ -100,10 +119,11 @@ async function fill(service: TestService): Promise<Record<string, string>> {
 }
 
 async function issue(service: TestService, { ticket }: Attempt): Promise<string | null> {
-  const { pipeline, claim, channels } = ticket;
+  const { requested: { pipeline, pipelines, isJoined }, claim, channels } = ticket;
   const headers = bearerHeader(await mint(claim));
-  const body = channels ? { channels } : {};
-  const response = await service.fetch(jsonPost(`/pipelines/${pipeline}/tickets`, body, headers));
+  const body = { ...channels && { channels }, ...isJoined && { pipelines } };
+  const path = isJoined ? "/tickets" : `/pipelines/${pipeline}/tickets`;
+  const response = await service.fetch(jsonPost(path, body, headers));
   const { url } = await response.json();
   return response.status === 201 ? new URL(url).searchParams.get("ticket") : null;
 }
@@ -115,13 +135,18 @@ async function read(
   epochs: Record<string, string>,
   publish: () => Promise<unknown>,
 ): Promise<Payload[]> {
-  const { claim, pipeline, channels, history, id, by } = attempt;
+  const { claim, requested, channels, history, id, by } = attempt;
+  const { pipeline, pipelines } = requested;
   const isHistory = by === "history";
-  const url = new URL(`http://localhost/pipelines/${pipeline}/${isHistory ? "events" : "sse"}`);
+  const isJoined = requested.isJoined && !isHistory;
+  const of = `/pipelines/${pipeline}/${isHistory ? "events" : "sse"}`;
+  const url = new URL(isJoined ? "/sse" : of, "http://localhost");
+  if (isJoined) { for (const id of pipelines) url.searchParams.append("pipeline", id); }
   for (const channel of channels) url.searchParams.append("channel", channel);
   if (history !== undefined) url.searchParams.set("history", history);
   const headers: Record<string, string> = {};
-  const lastEventId = id && `${epochs[id.of]}-${id.sequence}`;
+  const lastEventId = id &&
+    joinEventIds(id.parts.map(({ of, sequence }) => `${epochs[of]}-${sequence}`));
   if (lastEventId && id.inUrl) url.searchParams.set("lastEventId", lastEventId);
   else if (lastEventId) headers["Last-Event-ID"] = lastEventId;
   if (by === "ticket") {
@@ -142,38 +167,48 @@ async function read(
       continue;
     }
     const stream = new StreamReader(response);
-    const received = await stream.until("runnel.live");
+    const received: ReceivedEvent[] = [];
+    for (let left = isJoined ? pipelines.length : 1; left > 0; left--) {
+      received.push(...await stream.until("runnel.live"));
+    }
     await publish();
     // The stream reaches its maximum age, and ends after its last event.
     service.clock.advance(KEEPALIVE_MS);
     received.push(...await stream.until("no such event"));
     for (const { type, data } of received) {
-      if (!type.startsWith("runnel.")) shown.push(JSON.parse(data));
+      if (type.startsWith("runnel.")) continue;
+      const payload: Payload = JSON.parse(data);
+      equal(type, isJoined ? `${payload.pipeline}/${payload.channel}` : payload.channel);
+      shown.push(payload);
     }
   }
   return shown;
 }
 
 Deno.test("No request reads an event that the claims of its token or ticket do not cover", async () => {
-  let seen = 0;
+  const seen = { joined: 0, others: 0 };
   await fc.assert(
     fc.asyncProperty(attempt, async (attempt) => {
       await using service = await startService({ settings: SETTINGS });
       const epochs = await fill(service);
       const shown = await read(service, attempt, epochs, () => fill(service));
       for (const event of shown) {
-        equal(event.pipeline, attempt.pipeline);
-        const may = attempt.by === "ticket"
+        const { requested, by } = attempt;
+        const wanted = pipelinesOf(
+          by === "history" ? { ...requested, isJoined: false } : requested,
+        );
+        ok(wanted.includes(event.pipeline), Deno.inspect(event));
+        const may = by === "ticket"
           ? mayReadByTicket(attempt, event)
           : mayRead(attempt.claim, event);
         ok(may, Deno.inspect(event));
       }
-      seen += shown.length;
+      seen[attempt.requested.isJoined ? "joined" : "others"] += shown.length;
       await flush();
       await assertIdle(service);
     }),
-    { numRuns: 100 },
+    { numRuns: 150 },
   );
   // Otherwise the test would prove nothing.
-  ok(seen > 100, `${seen}`);
+  ok(seen.joined > 50 && seen.others > 50, Deno.inspect(seen));
 });
