@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StreamBlock } from "./event_stream_parser.ts";
+import type { StreamBlock } from "./stream_parser.ts";
 import type { ClientEvent } from "./types.ts";
 
 /** The end of a session, of which the client itself takes notice. */

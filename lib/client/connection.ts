@@ -9,7 +9,7 @@ import { BackOff } from "./back_off.ts";
 import { readEvent } from "./client_event.ts";
 import { Credentials } from "./credentials.ts";
 import { SubscribeError } from "./errors.ts";
-import { EventStreamParser } from "./event_stream_parser.ts";
+import { StreamParser } from "./stream_parser.ts";
 import { requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.ts";
 import { resumeStore } from "./resume_store.ts";
 import { STALL_MS, Transport } from "./transport.ts";
@@ -190,7 +190,7 @@ export class Connection implements Subscription {
     this.#setBeginning("catching-up");
     // A ticket may be for a stream of several pipelines, even if there is only one.
     const pipeline = /\/pipelines\/[^/]+\/sse$/.test(url.pathname) ? this.#pipelines[0]! : null;
-    const parser = new EventStreamParser(this.#lastEventId);
+    const parser = new StreamParser(this.#lastEventId);
     for (let piece; (piece = await attempt.read());) {
       // Also without the markers of pipelines that have nothing more to send.
       if (attempt.flowed) this.#setState({ name: "live" });
@@ -251,7 +251,8 @@ export class Connection implements Subscription {
     if (isAtOnce) return;
     const { message, retryAfterMs } = failure as { message?: string; retryAfterMs?: number };
     const ms = this.#backOff.next(retryAfterMs ?? 0);
-    if (!isNextPoll) {
+    if (isNextPoll) this.#setState({ name: "live" });
+    else {
       this.#live.clear();
       this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
     }

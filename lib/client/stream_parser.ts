@@ -16,7 +16,7 @@ export interface StreamBlock {
 }
 
 /** Parser of one connection's event stream, which takes its bytes in pieces of any size. */
-export class EventStreamParser {
+export class StreamParser {
   /** Reconnection time that the stream asked for, in milliseconds. */
   retryMs: number | null = null;
   // Without its own search for a byte order mark: that of Deno removes later ones, too.
@@ -44,7 +44,7 @@ export class EventStreamParser {
    * import { deepStrictEqual as deepEqual } from "node:assert/strict";
    *
    * const encoder = new TextEncoder();
-   * const parser = new EventStreamParser();
+   * const parser = new StreamParser();
    * deepEqual(parser.push(encoder.encode("id: a-1\nevent: orders\nda")), []);
    * deepEqual(parser.push(encoder.encode("ta: 7\n\n")), [{ id: "a-1", type: "orders", data: "7" }]);
    * ```

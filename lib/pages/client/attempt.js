@@ -1,0 +1,85 @@
+/* @ts-self-types="../../client/attempt.ts" */
+// @ts-nocheck: built from lib/client/attempt.ts by "deno task build".
+
+const CHECK_MS = 5_000;
+
+const BEGINNING_MS = 1_000;
+
+export class Attempt {
+  limitMs = Infinity;
+  isStalled = false;
+  wasLive = false;
+  flowed = false;
+  isClean = false;
+  reader = null;
+  #clock;
+  #startedAt;
+  #controller = new AbortController();
+  #liveAt = Infinity;
+  #since = 0;
+  #cancelTimer = () => {};
+  #reject = null;
+
+  constructor(clock) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+  }
+
+  get signal() {
+    return this.#controller.signal;
+  }
+
+  get ms() {
+    return this.#clock.now() - this.#startedAt;
+  }
+
+  live() {
+    if (!this.wasLive) this.#liveAt = this.#clock.now();
+    this.wasLive = true;
+  }
+
+  async read() {
+    const { done, value } = await this.wait(this.reader.read());
+    if (done) this.isClean = true;
+    else this.flowed ||= this.#clock.now() - this.#liveAt >= BEGINNING_MS;
+    return value;
+  }
+
+  async wait(work) {
+    this.#since = this.#clock.now();
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#reject = reject;
+        work.then(resolve, reject);
+        if (this.signal.aborted) reject(this.signal.reason);
+        this.check();
+      });
+    } finally {
+      this.#reject = null;
+      this.#cancelTimer();
+    }
+  }
+
+  check(limitMs = this.limitMs) {
+    if (!this.#reject) return;
+    const now = this.#clock.now();
+    // The clock may have been set back.
+    this.#since = Math.min(this.#since, now);
+    const silentMs = now - this.#since;
+    this.#cancelTimer();
+    if (silentMs < limitMs) {
+      const ms = Math.min(limitMs - silentMs, CHECK_MS);
+      this.#cancelTimer = this.#clock.after(ms, () => this.check());
+    } else {
+      this.isStalled = true;
+      this.end(`Nothing arrived for ${Math.round(silentMs / 1000)} seconds`);
+    }
+  }
+
+  end(reason) {
+    const error = new Error(reason);
+    this.#controller.abort(error);
+    this.#reject?.(error);
+    this.reader?.cancel().catch(() => {});
+  }
+}

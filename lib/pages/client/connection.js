@@ -1,0 +1,251 @@
+/* @ts-self-types="../../client/connection.ts" */
+// @ts-nocheck: built from lib/client/connection.ts by "deno task build".
+
+import { Attempt } from "./attempt.js";
+import { BackOff } from "./back_off.js";
+import { readEvent } from "./client_event.js";
+import { Credentials } from "./credentials.js";
+import { SubscribeError } from "./errors.js";
+import { StreamParser } from "./stream_parser.js";
+import { requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.js";
+import { resumeStore } from "./resume_store.js";
+import { STALL_MS, Transport } from "./transport.js";
+
+const WAKE_MS = 20_000;
+
+const systemClock = {
+  now: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+export class Connection {
+  closed;
+  events;
+  #options;
+  #pipelines;
+  #url;
+  #clock;
+  #backOff;
+  #credentials;
+  #transport = new Transport();
+  #live = new Set();
+  #ended = new Set();
+  close = () => this.#end("closed");
+  #lastEventId;
+  #state = { name: "connecting", transport: "stream" };
+  #attempt = null;
+  #skipWait = () => {};
+  #isClosed = false;
+  #settle;
+
+  constructor(url, options) {
+    this.#options = options;
+    this.#pipelines = [options.pipelines].flat();
+    this.#url = streamUrl(url, this.#pipelines);
+    this.#clock = options.clock ?? systemClock;
+    this.#backOff = new BackOff(options.random ?? Math.random);
+    this.#credentials = new Credentials(options);
+    this.#lastEventId = options.lastEventId || resumeStore(options);
+    this.closed = new Promise((resolve, reject) => {
+      this.#settle = (error) => error ? reject(error) : resolve();
+    });
+    this.events = this.#run();
+    options.signal?.addEventListener("abort", this.close);
+    if (options.signal?.aborted) this.close();
+  }
+
+  get lastEventId() {
+    return this.#lastEventId;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  retryNow() {
+    this.#backOff.reset();
+    this.#skipWait();
+  }
+
+  [Symbol.asyncIterator]() {
+    // A loop that ends has been told of the error.
+    this.closed.catch(() => {});
+    return {
+      next: () => this.events.next(),
+      return: () => {
+        this.close();
+        return this.events.return();
+      },
+    };
+  }
+
+  [Symbol.asyncDispose]() {
+    this.close();
+    return Promise.resolve();
+  }
+
+  #onWake = ({ type }) => {
+    if (type === "online") this.#transport.tryStream();
+    if (this.#transport.name === "stream") this.#attempt?.check(WAKE_MS);
+    this.retryNow();
+  };
+
+  #listen(method) {
+    const { document } = globalThis;
+    globalThis[method]?.("online", this.#onWake);
+    document?.[method]("visibilitychange", this.#onWake);
+  }
+
+  #end(name, error) {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#options.signal?.removeEventListener("abort", this.close);
+    this.#listen("removeEventListener");
+    this.#attempt?.end("closed");
+    this.#skipWait();
+    this.#setState(
+      error ? { name: "refused", reason: error.message, status: error.status } : { name },
+    );
+    this.#settle(error);
+    // Lets go of the connection also if nobody takes another event.
+    void this.events.return();
+  }
+
+  #setState(details) {
+    const { name: transport } = this.#transport;
+    const { name, transport: before } = this.#state;
+    if (details.name === name && transport === before && !details.ms) return;
+    this.#state = { ...details, transport };
+    void callBack(this.#options.onState, this.#state);
+  }
+
+  async *#run() {
+    this.#listen("addEventListener");
+    void callBack(this.#options.onState, this.#state);
+    while (!this.#isClosed) {
+      this.#transport.choose(this.#clock.now());
+      const attempt = this.#attempt = new Attempt(this.#clock);
+      let failure = new Error("The stream ended");
+      try {
+        yield* this.#connect(attempt);
+      } catch (error) {
+        failure = error;
+      } finally {
+        attempt.end("over");
+      }
+      if (this.#isClosed) return;
+      if (!(failure instanceof SubscribeError)) await this.#pause(attempt, failure);
+      else if (
+        !/^40[13]/.test(`${failure.status}`) || !this.#credentials.refused(failure.status)
+      ) {
+        this.#end("closed", failure);
+        throw failure;
+      }
+    }
+  }
+
+  async *#connect(attempt) {
+    const { name, beginningMs, waitSeconds } = this.#transport;
+    if (name === "stream") this.#live.clear();
+    this.#setBeginning("connecting");
+    // A user may be asked for it: without a limit of time.
+    await attempt.wait(this.#credentials.renew(this.#lastEventId));
+    attempt.limitMs = beginningMs;
+    const wait = name === "poll" ? waitSeconds : null;
+    const url = withQuery(this.#credentials.url ?? this.#url, this.#options, wait);
+    const body = await attempt.wait(this.#open(url, attempt.signal));
+    if (!body) return this.#end("ended");
+    attempt.reader = body.getReader();
+    this.#setBeginning("catching-up");
+    // A ticket may be for a stream of several pipelines, even if there is only one.
+    const pipeline = /\/pipelines\/[^/]+\/sse$/.test(url.pathname) ? this.#pipelines[0] : null;
+    const parser = new StreamParser(this.#lastEventId);
+    for (let piece; (piece = await attempt.read());) {
+      // Also without the markers of pipelines that have nothing more to send.
+      if (attempt.flowed) this.#setState({ name: "live" });
+      const blocks = parser.push(piece);
+      if (parser.retryMs !== null) this.#backOff.setRetry(parser.retryMs);
+      for (const block of blocks) {
+        this.#lastEventId = block.id;
+        const event = readEvent(block, pipeline);
+        if (event?.type === "expired") this.#credentials.reason = event.reason;
+        else if (event) {
+          if (event.type === "live" || event.type === "end") {
+            attempt.live();
+            attempt.limitMs = STALL_MS;
+          }
+          if (this.#take(event)) yield event;
+          if (this.#isClosed) return;
+        }
+        resumeStore(this.#options, block.id);
+        if (this.#ended.size === this.#pipelines.length) return this.#end("ended");
+      }
+    }
+  }
+
+  async #open(url, signal) {
+    const headers = requestHeaders(this.#credentials.token, this.#lastEventId);
+    const { fetch = globalThis.fetch } = this.#options;
+    const response = await fetch(url, { headers, signal, cache: "no-store" });
+    const body = await takeAnswer(response, this.#clock.now());
+    this.#credentials.wasRefused = false;
+    return body;
+  }
+
+  #take({ type, pipeline }) {
+    const isNews = type !== "live" || !this.#live.has(pipeline);
+    if (type === "end") this.#ended.add(pipeline);
+    if (type === "gap") this.#live.delete(pipeline);
+    if (type === "live" || type === "end") this.#live.add(pipeline);
+    if (this.#live.size === this.#pipelines.length) {
+      this.#backOff.reset();
+      this.#setState({ name: "live" });
+    }
+    return isNews;
+  }
+
+  #setBeginning(name) {
+    if (this.#live.size === 0) this.#setState({ name });
+  }
+
+  async #pause(attempt, failure) {
+    const { name } = this.#transport;
+    if (attempt.wasLive) this.#backOff.reset();
+    const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
+    const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
+    if (name !== this.#transport.name) this.#backOff.setRetry();
+    if (isAtOnce) return;
+    const { message, retryAfterMs } = failure;
+    const ms = this.#backOff.next(retryAfterMs ?? 0);
+    if (isNextPoll) this.#setState({ name: "live" });
+    else {
+      this.#live.clear();
+      this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
+    }
+    await new Promise((resolve) => {
+      const cancel = this.#clock.after(ms, resolve);
+      this.#skipWait = () => {
+        cancel();
+        resolve();
+      };
+      if (this.#isClosed) this.#skipWait();
+    });
+    this.#skipWait = () => {};
+  }
+}
+
+export async function callBack(
+  run,
+  value,
+) {
+  try {
+    await run?.(value);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

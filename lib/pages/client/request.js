@@ -1,0 +1,81 @@
+/* @ts-self-types="../../client/request.ts" */
+// @ts-nocheck: built from lib/client/request.ts by "deno task build".
+
+import { SubscribeError } from "./errors.js";
+
+const MAX_PIPELINES = 10;
+
+const PERMANENT_STATUS = /^4(?!08|25|29)/;
+
+export function streamUrl(base, pipelines) {
+  const count = new Set(pipelines).size;
+  const url = new URL(base, globalThis.location?.href);
+  if (
+    !count || count > MAX_PIPELINES || count < pipelines.length || url.username ||
+    !/^http/.test(url.protocol)
+  ) {
+    throw new TypeError(
+      `Cannot subscribe: expected an http URL and 1 to ${MAX_PIPELINES} different pipelines`,
+    );
+  }
+  const path = count > 1 ? "sse" : `pipelines/${encodeURIComponent(pipelines[0])}/sse`;
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
+  url.search = url.hash = "";
+  if (count > 1) {
+    for (const pipeline of pipelines) {
+      url.searchParams.append("pipeline", pipeline);
+    }
+  }
+  return url;
+}
+
+export function withQuery(
+  base,
+  { channels, history, since },
+  wait,
+) {
+  const url = new URL(base);
+  const query = url.searchParams;
+  // The URL of a ticket may have its own.
+  if (!query.has("channel")) {
+    for (const channel of channels ?? []) query.append("channel", channel);
+  }
+  if (history !== undefined) query.set("history", `${history}`);
+  if (since !== undefined) query.set("since", since instanceof Date ? since.toISOString() : since);
+  if (wait !== null) query.set("wait", `${wait}`);
+  return url;
+}
+
+export function requestHeaders(token, lastEventId) {
+  const headers = new Headers({ Accept: "text/event-stream" });
+  if (token) {
+    // The message does not repeat a value that may be secret.
+    if (!/^[!-~]+$/.test(token)) {
+      throw new SubscribeError("the token is not visible ASCII");
+    }
+    headers.set("Authorization", `Bearer ${token}`);
+  }
+  if (lastEventId) {
+    // A header is bytes: UTF-8, as that of an `EventSource`. No ID of the service needs it.
+    headers.set("Last-Event-ID", unescape(encodeURIComponent(lastEventId)));
+  }
+  return headers;
+}
+
+export async function takeAnswer(
+  response,
+  now,
+) {
+  const { status, body, headers } = response;
+  if (status === 204) return null;
+  const type = headers.get("Content-Type") ?? "";
+  if (status === 200 && body && /^text\/event-stream *(;|$)/i.test(type)) return body;
+  const problem = /json/.test(type) && await response.json().catch(() => {}) || {};
+  body?.cancel().catch(() => {});
+  const reason = `${status} ${problem.detail ?? type}`;
+  if (PERMANENT_STATUS.test(`${status}`)) throw new SubscribeError(reason, { ...problem, status });
+  const asked = headers.get("Retry-After") ?? "";
+  const retryAfterMs = /^\d+$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - now;
+  // Also a page to sign in, for example, to which a proxy redirects.
+  throw Object.assign(new Error(`The answer is no event stream: ${reason}`), { retryAfterMs });
+}

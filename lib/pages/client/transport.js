@@ -1,0 +1,74 @@
+/* @ts-self-types="../../client/transport.ts" */
+// @ts-nocheck: built from lib/client/transport.ts by "deno task build".
+
+export const STALL_MS = 40_000;
+
+const HOLD_MS = 5_000;
+
+const POLL_MS = 5 * 60_000;
+
+const MAX_POLL_MS = 60 * 60_000;
+
+const WAIT_SECONDS = 25;
+
+export class Transport {
+  name = "stream";
+  waitSeconds = 0;
+  #holdMs = HOLD_MS;
+  #silentStreams = 0;
+  #pollMs = POLL_MS;
+  #tryStreamAt = 0;
+
+  choose(now) {
+    if (this.name === "stream" || this.#isTest || now < this.#tryStreamAt) return;
+    this.name = "stream";
+    // The next silence is enough: this network was known to hold streams back.
+    this.#silentStreams = 1;
+  }
+
+  tryStream() {
+    this.#tryStreamAt = 0;
+  }
+
+  get beginningMs() {
+    return this.name === "stream" || this.#isTest ? this.#holdMs : STALL_MS;
+  }
+
+  ended(attempt, now) {
+    return this.name === "stream" ? this.#streamEnded(attempt) : this.#pollEnded(attempt, now);
+  }
+
+  get #isTest() {
+    return this.waitSeconds === 0;
+  }
+
+  #streamEnded({ wasLive, flowed, isStalled }) {
+    if (flowed) [this.#silentStreams, this.#pollMs] = [0, POLL_MS];
+    else if (wasLive && isStalled) this.#silentStreams++;
+    if (wasLive) this.#holdMs = HOLD_MS;
+    if (!isStalled || wasLive && this.#silentStreams < 2) return false;
+    [this.name, this.waitSeconds] = ["poll", 0];
+    return true;
+  }
+
+  #pollEnded({ wasLive, isClean, ms }, now) {
+    if (wasLive && isClean) {
+      if (!this.#isTest) return false;
+      this.waitSeconds = WAIT_SECONDS;
+      this.#tryStreamAt = now + this.#pollMs;
+      this.#pollMs = Math.min(2 * this.#pollMs, MAX_POLL_MS);
+      return false;
+    }
+    if (this.#isTest) {
+      // Not the stream is slow, but the network.
+      [this.name, this.#silentStreams] = ["stream", 0];
+      this.#holdMs = Math.min(2 * this.#holdMs, STALL_MS);
+      return false;
+    }
+    // A proxy between may not wait as long as the service does.
+    const seconds = Math.floor(Math.min(this.waitSeconds, ms / 1000) * 0.8);
+    if (ms < 2000 || seconds < 1) return false;
+    this.waitSeconds = seconds;
+    return true;
+  }
+}
