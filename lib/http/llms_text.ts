@@ -12,6 +12,7 @@ import {
   MAX_EVENTS,
   MAX_PAYLOAD_BYTES,
   MAX_PAYLOAD_DEPTH,
+  MAX_PIPELINES,
 } from "../protocol/mod.ts";
 
 /**
@@ -79,6 +80,10 @@ end after about an hour, and come back after \`retry\` (${retryMs} ms or more). 
 - \`runnel.end\`: the run has ended. Close the EventSource.
 - \`runnel.expired\`: the token or ticket has ended. Open another stream.
 
+\`GET /sse?pipeline=p_a&pipeline=p_b\` sends up to ${MAX_PIPELINES} pipelines on one stream: the type of an
+event is \`pipeline/channel\`, and control events name their pipeline in their data.
+With \`Accept: application/x-ndjson\` a stream is lines of JSON; with \`wait=30\` it is a long poll.
+
 \`GET /pipelines/{pipeline}/events\` returns the history as JSON, with the times of the publishes.
 \`?after=ID&limit=100\` returns the page of events after an ID, and \`Link\` leads to the next one. Its
 \`lastEventId\` is where a stream goes on. \`Accept: application/x-ndjson\` returns an event a line.
@@ -90,7 +95,7 @@ a token. \`POST /tickets\` with \`{"pipelines":["p_a","p_b"]}\` does so for a st
 
 - Request: ${maxBodyBytes / 1024} KiB, not compressed, ${MAX_EVENTS.toLocaleString("en")} events.
 - Payload: ${MAX_PAYLOAD_BYTES / 1024} KiB as JSON in UTF-8, ${MAX_PAYLOAD_DEPTH} levels deep.
-- Browsers open six connections to a host over HTTP/1.1: use one stream for all channels of a page.
+- Browsers open six connections to a host over HTTP/1.1: use one stream for a whole page.
 
 ## Errors
 

@@ -4,7 +4,7 @@ import { RunnelError, type RunnelErrorType } from "../../lib/base/errors.ts";
 import { readConfig, SETTING_NAMES } from "../../lib/config/config.ts";
 import { createRoutes } from "../../lib/http/openapi.ts";
 import { problem } from "../../lib/http/problem.ts";
-import { MAX_CHANNELS } from "../../lib/protocol/event.ts";
+import { MAX_CHANNELS, MAX_PIPELINES } from "../../lib/protocol/event.ts";
 import {
   MAX_BODY_BYTES,
   MAX_EVENTS,
@@ -495,7 +495,7 @@ for (
       limits["Payload"],
       `${MAX_PAYLOAD_BYTES / 1024} KiB as JSON in UTF-8, ${MAX_PAYLOAD_DEPTH} levels deep`,
     );
-    if (note) equal(limits["Channels that a stream names"], String(MAX_CHANNELS));
+    if (note) equal(limits["A stream"], `${MAX_PIPELINES} pipelines, ${MAX_CHANNELS} channels`);
   });
 }
 
