@@ -14,16 +14,19 @@ const PROBE_EVERY_MS = 500;
 
 /** Opens the probe that a request asks for. */
 export function answerProbe(c: AppContext, probes: ProxyProbes): Response {
-  const { every, quiet, bytes, ask } = parseOrThrow(probeQuery, c.req.query());
+  const { every, quiet, bytes, ask, wait } = parseOrThrow(probeQuery, c.req.query());
   const headers = new Headers(streamHeaders(c));
   if (ask === "0") {
     for (const name of ["X-Accel-Buffering", "Incremental"]) headers.delete(name);
   }
-  const stream = c.req.method === "HEAD" ? null : probes.open({
-    everyMs: Number(quiet ?? every ?? PROBE_EVERY_MS),
-    lines: quiet === undefined ? PROBE_LINES : QUIET_PROBE_LINES,
-    bytes: Number(bytes ?? 0),
-    completed: c.env.completed,
-  });
+  const schedule = wait === undefined
+    ? {
+      everyMs: Number(quiet ?? every ?? PROBE_EVERY_MS),
+      lines: quiet === undefined ? PROBE_LINES : QUIET_PROBE_LINES,
+    }
+    : { everyMs: Number(wait) * 1000, isPoll: true };
+  const stream = c.req.method === "HEAD"
+    ? null
+    : probes.open({ ...schedule, bytes: Number(bytes ?? 0), completed: c.env.completed });
   return new Response(stream, { headers });
 }

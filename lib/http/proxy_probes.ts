@@ -28,6 +28,8 @@ export interface ProbeRequest {
   bytes: number;
   /** Number of lines. @default {10} */
   lines?: number;
+  /** Whether it is a long poll: one line, after the interval. @default {false} */
+  isPoll?: boolean;
   /** Settles when the connection closes, which may be long after the probe ended. */
   completed?: Promise<unknown> | undefined;
 }
@@ -59,14 +61,14 @@ export class ProxyProbes {
 
   /**
    * Starts a probe, whose first line is sent at once and which ends with its
-   * last one.
+   * last one. A long poll is silent until its only line.
    *
    * @param request The schedule and the size of the lines.
    * @returns The event stream. Cancelling it ends the probe.
    * @throws {RunnelError} `draining`, or `overloaded` if there are too many.
    */
   open(
-    { everyMs, bytes, lines = PROBE_LINES, completed }: ProbeRequest,
+    { everyMs, bytes, isPoll = false, lines = isPoll ? 1 : PROBE_LINES, completed }: ProbeRequest,
   ): ReadableStream<Uint8Array> {
     this.#draining.throwIfAborted();
     const place = this.#quota.acquire(ALL);
@@ -100,7 +102,7 @@ export class ProxyProbes {
         };
         this.#ends.add(end);
         timer = this.#runtime.clock.every(everyMs, send);
-        send();
+        if (!isPoll) send();
       },
       cancel: dispose,
     });

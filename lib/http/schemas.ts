@@ -254,12 +254,15 @@ export const probeQuery: z.ZodObject<{
   quiet: z.ZodOptional<z.ZodString>;
   bytes: z.ZodOptional<z.ZodString>;
   ask: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;
+  wait: z.ZodOptional<z.ZodString>;
 }> = z.object({
   every: wholeNumber({ min: 20, max: 1000, maxDigits: 5 }),
   // As long as the keep-alives of a stream are apart.
   quiet: wholeNumber({ min: 20, max: 15_000, maxDigits: 5 }),
   bytes: wholeNumber({ min: 0, max: 16_384, maxDigits: 5 }),
   ask: z.enum(["0", "1"], "expected 1 to ask proxies not to buffer, or 0").optional(),
+  // In seconds, as that of a stream.
+  wait: wholeNumber({ min: 1, max: 60, maxDigits: 2 }),
 });
 
 function historySchema(max: number): z.ZodOptional<z.ZodString> {

@@ -32,6 +32,18 @@ Deno.test("GET /pipelines/diagnose/sse?ask=0 omits the headers that ask not to b
   }
 });
 
+Deno.test("GET /pipelines/diagnose/sse?wait= sends a line after that time, as a long poll", async () => {
+  await using service = await startService();
+  const response = await service.fetch(request("/pipelines/diagnose/sse?wait=2"));
+  assertHeaders(response, STREAM_HEADERS);
+  const stream = new StreamReader(response);
+  service.clock.advance(2000);
+  const { line, of, sent } = JSON.parse((await stream.event())!.data);
+  deepEqual([line, of, sent], [1, 1, 2000]);
+  equal(await stream.event(), null);
+  await assertIdle(service);
+});
+
 Deno.test("GET /pipelines/diagnose/sse?quiet= sends few lines, as far apart as keep-alives", async () => {
   await using service = await startService();
   const path = "/pipelines/diagnose/sse?quiet=15000";

@@ -31,6 +31,18 @@ Deno.test("ProxyProbes.open() sends a line at once and one after each time, and 
   equal(clock.liveTimers, 0);
 });
 
+Deno.test("ProxyProbes.open() sends the only line of a long poll after the time, and ends", async () => {
+  const { clock, probes } = createProbes();
+  const stream = new StreamReader(probes.open({ everyMs: 5000, bytes: 0, isPoll: true }));
+  clock.advance(4999);
+  equal(probes.size, 1);
+  clock.advance(1);
+  const data = { line: 1, of: 1, sent: 5000, fill: "" };
+  deepEqual(await line(stream), { type: "runnel.probe", data });
+  equal(await line(stream), null);
+  deepEqual([probes.size, clock.liveTimers], [0, 0]);
+});
+
 Deno.test("ProxyProbes.open() sends the real time of each line when the machine is late", async () => {
   const { clock, probes } = createProbes();
   const stream = new StreamReader(probes.open({ everyMs: 100, bytes: 0 }));

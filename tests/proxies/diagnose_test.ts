@@ -55,7 +55,7 @@ const cases: Case[] = [
       fit(settings, ["return (pipe)", "return (pass)"]) +
       "sub vcl_backend_response { set beresp.do_gzip = true; }\n",
     verdict: /^Something on the way holds events back for at least \d/,
-    text: /All 10 lines arrived together/,
+    text: /All 10 lines arrived together.*A long poll passes.*See how to poll/s,
   },
   {
     name: "Envoy",

@@ -9,6 +9,7 @@ import { byId, element, setText } from "../shared/elements.js";
 import { measureDelays } from "./arrivals.js";
 import { ArrivalChart } from "./chart.js";
 import { formatSeconds } from "./failure_verdict.js";
+import { createPollVerdict } from "./poll_verdict.js";
 import { measureRoundTrip, runProbe } from "./probe.js";
 import { createQuietVerdict } from "./quiet_verdict.js";
 import { createVerdict } from "./verdict.js";
@@ -49,6 +50,7 @@ async function test(run) {
   byId("charts").replaceChildren();
   byId("lines").replaceChildren();
   byId("facts").replaceChildren();
+  byId("fallback").hidden = true;
   await run();
   again.disabled = quiet.disabled = false;
 }
@@ -64,7 +66,7 @@ async function runProbes() {
     }),
   ]);
   let decided = createVerdict({ stream, withoutHeader, roundTrip });
-  if (decided.advise && !decided.suspect && !stream.failure) {
+  if (decided.holdsBack && !stream.failure) {
     showVerdict("busy", "Listening once more …", [
       "Events are held back. Large lines show how much of them.",
     ]);
@@ -74,7 +76,30 @@ async function runProbes() {
     });
     decided = createVerdict({ stream, withoutHeader, large, roundTrip });
   }
+  const poll = decided.holdsBack ? await testPoll(roundTrip) : null;
+  if (poll) decided.text.push(poll.text);
   showResult(decided, stream, roundTrip);
+  if (poll?.works) showFallback();
+}
+
+/** @param {import("./probe_result.js").RoundTrip | null} roundTrip */
+async function testPoll(roundTrip) {
+  const waitSeconds = Math.max(1, Math.round(everyMs / 100));
+  showVerdict("busy", "Polling …", [
+    "Events are held back. A request that the service answers after " +
+    `${formatSeconds(waitSeconds * 1000)} shows whether clients can poll instead.`,
+  ]);
+  return createPollVerdict(await runProbe({ everyMs, waitSeconds }), roundTrip);
+}
+
+/** Shows how to receive events by long polls. */
+function showFallback() {
+  for (const code of document.querySelectorAll("#fallback code[data-template]")) {
+    code.textContent = (code.textContent ?? "").replaceAll("ORIGIN", location.origin);
+  }
+  byId("fallback").hidden = false;
+  const link = element("a", { href: "#fallback-title" }, "how to poll");
+  byId("text").append(element("p", {}, "See ", link, "."));
 }
 
 async function runQuietProbe() {

@@ -62,6 +62,7 @@ export function failureVerdict({ failure, status, detail, type, lines, endedMs }
         "way holds it back for longer than this test waits: likely response buffering.",
       ],
       advise: true,
+      holdsBack: true,
     };
   }
   return {

@@ -25,6 +25,8 @@ const GRACE_MS = 15_000;
  * @property {boolean} [isQuiet] Whether the probe has few lines, as far apart as the comments of a
  *   stream without events.
  * @property {number} [bytes] Size of the filler in each line, in bytes.
+ * @property {number} [waitSeconds] Time after which the only line of a long poll is sent, in
+ *   seconds. Without it, the probe is a stream.
  * @property {boolean} [asksNoBuffering] Whether the answer has `X-Accel-Buffering: no`, which asks
  *   proxies not to buffer it, as streams have.
  */
@@ -37,7 +39,7 @@ const GRACE_MS = 15_000;
  * @returns {Promise<ProbeResult>}
  */
 export async function runProbe(options, onLine = () => {}) {
-  const { everyMs, isQuiet = false, bytes = 0, asksNoBuffering = true } = options;
+  const { everyMs, isQuiet = false, waitSeconds, bytes = 0, asksNoBuffering = true } = options;
   const url = new URL(PATH, location.href);
   // The ID finds this request among the browser's timings.
   url.search = new URLSearchParams({
@@ -45,6 +47,7 @@ export async function runProbe(options, onLine = () => {}) {
     bytes: String(bytes),
     ask: asksNoBuffering ? "1" : "0",
     id: crypto.getRandomValues(new Uint32Array(1)).join(),
+    ...waitSeconds !== undefined && { wait: String(waitSeconds) },
   }).toString();
   /** @type {ProbeResult} */
   const result = {
@@ -62,7 +65,8 @@ export async function runProbe(options, onLine = () => {}) {
   };
   const requestedAt = performance.now();
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), 10 * everyMs + GRACE_MS);
+  const scheduleMs = waitSeconds === undefined ? 10 * everyMs : waitSeconds * 1000;
+  const timer = setTimeout(() => controller.abort(), scheduleMs + GRACE_MS);
   try {
     const response = await fetch(url, {
       // As an EventSource asks.

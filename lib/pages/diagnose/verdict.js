@@ -23,6 +23,8 @@ const SLOW_START_MS = 1000;
  * @property {string[]} text Reasons and meaning, as paragraphs.
  * @property {boolean} advise Whether settings of a proxy would help.
  * @property {string} [suspect] Name of the proxy that likely is the cause.
+ * @property {boolean} [holdsBack] Whether events of a stream may never arrive, so that a long poll
+ *   is worth a test.
  */
 
 /**
@@ -151,6 +153,7 @@ function heldBackVerdict(stream, { kind, heldMs, bursts }, large) {
     } ${formatSeconds(heldMs)}`,
     text,
     advise: true,
+    holdsBack: true,
   };
 }
 

@@ -6,6 +6,7 @@ import { accessibilityViolations, openWatchedPage } from "../../support/browser/
 import { Nginx, systemNginx } from "../../support/programs/nginx.ts";
 import { testWithRequirements } from "../../support/programs/requirements.ts";
 import { ServedService } from "../../support/servers/served_service.ts";
+import { eventually } from "../../support/wait.ts";
 
 /** A quick test: each probe takes two seconds. */
 const QUICK = "/diagnose?every=200";
@@ -168,6 +169,75 @@ const cases: Case[] = [
     text: /1 of 10 lines arrived/,
   },
 ];
+
+/** An nginx that holds streams back, whatever they ask for. */
+const BUFFERING = (url: string) =>
+  `location / { proxy_pass ${url}; proxy_ignore_headers X-Accel-Buffering; }`;
+
+testWithRequirements(
+  [systemChromium, systemNginx],
+  "/diagnose offers long polls where nginx holds streams back, and they work as shown",
+  async () => {
+    await using service = await ServedService.start();
+    await using nginx = await Nginx.start(BUFFERING(service.url));
+    await Promise.all((["light", "dark"] as const).map(async (colorScheme) => {
+      const { page, complaints } = await openWatchedPage(sharedChromium(), {
+        colorScheme,
+        viewport: { width: 360, height: 740 },
+      });
+      await page.goto(nginx.url + QUICK);
+      const { title, text } = await verdict(page);
+      match(title, HELD_BACK, text);
+      match(text, /A long poll passes: .* after 2 seconds, .*See how to poll\.$/s);
+      await page.click("text=how to poll");
+      const [, eventSource] = await page.locator("#fallback code[data-template]").allInnerTexts();
+      equal(
+        eventSource,
+        `new EventSource("${nginx.url}/pipelines/p_aBcDeF/sse?wait=30");`,
+      );
+      equal(await page.evaluate("document.documentElement.scrollWidth"), 360);
+      deepEqual(await accessibilityViolations(page), []);
+
+      // What is shown, as it is, receives each event long before the end of the poll.
+      await service.publish("p_aBcDeF", colorScheme, 1);
+      await page.evaluate(`
+        globalThis.received = [];
+        const source = ${eventSource}
+        source.addEventListener("${colorScheme}", ({ data }) => received.push(data));
+      `);
+      for (const count of [1, 2, 3]) {
+        await eventually(
+          `event ${count}`,
+          async () => await page.evaluate("received.length") === count,
+        );
+        await service.publish("p_aBcDeF", colorScheme, count + 1);
+      }
+      deepEqual(complaints, []);
+
+      await page.click("#again");
+      await page.waitForSelector("#fallback", { state: "hidden" });
+      await page.close();
+    }));
+  },
+);
+
+testWithRequirements(
+  [systemChromium, systemNginx],
+  "/diagnose says that long polls do not work where nginx does not wait for them",
+  async () => {
+    await using service = await ServedService.start();
+    await using nginx = await Nginx.start(
+      BUFFERING(service.url).replace("}", "proxy_read_timeout 1s; }"),
+    );
+    const { page } = await openWatchedPage(sharedChromium());
+    await page.goto(nginx.url + QUICK);
+    const { title, text } = await verdict(page);
+    match(title, HELD_BACK, text);
+    match(text, /A long poll, .*, does not pass either: it was cut after 1(\.\d)? seconds?\./);
+    equal(await page.isVisible("#fallback"), false);
+    await page.close();
+  },
+);
 
 /** Number of pages that are open at the same time. */
 const AT_ONCE = 4;
