@@ -13,6 +13,7 @@ export function findNearRoutes(path: string, routes: Routes): string[] {
     first: path.split("/")[1]!,
     name: `${method.toUpperCase()} ${path}`,
   }));
-  const first = findNearest(path.split("/")[1]!, all.map(({ first }) => first));
+  // The target of a CONNECT has no path.
+  const first = findNearest(path.split("/")[1] ?? "", all.map(({ first }) => first));
   return all.filter((route) => first && route.first === first).map(({ name }) => name);
 }

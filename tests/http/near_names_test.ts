@@ -1,5 +1,7 @@
-import { strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { assertProblem, post, request } from "../support/clients/http.ts";
+import { connectLocally } from "../support/servers/local_server.ts";
+import { serveService } from "../support/servers/serve_service.ts";
 import { startService } from "../support/service.ts";
 
 const PIPELINE_ROUTES = "Near it are GET /pipelines/{pipeline}, ";
@@ -25,6 +27,19 @@ Deno.test("an unknown path of a pipeline is answered with the routes of pipeline
   const response = await service.fetch(request("/pipelines/p_a/stream"));
   const detail = await assertProblem(response, 404, "not-found");
   equal(detail.slice(15, 15 + PIPELINE_ROUTES.length), PIPELINE_ROUTES);
+});
+
+Deno.test("a CONNECT, whose target has no path, is answered with 404", async () => {
+  await using service = await serveService();
+  for (const target of ["localhost:1", ";"]) {
+    using connection = await connectLocally(service.port);
+    const head = `CONNECT ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    await connection.write(new TextEncoder().encode(head));
+    const answer = new Uint8Array(12);
+    await connection.read(answer);
+    equal(new TextDecoder().decode(answer), "HTTP/1.1 404", target);
+  }
+  deepEqual(service.reports, []);
 });
 
 for (
