@@ -37,6 +37,9 @@ const ROUTES = {
   "GET /openapi.json": { method: "GET", path: "/openapi.json" },
   // Of p_a and p_b, as are those that follow.
   "POST /tickets": { method: "POST", path: "/tickets" },
+  "GET /sse": { method: "GET", path: "/sse?pipeline=p_a&pipeline=p_b" },
+  "HEAD /sse": { method: "HEAD", path: "/sse?pipeline=p_a&pipeline=p_b" },
+  "GET /sse?channel=": { method: "GET", path: "/sse?pipeline=p_b&pipeline=p_a&channel=orders" },
 } as const;
 
 /** Bodies of requests, by the path. */
@@ -61,16 +64,17 @@ function jwt(claim: unknown): Show {
 
 /** Shows a ticket, after the given preparation. */
 function ticket(
-  { pipeline = "p_a", channels = [] as string[], isSpent = false, ageMs = 0 } = {},
+  { pipelines = ["p_a"], channels = [] as string[], isSpent = false, ageMs = 0 } = {},
 ): Show {
   return async (service) => {
     const { tickets } = service;
-    const body = channels.length > 0 ? { channels } : {};
-    const path = `/pipelines/${pipeline}/tickets`;
+    const isOfSeveral = pipelines.length > 1;
+    const body = { ...channels.length > 0 && { channels }, ...isOfSeveral && { pipelines } };
+    const path = isOfSeveral ? "/tickets" : `/pipelines/${pipelines[0]}/tickets`;
     const response = await service.fetch(jsonPost(path, body, bearerHeader(PUBLISH_TOKEN)));
     const secret = new URL((await response.json()).url).searchParams.get("ticket")!;
     if (isSpent) {
-      const use = { pipelines: [pipeline], channels, lastEventId: undefined };
+      const use = { pipelines, channels, lastEventId: undefined };
       for (const { close } of (await tickets.redeem(secret, use)).sessions) close();
     }
     service.clock.advance(ageMs);
@@ -104,11 +108,24 @@ const CREDENTIALS: Record<string, Show> = {
     headers: { Cookie: `x_runnel_token=${await mint({ subscribe: ["p_a"] })}` },
   }),
   "ticket": ticket(),
-  "ticket, other pipeline": ticket({ pipeline: "p_b" }),
+  "ticket, other pipeline": ticket({ pipelines: ["p_b"] }),
   "ticket, other channel": ticket({ channels: ["names"] }),
   "ticket, 5 minutes old": ticket({ ageMs: 300_000 }),
   "ticket, spent 9 s ago": ticket({ isSpent: true, ageMs: 9000 }),
   "ticket, spent 10 s ago": ticket({ isSpent: true, ageMs: 10_000 }),
+  "ticket of two": ticket({ pipelines: ["p_a", "p_b"] }),
+  "ticket of two, others": ticket({ pipelines: ["p_b", "p_c"] }),
+  "ticket of two, other channel": ticket({ pipelines: ["p_a", "p_b"], channels: ["names"] }),
+  "ticket of two, spent 9 s ago": ticket({
+    pipelines: ["p_a", "p_b"],
+    isSpent: true,
+    ageMs: 9000,
+  }),
+  "ticket of two, spent 10 s ago": ticket({
+    pipelines: ["p_a", "p_b"],
+    isSpent: true,
+    ageMs: 10_000,
+  }),
   "JWT to subscribe, spent ticket": async (service) => ({
     ...await jwt({ subscribe: ["p_a"] })(service),
     ...await ticket({ isSpent: true, ageMs: 10_000 })(service),
@@ -121,59 +138,69 @@ const NAMES = Object.keys(ROUTES) as RouteName[];
 /** Statuses for each credential, in the order of the routes. */
 const EXPECTED: Record<Mode, Record<string, string>> = {
   open: {
-    "nothing": "202 202 204 201 204 200 200 200 200 200 200 201",
+    "nothing": "202 202 204 201 204 200 200 200 200 200 200 201 200 200 200",
   },
   public: {
-    "nothing": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "invalid token": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "static token": "202 202 204 201 204 200 200 200 200 200 200 201",
-    "static token, other scheme": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "JWT to publish": "202 202 204 403 204 200 200 200 200 200 200 403",
-    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200 403",
-    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200 201",
-    "JWT, other pipeline": "403 403 403 403 403 200 200 200 200 200 200 403",
-    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200 201",
-    "JWT, other channel": "403 403 403 201 403 200 200 200 200 200 200 201",
-    "JWT, no channel": "403 403 403 403 403 200 200 200 200 200 200 403",
-    "JWT without a claim": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "JWT, expired": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "cookie to publish": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "cookie, other name": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "ticket": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "ticket, other pipeline": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "ticket, other channel": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "ticket, 5 minutes old": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "ticket, spent 9 s ago": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "ticket, spent 10 s ago": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200 403",
-    "token in the query": "401 401 401 401 401 200 200 200 200 200 200 401",
+    "nothing": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "invalid token": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "static token": "202 202 204 201 204 200 200 200 200 200 200 201 200 200 200",
+    "static token, other scheme": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "JWT to publish": "202 202 204 403 204 200 200 200 200 200 200 403 200 200 200",
+    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200 403 200 200 200",
+    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200 201 200 200 200",
+    "JWT, other pipeline": "403 403 403 403 403 200 200 200 200 200 200 403 200 200 200",
+    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200 201 200 200 200",
+    "JWT, other channel": "403 403 403 201 403 200 200 200 200 200 200 201 200 200 200",
+    "JWT, no channel": "403 403 403 403 403 200 200 200 200 200 200 403 200 200 200",
+    "JWT without a claim": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "JWT, expired": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "cookie to publish": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "cookie, other name": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket, other pipeline": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket, other channel": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket, 5 minutes old": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket, spent 9 s ago": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket, spent 10 s ago": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket of two": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket of two, others": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket of two, other channel": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket of two, spent 9 s ago": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "ticket of two, spent 10 s ago": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
+    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200 403 200 200 200",
+    "token in the query": "401 401 401 401 401 200 200 200 200 200 200 401 200 200 200",
   },
   token: {
-    "nothing": "401 401 401 401 401 401 401 401 401 200 200 401",
-    "invalid token": "401 401 401 401 401 401 401 401 401 200 200 401",
-    "static token": "202 202 204 201 204 403 403 403 403 200 200 201",
-    "static token, other scheme": "401 401 401 401 401 401 401 401 401 200 200 401",
-    "JWT to publish": "202 202 204 403 204 403 403 403 403 200 200 403",
-    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200 403",
-    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200 201",
-    "JWT, other pipeline": "403 403 403 403 403 403 403 403 403 200 200 403",
-    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200 201",
-    "JWT, other channel": "403 403 403 201 403 200 200 200 403 200 200 201",
-    "JWT, no channel": "403 403 403 403 403 403 403 403 403 200 200 403",
-    "JWT without a claim": "401 401 401 401 401 401 401 401 401 200 200 401",
-    "JWT, expired": "401 401 401 401 401 401 401 401 401 200 200 401",
-    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200 401",
-    "cookie to publish": "401 401 401 401 401 403 403 403 403 200 200 401",
-    "cookie, other name": "401 401 401 401 401 401 401 401 401 200 200 401",
-    "ticket": "401 401 401 401 401 401 200 401 200 200 200 401",
-    "ticket, other pipeline": "401 401 401 401 401 401 403 401 403 200 200 401",
-    "ticket, other channel": "401 401 401 401 401 401 200 401 403 200 200 401",
-    "ticket, 5 minutes old": "401 401 401 401 401 401 403 401 403 200 200 401",
-    "ticket, spent 9 s ago": "401 401 401 401 401 401 200 401 200 200 200 401",
-    "ticket, spent 10 s ago": "401 401 401 401 401 401 403 401 403 200 200 401",
-    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200 403",
-    "token in the query": "401 401 401 401 401 401 403 401 403 200 200 401",
+    "nothing": "401 401 401 401 401 401 401 401 401 200 200 401 401 401 401",
+    "invalid token": "401 401 401 401 401 401 401 401 401 200 200 401 401 401 401",
+    "static token": "202 202 204 201 204 403 403 403 403 200 200 201 403 403 403",
+    "static token, other scheme": "401 401 401 401 401 401 401 401 401 200 200 401 401 401 401",
+    "JWT to publish": "202 202 204 403 204 403 403 403 403 200 200 403 403 403 403",
+    "JWT to subscribe": "403 403 403 201 403 200 200 200 200 200 200 403 403 403 403",
+    "JWT for both, by p_*": "202 202 204 201 204 200 200 200 200 200 200 201 200 200 200",
+    "JWT, other pipeline": "403 403 403 403 403 403 403 403 403 200 200 403 403 403 403",
+    "JWT, channel orders": "202 202 403 201 403 200 200 200 200 200 200 201 200 200 200",
+    "JWT, other channel": "403 403 403 201 403 200 200 200 403 200 200 201 200 200 403",
+    "JWT, no channel": "403 403 403 403 403 403 403 403 403 200 200 403 403 403 403",
+    "JWT without a claim": "401 401 401 401 401 401 401 401 401 200 200 401 401 401 401",
+    "JWT, expired": "401 401 401 401 401 401 401 401 401 200 200 401 401 401 401",
+    "cookie to subscribe": "401 401 401 401 401 200 200 200 200 200 200 401 403 403 403",
+    "cookie to publish": "401 401 401 401 401 403 403 403 403 200 200 401 403 403 403",
+    "cookie, other name": "401 401 401 401 401 401 401 401 401 200 200 401 401 401 401",
+    "ticket": "401 401 401 401 401 401 200 401 200 200 200 401 403 401 403",
+    "ticket, other pipeline": "401 401 401 401 401 401 403 401 403 200 200 401 403 401 403",
+    "ticket, other channel": "401 401 401 401 401 401 200 401 403 200 200 401 403 401 403",
+    "ticket, 5 minutes old": "401 401 401 401 401 401 403 401 403 200 200 401 403 401 403",
+    "ticket, spent 9 s ago": "401 401 401 401 401 401 200 401 200 200 200 401 403 401 403",
+    "ticket, spent 10 s ago": "401 401 401 401 401 401 403 401 403 200 200 401 403 401 403",
+    "ticket of two": "401 401 401 401 401 401 200 401 200 200 200 401 200 401 200",
+    "ticket of two, others": "401 401 401 401 401 401 403 401 403 200 200 401 403 401 403",
+    "ticket of two, other channel": "401 401 401 401 401 401 200 401 403 200 200 401 200 401 403",
+    "ticket of two, spent 9 s ago": "401 401 401 401 401 401 200 401 200 200 200 401 200 401 200",
+    "ticket of two, spent 10 s ago": "401 401 401 401 401 401 403 401 403 200 200 401 403 401 403",
+    "JWT to subscribe, spent ticket": "403 403 403 201 403 200 200 200 200 200 200 403 403 403 403",
+    "token in the query": "401 401 401 401 401 401 403 401 403 200 200 401 403 401 403",
   },
 };
 

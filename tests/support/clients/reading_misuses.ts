@@ -32,6 +32,8 @@ export class ReadingMisuses {
       "histories that nobody reads": () => this.#leaveHistory(),
       "streams of random pipelines": () => this.#readRandomPipeline(),
       "tickets": () => this.#misuseTicket(),
+      "streams of several pipelines": () => this.#joinPipelines(),
+      "tickets of several pipelines": () => this.#misuseTicketOfSeveral(),
       "deletions while others read": () => this.#deleteWhileReading(),
     };
   }
@@ -52,9 +54,10 @@ export class ReadingMisuses {
   }
 
   /** Opens a stream, reads it until it is live, and leaves. */
-  async #openAndLeave(path: string): Promise<void> {
+  async #openAndLeave(path: string, headers: Record<string, string> = {}): Promise<void> {
     const leave = new AbortController();
-    const response = await this.#client.ask(path, [200, ...BUSY], { signal: leave.signal });
+    const init = { signal: leave.signal, headers };
+    const response = await this.#client.ask(path, [200, ...BUSY], init);
     if (response.status === 200) await new StreamReader(response).until("runnel.live");
     leave.abort();
     await response.body?.cancel().catch(() => {});
@@ -99,6 +102,60 @@ export class ReadingMisuses {
       return void await response.body?.cancel();
     };
     await this.#assertOneStays(await Promise.all([use(), use()]));
+  }
+
+  /** Opens streams of pipelines that are many or the same, after IDs that are made up. */
+  async #joinPipelines(): Promise<void> {
+    const { random } = this.#client;
+    const pipelines = Array.from({ length: random.integer(0, 12) }, () => {
+      return random.pick([FULL_PIPELINE, this.#pipeline, `p_${random.integer(0, 1e9)}`, "p_a"]);
+    });
+    const query = pipelines.map((pipeline) => `pipeline=${pipeline}`).join("&");
+    const isValid = pipelines.length > 0 && pipelines.length <= 10 &&
+      new Set(pipelines).size === pipelines.length;
+    const parts = Array.from({ length: random.integer(0, 300) }, () => {
+      return random.pick(["", "1", "AAAAAAAAAAA-1", `AAAAAAAAAAA-${random.integer(0, 1e9)}`]);
+    });
+    const path = `/sse?${query}&history=${random.integer(0, 3)}${random.pick(["", "&wait=0"])}`;
+    const headers = { "Last-Event-ID": parts.join(".") };
+    if (isValid) return await this.#openAndLeave(path, headers);
+    await this.#client.status(path, [400, ...BUSY], { headers });
+  }
+
+  /** Opens a ticket of three pipelines by other ones, by IDs of one, and twice at once. */
+  async #misuseTicketOfSeveral(): Promise<void> {
+    const client = this.#client;
+    const { random } = client;
+    const isPublic = !client.options.isSecured;
+    const pipelines = [1, 2, 3].map((number) => `${this.#pipeline}_${number}`);
+    const known = await client.publish(pipelines[0]!, "an event whose ID others know");
+    const response = await client.ask("/tickets", [201, ...BUSY], {
+      method: "POST",
+      body: JSON.stringify({ pipelines }),
+    });
+    const { url = "" } = await response.json();
+    if (url === "" || known === null) return;
+    const open = async (path: string, statuses: number[], lastEventId = "") => {
+      // Without the credentials, which would be enough.
+      const headers = { Authorization: "", "Last-Event-ID": lastEventId };
+      const answer = await client.ask(path, [...statuses, ...BUSY], { headers });
+      if (answer.status === 200) return new StreamReader(answer);
+      return void await answer.body?.cancel();
+    };
+    const { pathname, search } = new URL(url);
+    const path = `${pathname}${search}`;
+    const refuse = async (path: string, lastEventId = "") => {
+      await (await open(path, isPublic ? [200] : [403], lastEventId))?.cancel();
+    };
+    await refuse(path.replace("pipeline=", "pipeline=p_another&pipeline="));
+    await refuse(path.replace(`${this.#pipeline}_2`, "p_another"), known);
+    if (isPublic) return;
+    const streams = await Promise.all([open(path, [200, 403]), open(path, [200, 403])]);
+    if (streams.some((stream) => stream !== undefined)) {
+      await refuse(path, known);
+      await refuse(path, Array(random.integer(2, 300)).fill(known).join("."));
+    }
+    await this.#assertOneStays(streams);
   }
 
   /** Asserts that of two streams of one ticket the second one has ended the first. */

@@ -311,7 +311,19 @@ export class Attacks {
     const query = Array.from(
       { length: random.pick([0, 1, 2, 3, 25]) },
       () =>
-        `${random.pick(["channel", "history", "lastEventId", "ticket", "__proto__", "%", ""])}=${
+        `${
+          random.pick([
+            "channel",
+            "history",
+            "lastEventId",
+            "pipeline",
+            "ticket",
+            "wait",
+            "__proto__",
+            "%",
+            "",
+          ])
+        }=${
           random.pick([
             id(),
             id(),
@@ -332,6 +344,9 @@ export class Attacks {
         `/pipelines/${target.pipeline}/events`,
         `/pipelines/${target.pipeline}/tickets`,
         "/pipelines/p_none/sse",
+        `/sse?pipeline=${target.pipeline}&pipeline=p_none`,
+        "/sse",
+        "/tickets",
         "/openapi.json",
         "/",
         "/healthz",
@@ -346,8 +361,11 @@ export class Attacks {
         "",
         "{}",
         '{"channels":["a"]}',
+        '{"pipelines":["p_a","p_b"],"channels":["a"]}',
+        JSON.stringify({ pipelines: Array(random.pick([1, 2, 11, 1000])).fill("p_a") }),
+        JSON.stringify({ pipelines: ["p_none", random.pick(AWKWARD_VALUES)] }),
         JSON.stringify({ lastEventId: random.pick(AWKWARD_VALUES) }),
-        JSON.stringify({ lastEventId: "x".repeat(random.pick([128, 129, 100_000])) }),
+        JSON.stringify({ lastEventId: "x".repeat(random.pick([320, 321, 100_000])) }),
         '{"__proto__":1}',
         this.#json.bomb(),
         "[",
@@ -366,7 +384,7 @@ export class Attacks {
       : "";
     const ticketMethod = random.pick(["POST", "POST", "POST", "DELETE"]);
     const text = `${isTicket ? ticketMethod : method} ${absolute}${
-      query ? `${path}?${query}` : path
+      query ? `${path}${path.includes("?") ? "&" : "?"}${query}` : path
     } HTTP/1.1\r\nHost: ${host}\r\n${lines}\r\n${body}`;
     return this.#attack("reading", text, { isHead: method === "HEAD" && !isTicket });
   }

@@ -49,10 +49,17 @@ function reads(random: SeededRandom): SlowRequest[] {
   const sse = `/pipelines/${FULL_PIPELINE}/sse`;
   const channels = (count: number) =>
     Array.from({ length: count }, (_, index) => `channel=c${index}`).join("&");
-  const ticket = (kind: string, body: string): SlowRequest => ({
+  const pipelines = (count: number) =>
+    Array.from({ length: count }, (_, index) => `pipeline=p_slow_${index}`).join("&");
+  const joined = `/sse?pipeline=${FULL_PIPELINE}&${pipelines(9)}`;
+  const ticket = (
+    kind: string,
+    body: string,
+    path = "/pipelines/p_slow/tickets",
+  ): SlowRequest => ({
     kind,
     method: "POST",
-    path: "/pipelines/p_slow/tickets",
+    path,
     headers: { "Content-Type": JSON_TYPE },
     body,
   });
@@ -75,8 +82,30 @@ function reads(random: SeededRandom): SlowRequest[] {
       "Idempotency-Key": "k".repeat(255),
     }),
     get("a whole history as a stream", `${sse}?history=all`, "runnel.live"),
+    get("a joined stream with its histories", `${joined}&history=all`, "runnel.live"),
+    get("a joined stream of 20 channels", `${joined}&history=400&${channels(20)}`, "runnel.live"),
+    get("a joined stream after an ID of 4,000 parts", joined, "runnel.live", {
+      "Last-Event-ID": "AAAAAAAAAAA-1.".repeat(4000),
+    }),
+    get(
+      "a joined stream by a long ticket",
+      `${joined}&ticket=s.${"t".repeat(60_000)}`,
+      "runnel.live",
+    ),
+    get("a joined stream of 3,000 pipelines", `/sse?${pipelines(3000)}`, "}"),
     get("the diagnosis", "/pipelines/diagnose/sse?every=20&bytes=16384"),
     ticket("a ticket of many channels", fill('{"channels":[', (i) => `"c${i}"`, "]}")),
+    ticket(
+      "a ticket of ten pipelines",
+      `{"pipelines":[${Array.from({ length: 10 }, (_, index) => `"p_slow_${index}"`)}],` +
+        `"lastEventId":"${"AAAAAAAAAAA-1.".repeat(20)}"}`,
+      "/tickets",
+    ),
+    ticket(
+      "a ticket of many pipelines",
+      fill('{"pipelines":[', (i) => `"p_${i}"`, "]}", { max: 20 * KiB }),
+      "/tickets",
+    ),
     ticket("a ticket of unknown keys", fill("{", (i) => `"k${i}":1`, "}", { max: 16 * KiB })),
     ...[10, 12, 14].map((bits) =>
       ticket(
