@@ -139,6 +139,7 @@ const sinceSchema = z.string()
 export function subscriptionQuery(maxHistory: number): z.ZodObject<{
   channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
   history: z.ZodOptional<z.ZodString>;
+  since: z.ZodOptional<z.ZodString>;
 }> {
   return z.object({
     channel: channelsSchema,
@@ -147,6 +148,7 @@ export function subscriptionQuery(maxHistory: number): z.ZodObject<{
         description: "Maximum number of events of the history: the newest of the channels. `all` " +
           "for all that are kept",
       }),
+    since: sinceSchema,
   });
 }
 
@@ -162,11 +164,7 @@ export function eventsQuery(maxHistory: number): z.ZodObject<{
   after: z.ZodOptional<z.ZodString>;
   limit: z.ZodOptional<z.ZodString>;
 }> {
-  const { channel, history } = subscriptionQuery(maxHistory).shape;
-  return z.object({
-    channel,
-    history,
-    since: sinceSchema,
+  return subscriptionQuery(maxHistory).extend({
     after: z.string()
       .refine(
         (text) => text === "0" || parseEventId(text) !== null,
@@ -190,6 +188,7 @@ export function eventsQuery(maxHistory: number): z.ZodObject<{
 export function streamQuery(maxHistory: number): z.ZodObject<{
   channel: z.ZodOptional<z.ZodArray<z.ZodString>>;
   history: z.ZodOptional<z.ZodString>;
+  since: z.ZodOptional<z.ZodString>;
   lastEventId: z.ZodOptional<z.ZodString>;
   ticket: z.ZodOptional<z.ZodString>;
   trace: z.ZodOptional<z.ZodEnum<{ 0: "0"; 1: "1" }>>;

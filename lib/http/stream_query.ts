@@ -5,7 +5,9 @@
  */
 
 import type { z } from "zod";
+import type { HistoryRange } from "../protocol/mod.ts";
 import { type AppContext, parseOrThrow } from "./context.ts";
+import { readRange } from "./history_range.ts";
 import { rejectMisspelt } from "./query.ts";
 import type { joinedStreamQuery, streamQuery } from "./schemas.ts";
 
@@ -13,7 +15,7 @@ import type { joinedStreamQuery, streamQuery } from "./schemas.ts";
 export interface StreamRequest {
   pipelines: string[];
   channels: string[];
-  history?: number | undefined;
+  history?: HistoryRange | undefined;
   lastEventId?: string | undefined;
   ticket?: string | undefined;
   traces?: boolean;
@@ -26,11 +28,13 @@ type StreamQuery = z.infer<ReturnType<typeof streamQuery>> & { pipeline?: string
  * Reads the query of a stream.
  *
  * @param schema Schema of the query.
+ * @param now The time now, in milliseconds since the Unix epoch.
  * @throws {RunnelError} `malformed-request`.
  */
 export function readStreamQuery(
   c: AppContext,
   schema: ReturnType<typeof streamQuery> | ReturnType<typeof joinedStreamQuery>,
+  now: number,
 ): StreamRequest {
   // Most streams have none, and to find that out by the schemas takes 7 of 100 µs of a join.
   if (!("pipeline" in schema.shape) && !c.req.url.includes("?")) {
@@ -42,19 +46,14 @@ export function readStreamQuery(
     pipeline: c.req.queries("pipeline") ?? [],
     channel: c.req.queries("channel"),
   });
-  const { pipeline = [], channel = [], history, lastEventId, ticket, trace, wait } = query;
+  const { pipeline = [], channel = [], lastEventId, ticket, trace, wait } = query;
   return {
     pipelines: pipeline,
     channels: channel,
-    history: historyOf(history),
+    history: readRange(query, now),
     lastEventId,
     ticket,
     traces: trace === "1",
     waitMs: wait === undefined ? undefined : Number(wait) * 1000,
   };
-}
-
-function historyOf(history: string | undefined): number | undefined {
-  if (history === undefined) return undefined;
-  return history === "all" ? Infinity : Number(history);
 }

@@ -32,6 +32,7 @@ export interface StreamRouteOptions extends RouteOptions {
 /** Creates the routes that send events to subscribers. */
 export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
   const { hub, access, config, runtime, routes, headers, probes, reportError } = options;
+  const { clock } = runtime;
   const app = new Hono<AppEnv>();
   const ofStream = streamQuery(config.history);
   const ofJoinedStream = joinedStreamQuery(config.history);
@@ -39,11 +40,11 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
   app.get(routes.stream.getRoutingPath(), (c) => {
     // Not a route of its own, which the router could not tell from this one.
     if (c.req.path === routes.probe.path) return answerProbe(c, probes);
-    return answerStream(c, pipelineOf(c), readStreamQuery(c, ofStream));
+    return answerStream(c, pipelineOf(c), readStreamQuery(c, ofStream, clock.now()));
   });
 
   app.get(routes.joinedStream.getRoutingPath(), (c) => {
-    const { pipelines, ...request } = readStreamQuery(c, ofJoinedStream);
+    const { pipelines, ...request } = readStreamQuery(c, ofJoinedStream, clock.now());
     return answerStream(c, pipelines, request);
   });
 

@@ -5,17 +5,17 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import { ChannelFilter, parseEventId, splitEventIds } from "../protocol/mod.ts";
+import { ChannelFilter, type HistoryRange, parseEventId, splitEventIds } from "../protocol/mod.ts";
 import { type Feed, formsOf, type Syntax } from "../stream/mod.ts";
-import { limitHistory } from "./histories.ts";
+import { limitRange } from "./histories.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Options for {@linkcode openFeeds}. */
 export interface FeedsOptions {
   subscription: Subscription;
-  /** Maximum number of events of a history. */
-  maxHistory: number;
+  /** Range of the history of a client that asks for none. */
+  history: HistoryRange;
   syntax: Syntax;
   /** Whether the events tell their pipelines. */
   joined: boolean;
@@ -34,11 +34,11 @@ export interface FeedsOptions {
  */
 export async function openFeeds(
   pipelines: readonly Pipeline[],
-  { subscription, maxHistory, syntax, joined }: FeedsOptions,
+  { subscription, history: configured, syntax, joined }: FeedsOptions,
 ): Promise<Feed[]> {
   const { lastEventId, notBefore = [], channels = [], traces = false } = subscription;
   const filter = ChannelFilter.of(channels);
-  const history = limitHistory(subscription.history, maxHistory);
+  const history = limitRange(subscription.history, configured);
   const forms = formsOf(pipelines.map(({ id }) => id), { syntax, traces, joined });
   try {
     notBefore.forEach((position, index) => pipelines[index]!.awaitBroadcast(position));

@@ -96,7 +96,7 @@ export class Histories {
     pipeline: string,
     { history, channels = [], address = null, connectionClosed }: HistoryRequest,
   ): AsyncGenerator<HistoryPage, void> {
-    const range = limitRange(history, this.#options.history);
+    const range = limitRange(history, rangeOfNewest(this.#options.history));
     const filter = ChannelFilter.of(channels);
     using place = this.#quota.acquire(address);
     const pages = readHistory(pipeline, {
@@ -157,16 +157,20 @@ function releaseAfter(settled: Promise<unknown>, place: DisposableStack): void {
   settled.then(release, release);
 }
 
-/** Returns the range of a history, of which some or all events that are retained are requested. */
-export function limitRange(requested: HistoryRange | undefined, max: number): HistoryRange {
-  if (requested === undefined) return rangeOfNewest(max);
+/**
+ * Returns the range of a history.
+ *
+ * @param requested Range that a client asked for, if any. It may be of all that is retained.
+ * @param configured Range of a client that asked for none, and with the maximum of a number.
+ */
+export function limitRange(
+  requested: HistoryRange | undefined,
+  configured: HistoryRange,
+): HistoryRange {
+  // The same one for most: each stream keeps its range.
+  if (requested === undefined) return configured;
   const { count, since } = requested;
-  return { count: count === Infinity ? Infinity : Math.min(count, max), since };
-}
-
-/** Returns the number of events of a history, of which some or all that are retained are requested. */
-export function limitHistory(requested: number | undefined, max: number): number {
-  return requested === Infinity ? Infinity : Math.min(requested ?? max, max);
+  return { count: count === Infinity ? Infinity : Math.min(count, configured.count), since };
 }
 
 function refuse(limit: "total" | "client"): RunnelError {

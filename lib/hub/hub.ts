@@ -13,7 +13,7 @@ import type {
   Receipt,
   StandingAppend,
 } from "../log/mod.ts";
-import type { NewEvent, Position } from "../protocol/mod.ts";
+import { type HistoryRange, type NewEvent, type Position, rangeOfNewest } from "../protocol/mod.ts";
 import {
   EVENT_STREAM,
   type Feed,
@@ -59,6 +59,8 @@ const POLL_RETRY_MS = 100;
 /** Publishers and subscribers of an isolate. */
 export class Hub {
   readonly #options: HubOptions;
+  /** Range of the history of a client that asks for none. */
+  readonly #history: HistoryRange;
   readonly #pipelines: PipelineRegistry;
   readonly #histories: Histories;
   readonly #keepAliveWheel: KeepAliveWheel;
@@ -75,6 +77,7 @@ export class Hub {
    */
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#history = rangeOfNewest(options.history);
     const starts = new HistoryStarts(options.log);
     this.#pipelines = new PipelineRegistry(options, starts);
     this.#histories = new Histories(options, starts);
@@ -255,7 +258,7 @@ export class Hub {
     const pipelines = this.#pipelines.hold(ids);
     return openFeeds(pipelines, {
       subscription,
-      maxHistory: this.#options.history,
+      history: this.#history,
       syntax: syntaxOf(subscription),
       joined,
     });

@@ -7,7 +7,7 @@
 
 import type { Change } from "../log/mod.ts";
 import { isTracing, type Metrics, traceFanOut } from "../telemetry/mod.ts";
-import { type ChannelFilter, type Position, rangeOfNewest } from "../protocol/mod.ts";
+import type { ChannelFilter, HistoryRange, Position } from "../protocol/mod.ts";
 import {
   EncodedEvents,
   type EncodedPage,
@@ -226,17 +226,17 @@ export class Pipeline implements SubscriberSource, Disposable {
   }
 
   /** Calls {@linkcode HistoryStarts.peek}. */
-  historyStart(filter: ChannelFilter, count: number): number | null {
-    return this.#options.starts.peek(this.#scope(filter, count));
+  historyStart(filter: ChannelFilter, range: HistoryRange): number | null {
+    return this.#options.starts.peek(this.#scope(filter, range));
   }
 
   /** Calls {@linkcode HistoryStarts.find}. */
-  findHistory(filter: ChannelFilter, count: number): Promise<number> {
-    return this.#options.starts.find(this.#scope(filter, count), () => this.#tail.repair());
+  findHistory(filter: ChannelFilter, range: HistoryRange): Promise<number> {
+    return this.#options.starts.find(this.#scope(filter, range), () => this.#tail.repair());
   }
 
-  #scope(filter: ChannelFilter, count: number): HistoryScope {
-    return { pipeline: this.#id, newest: () => this.newest, filter, range: rangeOfNewest(count) };
+  #scope(filter: ChannelFilter, range: HistoryRange): HistoryScope {
+    return { pipeline: this.#id, newest: () => this.newest, filter, range };
   }
 
   #receive(change: Change): void {

@@ -4,17 +4,17 @@
  * @module
  */
 
-import type { Position } from "../protocol/mod.ts";
+import type { HistoryRange, Position } from "../protocol/mod.ts";
 
 /** Options for {@linkcode Hub.subscribe}. */
 export interface Subscription {
   /** Last event ID of the subscriber, unchecked: of several pipelines, each in any order. */
   lastEventId?: string | undefined;
   /**
-   * Number of events of the history that it gets if its last event ID is not of this log;
-   * `Infinity` for all that are retained.
+   * Range of the history that it gets if its last event ID is not of this log. By default,
+   * the newest events, up to the configured number.
    */
-  history?: number | undefined;
+  history?: HistoryRange | undefined;
   /** Channels that it gets; all if there are none. */
   channels?: readonly string[] | undefined;
   /** Whether it gets the traces of the events. @default {false} */

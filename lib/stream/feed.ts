@@ -6,7 +6,7 @@
  */
 
 import type { Runtime } from "../base/mod.ts";
-import type { ChannelFilter, Position } from "../protocol/mod.ts";
+import type { ChannelFilter, HistoryRange, Position } from "../protocol/mod.ts";
 import { type Missed, Replay } from "./replay.ts";
 import type { StreamForm } from "./stream_form.ts";
 import type { StreamMetrics, SubscriberSource } from "./subscriber_source.ts";
@@ -20,8 +20,8 @@ export interface FeedOptions {
    * position, `"unknown"` for one whose position is not in this log.
    */
   resume: number | "fresh" | "unknown";
-  /** Number of events of the history that it gets if it does not resume. */
-  history: number;
+  /** Range of the history that it gets if it does not resume. */
+  history: HistoryRange;
   /** Filter of the channels that it gets. */
   filter: ChannelFilter;
   /** Form of its bytes. */

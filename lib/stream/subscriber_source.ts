@@ -5,7 +5,7 @@
  */
 
 import type { Metrics } from "../telemetry/mod.ts";
-import type { ChannelFilter } from "../protocol/mod.ts";
+import type { ChannelFilter, HistoryRange } from "../protocol/mod.ts";
 import type { EncodedEvents } from "./encoded_events.ts";
 import type { EncodedPage } from "./page_reader.ts";
 
@@ -36,12 +36,12 @@ export interface SubscriberSource {
     isWanted: () => boolean,
   ): Promise<EncodedPage | null>;
   /**
-   * Returns the sequence after which the newest events of a filter begin, up to
-   * `count`; `null` if they have to be searched in the log.
+   * Returns the sequence after which the events of a filter begin that are in a range;
+   * `null` if they have to be searched in the log.
    */
-  historyStart(filter: ChannelFilter, count: number): number | null;
+  historyStart(filter: ChannelFilter, range: HistoryRange): number | null;
   /** Searches them, so that {@linkcode SubscriberSource.historyStart} knows it. */
-  findHistory(filter: ChannelFilter, count: number): Promise<unknown>;
+  findHistory(filter: ChannelFilter, range: HistoryRange): Promise<unknown>;
 }
 
 /** Metrics of streams. */

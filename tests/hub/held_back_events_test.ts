@@ -14,6 +14,7 @@ import { Pipeline } from "../../lib/hub/pipeline.ts";
 import { createMetrics } from "../../lib/telemetry/metrics.ts";
 import { PageReader } from "../../lib/stream/page_reader.ts";
 import type { Follower } from "../../lib/sync/sync.ts";
+import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { describeEvent, liveMarker, publishNumbers, readEvents } from "../support/events.ts";
 import { createTestLog, textEvent } from "../support/log.ts";
@@ -136,7 +137,7 @@ Deno.test("Hub keeps a stream alive whose events are held back", async () => {
 
 Deno.test("Hub sends a subscriber that lags what others have already", async () => {
   const { service, stream, received } = await holdBack();
-  const slow = new StreamReader(await service.hub.subscribe("p_a", { history: 0 }));
+  const slow = new StreamReader(await service.hub.subscribe("p_a", { history: rangeOfNewest(0) }));
   deepEqual(await readEvents(slow, 1), [liveMarker(0)]);
   await publishNumbers(service, 2, 3);
   service.clock.turn();

@@ -4,6 +4,7 @@ import {
   strictEqual as equal,
   throws,
 } from "node:assert/strict";
+import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
 import {
@@ -237,7 +238,7 @@ Deno.test("Hub.subscribe() replays no more than the history, whatever is asked f
   const { hub } = service;
   await using _ = service;
   await hub.publish("p_a", numbers(1, 9).map(jsonEvent));
-  const stream = new StreamReader(await hub.subscribe("p_a", { history: 5 }));
+  const stream = new StreamReader(await hub.subscribe("p_a", { history: rangeOfNewest(5) }));
   deepEqual(await readEvents(stream, 4), [7, 8, 9, liveMarker(3)]);
   await stream.cancel();
 });

@@ -12,6 +12,7 @@ import {
 } from "node:assert/strict";
 import type { Subscription } from "../../lib/hub/subscription.ts";
 import { joinEventIds, parseEventId, splitEventIds } from "../../lib/protocol/event.ts";
+import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { type ReceivedEvent, StreamReader } from "../support/clients/stream_reader.ts";
 import { describeEvent, jsonEvent, UNKNOWN_ID } from "../support/events.ts";
 import { fail, passThrough, pause } from "../support/fakes/kv.ts";
@@ -97,7 +98,7 @@ Deno.test("A joined stream has the histories of all pipelines, and then each new
 Deno.test("A joined stream writes an event with the IDs of all pipelines, in their order", async () => {
   await using service = await startService();
   const a = await publish(service, "p_a", 1);
-  const stream = await open(service, { history: 0 });
+  const stream = await open(service, { history: rangeOfNewest(0) });
   await readReplays(stream);
   const b = await publish(service, "p_b", "x");
   const [event] = await stream.events(1);
@@ -296,7 +297,7 @@ Deno.test("A busy pipeline does not hold up a quiet one", async () => {
   const large = "x".repeat(50_000);
   // Four pages of the log, which are replayed while the other pipeline goes on.
   for (let i = 0; i < 8; i++) await publish(service, "p_a", large, large, large);
-  const stream = await open(service, { history: Infinity }, ["p_a", "p_b"]);
+  const stream = await open(service, { history: rangeOfNewest(Infinity) }, ["p_a", "p_b"]);
   await publish(service, "p_b", "quiet");
   // A turn of the event loop later, as for each write to a connection.
   await flush();
@@ -314,7 +315,7 @@ Deno.test("Two replays of a joined stream take turns, page by page", async () =>
   for (const id of ["p_a", "p_b"]) {
     for (let i = 0; i < 70; i++) await publish(service, id, large, large);
   }
-  const stream = await open(service, { history: Infinity }, ["p_a", "p_b"]);
+  const stream = await open(service, { history: rangeOfNewest(Infinity) }, ["p_a", "p_b"]);
   const events = await readReplays(stream, 2);
   const count = { p_a: 0, p_b: 0 };
   let ahead = 0;

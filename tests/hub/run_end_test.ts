@@ -6,6 +6,7 @@
  */
 
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import {
   describeEvent,
@@ -75,8 +76,14 @@ Deno.test("A client that comes after the end gets the history, the marker, and t
   await publishNumbers(service, 1, 120);
   await service.hub.publish("p_a", [], { end: true });
   deepEqual(await readRun(service), [...numbers(21, 120), liveMarker(100), endMarker(120)]);
-  deepEqual(await readRun(service, { history: 3 }), [118, 119, 120, liveMarker(3), endMarker(120)]);
-  deepEqual(await readRun(service, { history: 0 }), [liveMarker(0), endMarker(120)]);
+  deepEqual(await readRun(service, { history: rangeOfNewest(3) }), [
+    118,
+    119,
+    120,
+    liveMarker(3),
+    endMarker(120),
+  ]);
+  deepEqual(await readRun(service, { history: rangeOfNewest(0) }), [liveMarker(0), endMarker(120)]);
   deepEqual(await readRun(service, { history: Infinity }), [
     ...numbers(1, 120),
     liveMarker(120),
@@ -108,7 +115,7 @@ Deno.test("A client that comes back from the end gets nothing more", async () =>
 for (
   const [name, subscription, before] of [
     ["without an ID", {}, 3],
-    ["without a history", { history: 0 }, 3],
+    ["without a history", { history: rangeOfNewest(0) }, 3],
     ["with a filter that matches nothing", { channels: ["other"] }, 3],
     ["with a filter that matches one event", { channels: ["events"] }, 3],
     ["from another log", { lastEventId: UNKNOWN_ID }, 3],

@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "n
 import type { Reporter } from "../../lib/base/report.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
+import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { type StreamItem, StreamReader } from "../support/clients/stream_reader.ts";
 import { drain } from "../support/drain.ts";
 import {
@@ -673,7 +674,7 @@ Deno.test("Subscriber ignores a page that was requested before its log was repla
   const page = Promise.withResolvers<EncodedPage>();
   let reads = 0;
   const source = withHistory({ newest: eventsOf(100, 110), page: () => (reads++, page.promise) });
-  const subscriber = subscribeTo(source, { resume: 50, history: 3 });
+  const subscriber = subscribeTo(source, { resume: 50, history: rangeOfNewest(3) });
   const stream = new StreamReader(subscriber.body);
   const told = stream.events(5);
   await flush();

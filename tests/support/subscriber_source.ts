@@ -5,6 +5,7 @@
  */
 
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
+import { type HistoryRange, rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { Feed, type FeedOptions } from "../../lib/stream/feed.ts";
 import { formsOf } from "../../lib/stream/stream_form.ts";
 import type { SubscriberSource } from "../../lib/stream/subscriber_source.ts";
@@ -20,7 +21,8 @@ export function withHistory<S extends Pick<SubscriberSource, "newest" | "page">>
   return Object.assign(source, {
     id,
     visible: Infinity,
-    historyStart: (_filter: unknown, count: number) => Math.max(0, source.newest.last - count),
+    historyStart: (_filter: unknown, { count }: HistoryRange) =>
+      Math.max(0, source.newest.last - count),
     findHistory: () => Promise.reject(new Error("nothing is to be searched")),
   });
 }
@@ -35,7 +37,7 @@ export function subscribeTo(
   sources: SubscriberSource | SubscriberSource[],
   {
     resume = "fresh",
-    history = 100,
+    history = rangeOfNewest(100),
     filter = new ChannelFilter([]),
     syntax = EVENT_STREAM,
     runtime = { report() {} },
