@@ -71,9 +71,10 @@ source.addEventListener("events", (event) => console.log(JSON.parse(event.data))
 \`\`\`
 
 Add a listener for each channel: \`onmessage\` receives none. The stream begins with the newest ${history}
-events; \`?history=0\` omits them, \`?channel=a&channel=b\` names up to ${MAX_CHANNELS} channels. It continues
-after the header \`Last-Event-ID\`, which an EventSource sends by itself when it reconnects. Streams
-end after about an hour, and come back after \`retry\` (${retryMs} ms or more). Control events:
+events; \`?history=0\` omits them, \`?since=PT10M\` sends all of the last ten minutes instead, and
+\`?channel=a&channel=b\` names up to ${MAX_CHANNELS} channels. It continues after the header \`Last-Event-ID\`, which an
+EventSource sends by itself when it reconnects. Streams end after about an hour, and come back after
+\`retry\` (${retryMs} ms or more). Control events:
 
 - \`runnel.live\`: the history ends here, new events follow.
 - \`runnel.gap\` with \`{"missed","reason"}\`: events are gone, by age, a clear or a loss.
