@@ -110,6 +110,7 @@ Deno.test("openapi.json contains the schemas that validate", async () => {
       "query channel",
       "query history",
       "query lastEventId",
+      "query since",
       "query trace",
       "query wait",
     ],

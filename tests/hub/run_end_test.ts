@@ -6,6 +6,7 @@
  */
 
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import type { Subscription } from "../../lib/hub/subscription.ts";
 import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import {
@@ -36,7 +37,10 @@ async function readAll(stream: StreamReader): Promise<unknown[]> {
 }
 
 /** Subscribes, and reads the stream to its end. */
-async function readRun({ hub }: TestService, subscription = {}): Promise<unknown[]> {
+async function readRun(
+  { hub }: TestService,
+  subscription: Subscription = {},
+): Promise<unknown[]> {
   return await readAll(new StreamReader(await hub.subscribe("p_a", subscription)));
 }
 
@@ -84,7 +88,7 @@ Deno.test("A client that comes after the end gets the history, the marker, and t
     endMarker(120),
   ]);
   deepEqual(await readRun(service, { history: rangeOfNewest(0) }), [liveMarker(0), endMarker(120)]);
-  deepEqual(await readRun(service, { history: Infinity }), [
+  deepEqual(await readRun(service, { history: rangeOfNewest(Infinity) }), [
     ...numbers(1, 120),
     liveMarker(120),
     endMarker(120),
