@@ -11,6 +11,7 @@ import { batches, gentle, oneAtATime, sixteenPublishers } from "./fan_out.ts";
 import { idle } from "./idle.ts";
 import { isolates } from "./isolates.ts";
 import { join } from "./join.ts";
+import { joined } from "./joined.ts";
 import { neighbor } from "./neighbor.ts";
 import { publishes } from "./publishes.ts";
 import { remote } from "./remote.ts";
@@ -36,4 +37,5 @@ export const WORKS: Readonly<Record<string, (bench: Bench) => Work>> = {
   l: remote,
   m: capacity,
   n: runs,
+  o: joined,
 };
