@@ -242,24 +242,21 @@ export class EncodedEvents {
   #join(cursor: number, until: number, filter: ChannelFilter, form: StreamForm): Chunk {
     const parts: Uint8Array[] = [];
     let length = 0;
-    let count = 0;
     let lastSequence = 0;
     for (let i = cursor + 1 - this.first; i < this.#events.length; i++) {
       const event = this.#events[i]!;
       const { sequence, channel } = event;
       if (sequence > until) break;
       if (filter.keeps(channel)) {
-        const ofEvent = form.event(event, this.epoch);
-        const size = ofEvent.reduce((sum, part) => sum + part.length, 0);
-        if (count > 0 && length + size > MAX_CHUNK_BYTES) break;
-        parts.push(...ofEvent);
-        length += size;
-        count++;
+        const bytes = form.event(event, this.epoch);
+        if (parts.length > 0 && length + bytes.length > MAX_CHUNK_BYTES) break;
+        parts.push(bytes);
+        length += bytes.length;
         lastSequence = sequence;
       }
       cursor = sequence;
     }
-    return { bytes: concat(parts, length), count, lastSequence, cursor };
+    return { bytes: concat(parts, length), count: parts.length, lastSequence, cursor };
   }
 }
 

@@ -12,8 +12,8 @@ import { type EncodedEvent, EVENT_STREAM, JSON_LINES, type Syntax } from "./synt
 export interface StreamForm {
   /** The same for forms of the same bytes; `null` if no other stream has the same bytes. */
   readonly key: string | null;
-  /** Returns the bytes of an event, in parts. */
-  event(event: EncodedEvent, epoch: string): Uint8Array[];
+  /** Returns the bytes of an event. */
+  event(event: EncodedEvent, epoch: string): Uint8Array;
   /** Returns the bytes of a control event whose ID is a position. */
   control(position: Position, type: string, data: Record<string, unknown>): Uint8Array;
   /** Called when all events up to a position were sent or passed over. */
@@ -34,7 +34,7 @@ class SingleForm implements StreamForm {
     this.#traces = traces;
   }
 
-  event(event: EncodedEvent, epoch: string): Uint8Array[] {
+  event(event: EncodedEvent, epoch: string): Uint8Array {
     return this.#syntax.event(event, epoch, this.#traces);
   }
 
@@ -77,7 +77,7 @@ class JoinedForm implements StreamForm {
     this.#all = all;
   }
 
-  event(event: EncodedEvent, epoch: string): Uint8Array[] {
+  event(event: EncodedEvent, epoch: string): Uint8Array {
     const id = this.id({ epoch, sequence: event.sequence });
     return this.#syntax.event(event, epoch, this.#traces, { pipeline: this.#pipeline, id });
   }

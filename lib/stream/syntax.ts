@@ -50,9 +50,9 @@ export interface Syntax {
    * @param epoch Epoch of its log.
    * @param traces Whether it carries its trace.
    * @param place Its place on a stream of several pipelines.
-   * @returns Parts of the bytes, most of them shared by all streams.
+   * @returns The bytes, which are those of the event itself if they can be.
    */
-  event(event: EncodedEvent, epoch: string, traces: boolean, place?: JoinedPlace): Uint8Array[];
+  event(event: EncodedEvent, epoch: string, traces: boolean, place?: JoinedPlace): Uint8Array;
 }
 
 const LF = 10;
@@ -62,6 +62,7 @@ const DATA = "data: ";
 const KEEP_ALIVE = encodeComment("keepalive");
 const EMPTY = new Uint8Array();
 const EMPTY_LINE = encoder.encode("\n");
+const LINE_END = encoder.encode("}\n");
 
 /**
  * The format of an `EventSource`.
@@ -85,12 +86,9 @@ export const EVENT_STREAM: Syntax = {
     const { bytes, traceparent } = event;
     // An `EventSource` ignores fields that it does not know, as the standard asks of it.
     const trace = traces && traceparent ? `traceparent: ${traceparent}\n` : "";
-    if (!place) return trace ? [encoder.encode(trace), bytes] : [bytes];
-    return [
-      encoder.encode(`${trace}${EVENT}${place.pipeline}/`),
-      bytes.subarray(EVENT.length, bytes.length - idLength(event, epoch)),
-      encoder.encode(`id: ${place.id}\n\n`),
-    ];
+    if (!place) return trace ? enclose(trace, bytes, "") : bytes;
+    const shared = bytes.subarray(EVENT.length, bytes.length - idLength(event, epoch));
+    return enclose(`${trace}${EVENT}${place.pipeline}/`, shared, `id: ${place.id}\n\n`);
   },
 };
 
@@ -120,11 +118,26 @@ export const JSON_LINES: Syntax = {
     // A payload is one line, so it is that of the data.
     const start = bytes.indexOf(LF) + 1 + DATA.length;
     const payload = bytes.subarray(start, bytes.length - idLength(event, epoch) - 1);
-    return [encoder.encode(`${head.slice(0, -1)},"payload":`), payload, encoder.encode("}\n")];
+    // A channel is any text.
+    const before = encoder.encode(`${head.slice(0, -1)},"payload":`);
+    const line = new Uint8Array(before.length + payload.length + LINE_END.length);
+    line.set(before);
+    line.set(payload, before.length);
+    line.set(LINE_END, before.length + payload.length);
+    return line;
   },
 };
 
 /** Returns the length of the lines after the data of an event, in bytes. */
 function idLength({ sequence }: EncodedEvent, epoch: string): number {
   return "id: \n\n".length + formatEventId({ epoch, sequence }).length;
+}
+
+/** Returns bytes between two texts in ASCII. */
+function enclose(before: string, bytes: Uint8Array, after: string): Uint8Array {
+  const whole = new Uint8Array(before.length + bytes.length + after.length);
+  encoder.encodeInto(before, whole);
+  whole.set(bytes, before.length);
+  encoder.encodeInto(after, whole.subarray(before.length + bytes.length));
+  return whole;
 }
