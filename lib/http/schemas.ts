@@ -33,17 +33,6 @@ export const pipelineSchema: z.ZodString = z.string("expected a string")
   .check(by(validatePipelineId))
   .meta({ pattern: PIPELINE_PATTERN.source });
 
-const EXPECTED_PIPELINES = `expected 1 to ${MAX_PIPELINES} pipelines`;
-
-/** The pipelines of one stream: one to ten, none twice. */
-export const pipelinesSchema: z.ZodArray<z.ZodString> = z.array(pipelineSchema, EXPECTED_PIPELINES)
-  .min(1, EXPECTED_PIPELINES)
-  .max(MAX_PIPELINES, EXPECTED_PIPELINES)
-  .refine(
-    (pipelines) => new Set(pipelines).size === pipelines.length,
-    "expected no pipeline twice",
-  );
-
 /**
  * Form of a channel, for the OpenAPI document: no control characters, and none of
  * the names that `validateChannel` reserves. It works with and without the flag `u`.
@@ -216,10 +205,7 @@ export function joinedStreamQuery(
   maxHistory: number,
 ): z.ZodObject<ReturnType<typeof streamQuery>["shape"] & { pipeline: z.ZodArray<z.ZodString> }> {
   return streamQuery(maxHistory).extend({
-    pipeline: z.array(pipelineSchema)
-      .min(1, "expected at least one. Add ?pipeline=p_aBcDeF")
-      .max(MAX_PIPELINES, `expected ${MAX_PIPELINES} pipelines at most`)
-      .refine((ids) => new Set(ids).size === ids.length, "expected no pipeline twice")
+    pipeline: pipelinesSchema("Add ?pipeline=p_aBcDeF")
       .meta({ description: "The pipelines, whose event IDs are joined in this order" }),
   });
 }
@@ -245,7 +231,7 @@ export const ticketBody: z.ZodObject<{
 /** Body of a request for a ticket for several pipelines. */
 export const ticketsBody: z.ZodObject<
   typeof ticketBody.shape & { pipelines: z.ZodArray<z.ZodString> }
-> = ticketBody.extend({ pipelines: pipelinesSchema });
+> = ticketBody.extend({ pipelines: pipelinesSchema('Add "pipelines":["p_aBcDeF"]') });
 
 /** Query of a probe. */
 export const probeQuery: z.ZodObject<{
@@ -263,6 +249,15 @@ export const probeQuery: z.ZodObject<{
   // In seconds, as that of a stream.
   wait: wholeNumber({ min: 1, max: 60, maxDigits: 2 }),
 });
+
+/** Creates the schema for the pipelines of one stream: one to ten, none twice. */
+function pipelinesSchema(remedy: string): z.ZodArray<z.ZodString> {
+  const missing = `expected at least one. ${remedy}`;
+  return z.array(pipelineSchema, missing)
+    .min(1, missing)
+    .max(MAX_PIPELINES, `expected ${MAX_PIPELINES} pipelines at most`)
+    .refine((ids) => new Set(ids).size === ids.length, "expected no pipeline twice");
+}
 
 function historySchema(max: number): z.ZodOptional<z.ZodString> {
   const expected = `expected a whole number from 0 to ${max}, or all`;

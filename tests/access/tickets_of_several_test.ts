@@ -6,6 +6,8 @@ import {
 } from "node:assert/strict";
 import { formatEventId, joinEventIds, MAX_PIPELINES } from "../../lib/protocol/event.ts";
 import type { GrantedStream } from "../../lib/access/scope.ts";
+import { deleteTickets, ticketRecordTimeLeft } from "../../lib/access/ticket_store.ts";
+import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import type { TicketUse } from "../../lib/access/tickets.ts";
 import { commitThenFail, commitThenFailCheck, fail, pause } from "../support/fakes/kv.ts";
 import { type TestLog, textEvent } from "../support/log.ts";
@@ -432,6 +434,28 @@ Deno.test("Tickets check each session of a stream for what happened elsewhere", 
   await there.tickets.revoke("p_a");
   deepEqual(streams.map(states), ["ooo", "oo"]);
   deepEqual(await check(), ["ros", "ro"]);
+});
+
+Deno.test("Tickets of several pipelines are copied and deleted as those of one are", async () => {
+  await using made = await createTickets();
+  const { tickets, test } = made;
+  const { secret } = await tickets.issue(SCOPE);
+  const timesLeft = async () => {
+    const records = await Array.fromAsync(test.kv.list({ prefix: ["ticket"] }));
+    const now = test.clock.now();
+    return records.map(({ key, value }) => ticketRecordTimeLeft(key, value, now));
+  };
+  test.clock.advance(1000);
+  deepEqual(await timesLeft(), PIPELINES.map(() => TICKET_MS - 1000));
+  await tickets.redeem(secret, FIRST);
+  test.clock.advance(1000);
+  deepEqual(await timesLeft(), PIPELINES.map(() => SESSION_MS - 1000));
+  // As the restore of a backup does.
+  const runtime = { clock: test.clock, report() {} };
+  const open = () => Promise.resolve(test.kv);
+  await deleteTickets(await KvConnection.open({ open, runtime, timeoutMs: 3000, remote: false }));
+  deepEqual(await timesLeft(), []);
+  await rejects(tickets.redeem(secret, FIRST), refused("p_a"));
 });
 
 Deno.test("Tickets.redeem() rejects all pipelines without the credential of the ticket", async () => {

@@ -152,11 +152,11 @@ Deno.test("POST /tickets returns a URL with the position where streams are publi
 
 for (
   const [body, expected] of [
-    ["", "expected 1 to 10 pipelines"],
-    ["{}", "expected 1 to 10 pipelines"],
-    ['{"pipelines":"p_a"}', "expected 1 to 10 pipelines"],
-    ['{"pipelines":[]}', "expected 1 to 10 pipelines"],
-    [`{"pipelines":${JSON.stringify(pipelineIds(11))}}`, "expected 1 to 10 pipelines"],
+    ["", 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
+    ["{}", 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
+    ['{"pipelines":"p_a"}', 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
+    ['{"pipelines":[]}', 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
+    [`{"pipelines":${JSON.stringify(pipelineIds(11))}}`, "expected 10 pipelines at most"],
     ['{"pipelines":["p_a","p_b","p_a"]}', "expected no pipeline twice"],
     ['{"pipelines":["p_a","b"]}', "pipelines"],
     ['{"pipelines":["p_a",7]}', "expected a string"],
