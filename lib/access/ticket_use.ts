@@ -13,7 +13,7 @@
  */
 
 import type { Head } from "../log/mod.ts";
-import { MAX_PIPELINES, parseEventId, type Position, splitEventIds } from "../protocol/mod.ts";
+import { MAX_PIPELINES, parseJoinedId, type Position, splitEventIds } from "../protocol/mod.ts";
 import type { Session, Ticket } from "./ticket_store.ts";
 
 /**
@@ -83,10 +83,10 @@ function reconnect(
 function ownPart(lastEventId: string, epochs: readonly string[]): Position | null {
   const parts = splitEventIds(lastEventId);
   if (parts.length > MAX_PIPELINES) return null;
-  const own = parts.map(parseEventId).filter((position) =>
-    position !== null && epochs.includes(position.epoch)
+  const own = parts.map(parseJoinedId).filter((part) =>
+    part !== null && epochs.includes(part.position.epoch)
   );
-  return own.length === 1 ? own[0]! : null;
+  return own.length === 1 ? own[0]!.position : null;
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import { ChannelFilter, type HistoryRange, parseEventId, splitEventIds } from "../protocol/mod.ts";
+import { ChannelFilter, type HistoryRange, parseJoinedId, splitEventIds } from "../protocol/mod.ts";
 import { type Feed, formsOf, type Syntax } from "../stream/mod.ts";
 import { limitRange } from "./histories.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -26,7 +26,8 @@ export interface FeedsOptions {
  *
  * Each part of the client's last event ID is of the pipeline whose log has its epoch. A
  * pipeline that has none of them is new to the client and begins with its history; if a
- * part is of none of the pipelines, it may have been of this one, and the client is told.
+ * part is of none of the pipelines, it may have been of this one, and the client is told. It
+ * is told as well if the part says that it was not told yet.
  *
  * @param pipelines Pipelines that are held. They are released.
  * @throws {RunnelError} `log-unavailable` if the log does not answer; `run-ended` if the
@@ -42,20 +43,25 @@ export async function openFeeds(
   const forms = formsOf(pipelines.map(({ id }) => id), { syntax, traces, joined });
   try {
     notBefore.forEach((position, index) => pipelines[index]!.awaitBroadcast(position));
-    const parts = lastEventId === undefined ? [] : splitEventIds(lastEventId).map(parseEventId);
-    const known = parts.filter((part) => part !== null);
+    const parts = lastEventId === undefined ? [] : splitEventIds(lastEventId).map(parseJoinedId);
+    const known = parts.flatMap((part) => part ? [part.position] : []);
     const positions = await all(pipelines, (pipeline) => pipeline.locate(known));
     const isForeign = parts.some((part) =>
-      !positions.some((position) => position !== null && position.epoch === part?.epoch)
+      !positions.some((position) => position !== null && position.epoch === part?.position.epoch)
     );
-    const feeds = await all(pipelines, (pipeline, index) =>
-      pipeline.open({
-        position: positions[index]!,
-        isForeign,
+    const gaps = parts.flatMap((part) => part?.hasGap ? [part.position.epoch] : []);
+    const feeds = await all(pipelines, (pipeline, index) => {
+      const position = positions[index]!;
+      // It was told of other pipelines before it could be told of the gap.
+      const hasGap = position !== null && gaps.includes(position.epoch);
+      return pipeline.open({
+        position: hasGap ? null : position,
+        hasGap: hasGap || isForeign,
         history,
         filter,
         form: forms[index]!,
-      }), (feed) => feed.close());
+      });
+    }, (feed) => feed.close());
     if (!feeds.every(({ hasEnded }) => hasEnded)) return feeds;
     for (const feed of feeds) feed.close();
     const ids = pipelines.map(({ id }) => id).join(", ");

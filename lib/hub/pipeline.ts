@@ -46,8 +46,8 @@ export interface PipelineOptions extends Omit<TailOptions, "onChange" | "beforeL
 export interface OpenOptions extends Pick<FeedOptions, "history" | "filter" | "form"> {
   /** Position of the client in this pipeline, if it has one. */
   position: Position | null;
-  /** Whether a client without a position had one in a log that this one has replaced. */
-  isForeign: boolean;
+  /** Whether a client without a position has to be told that it may have had another one. */
+  hasGap: boolean;
 }
 
 /** A pipeline that is live in this isolate. */
@@ -169,12 +169,12 @@ export class Pipeline implements SubscriberSource, Disposable {
    * @returns What it gets of this pipeline, until that is closed.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  async open({ position, isForeign, filter, history, form }: OpenOptions): Promise<Feed> {
-    let resume = this.#resume(position, isForeign);
+  async open({ position, hasGap, filter, history, form }: OpenOptions): Promise<Feed> {
+    let resume = this.#resume(position, hasGap);
     // Whatever comes after the search, while this waits for its turn, is found, too.
     while (typeof resume !== "number" && this.historyStart(filter, history) === null) {
       await this.findHistory(filter, history);
-      resume = this.#resume(position, isForeign);
+      resume = this.#resume(position, hasGap);
     }
     const feed = new Feed({
       source: this,
@@ -193,8 +193,8 @@ export class Pipeline implements SubscriberSource, Disposable {
     return feed;
   }
 
-  #resume(position: Position | null, isForeign: boolean): FeedOptions["resume"] {
-    if (!position) return isForeign ? "unknown" : "fresh";
+  #resume(position: Position | null, hasGap: boolean): FeedOptions["resume"] {
+    if (!position) return hasGap ? "unknown" : "fresh";
     // The log may have been replaced since it was located.
     return this.#tail.has(position) ? position.sequence : "unknown";
   }

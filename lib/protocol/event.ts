@@ -13,6 +13,9 @@ export const MAX_PIPELINES = 10;
 /** Separates the event IDs of several pipelines. No event ID has it, and no URL or header escapes it. */
 const ID_SEPARATOR = ".";
 
+/** Begins the event ID of a client that has to be told of a gap before its position counts. */
+const GAP_PREFIX = "~";
+
 /** A valid event that is not accepted yet. */
 export interface NewEvent {
   /** Channel: the event type on the wire. */
@@ -61,4 +64,24 @@ export function joinEventIds(ids: readonly string[]): string {
 /** Returns the event IDs of several pipelines that a client sent as one, unchecked. */
 export function splitEventIds(text: string): string[] {
   return text.split(ID_SEPARATOR);
+}
+
+/**
+ * Returns the event ID of a client that has to be told of a gap in this log before all else:
+ * on a stream of several pipelines, events of others may come before that.
+ *
+ * @param position Position at which its history begins. It counts for nothing but its epoch.
+ */
+export function formatGapId(position: Position): string {
+  return GAP_PREFIX + formatEventId(position);
+}
+
+/**
+ * Returns the position of one of the IDs that {@linkcode splitEventIds} returned, and whether
+ * its client has to be told of a gap; `null` if it is not an event ID.
+ */
+export function parseJoinedId(text: string): { position: Position; hasGap: boolean } | null {
+  const hasGap = text.startsWith(GAP_PREFIX);
+  const position = parseEventId(hasGap ? text.slice(GAP_PREFIX.length) : text);
+  return position && { position, hasGap };
 }

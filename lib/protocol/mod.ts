@@ -10,11 +10,13 @@ export { ChannelFilter } from "./channel_filter.ts";
 export {
   type AcceptedEvent,
   formatEventId,
+  formatGapId,
   joinEventIds,
   MAX_CHANNELS,
   MAX_PIPELINES,
   type NewEvent,
   parseEventId,
+  parseJoinedId,
   type Position,
   splitEventIds,
 } from "./event.ts";

@@ -64,8 +64,10 @@ export class Feed {
       if (!replay) throw new Error("Cannot begin a stream: its history was not searched");
       this.#replay = replay;
     }
-    if (resume === "unknown") this.#missed = UNKNOWN;
-    else form.reached(this.#replay.position);
+    if (resume === "unknown") {
+      this.#missed = UNKNOWN;
+      form.hasGap(this.#replay.start);
+    } else this.#reach();
   }
 
   /** ID of the pipeline. */
@@ -88,9 +90,14 @@ export class Feed {
     return this.#replay.start;
   }
 
-  /** ID of the start, as the stream has it. */
-  get startId(): string {
-    return this.#options.form.id(this.#replay.start);
+  /**
+   * Has the IDs of the stream contain the start though nothing was sent yet, and returns that
+   * of the start: for a client that has to come back with a position.
+   */
+  announceStart(): string {
+    const { form, resume } = this.#options;
+    if (resume !== "unknown") form.reached(this.#replay.start);
+    return form.id(this.#replay.start);
   }
 
   /** Sequence of the newest event that the source has. */
@@ -134,7 +141,7 @@ export class Feed {
    * @param endAfter Sequence of the last event, of a stream that is ending.
    */
   next(endAfter: number | null): Uint8Array | FeedState {
-    const { source, form, metrics } = this.#options;
+    const { source, metrics } = this.#options;
     const { newest } = source;
     if (!this.#replay.isIn(newest)) {
       const replay = this.#replayHistory();
@@ -152,8 +159,19 @@ export class Feed {
     const count = this.#replay.sent - sent;
     metrics.deliveries.add(count);
     this.#hasNews ||= count > 0;
-    form.reached(this.#replay.position);
-    return next === "caught-up" ? this.#tellEnd() ?? next : next;
+    this.#reach();
+    if (next !== "caught-up") return next;
+    // What is left of it was published meanwhile, and is in memory when it may be sent.
+    this.#replay.dropPage();
+    return this.#tellEnd() ?? next;
+  }
+
+  /**
+   * Has the IDs of the stream contain the position, once anything was sent. With the start of
+   * its history, a client that comes back would be told of a gap if that is not retained.
+   */
+  #reach(): void {
+    if (!this.#replay.isAtStart) this.#options.form.reached(this.#replay.position);
   }
 
   #replayHistory(): Replay | null {
@@ -181,8 +199,6 @@ export class Feed {
     this.#hasEnded = true;
     this.#hasNews = true;
     const bytes = this.#replay.end(end);
-    // Nothing more of it is sent.
-    this.#replay.dropPage();
     this.#options.form.reached(this.#replay.position);
     return bytes;
   }

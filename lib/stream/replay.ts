@@ -97,6 +97,11 @@ export class Replay {
     return new Replay(newest, filter, form, { cursor: sequence, isAtStart: false, hasEnd });
   }
 
+  /** Whether it began with the history, and nothing of that was sent or passed over. */
+  get isAtStart(): boolean {
+    return this.#isAtStart;
+  }
+
   /** Position after which it began. No ID that it sends is before it. */
   get start(): Position {
     return { epoch: this.#epoch, sequence: this.#start };

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { formatEventId, joinEventIds, type Position } from "../protocol/mod.ts";
+import { formatEventId, formatGapId, joinEventIds, type Position } from "../protocol/mod.ts";
 import { type EncodedEvent, EVENT_STREAM, JSON_LINES, type Syntax } from "./syntax.ts";
 
 /** Form of the events of one pipeline. */
@@ -16,8 +16,13 @@ export interface StreamForm {
   event(event: EncodedEvent, epoch: string): Uint8Array;
   /** Returns the bytes of a control event whose ID is a position. */
   control(position: Position, type: string, data: Record<string, unknown>): Uint8Array;
-  /** Called when all events up to a position were sent or passed over. */
+  /**
+   * Called when all events up to a position were sent or passed over. Before, a client that
+   * comes back gets the history of the pipeline, as if that were new to it.
+   */
   reached(position: Position): void;
+  /** Called if the client has to be told of a gap before the history that begins at a position. */
+  hasGap(position: Position): void;
   /** Returns the ID of a position, as the stream has it. */
   id(position: Position): string;
 }
@@ -44,18 +49,17 @@ class SingleForm implements StreamForm {
 
   reached(): void {}
 
+  hasGap(): void {}
+
   id(position: Position): string {
     return formatEventId(position);
   }
 }
 
-/** ID of a pipeline whose client must be told of a gap first: it belongs to no log. */
-const UNKNOWN_ID = "-";
-
 /**
  * The form of one pipeline on a stream of several. Each ID is that of the event, joined
  * with the positions that the stream has reached in the other pipelines: a client comes
- * back with one ID for all of them.
+ * back with one ID for all of them. A pipeline of which it has nothing yet has no part.
  */
 class JoinedForm implements StreamForm {
   readonly key = null;
@@ -65,7 +69,8 @@ class JoinedForm implements StreamForm {
   /** The forms of all pipelines of the stream, in the order of their IDs. */
   readonly #all: readonly JoinedForm[];
   #position: Position | null = null;
-  #id = UNKNOWN_ID;
+  /** Its part of the IDs; `null` for none. */
+  #id: string | null = null;
 
   constructor(
     pipeline: string,
@@ -93,10 +98,17 @@ class JoinedForm implements StreamForm {
     this.#id = formatEventId(position);
   }
 
+  hasGap(position: Position): void {
+    this.#id = formatGapId(position);
+  }
+
   id(position: Position): string {
-    return joinEventIds(
-      this.#all.map((form) => form === this ? formatEventId(position) : form.#id),
-    );
+    const ids: string[] = [];
+    for (const form of this.#all) {
+      const id = form === this ? formatEventId(position) : form.#id;
+      if (id !== null) ids.push(id);
+    }
+    return joinEventIds(ids);
   }
 }
 

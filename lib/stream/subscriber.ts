@@ -72,9 +72,10 @@ export class Subscriber {
     for (const feed of feeds) feed.subscriber = this;
     this.#metrics.streams.add(startOf(feeds));
     const retry = syntax.retry(options.retryMs);
+    const id = options.announcesStart ? announceStarts(feeds) : null;
     // A gap tells it as well, and no ID may come before that.
-    const announces = options.announcesStart && feeds.every(({ resume }) => resume !== "unknown");
-    this.#firstBytes = announces ? concat(retry, syntax.control({ id: feeds[0]!.startId })) : retry;
+    const announces = id !== null && feeds.every(({ resume }) => resume !== "unknown");
+    this.#firstBytes = announces ? concat(retry, syntax.control({ id })) : retry;
     this.body = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;
@@ -262,6 +263,12 @@ export class Subscriber {
 
 function concat(bytes: Uint8Array, others: Uint8Array): Uint8Array {
   return new Uint8Array([...bytes, ...others]);
+}
+
+/** Announces the starts of all pipelines, and returns the ID of them. */
+function announceStarts(feeds: readonly Feed[]): string {
+  // That of the last one contains all.
+  return feeds.map((feed) => feed.announceStart()).at(-1)!;
 }
 
 /** Returns how a stream begins, for the metrics: a stream of which a part is unknown is that. */

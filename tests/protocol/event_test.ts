@@ -2,8 +2,11 @@ import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:
 import fc from "fast-check";
 import {
   formatEventId,
+  formatGapId,
   joinEventIds,
+  MAX_PIPELINES,
   parseEventId,
+  parseJoinedId,
   splitEventIds,
 } from "../../lib/protocol/event.ts";
 
@@ -58,4 +61,23 @@ Deno.test("splitEventIds() returns the event IDs that joinEventIds() joined", ()
   equal(joinEventIds(ids), ids.join("."));
   deepEqual(splitEventIds(joinEventIds(ids)), ids);
   deepEqual(splitEventIds(ids[0]!), [ids[0]]);
+});
+
+Deno.test("parseJoinedId() returns the position that formatGapId() wrote, and that there is a gap", () => {
+  const position = { epoch: EPOCH, sequence: 7 };
+  equal(formatGapId(position), `~${EPOCH}-7`);
+  deepEqual(parseJoinedId(formatGapId(position)), { position, hasGap: true });
+  deepEqual(parseJoinedId(formatEventId(position)), { position, hasGap: false });
+  equal(parseEventId(formatGapId(position)), null, "it is no position of a stream");
+});
+
+for (const text of ["", "~", "-", `~~${EPOCH}-7`, `${EPOCH}-7~`, `~ ${EPOCH}-7`, `~${EPOCH}`]) {
+  Deno.test(`parseJoinedId() returns null for "${text}"`, () => equal(parseJoinedId(text), null));
+}
+
+Deno.test("joinEventIds() returns IDs that a browser sends across origins, as long as tickets take them", () => {
+  const longest = formatGapId({ epoch: EPOCH, sequence: 10 ** 15 - 1 });
+  const ids = joinEventIds(Array.from({ length: MAX_PIPELINES }, () => longest));
+  // No byte that is unsafe in a header of CORS.
+  match(ids, /^[A-Za-z0-9_.~-]{1,320}$/);
 });
