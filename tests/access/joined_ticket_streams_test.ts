@@ -371,6 +371,26 @@ Deno.test("a ticket of several pipelines stays unspent when there is no room for
   }
 });
 
+Deno.test("a ticket's stream of several pipelines counts as one stream, and its refusal as one", async () => {
+  await using service = await createTokenService({
+    settings: { RUNNEL_MAX_ADDRESS_SUBSCRIBERS: "1", RUNNEL_TRUSTED_PROXIES: "1" },
+  });
+  const from = (address: string) => ({ "X-Forwarded-For": address });
+  const [url, other] = [await ticketUrl(service), await ticketUrl(service)];
+  const stream = await open(service, url, from("203.0.113.1"));
+  await readReplays(stream);
+  const { subscribers, places, pipelines } = service.hub.stats;
+  deepEqual({ subscribers, places, pipelines }, { subscribers: 1, places: 1, pipelines: 3 });
+  await refusal(service, other, from("203.0.113.1"), 429);
+  service.clock.advance(REPEAT_MS);
+  await (await open(service, other, from("203.0.113.2"))).cancel();
+  await refusal(service, url, from("203.0.113.2"));
+  const counts = service.metrics.refusals.read().filter((count) => count > 0);
+  deepEqual(counts, [1, 1], "too-many-requests and forbidden");
+  await stream.cancel();
+  await assertIdle(service);
+});
+
 Deno.test("the sessions of several pipelines are released when their stream cannot be opened", async () => {
   const kv = new FaultyKv(await Deno.openKv(":memory:"));
   await using service = await createTokenService({ open: () => Promise.resolve(kv) });
