@@ -18,7 +18,7 @@ import {
 
 /**
  * Maximum length of the last event ID that a ticket stores, in UTF-16 units. An ID of ten
- * pipelines has 279 at most.
+ * pipelines has 289 at most.
  */
 const MAX_LAST_EVENT_ID_LENGTH = 320;
 

@@ -8,7 +8,7 @@ import {
   SECRET,
   TOKEN_SETTINGS,
 } from "../support/clients/tokens.ts";
-import { jsonEvent, lastEventIdHeader } from "../support/events.ts";
+import { jsonEvent, lastEventIdHeader, UNKNOWN_ID } from "../support/events.ts";
 import { fail, FaultyKv, passThrough } from "../support/fakes/kv.ts";
 import { memoryStore } from "../support/log.ts";
 import {
@@ -343,6 +343,31 @@ Deno.test("a ticket's stream of several pipelines survives the deletion of one, 
     await readReplays(again);
     await again.cancel();
   }
+});
+
+Deno.test("a ticket's stream of several pipelines comes back before it was told of a gap", async () => {
+  await using service = await createTokenService();
+  await publish(service, 1);
+  const [a] = (await readReplays(await open(service, await ticketUrl(service)))).lastEventId
+    .split(".");
+  // Its client resumes p_a, and may have been in other logs of the rest.
+  const url = await ticketUrl(service, { lastEventId: `${a}.${UNKNOWN_ID}` });
+  const cut = await open(service, url);
+  const id = (await cut.event())!.id!;
+  await cut.cancel();
+  ok(/\.~[^.]+$/.test(id), id);
+  service.clock.advance(REPEAT_MS);
+  // The mark opens nothing that the part would not open without it.
+  const [first, b, c] = splitEventIds(id);
+  const hostileIds = [[`${first}.${b}`, "p_c"], [`${first}.~${first}.${c}`, "p_a"]] as const;
+  for (const [hostile, named] of hostileIds) {
+    equal(await refusal(service, url, lastEventIdHeader(hostile)), notOpened(named));
+  }
+  const stream = await open(service, url, lastEventIdHeader(id));
+  const { shown } = await readReplays(stream);
+  deepEqual(shown.filter((event) => event.startsWith("p_")), ["p_b/events 1", "p_c/events 1"]);
+  ok(shown.some((event) => event.startsWith("runnel.gap") && event.includes("p_c")));
+  await stream.cancel();
 });
 
 Deno.test("a ticket of several pipelines stays unspent when there is no room for all", async () => {

@@ -309,6 +309,11 @@ Deno.test("Tickets.redeem() needs a part of its own for each pipeline of a recon
     ["spaces", `${a}. ${b}.${c}`, "p_b"],
     ["an epoch in lower case", `${a}.${b!.toLowerCase()}.${c}`, "p_b"],
     ["a sequence in another form", `${a}.${b}.${c!.replace(/\d+$/, "02")}`, "p_c"],
+    ["a part with a mark of a gap beside the same one without", `${a}.${b}.~${b}.${c}`, "p_b"],
+    ["a part with two marks", `${a}.~~${b}.${c}`, "p_b"],
+    ["a mark alone", `${a}.~.${c}`, "p_b"],
+    ["a marked part of another pipeline", `${a}.~${a}.${c}`, "p_a"],
+    ["a marked part ahead of its log", `${a}.~${b4}.${c}`, "p_b"],
     ["300 parts", joinEventIds([a!, b!, c!, ...Array(297).fill(other)]), "p_a"],
     ["as many parts as digits", joinEventIds(Array.from({ length: 300 }, (_, i) => `${i}`)), "p_a"],
     ["one part more than a stream has", joinEventIds([a!, b!, c!, ...Array(8).fill("")]), "p_a"],
@@ -318,7 +323,7 @@ Deno.test("Tickets.redeem() needs a part of its own for each pipeline of a recon
   }
   equal(states(stream), "ooo");
   // Parts of other pipelines, and IDs of no form, do no harm.
-  const more = joinEventIds([other!, c!, "", b!, "x", a!]);
+  const more = joinEventIds([other!, c!, "", `~${b}`, "x", a!]);
   equal(states(await tickets.redeem(secret, use(PIPELINES, more))), "ooo");
 });
 

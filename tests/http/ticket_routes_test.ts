@@ -110,7 +110,7 @@ Deno.test("POST …/tickets rejects a body of more than 20 KiB with 413", async 
     (_, i) => `"${"\\u20ac".repeat(126)}${escaped(`${i + 10}`)}"`,
   );
   const pipelines = Array.from({ length: 10 }, (_, i) => `"p_${"x".repeat(61)}${i}"`);
-  const lastEventId = joinEventIds(Array(10).fill(`${"A".repeat(11)}-${"9".repeat(15)}`));
+  const lastEventId = joinEventIds(Array(10).fill(`~${"A".repeat(11)}-${"9".repeat(15)}`));
   const longest = `"channels":[${channels}],"lastEventId":"${lastEventId}"}`;
   const answer = async (path: string, body: string) => {
     const response = await service.fetch(post(path, body));
