@@ -4,40 +4,10 @@ import {
   strictEqual as equal,
   throws,
 } from "node:assert/strict";
-import {
-  type ClientEvent,
-  type ConnectionState,
-  subscribe,
-  SubscribeError,
-  type SubscribeOptions,
-} from "../../lib/client/mod.ts";
-import {
-  block,
-  clientClock,
-  Collected,
-  live,
-  ScriptedService,
-} from "../support/clients/scripted_service.ts";
-import { FakeClock } from "../support/fakes/clock.ts";
+import { type ClientEvent, subscribe, SubscribeError } from "../../lib/client/mod.ts";
+import { block, Collected, live, startScripted } from "../support/clients/scripted_service.ts";
 import { serveService } from "../support/servers/serve_service.ts";
 import { flush, until } from "../support/wait.ts";
-
-/** A subscription whose service the test plays. */
-function start(options: Partial<SubscribeOptions> = {}) {
-  const clock = new FakeClock();
-  const service = new ScriptedService();
-  const states: ConnectionState[] = [];
-  const subscription = subscribe("http://localhost:8000", {
-    pipelines: "p_a",
-    fetch: service.fetch,
-    clock: clientClock(clock),
-    random: () => 0.5,
-    onState: (state) => void states.push(state),
-    ...options,
-  });
-  const names = () => states.map(({ name }) => name);
-  return { clock, service, subscription, states, names };
-}
 
 Deno.test("subscribe() yields history, marker and new events of a service, then its end", async () => {
   await using service = await serveService();
@@ -73,7 +43,7 @@ Deno.test("subscribe() yields history, marker and new events of a service, then 
 });
 
 Deno.test("subscribe() requests nothing before the first event is", async () => {
-  const { service, subscription } = start();
+  const { service, subscription } = startScripted();
   await flush();
   equal(service.requests.length, 0);
   const collected = new Collected(subscription);
@@ -87,7 +57,7 @@ Deno.test("subscribe() requests nothing before the first event is", async () => 
 });
 
 Deno.test("subscribe() continues after the last event when the stream ends", async () => {
-  const { clock, service, subscription, states } = start();
+  const { clock, service, subscription, states } = startScripted();
   const collected = new Collected(subscription);
   const first = await service.next();
   first.end("retry: 3000\n", live("e-1"), block("orders", 7, "e-2"));
@@ -108,7 +78,7 @@ Deno.test("subscribe() continues after the last event when the stream ends", asy
 });
 
 Deno.test("subscribe() rejects a permanent refusal with the problem", async () => {
-  const { service, subscription, states } = start();
+  const { service, subscription, states } = startScripted();
   const collected = new Collected(subscription);
   const problem = { type: "urn:runnel:problem:forbidden", detail: "The token does not cover it" };
   (await service.next()).answer(Response.json(problem, { status: 403 }));
@@ -129,7 +99,7 @@ Deno.test("subscribe() rejects a permanent refusal with the problem", async () =
 Deno.test("subscribe() takes callbacks, and reads on when they have settled", async () => {
   const seen: unknown[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
-  const { service, subscription } = start({
+  const { service, subscription } = startScripted({
     onEvent({ payload }) {
       seen.push(payload);
       return promise;
@@ -148,7 +118,7 @@ Deno.test("subscribe() takes callbacks, and reads on when they have settled", as
 });
 
 Deno.test("subscribe() closes its connection when a loop over it breaks", async () => {
-  const { service, subscription, clock } = start();
+  const { service, subscription, clock } = startScripted();
   void service.next().then((request) => request.send(live("e-1")));
   for await (const { type } of subscription) if (type === "live") break;
   const [request] = service.requests;
@@ -159,7 +129,10 @@ Deno.test("subscribe() closes its connection when a loop over it breaks", async 
 });
 
 Deno.test("subscribe() takes several pipelines on one connection", async () => {
-  const { service, subscription } = start({ pipelines: ["p_a", "p_b"], channels: ["x", "y/z"] });
+  const { service, subscription } = startScripted({
+    pipelines: ["p_a", "p_b"],
+    channels: ["x", "y/z"],
+  });
   const collected = new Collected(subscription);
   const request = await service.next();
   equal(

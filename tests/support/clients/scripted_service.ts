@@ -4,8 +4,15 @@
  * @module
  */
 
-import type { ClientClock, ClientEvent, Subscription } from "../../../lib/client/types.ts";
-import type { FakeClock } from "../fakes/clock.ts";
+import {
+  type ClientClock,
+  type ClientEvent,
+  type ConnectionState,
+  subscribe,
+  type SubscribeOptions,
+  type Subscription,
+} from "../../../lib/client/mod.ts";
+import { FakeClock } from "../fakes/clock.ts";
 import { flush } from "../wait.ts";
 
 const encoder = new TextEncoder();
@@ -146,4 +153,29 @@ export class Collected {
   async until(count: number): Promise<void> {
     while (this.events.length < count && !this.isOver) await flush();
   }
+}
+
+/** A subscription whose service and clock a test plays. */
+export interface ScriptedSubscription {
+  clock: FakeClock;
+  service: ScriptedService;
+  subscription: Subscription;
+  /** All states of its connection, in order. */
+  states: ConnectionState[];
+}
+
+/** Subscribes to the pipeline `p_a` of a service that the test plays. */
+export function startScripted(options: Partial<SubscribeOptions> = {}): ScriptedSubscription {
+  const clock = new FakeClock();
+  const service = new ScriptedService();
+  const states: ConnectionState[] = [];
+  const subscription = subscribe("http://localhost:8000", {
+    pipelines: "p_a",
+    fetch: service.fetch,
+    clock: clientClock(clock),
+    random: () => 0.5,
+    onState: (state) => void states.push(state),
+    ...options,
+  });
+  return { clock, service, subscription, states };
 }
