@@ -56,10 +56,10 @@ export class Attempt {
     return this.#clock.now() - this.#startedAt;
   }
 
-  /** Called when the marker has arrived, the first or another one. */
+  /** Called when the marker of a pipeline has arrived. */
   live(): void {
-    if (!this.wasLive) this.#liveAt = this.#clock.now();
     this.wasLive = true;
+    this.#liveAt = this.#clock.now();
   }
 
   /** Reads the next piece of the answer; `undefined` at its end. */

@@ -178,6 +178,8 @@ export class Connection implements Subscription {
   async *#connect(attempt: Attempt): AsyncGenerator<ClientEvent, void> {
     const { name, beginningMs, waitSeconds } = this.#transport;
     if (name === "stream") this.#live.clear();
+    // The service asks for another pace of polls.
+    if (name !== this.#state.transport) this.#backOff.setRetry();
     this.#setBeginning("connecting");
     // A user may be asked for it: without a limit of time.
     await attempt.wait(this.#credentials.renew(this.#lastEventId));
@@ -204,6 +206,7 @@ export class Connection implements Subscription {
           if (event.type === "live" || event.type === "end") {
             attempt.live();
             attempt.limitMs = STALL_MS;
+            this.#backOff.reset();
           }
           if (this.#take(event)) yield event;
           if (this.#isClosed) return;
@@ -229,10 +232,7 @@ export class Connection implements Subscription {
     if (type === "end") this.#ended.add(pipeline);
     if (type === "gap") this.#live.delete(pipeline);
     if (type === "live" || type === "end") this.#live.add(pipeline);
-    if (this.#live.size === this.#pipelines.length) {
-      this.#backOff.reset();
-      this.#setState({ name: "live" });
-    }
+    if (this.#live.size === this.#pipelines.length) this.#setState({ name: "live" });
     return isNews;
   }
 
@@ -244,10 +244,8 @@ export class Connection implements Subscription {
   /** Waits for the next attempt, if it does not follow at once. */
   async #pause(attempt: Attempt, failure: unknown): Promise<void> {
     const { name } = this.#transport;
-    if (attempt.wasLive) this.#backOff.reset();
     const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
     const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
-    if (name !== this.#transport.name) this.#backOff.setRetry();
     if (isAtOnce) return;
     const { message, retryAfterMs } = failure as { message?: string; retryAfterMs?: number };
     const ms = this.#backOff.next(retryAfterMs ?? 0);
@@ -262,7 +260,6 @@ export class Connection implements Subscription {
         cancel();
         resolve();
       };
-      if (this.#isClosed) this.#skipWait();
     });
     this.#skipWait = () => {};
   }

@@ -266,6 +266,7 @@ Deno.test("subscribe() does not count the time that its consumer takes", async (
   equal((await first).value.id, "e-1");
   equal(clock.liveTimers, 0);
   clock.advance(3_600_000);
+  globalThis.dispatchEvent(new Event("online"));
   equal((await iterator.next()).value.type, "live");
   const third = iterator.next();
   request.send(block("orders", 2, "e-2"));
@@ -373,6 +374,16 @@ Deno.test("Subscription.close() ends a connection in every state", async () => {
   resolve("t-1");
   await flush();
   equal(service.requests.length, 0);
+  // Also if the function that makes requests ignores the signal.
+  const deaf = startScripted({
+    fetch: () => new Promise<Response>(() => {}),
+    getToken() {
+      deaf.subscription.close();
+      return "t-1";
+    },
+  });
+  const silent = new Collected(deaf.subscription);
+  await until(() => silent.isOver);
   const never = startScripted();
   never.subscription.close();
   await never.subscription.closed;

@@ -294,6 +294,32 @@ Deno.test("subscribe() polls for a shorter time if a proxy ends long requests", 
   subscription.close();
 });
 
+Deno.test("Transport.ended() never shortens a poll to a test", () => {
+  const transport = new Transport();
+  const attempt = { wasLive: true, flowed: false, isStalled: false, isClean: true, ms: 10 };
+  const cut = { ...attempt, wasLive: false, isClean: false, ms: 2000 };
+  transport.ended({ ...cut, isStalled: true } as Attempt, 0);
+  transport.ended(attempt as Attempt, 0);
+  equal(transport.waitSeconds, 25);
+  equal(transport.ended(cut as Attempt, 0), true);
+  equal(transport.waitSeconds, 1);
+  equal(transport.ended(cut as Attempt, 0), false);
+  equal(transport.waitSeconds, 1);
+});
+
+Deno.test("subscribe() does not take the pace of polls for that of streams", async () => {
+  const scripted = startScripted();
+  const { clock, service, subscription, states } = scripted;
+  void new Collected(subscription);
+  (await startPolling(scripted)).end("retry: 100\n", live("e-1"));
+  globalThis.dispatchEvent(new Event("online"));
+  (await advanceUntil(clock, service.next(), 50)).end("", live("e-1"));
+  await until(() => states.at(-1)!.name === "waiting");
+  const state = states.at(-1)!;
+  deepEqual([state.name === "waiting" && state.ms, state.transport], [2000, "stream"]);
+  subscription.close();
+});
+
 Deno.test("subscribe() backs off if a poll fails at once", async () => {
   const scripted = startScripted();
   const { clock, service, subscription, states } = scripted;

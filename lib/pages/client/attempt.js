@@ -34,8 +34,8 @@ export class Attempt {
   }
 
   live() {
-    if (!this.wasLive) this.#liveAt = this.#clock.now();
     this.wasLive = true;
+    this.#liveAt = this.#clock.now();
   }
 
   async read() {

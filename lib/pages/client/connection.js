@@ -150,6 +150,8 @@ export class Connection {
   async *#connect(attempt) {
     const { name, beginningMs, waitSeconds } = this.#transport;
     if (name === "stream") this.#live.clear();
+    // The service asks for another pace of polls.
+    if (name !== this.#state.transport) this.#backOff.setRetry();
     this.#setBeginning("connecting");
     // A user may be asked for it: without a limit of time.
     await attempt.wait(this.#credentials.renew(this.#lastEventId));
@@ -176,6 +178,7 @@ export class Connection {
           if (event.type === "live" || event.type === "end") {
             attempt.live();
             attempt.limitMs = STALL_MS;
+            this.#backOff.reset();
           }
           if (this.#take(event)) yield event;
           if (this.#isClosed) return;
@@ -200,10 +203,7 @@ export class Connection {
     if (type === "end") this.#ended.add(pipeline);
     if (type === "gap") this.#live.delete(pipeline);
     if (type === "live" || type === "end") this.#live.add(pipeline);
-    if (this.#live.size === this.#pipelines.length) {
-      this.#backOff.reset();
-      this.#setState({ name: "live" });
-    }
+    if (this.#live.size === this.#pipelines.length) this.#setState({ name: "live" });
     return isNews;
   }
 
@@ -213,10 +213,8 @@ export class Connection {
 
   async #pause(attempt, failure) {
     const { name } = this.#transport;
-    if (attempt.wasLive) this.#backOff.reset();
     const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
     const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
-    if (name !== this.#transport.name) this.#backOff.setRetry();
     if (isAtOnce) return;
     const { message, retryAfterMs } = failure;
     const ms = this.#backOff.next(retryAfterMs ?? 0);
@@ -231,7 +229,6 @@ export class Connection {
         cancel();
         resolve();
       };
-      if (this.#isClosed) this.#skipWait();
     });
     this.#skipWait = () => {};
   }

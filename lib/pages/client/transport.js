@@ -61,7 +61,7 @@ export class Transport {
     }
     if (this.#isTest) {
       // Not the stream is slow, but the network.
-      [this.name, this.#silentStreams] = ["stream", 0];
+      this.name = "stream";
       this.#holdMs = Math.min(2 * this.#holdMs, STALL_MS);
       return false;
     }
