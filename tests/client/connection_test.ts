@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { SubscribeError } from "../../lib/client/mod.ts";
+import type { SubscribeError } from "../../lib/client/mod.ts";
 import {
   block,
   Collected,
