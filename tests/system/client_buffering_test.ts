@@ -8,7 +8,7 @@ import { testWithRequirements } from "../support/programs/requirements.ts";
 import { serveService } from "../support/servers/serve_service.ts";
 import { eventually } from "../support/wait.ts";
 
-/** Makes nginx hold answers back, although the service asks it not to. */
+/** Directives with which nginx holds answers back, although the service asks it not to. */
 const BUFFERED = "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;";
 
 /** Settings of a proxy that spoil streams, and the transport that the client ends with. */
