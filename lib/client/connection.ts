@@ -44,6 +44,7 @@ interface StateDetails {
 /** A subscription and its connection, of which there is one at a time. */
 export class Connection implements Subscription {
   readonly closed: Promise<void>;
+  lastReceivedAt: number | null = null;
   /** All events, read no further than they are taken. */
   readonly events: AsyncGenerator<ClientEvent, void>;
   readonly #options: SubscribeOptions;
@@ -194,6 +195,7 @@ export class Connection implements Subscription {
     const pipeline = /\/pipelines\/[^/]+\/sse$/.test(url.pathname) ? this.#pipelines[0]! : null;
     const parser = new StreamParser(this.#lastEventId);
     for (let piece; (piece = await attempt.read());) {
+      this.lastReceivedAt = this.#clock.now();
       // Also without the markers of pipelines that have nothing more to send.
       if (attempt.flowed) this.#setState({ name: "live" });
       const blocks = parser.push(piece);

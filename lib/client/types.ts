@@ -283,6 +283,11 @@ export interface Subscription extends AsyncIterable<ClientEvent>, AsyncDisposabl
   readonly lastEventId: string;
   /** State of the connection. */
   readonly state: ConnectionState;
+  /**
+   * Time at which anything arrived last, keep-alives included, in milliseconds since the Unix
+   * epoch; `null` before.
+   */
+  readonly lastReceivedAt: number | null;
   /** Ends a wait, so that the next attempt is made at once. */
   retryNow(): void;
   /** Closes the subscription and its connection. A loop over it ends. */

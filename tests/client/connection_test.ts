@@ -450,3 +450,20 @@ Deno.test("PublishedEvent.payload is parsed when it is read", async () => {
   equal((empty as { payload: unknown }).payload, null);
   subscription.close();
 });
+
+Deno.test("subscribe() tells when anything arrived last, keep-alives included", async () => {
+  const { clock, service, subscription } = startScripted();
+  void new Collected(subscription);
+  const request = await service.next();
+  equal(subscription.lastReceivedAt, null);
+  request.send(live("e-1"));
+  await until(() => subscription.lastReceivedAt === clock.now());
+  const before = clock.now();
+  clock.advance(15_000);
+  await flush();
+  equal(subscription.lastReceivedAt, before);
+  request.send(":keepalive\n");
+  await until(() => subscription.lastReceivedAt === before + 15_000);
+  subscription.close();
+  equal(subscription.lastReceivedAt, before + 15_000);
+});

@@ -23,6 +23,7 @@ const systemClock = {
 
 export class Connection {
   closed;
+  lastReceivedAt = null;
   events;
   #options;
   #pipelines;
@@ -166,6 +167,7 @@ export class Connection {
     const pipeline = /\/pipelines\/[^/]+\/sse$/.test(url.pathname) ? this.#pipelines[0] : null;
     const parser = new StreamParser(this.#lastEventId);
     for (let piece; (piece = await attempt.read());) {
+      this.lastReceivedAt = this.#clock.now();
       // Also without the markers of pipelines that have nothing more to send.
       if (attempt.flowed) this.#setState({ name: "live" });
       const blocks = parser.push(piece);
