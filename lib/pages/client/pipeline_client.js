@@ -18,17 +18,25 @@ import { Refusal } from "../shared/refusal.js";
  * @property {string} payload JSON text.
  */
 
+/**
+ * The history of a pipeline.
+ *
+ * @typedef {object} History
+ * @property {PastEvent[]} events Its events, oldest first.
+ * @property {{ id: string, events: number } | null} end The end of the run, if it has ended.
+ * @property {string} lastEventId Position at which it ends, and from which a stream goes on; empty
+ *   if the token does not cover reading it.
+ */
+
 /** Client of one pipeline. */
 export class PipelineClient {
-  #pipeline;
+  /** Pipeline ID. */
+  pipeline;
   #askToken;
   /** In memory only, so it is lost with the page. */
   #token = "";
-  /** The token that does not cover reading the history, so that it is asked for once. */
-  #refusedForHistory = "";
-  #needsTicket = false;
-  /** @type {string | null} */
-  #ticketPath = null;
+  /** The token that does not cover reading, so that it is tried once. */
+  #refusedForReading = "";
 
   /**
    * @param {string} pipeline Pipeline ID.
@@ -36,61 +44,72 @@ export class PipelineClient {
    *   user enters none.
    */
   constructor(pipeline, askToken) {
-    this.#pipeline = pipeline;
+    this.pipeline = pipeline;
     this.#askToken = askToken;
   }
 
   /** Path of the pipeline's page, which all its other paths begin with. @returns {string} */
   get path() {
-    return `/pipelines/${this.#pipeline}`;
+    return `/pipelines/${this.pipeline}`;
+  }
+
+  /** The token; empty without one. @returns {string} */
+  get token() {
+    return this.#token;
   }
 
   /**
-   * Reads the history, oldest event first.
+   * Whether the token is known not to cover reading: an operator's own token gets tickets.
    *
-   * @returns {Promise<PastEvent[]>} Nothing if the token does not cover reading: an operator's own
-   *   token gets tickets, and their streams begin with the history.
+   * @returns {boolean}
+   */
+  get needsTicket() {
+    return this.#token !== "" && this.#token === this.#refusedForReading;
+  }
+
+  /**
+   * Reads the history.
+   *
+   * @returns {Promise<History>} Nothing if the token does not cover reading: then the stream, which
+   *   a ticket opens, begins with the history.
    */
   async history() {
-    if (this.#token !== "" && this.#token === this.#refusedForHistory) return [];
-    const response = await this.#fetch(`${this.path}/events`, {}, [403]);
-    if (response.status === 403) {
-      await response.body?.cancel();
-      this.#refusedForHistory = this.#token;
-      return [];
-    }
-    if (!response.ok) throw await failure(response);
-    const { events = "" } = Object.fromEntries(splitJson(await response.text()));
-    return splitJson(events).map(([, event]) => readEvent(event));
+    const response = this.needsTicket ? null : await this.#read("");
+    if (!response) return { events: [], end: null, lastEventId: "" };
+    const { events = "", end = "null", lastEventId = '""' } = Object.fromEntries(
+      splitJson(await response.text()),
+    );
+    return {
+      events: splitJson(events).map(([, event]) => readEvent(event)),
+      end: JSON.parse(end),
+      lastEventId: JSON.parse(lastEventId),
+    };
   }
 
   /**
-   * Opens the event stream.
+   * Asks the user for another token, unless the service accepts the one that there is.
    *
-   * @param {string} lastEventId ID of the event to start after; "" to start with the history.
-   * @returns {Promise<Response>} The stream, or 204 if that event is the end of the run.
-   * @throws {Refusal} If the error is not transient.
+   * @returns {Promise<string>} The token. See {@linkcode PipelineClient.needsTicket}.
    */
-  async openStream(lastEventId) {
-    const headers = new Headers({ Accept: "text/event-stream" });
-    if (lastEventId !== "") headers.set("Last-Event-ID", lastEventId);
-    const open = (/** @type {string} */ path) => fetch(path, { headers, cache: "no-store" });
-    let response = await (this.#needsTicket ? this.#openByTicket(open) : open(`${this.path}/sse`));
-    if (response.status === 401 && !this.#needsTicket) {
-      this.#needsTicket = true;
-      response = await this.#openByTicket(open);
-    }
-    if (!response.ok) throw await failure(response);
-    if (response.status === 204) return response;
-    if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
-      throw new Error("The answer is not an event stream");
-    }
-    return response;
+  async renewToken() {
+    const response = await this.#read("?history=0");
+    await response?.body?.cancel();
+    return this.#token;
   }
 
-  /** Lets the next stream be opened with another ticket. */
-  dropTicket() {
-    this.#ticketPath = null;
+  /**
+   * Requests a ticket.
+   *
+   * @returns {Promise<string>} The path that it opens.
+   * @throws {Refusal} If the error is not transient.
+   */
+  async requestTicket() {
+    const response = await this.#fetch(`${this.path}/tickets`, { method: "POST" });
+    if (!response.ok) throw await failure(response);
+    const { url } = await response.json();
+    // Behind a proxy the service may have another origin; the page keeps to its own.
+    const { pathname, search } = new URL(url, location.href);
+    return pathname + search;
   }
 
   /**
@@ -101,7 +120,7 @@ export class PipelineClient {
    * @returns {Promise<string>} The event's ID.
    */
   async send(channel, payload) {
-    const event = `{"pipeline":${JSON.stringify(this.#pipeline)},` +
+    const event = `{"pipeline":${JSON.stringify(this.pipeline)},` +
       `"channel":${JSON.stringify(channel)},"payload":${payload}}`;
     const response = await this.#fetch("/ingest", {
       method: "POST",
@@ -118,24 +137,21 @@ export class PipelineClient {
     if (!response.ok) throw await failure(response);
   }
 
-  /** @param {(path: string) => Promise<Response>} open */
-  async #openByTicket(open) {
-    if (this.#ticketPath !== null) {
-      const response = await open(this.#ticketPath);
-      if (response.status !== 401 && response.status !== 403) return response;
-      // The session of the old ticket has ended.
+  /**
+   * Requests the history.
+   *
+   * @param {string} query
+   * @returns {Promise<Response | null>} `null` if the token does not cover it.
+   */
+  async #read(query) {
+    const response = await this.#fetch(`${this.path}/events${query}`, {}, [403]);
+    if (response.status === 403) {
+      await response.body?.cancel();
+      this.#refusedForReading = this.#token;
+      return null;
     }
-    this.#ticketPath = await this.#getTicket();
-    return await open(this.#ticketPath);
-  }
-
-  async #getTicket() {
-    const response = await this.#fetch(`${this.path}/tickets`, { method: "POST" });
     if (!response.ok) throw await failure(response);
-    const { url } = await response.json();
-    // Behind a proxy the service may have another origin; the page keeps to its own.
-    const { pathname, search } = new URL(url, location.href);
-    return pathname + search;
+    return response;
   }
 
   /**

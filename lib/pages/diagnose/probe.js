@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EventStreamParser } from "../client/event_stream_parser.js";
+import { StreamParser } from "../client/stream_parser.js";
 
 /** Path in the place of a stream, so that a proxy treats the probe as one. */
 const PATH = "/pipelines/diagnose/sse";
@@ -155,13 +155,14 @@ export async function measureRoundTrip() {
  * @param {(line: ProbeLine) => void} onLine
  */
 async function readLines(response, requestedAt, onLine) {
-  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  const parser = new EventStreamParser();
+  const reader = response.body?.getReader();
+  const parser = new StreamParser();
   while (reader) {
     const { done, value } = await reader.read();
     if (done) return;
     const at = performance.now() - requestedAt;
     for (const { data } of parser.push(value)) {
+      if (data === null) continue;
       /** @type {SentLine} */
       const { line, of, sent } = JSON.parse(data);
       onLine({ line, of, sent, at });

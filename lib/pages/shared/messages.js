@@ -15,6 +15,7 @@ export const STATE_LABELS = {
   "waiting": "Disconnected",
   "refused": "Stopped",
   "ended": "Ended",
+  "closed": "Closed",
 };
 
 /**
@@ -38,21 +39,19 @@ export function plural(count, one) {
 /**
  * Describes a gap.
  *
- * @param {string} data Data of a `runnel.gap` event.
+ * @param {{ missed: number | null, reason: string }} gap
  *
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
  * equal(
- *   describeGap('{"missed":7,"reason":"cleared"}'),
+ *   describeGap({ missed: 7, reason: "cleared" }),
  *   "7 events are missing here: the history was cleared.",
  * );
  * ```
  */
-export function describeGap(data) {
-  /** @type {{ missed: number | null, reason: string }} */
-  const { missed, reason } = JSON.parse(data);
+export function describeGap({ missed, reason }) {
   if (missed === null) {
     return "Events may be missing here: the log does not know the last event ID. " +
       "Its history follows.";
@@ -94,18 +93,16 @@ export function describeLive(replayed, reconnects, hasHistory) {
 /**
  * Describes the end of a run.
  *
- * @param {string} data Data of a `runnel.end` event.
+ * @param {{ events: number }} end Number of all events of the run.
  *
  * @example
  * ```ts
  * import { strictEqual as equal } from "node:assert/strict";
  *
- * equal(describeEnd('{"events":1}'), "The run has ended after 1 event.");
+ * equal(describeEnd({ events: 1 }), "The run has ended after 1 event.");
  * ```
  */
-export function describeEnd(data) {
-  /** @type {{ events: number }} */
-  const { events } = JSON.parse(data);
+export function describeEnd({ events }) {
   return `The run has ended after ${plural(events, "event")}.`;
 }
 

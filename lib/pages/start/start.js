@@ -5,8 +5,8 @@
  * @module
  */
 
-import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
+import { PipelineStream } from "../client/pipeline_stream.js";
 import { holdStreamSlot, SLOT_EXPLANATION } from "../client/stream_slots.js";
 import { readTokenNeeds } from "../client/token_needs.js";
 import { copy } from "../shared/clipboard.js";
@@ -21,10 +21,6 @@ const MAX_ARRIVALS = 5;
 
 // Without an answer, the page shows by its state that the service does not answer.
 const tokenNeeds = readTokenNeeds().catch(() => undefined);
-const slot = holdStreamSlot(() => {
-  byId("state").dataset["state"] = "needs-slot";
-  setText("state-text", `${STATE_LABELS["needs-slot"]}. ${SLOT_EXPLANATION}`);
-});
 const askToken = createTokenForm("token");
 const arrivals = byId("arrivals");
 const sendButton = byId("send", HTMLButtonElement);
@@ -38,7 +34,6 @@ byId("renew").addEventListener("click", () => {
 });
 sendButton.addEventListener("click", send);
 arrivals.addEventListener("click", handleRowClick);
-addEventListener("online", () => stream.retryNow());
 
 /**
  * Shows a pipeline and opens its stream.
@@ -54,13 +49,14 @@ function openPipeline(pipeline) {
   arrivals.replaceChildren();
   byId("empty").hidden = false;
   setText("sent", "");
-  const stream = new LiveStream({
-    open: (lastEventId) => client.openStream(lastEventId),
-    onEvents: (events) => events.forEach(receive),
-    onExpired: () => client.dropTicket(),
+  const stream = new PipelineStream({
+    client,
+    origin: location.origin,
+    onEvent: receive,
     onState: showState,
+    holdSlot: holdStreamSlot,
   });
-  slot.then(() => stream.run());
+  void stream.run();
   return { client, stream };
 }
 
@@ -70,29 +66,32 @@ async function showSnippets(pipeline) {
   byId("snippets").replaceChildren(...snippets.map(createCard));
 }
 
-/** @param {import("../client/event_stream_parser.js").StreamedEvent} event */
-function receive({ id, type, data }) {
-  if (type.startsWith("runnel.")) return;
+/** @param {import("../client/pipeline_stream.js").ClientEvent} event */
+function receive(event) {
+  if (event.type !== "event") return;
+  const { id, channel, data: payload } = event;
   byId("empty").hidden = true;
   /** @type {import("../shared/entry.js").EventEntry} */
-  const event = {
+  const entry = {
     kind: "event",
     id,
-    channel: type,
-    payload: data,
+    channel,
+    payload,
     time: Date.now(),
     isPublishTime: false,
     origin: "live",
   };
-  arrivals.prepend(createRow(event, () => 0));
+  arrivals.prepend(createRow(entry, () => 0));
   if (arrivals.children.length > MAX_ARRIVALS) arrivals.lastElementChild?.remove();
 }
 
-/** @param {import("../client/live_stream.js").StreamState} state */
+/** @param {import("../client/pipeline_stream.js").StreamState} state */
 function showState(state) {
   byId("state").dataset["state"] = state.name;
   const more = state.name === "refused"
     ? `: ${state.reason}`
+    : state.name === "needs-slot"
+    ? `. ${SLOT_EXPLANATION}`
     : state.name === "ended"
     ? ". The run of this pipeline is over. Make a new ID to go on."
     : "";

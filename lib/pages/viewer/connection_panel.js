@@ -9,13 +9,18 @@ import { SLOT_EXPLANATION } from "../client/stream_slots.js";
 import { byId, setText } from "../shared/elements.js";
 import { STATE_LABELS } from "../shared/messages.js";
 
-/** @typedef {import("../client/live_stream.js").LiveStream} LiveStream */
+/** @typedef {import("../client/pipeline_stream.js").PipelineStream} PipelineStream */
 
 /**
- * State of the connection, and of a page that waits for a token or for another tab.
+ * State of the connection, and of a page that waits for a token.
  *
- * @typedef {import("../client/live_stream.js").StreamState | { name: "needs-token" | "needs-slot" }} State
+ * @typedef {import("../client/pipeline_stream.js").StreamState | { name: "needs-token" } |
+ *   { name: "connecting" } | { name: "refused", reason: string }} State
  */
+
+/** Explanation of the transport, if the network holds streams back. */
+const POLL_EXPLANATION = "Something on the way holds streams back, so this page asks again and " +
+  "again. The page Diagnose finds out more.";
 
 /** The card. */
 export class ConnectionPanel {
@@ -33,7 +38,7 @@ export class ConnectionPanel {
    * Shows a new state.
    *
    * @param {State} state
-   * @param {LiveStream | null} stream The stream, once it has been opened.
+   * @param {PipelineStream | null} stream The stream, once it has been opened.
    */
   showState(state, stream) {
     this.#state = state;
@@ -48,7 +53,7 @@ export class ConnectionPanel {
   /**
    * Shows what changes without a new state.
    *
-   * @param {LiveStream | null} stream
+   * @param {PipelineStream | null} stream
    */
   refresh(stream) {
     setText("state-more", this.#explanation());
@@ -76,6 +81,7 @@ export class ConnectionPanel {
     if (this.#state.name === "refused") return this.#state.reason;
     if (this.#state.name === "needs-slot") return SLOT_EXPLANATION;
     if (this.#state.name === "ended") return "The run has ended. No events follow.";
+    if (this.#state.name === "live" && this.#state.transport === "poll") return POLL_EXPLANATION;
     if (this.#state.name !== "waiting") return "";
     const seconds = Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000));
     return `Trying again in ${seconds} s.`;

@@ -41,8 +41,8 @@ export async function readHistory(client, showState) {
  */
 export async function showPublishTimes(events, client, rows) {
   if (events.length === 0) return;
-  const history = await client.history().catch(() => []);
-  const times = new Map(history.map(({ id, time }) => [id, Date.parse(time)]));
+  const history = await client.history().catch(() => null);
+  const times = new Map(history?.events.map(({ id, time }) => [id, Date.parse(time)]));
   for (const event of events) {
     const time = times.get(event.id);
     if (time === undefined) continue;

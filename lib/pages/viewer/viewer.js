@@ -5,8 +5,8 @@
  * @module
  */
 
-import { LiveStream } from "../client/live_stream.js";
 import { PipelineClient } from "../client/pipeline_client.js";
+import { PipelineStream } from "../client/pipeline_stream.js";
 import { holdStreamSlot } from "../client/stream_slots.js";
 import { byId, setText } from "../shared/elements.js";
 import { createRow, handleRowClick } from "../shared/event_rows.js";
@@ -68,7 +68,7 @@ const legend = new Legend(byId("legend"));
 const rows = byId("rows");
 const text = byId("text", HTMLInputElement);
 const download = byId("download", HTMLButtonElement);
-/** @type {LiveStream | null} */
+/** @type {PipelineStream | null} */
 let stream = null;
 let isLive = false;
 /**
@@ -91,7 +91,6 @@ byId("pause").addEventListener("click", togglePause);
 byId("clear").addEventListener("click", clearList);
 download.addEventListener("click", saveMatching);
 byId("retry").addEventListener("click", () => stream?.retryNow());
-addEventListener("online", () => stream?.retryNow());
 rows.addEventListener("click", handleRowClick);
 connectSendForm(client);
 connectDelete(client, clearList);
@@ -101,8 +100,8 @@ setInterval(readTimes, TIMES_MS);
 await start();
 
 async function start() {
-  const history = await readHistory(client, showState);
-  for (const { time, ...event } of history) {
+  const { events, end, lastEventId } = await readHistory(client, showState);
+  for (const { time, ...event } of events) {
     addEvent({
       kind: "event",
       ...event,
@@ -111,16 +110,20 @@ async function start() {
       origin: "history",
     });
   }
-  stream = new LiveStream({
-    open: (lastEventId) => client.openStream(lastEventId),
-    lastEventId: history.at(-1)?.id ?? "",
-    onEvents: (events) => events.forEach(receive),
-    onExpired: () => client.dropTicket(),
+  stream = new PipelineStream({
+    client,
+    origin: location.origin,
+    lastEventId,
+    onEvent: receive,
     onState: showState,
+    holdSlot: holdStreamSlot,
   });
-  const release = await holdStreamSlot(() => showState({ name: "needs-slot" }));
+  if (end) {
+    // The service would not send it to a client that has its position.
+    receive({ type: "end", pipeline, ...end });
+    return showState({ name: "ended", transport: "stream" });
+  }
   await stream.run();
-  release();
 }
 
 function clearList() {
@@ -128,41 +131,51 @@ function clearList() {
   drawSoon();
 }
 
-/** @param {import("../client/event_stream_parser.js").StreamedEvent} event */
-function receive({ id, type, data }) {
+/** @param {import("../client/pipeline_stream.js").ClientEvent} event */
+function receive(event) {
   const time = Date.now();
-  const reconnects = stream?.reconnects ?? 0;
-  if (type === "runnel.live") {
-    /** @type {{ replayed: number }} */
-    const { replayed } = JSON.parse(data);
-    const text = describeLive(replayed, reconnects, list.events > 0);
-    // An unstable network would fill the page with these notices.
-    if (list.newest?.kind !== "live") list.add({ kind: "live", time, text });
-    isLive = true;
-    showPublishTimes(untimed.splice(0), client, rows);
-  } else if (type === "runnel.gap") {
-    list.add({ kind: "gap", time, text: describeGap(data) });
-  } else if (type === "runnel.end") {
-    list.add({ kind: "end", time, text: describeEnd(data) });
-    showPublishTimes(untimed.splice(0), client, rows);
-  } else if (type !== "runnel.expired") {
-    const origin = isLive ? "live" : reconnects > 0 ? "caught up" : "history";
-    /** @type {EventEntry} */
-    const event = {
-      kind: "event",
-      id,
-      channel: type,
-      payload: data,
-      time,
-      isPublishTime: false,
-      origin,
-    };
-    addEvent(event);
-    untimed.push(event);
-    if (untimed.length > MAX_UNTIMED) untimed.shift();
-    unannounced++;
+  switch (event.type) {
+    case "event":
+      receivePublished(event, time);
+      break;
+    case "live": {
+      const text = describeLive(event.replayed, stream?.reconnects ?? 0, list.events > 0);
+      // An unstable network would fill the page with these notices.
+      if (list.newest?.kind !== "live") list.add({ kind: "live", time, text });
+      isLive = true;
+      showPublishTimes(untimed.splice(0), client, rows);
+      break;
+    }
+    case "gap":
+      list.add({ kind: "gap", time, text: describeGap(event) });
+      break;
+    case "end":
+      list.add({ kind: "end", time, text: describeEnd(event) });
+      showPublishTimes(untimed.splice(0), client, rows);
   }
   drawSoon();
+}
+
+/**
+ * @param {import("../client/pipeline_stream.js").PublishedEvent} event
+ * @param {number} time When it arrived, in milliseconds since 1970.
+ */
+function receivePublished({ id, channel, data: payload }, time) {
+  const isCaughtUp = (stream?.reconnects ?? 0) > 0;
+  /** @type {EventEntry} */
+  const entry = {
+    kind: "event",
+    id,
+    channel,
+    payload,
+    time,
+    isPublishTime: false,
+    origin: isLive ? "live" : isCaughtUp ? "caught up" : "history",
+  };
+  addEvent(entry);
+  untimed.push(entry);
+  if (untimed.length > MAX_UNTIMED) untimed.shift();
+  unannounced++;
 }
 
 /** @param {EventEntry} event */

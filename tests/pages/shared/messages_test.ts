@@ -11,7 +11,7 @@ Deno.test("describeGap() says how many events are missing, and why", () => {
       "Events may be missing here: the log does not know the last event ID. Its history follows.",
     ],
   ] as const;
-  for (const [data, words] of cases) equal(describeGap(JSON.stringify(data)), words);
+  for (const [data, words] of cases) equal(describeGap(data), words);
 });
 
 Deno.test("describeLive() distinguishes the first connection from a reconnection", () => {

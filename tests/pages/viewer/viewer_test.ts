@@ -60,6 +60,20 @@ testInChromium(
   },
 );
 
+testInChromium("The viewer's stream goes on from an empty history", async () => {
+  await using service = await startLocalService();
+  await using tab = await BrowserPage.open();
+  const pipeline = new Pipeline(service.url);
+  // More than a stream without a position would begin with.
+  await tab.page.route("**/sse", async (route) => {
+    await pipeline.publish(...Array.from({ length: 150 }, () => ({})));
+    await route.continue();
+  });
+  await openViewer(tab, pipeline);
+  await expectText(tab, "#count", "150 events.");
+  deepEqual(tab.errors, []);
+});
+
 testInChromium("The viewer filters by channels and by text", async () => {
   await using service = await startLocalService();
   await using tab = await BrowserPage.open();

@@ -1,0 +1,157 @@
+// @ts-check
+/**
+ * The event stream of a page, by the client of the service.
+ *
+ * @module
+ */
+
+import { Refusal } from "../shared/refusal.js";
+import { subscribe, SubscribeError } from "./mod.js";
+
+/** @typedef {import("./mod.js").ClientEvent} ClientEvent */
+/** @typedef {import("./mod.js").PublishedEvent} PublishedEvent */
+/** @typedef {import("./mod.js").ConnectionState} ConnectionState */
+
+/**
+ * State of a stream: that of the connection, or that it waits for another tab.
+ *
+ * @typedef {ConnectionState | { name: "needs-slot" }} StreamState
+ */
+
+/**
+ * The part of the client that a stream uses.
+ *
+ * @typedef {Pick<import("./pipeline_client.js").PipelineClient,
+ *   "pipeline" | "token" | "needsTicket" | "renewToken" | "requestTicket">} StreamClient
+ */
+
+/**
+ * Options for {@linkcode PipelineStream}.
+ *
+ * @typedef {object} PipelineStreamOptions
+ * @property {StreamClient} client Client of the pipeline, which has the token.
+ * @property {string} origin Origin of the service.
+ * @property {string} [lastEventId] Event ID to start after; without one, it starts with the history.
+ * @property {(event: ClientEvent) => void} onEvent Called with each event, the control events among
+ *   them.
+ * @property {(state: StreamState) => void} onState Called with each new state.
+ * @property {(onWait: () => void) => Promise<() => void>} holdSlot Waits until the page may open
+ *   its stream; resolves with a function that lets another page do so.
+ * @property {typeof subscribe} [subscribe] Opens a subscription.
+ */
+
+/**
+ * The stream of a pipeline, until its run has ended: with the token of the page or, if that only
+ * gets tickets, with those.
+ */
+export class PipelineStream {
+  #options;
+  /** Event ID to continue after. */
+  lastEventId = "";
+  /** Number of times that the stream was opened again. */
+  reconnects = 0;
+  #opened = 0;
+  #usesTickets = false;
+  #isClosed = false;
+  /** @type {import("./mod.js").Subscription | null} */
+  #subscription = null;
+  #leaveRefusal = () => {};
+
+  /** @param {PipelineStreamOptions} options */
+  constructor(options) {
+    this.#options = { subscribe, ...options };
+    this.lastEventId = options.lastEventId ?? "";
+  }
+
+  /**
+   * Opens the stream and keeps it open until its run has ended, or {@linkcode PipelineStream.close}
+   * is called.
+   */
+  async run() {
+    const { holdSlot, onState } = this.#options;
+    const releaseSlot = await holdSlot(() => onState({ name: "needs-slot" }));
+    while (!this.#isClosed) {
+      try {
+        await this.#subscribe();
+        break;
+      } catch (error) {
+        if (this.#isClosed || !(error instanceof SubscribeError)) break;
+        if (error.status === 403 && this.#options.client.needsTicket && !this.#usesTickets) {
+          this.#usesTickets = true;
+          continue;
+        }
+        const { status, message, detail } = error;
+        onState({ name: "refused", reason: detail || message, status, transport: "stream" });
+        await new Promise((resolve) => this.#leaveRefusal = () => resolve(undefined));
+      }
+    }
+    releaseSlot();
+  }
+
+  /** When anything arrived last, in milliseconds since 1970. @returns {number | null} */
+  get lastReceivedAt() {
+    return this.#subscription?.lastReceivedAt ?? null;
+  }
+
+  /** Skips the wait for the next attempt, also after a refusal. */
+  retryNow() {
+    this.#subscription?.retryNow();
+    this.#leaveRefusal();
+  }
+
+  /** Ends the stream permanently. */
+  close() {
+    this.#isClosed = true;
+    this.#subscription?.close();
+    this.#leaveRefusal();
+  }
+
+  /** Subscribes once, until the end or a refusal. */
+  async #subscribe() {
+    const { client, origin, subscribe } = this.#options;
+    this.#usesTickets ||= client.needsTicket;
+    const onEvent = (/** @type {ClientEvent} */ event) => this.#take(event);
+    this.#subscription = subscribe(origin, {
+      pipelines: client.pipeline,
+      lastEventId: this.lastEventId,
+      ...this.#usesTickets ? { getUrl: () => asked(client.requestTicket()) } : {
+        getToken: ({ reason }) => reason === "start" ? client.token : asked(client.renewToken()),
+      },
+      onEvent,
+      onLive: onEvent,
+      onGap: onEvent,
+      onEnd: onEvent,
+      onState: (state) => this.#setState(state),
+    });
+    await this.#subscription.closed;
+  }
+
+  /** @param {ClientEvent} event */
+  #take(event) {
+    this.lastEventId = event.id;
+    this.#options.onEvent(event);
+  }
+
+  /** @param {ConnectionState} state */
+  #setState(state) {
+    if (state.name === "catching-up" && this.#opened++ > 0) this.reconnects++;
+    // The reason of a refusal is told with the error.
+    if (state.name !== "refused" && !this.#isClosed) this.#options.onState(state);
+  }
+}
+
+/**
+ * Makes a refusal by the user or by the service permanent. After another error, the client asks
+ * again.
+ *
+ * @template T
+ * @param {Promise<T>} credential
+ */
+async function asked(credential) {
+  try {
+    return await credential;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new SubscribeError(error.message, { detail: error.message });
+  }
+}
