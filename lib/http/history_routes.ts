@@ -6,7 +6,7 @@
 
 import { Hono } from "hono";
 import { RunnelError } from "../base/mod.ts";
-import type { HistoryRequest, PageRequest } from "../hub/mod.ts";
+import type { EventPage, HistoryRequest, PageRequest } from "../hub/mod.ts";
 import { formatEventId, parseEventId, type Position } from "../protocol/mod.ts";
 import {
   type AppContext,
@@ -29,7 +29,7 @@ const STREAM_PARAMETERS = ["lastEventId", "pipeline", "ticket", "trace", "wait"]
 type EventsQuery =
   & { channels: readonly string[] }
   & (
-    | { kind: "page" } & Pick<PageRequest, "after" | "limit">
+    | { kind: "page"; waitMs: number | null } & Pick<PageRequest, "after" | "limit">
     | { kind: "history" } & Pick<HistoryRequest, "history">
   );
 
@@ -43,7 +43,7 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
   app.get(routes.history.getRoutingPath(), async (c) => {
     const pipeline = pipelineOf(c);
     const query = readQuery(c);
-    const { channels } = await access.authorizeRead(clientOf(c), {
+    const { channels, endsAt } = await access.authorizeRead(clientOf(c), {
       pipelines: [pipeline],
       channels: query.channels,
     });
@@ -58,7 +58,7 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
     });
     const list = new EventList(format, pipeline);
     if (request.kind === "page") {
-      const page = await hub.page(pipeline, request);
+      const page = await readPage(c, pipeline, { ...request, endsAt });
       const { position, start, gap, hasMore } = page;
       if (gap) list.addGap(gap, start);
       list.add(position.epoch, page.events);
@@ -75,10 +75,22 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
     return new Response(body, { headers: headers(position) });
   });
 
+  /** Reads a page, and waits for one that is not empty if its client does. */
+  async function readPage(
+    c: AppContext,
+    pipeline: string,
+    request: PageRequest & { waitMs: number | null; endsAt: number },
+  ): Promise<EventPage> {
+    const { waitMs, ...page } = request;
+    // A check of what there is does not wait.
+    if (waitMs === null || c.req.method === "HEAD") return await hub.page(pipeline, page);
+    return await hub.poll(pipeline, { ...page, waitMs, left: c.req.raw.signal });
+  }
+
   function readQuery(c: AppContext): EventsQuery {
     const names = Object.keys(c.req.query());
     rejectMisspelt(names, [...Object.keys(schema.shape), ...STREAM_PARAMETERS]);
-    const { channel: channels = [], history, since, after, limit } = parseOrThrow(schema, {
+    const { channel: channels = [], history, since, after, limit, wait } = parseOrThrow(schema, {
       ...c.req.query(),
       channel: c.req.queries("channel"),
     });
@@ -90,9 +102,11 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
         channels,
         after: parseEventId(after),
         limit: limit === undefined ? MAX_LIMIT : Number(limit),
+        waitMs: wait === undefined ? null : Number(wait) * 1000,
       };
     }
     if (limit !== undefined) throw invalid("limit is for pages, which have after. Use history");
+    if (wait !== undefined) throw invalid("wait is for pages, which have after, and for streams");
     if (names.includes("lastEventId")) {
       throw invalid("lastEventId is for streams. Use after for the events after an ID");
     }

@@ -152,6 +152,7 @@ export function eventsQuery(maxHistory: number): z.ZodObject<{
   since: z.ZodOptional<z.ZodString>;
   after: z.ZodOptional<z.ZodString>;
   limit: z.ZodOptional<z.ZodString>;
+  wait: z.ZodOptional<z.ZodString>;
 }> {
   return subscriptionQuery(maxHistory).extend({
     after: z.string()
@@ -166,6 +167,11 @@ export function eventsQuery(maxHistory: number): z.ZodObject<{
       }),
     limit: wholeNumber({ min: 1, max: MAX_LIMIT, maxDigits: 4 })
       .meta({ description: `Maximum number of events of a page. ${MAX_LIMIT} by default` }),
+    wait: wholeNumber({ min: 0, max: MAX_WAIT_SECONDS, maxDigits: 2 })
+      .meta({
+        description: "An empty page is answered when there is something to tell, or after so " +
+          "many seconds: a long poll",
+      }),
   });
 }
 

@@ -33,6 +33,7 @@ import {
 } from "./histories.ts";
 import { HistoryStarts } from "./history_starts.ts";
 import { InFlightPublishes } from "./in_flight.ts";
+import { PagePolls, type PollRequest } from "./page_polls.ts";
 import {
   type CanaryStats,
   PipelineRegistry,
@@ -65,6 +66,7 @@ export class Hub {
   readonly #histories: Histories;
   readonly #keepAliveWheel: KeepAliveWheel;
   readonly #subscriberQuota: SubscriberQuota;
+  readonly #polls: PagePolls;
   readonly #appends: Appends;
   readonly #publishes = new InFlightPublishes();
   readonly #draining = new AbortController();
@@ -87,6 +89,11 @@ export class Hub {
       () => this.#pipelines.renewLeases(),
     );
     this.#subscriberQuota = new SubscriberQuota(options);
+    this.#polls = new PagePolls({
+      histories: this.#histories,
+      quota: this.#subscriberQuota,
+      subscribe: (...subscription) => this.subscribe(...subscription),
+    });
     this.#appends = new Appends(options, (...publish) => this.publish(...publish));
   }
 
@@ -283,6 +290,12 @@ export class Hub {
   /** Calls {@linkcode Histories.readPage}. */
   page(pipeline: string, request: PageRequest): Promise<EventPage> {
     return this.#histories.readPage(pipeline, request);
+  }
+
+  /** Calls {@linkcode PagePolls.read}. */
+  async poll(pipeline: string, request: PollRequest): Promise<EventPage> {
+    this.draining.throwIfAborted();
+    return await this.#polls.read(pipeline, request);
   }
 
   /** Calls {@linkcode Histories.readPosition}. */

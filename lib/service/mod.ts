@@ -71,6 +71,7 @@ export type {
   HistoryRequest,
   Hub,
   PageRequest,
+  PollRequest,
   ReadRequest,
   RepairCause,
   Subscription,
