@@ -87,7 +87,8 @@ With \`Accept: application/x-ndjson\` a stream is lines of JSON; with \`wait=30\
 
 \`GET /pipelines/{pipeline}/events\` returns the history as JSON, with the times of the publishes.
 \`?after=ID&limit=100\` returns the page of events after an ID, and \`Link\` leads to the next one. Its
-\`lastEventId\` is where a stream goes on. \`Accept: application/x-ndjson\` returns an event a line.
+\`lastEventId\` is where a stream goes on; \`&wait=30\` waits for an event there. With
+\`Accept: application/x-ndjson\` the answer is an event a line.
 \`POST /pipelines/{pipeline}/tickets\` returns \`{"url","expires"}\`: a URL that opens one stream without
 a token. \`POST /tickets\` with \`{"pipelines":["p_a","p_b"]}\` does so for a stream of several.
 \`DELETE /pipelines/{pipeline}/events\` clears the history, for publishers on all channels.

@@ -313,9 +313,12 @@ export class Attacks {
       () =>
         `${
           random.pick([
+            "after",
             "channel",
             "history",
             "lastEventId",
+            "limit",
+            "since",
             "pipeline",
             "ticket",
             "wait",
@@ -333,6 +336,9 @@ export class Attacks {
             "-1",
             "1e1",
             "events",
+            "AAAAAAAAAAA-1",
+            "PT1H",
+            "2026-01-02T03:04:05Z",
             "%0d%0aX-Injected:1",
             "%",
           ])
