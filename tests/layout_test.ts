@@ -31,7 +31,7 @@ const ROOMS: Record<string, string[]> = {
   config: ["base", "protocol"],
   kv: ["base"],
   commands: ["access", "base", "config", "kv", "log", "workflow"],
-  client: [],
+  client: ["workflow"],
   workflow: ["protocol"],
   protocol: [],
   base: [],
@@ -39,10 +39,11 @@ const ROOMS: Record<string, string[]> = {
 
 /** Files that are imported past the front door of their room. */
 const PAST_THE_DOOR = [
-  // The npm package contains each file that it imports, and needs few of protocol/.
+  // An npm package contains each file that it imports: it needs few of the other rooms.
   "workflow -> lib/protocol/event_rules.ts",
   "workflow -> lib/protocol/event_stream_reader.ts",
   "workflow -> lib/protocol/line_splitter.ts",
+  "client -> lib/workflow/delivery.ts",
 ];
 
 /** Rooms without a front door: nothing imports a program. */

@@ -6,10 +6,11 @@
  */
 
 import { MAX_EVENTS } from "../protocol/event_rules.ts";
-import { type DeliveredEvent, DeliveryError } from "./delivery_error.ts";
+import type { DeliveredEvent } from "./delivery_error.ts";
+import { createDeliveryError } from "./delivery_failure.ts";
 import { type Destination, endUrl, ingestUrl } from "./destination.ts";
 import { type DeliveryFailure, type DeliveryOptions, publish } from "./publisher.ts";
-import { type PublishRequest, toEndRequest, toRequests, toUnsent } from "./publish_request.ts";
+import { type PublishRequest, toEndRequest, toRequests } from "./publish_request.ts";
 import type { SerializedEvent } from "./serialized_event.ts";
 
 /** Size of the payloads that are not delivered from which on the outbox is full, in bytes. */
@@ -162,18 +163,7 @@ export class Outbox {
     if (this.#thrown) return this.#thrown.error;
     this.#unsent.push(...toRequests(this.#destination.pipeline, this.#waiting));
     [this.#waiting, this.#waitingBytes] = [[], 0];
-    const { reason, status, cause } = this.#failure!;
-    const delivered = [...this.#delivered];
-    const unsent = this.#unsent.filter(({ events }) => events.length > 0).map(toUnsent);
-    const count = unsent.reduce((sum, { events }) => sum + events.length, 0);
-    const what = count > 0
-      ? `deliver ${count} of ${delivered.length + count} events`
-      : "end the run";
-    return new DeliveryError(
-      `Cannot ${what}: ${reason}`,
-      { delivered, unsent, status },
-      cause === undefined ? {} : { cause },
-    );
+    return createDeliveryError(this.#failure!, [...this.#delivered], this.#unsent);
   }
 }
 
