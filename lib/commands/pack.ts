@@ -1,5 +1,5 @@
 /**
- * Packs the npm package `@runnel/workflow`: `deno task pack`.
+ * Packs the npm packages `@runnel/client` and `@runnel/workflow`: `deno task pack`.
  *
  * `deno pack` takes the README, the license and the modules only from the folder
  * of its configuration. So the program copies them into one folder and packs that.
@@ -11,32 +11,37 @@ import { cp, mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runCommand } from "../base/mod.ts";
-import manifest from "../workflow.deno.json" with { type: "json" };
+import { runCommand, UsageError } from "../base/mod.ts";
+import client from "../client.deno.json" with { type: "json" };
+import workflow from "../workflow.deno.json" with { type: "json" };
 
-const USAGE = `Packs the npm package @runnel/workflow.
+const USAGE = `Packs the npm packages @runnel/client and @runnel/workflow.
 
-  deno task pack [options]
+  deno task pack [client | workflow] [options]
 
-  -o, --output FILE  the package (default: runnel-workflow-VERSION.tgz in this folder)
+  -o, --output FILE  the package, if only one is packed
+                     (default: runnel-NAME-VERSION.tgz in this folder)
   -h, --help         print this help`;
+
+/** The packages, by the rooms that they consist of. */
+const PACKAGES = { client, workflow };
 
 /** Warning about modules whose types are no part of the package's own. */
 const FALSE_WARNING = /^Could not generate types for .* Types will not be included/;
 
 const LIB = fileURLToPath(new URL("../", import.meta.url));
 
-/** Packs the package and returns the exit code of `deno pack`. */
-async function pack(output: string | undefined): Promise<number> {
+/** Packs a package and returns the exit code of `deno pack`. */
+async function pack(room: keyof typeof PACKAGES, output: string | undefined): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "runnel-pack-"));
   try {
     const config = join(folder, "deno.json");
-    await cp(join(LIB, "workflow.deno.json"), config);
+    await cp(join(LIB, `${room}.deno.json`), config);
     await cp(join(LIB, "../LICENSE"), join(folder, "LICENSE"));
-    for (const path of manifest.publish.include) {
+    for (const path of PACKAGES[room].publish.include) {
       await cp(join(LIB, path), join(folder, path), { recursive: true });
     }
-    await rename(join(folder, "workflow/README.md"), join(folder, "README.md"));
+    await rename(join(folder, room, "README.md"), join(folder, "README.md"));
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         "pack",
@@ -56,11 +61,23 @@ async function pack(output: string | undefined): Promise<number> {
   }
 }
 
+function isRoom(name: string): name is keyof typeof PACKAGES {
+  return Object.hasOwn(PACKAGES, name);
+}
+
 if (import.meta.main) {
+  const options = { output: { type: "string", short: "o" } } as const;
   await runCommand(
-    { usage: USAGE, options: { output: { type: "string", short: "o" } } },
-    async ({ values: { output } }) => {
-      Deno.exitCode = await pack(output);
+    { usage: USAGE, options, allowPositionals: true },
+    async ({ values: { output }, positionals }) => {
+      const rooms = positionals.length > 0 ? positionals : Object.keys(PACKAGES);
+      if (output && rooms.length > 1) {
+        throw new UsageError("Cannot pack: name one package beside --output");
+      }
+      for (const room of rooms) {
+        if (!isRoom(room)) throw new UsageError(`Cannot pack ${JSON.stringify(room)}`);
+        Deno.exitCode ||= await pack(room, output);
+      }
     },
   );
 }

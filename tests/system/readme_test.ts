@@ -39,6 +39,9 @@ const jq = await requireProgram("/usr/bin/jq", "apt-get install -y jq");
 /** Time limit for a command to end after its expected output, in milliseconds. */
 const END_MS = 1000;
 
+/** The packages that samples import. */
+const PACKAGES = ["client", "workflow"] as const;
+
 /** Replaces the parts that differ between runs. */
 function normal(text: string): string {
   return text.replace(/[\w-]{11}-(\d+)/g, "EPOCH-$1").replace(/^retry: \d+$/m, "retry: MS")
@@ -102,7 +105,7 @@ for (const readme of readmes) {
     for (const [, task] of readme.text.matchAll(/\bdeno(?:@[\d.]+)? task ([\w:]+)/g)) {
       ok(Object.hasOwn(denoJson.tasks, task!), task);
     }
-    for (const [, version] of readme.text.matchAll(/\brunnel-workflow-([\d.]+)\.tgz/g)) {
+    for (const [, version] of readme.text.matchAll(/\brunnel-\w+-([\d.]+)\.tgz/g)) {
       equal(version, manifest.version);
     }
   });
@@ -132,7 +135,8 @@ for (const readme of readmes) {
     testWithRequirements(needs, `${path} shows what its commands print`, async () => {
       await using data = new DataFolder();
       await using program = await Program.start({ RUNNEL_KV: data.kv });
-      await using folder = usesNode ? await createProject() : new TempFolder();
+      const packages = PACKAGES.filter((name) => readme.text.includes(`"@runnel/${name}`));
+      await using folder = usesNode ? await createProject(packages) : new TempFolder();
       for (const { file, text } of files) {
         ok(commands.some(([command]) => command.split(" ").includes(file)), file);
         await folder.write(file, text.replaceAll(ADDRESS, program.url));

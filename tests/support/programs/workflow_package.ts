@@ -1,5 +1,5 @@
 /**
- * The npm package of the workflow, as its users install it.
+ * The npm packages, as their users install them.
  *
  * @module
  */
@@ -32,16 +32,23 @@ export async function run(program: string, args: string[], cwd: string | URL): P
   return printed;
 }
 
-/** Creates a project in which the tarball of `deno task pack` is installed. */
-export async function createProject(): Promise<TempFolder> {
+/** The packages, by the arguments of `deno task pack`. */
+export type PackageName = "client" | "workflow";
+
+/** Creates a project in which the tarballs of `deno task pack` are installed. */
+export async function createProject(
+  packages: readonly PackageName[] = ["workflow"],
+): Promise<TempFolder> {
   const project = new TempFolder();
   try {
-    const tarball = `${project.path}/workflow.tgz`;
-    const { code, stderr } = await runTask("pack", { args: ["-o", tarball] });
-    equal(code, 0, stderr);
+    const tarballs = packages.map((name) => `${project.path}/${name}.tgz`);
+    for (const [index, name] of packages.entries()) {
+      const { code, stderr } = await runTask("pack", { args: [name, "-o", tarballs[index]!] });
+      equal(code, 0, stderr);
+    }
     await project.write("package.json", '{ "type": "module", "private": true }');
     const quiet = ["--offline", "--no-audit", "--no-fund"];
-    await run("npm", ["install", ...quiet, tarball], project.path);
+    await run("npm", ["install", ...quiet, ...tarballs], project.path);
     return project;
   } catch (error) {
     await project[Symbol.asyncDispose]();
