@@ -162,8 +162,8 @@ export async function publish(
  * Publishes what a source yields while it comes: the answer of a language model, for example.
  *
  * The source is read no further than 64 KiB or 1,000 events ahead of what is delivered. It travels
- * in requests with keys, each of which is retried by itself, and is canceled if an error occurs.
- * What it yielded before an error of its own is sent.
+ * in requests with keys, each of which is retried by itself, and is canceled if an error occurs. If
+ * that is an error of its own, all that it yielded before is sent.
  *
  * @param url URL of the service, with the path that it is served below.
  * @param pipeline Pipeline ID.

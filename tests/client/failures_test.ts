@@ -9,7 +9,7 @@ import { eventually, flush } from "../support/wait.ts";
 
 const README = findReadme("lib/client/README.md");
 
-/** What a client does after a failure, as the table says it. */
+/** Behavior of a client after a failure, as the table says it. */
 type Outcome = "Comes back" | "Follows" | "Gives up" | "Ends" | "Rejects" | "Waits";
 
 const STREAM = { headers: { "Content-Type": "text/event-stream" } };

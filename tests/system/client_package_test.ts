@@ -196,7 +196,7 @@ Deno.test("subscribe() has less than 4 KB, minified and compressed by gzip", asy
   ok(byteLength < MAX_BYTES, `${byteLength} bytes`);
 });
 
-/** What a program needs beside the globals of every platform. */
+/** Globals that not every platform has. */
 const FOREIGN = /\b(Deno|process|Buffer|require|window)\b/;
 
 Deno.test("lib/client imports nothing but the delivery, and uses only globals of every platform", async () => {
