@@ -5,7 +5,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { launchChromium, systemChromium } from "../support/browser/chromium.ts";
 import { type Requirement, testWithRequirements } from "../support/programs/requirements.ts";
 import { TempFolder } from "../support/programs/temp_folder.ts";
-import { createProject, node, run } from "../support/programs/workflow_package.ts";
+import { answers, createProject, node, run } from "../support/programs/workflow_package.ts";
 import { serveLocally } from "../support/servers/local_server.ts";
 import { serveService } from "../support/servers/serve_service.ts";
 import { eventually } from "../support/wait.ts";
@@ -16,8 +16,7 @@ const ROOT = new URL("../../", import.meta.url);
 const MAX_BYTES = 4096;
 
 const bun: Requirement = {
-  isInstalled: await new Deno.Command("bun", { args: ["--version"] }).output()
-    .then(({ success }) => success, () => false),
+  isInstalled: await answers("bun"),
   install: "npm install -g bun",
 };
 
@@ -150,6 +149,14 @@ testWithRequirements(
       license: denoJson.license,
       dependencies: {},
     });
+    for (const room of ["client", "protocol", "workflow"]) {
+      for await (const { name } of Deno.readDir(`${folder}/${room}`)) {
+        // Each module of the package is needed by one of its entries.
+        match(name, /^\w+(\.js|\.d\.ts)$/);
+        const text = await Deno.readTextFile(`${folder}/${room}/${name}`);
+        ok(!text.includes(ROOT.pathname) && !text.includes("file://"), name);
+      }
+    }
     equal(
       await Deno.readTextFile(`${folder}/README.md`),
       await Deno.readTextFile(new URL("lib/client/README.md", ROOT)),

@@ -15,7 +15,8 @@ export const node: Requirement = {
   install: "apt-get install -y nodejs npm",
 };
 
-async function answers(program: string): Promise<boolean> {
+/** Whether a program is installed that tells its version. */
+export async function answers(program: string): Promise<boolean> {
   try {
     return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
   } catch (error) {
