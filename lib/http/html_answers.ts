@@ -4,9 +4,10 @@
  * @module
  */
 
+import type { MiddlewareHandler } from "hono";
 import { html } from "hono/html";
 import { secureHeaders } from "hono/secure-headers";
-import { type AppContext, notFound } from "./context.ts";
+import { type AppContext, type AppEnv, notFound } from "./context.ts";
 import { readPageFile } from "./page_files.ts";
 
 /** Paths of streams and histories, with the path of the live page. */
@@ -20,6 +21,7 @@ export const pageHeaders = secureHeaders({
     styleSrc: ["'self'"],
     imgSrc: ["'self'", "data:"],
     connectSrc: ["'self'"],
+    workerSrc: ["'self'"],
     baseUri: ["'none'"],
     formAction: ["'none'"],
     frameAncestors: ["'none'"],
@@ -33,6 +35,17 @@ export const pageHeaders = secureHeaders({
   xPermittedCrossDomainPolicies: false,
   xXssProtection: false,
 });
+
+/**
+ * Middleware of files with the headers of the client, in place of those of pages: pages of any
+ * origin may import it, also if they may not use the service. It comes before that of pages.
+ */
+export const clientHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
+  await next();
+  if (!c.req.path.startsWith("/assets/client/")) return;
+  c.res.headers.set("Access-Control-Allow-Origin", "*");
+  c.res.headers.set("Cross-Origin-Resource-Policy", "cross-origin");
+};
 
 /** Whether a client prefers a page. Programs and the requests of pages do not name this type. */
 export function acceptsHtml(c: AppContext): boolean {

@@ -6,7 +6,7 @@
 
 import { Hono } from "hono";
 import { type AppEnv, originOf, pipelineOf, type RouteOptions, textAnswer } from "./context.ts";
-import { acceptsHtml, page, pageHeaders } from "./html_answers.ts";
+import { acceptsHtml, clientHeaders, page, pageHeaders } from "./html_answers.ts";
 import { llmsText } from "./llms_text.ts";
 import { welcomeText } from "./welcome.ts";
 
@@ -15,6 +15,7 @@ export function pageRoutes(
   { routes, config }: Pick<RouteOptions, "routes" | "config">,
 ): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
+  app.use("/assets/*", clientHeaders);
   for (const path of ["/", "/diagnose", "/assets/*", "/pipelines/:pipeline"]) {
     app.use(path, pageHeaders);
   }

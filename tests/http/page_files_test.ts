@@ -81,10 +81,29 @@ Deno.test("Pages and their files carry the policy that forbids other origins", a
     equal(
       headers.get("Content-Security-Policy"),
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
       path,
     );
   }
+});
+
+Deno.test("The client may be imported by pages of all origins, and other files by none", async () => {
+  await using service = await startService({
+    settings: { RUNNEL_ALLOW_ORIGINS: "https://shop.example" },
+  });
+  const headersOf = async (path: string, origin: string) => {
+    const headers = { Origin: origin };
+    const answer = await service.fetch(new Request(`http://localhost/assets/${path}`, { headers }));
+    equal(answer.status, 200, path);
+    return ["Access-Control-Allow-Origin", "Cross-Origin-Resource-Policy"].map((name) =>
+      answer.headers.get(name)
+    );
+  };
+  deepEqual(await headersOf("client/mod.js", "https://other.example"), ["*", "cross-origin"]);
+  deepEqual(await headersOf("client/shared_worker.js", "null"), ["*", "cross-origin"]);
+  const [allowed, policy] = await headersOf("client/mod.js", "https://shop.example");
+  deepEqual([allowed, policy], ["https://shop.example", "cross-origin"]);
+  deepEqual(await headersOf("shared/entry.js", "https://other.example"), [null, "same-origin"]);
 });
 
 Deno.test("/assets answers 404 to a path that leads elsewhere, encoded or not", async () => {
