@@ -25,7 +25,7 @@ import type {
 const WAKE_MS = 20_000;
 
 /** Clock of the platform. */
-const systemClock: ClientClock = {
+export const systemClock: ClientClock = {
   now: () => Date.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);

@@ -13,7 +13,7 @@ import { STALL_MS, Transport } from "./transport.js";
 
 const WAKE_MS = 20_000;
 
-const systemClock = {
+export const systemClock = {
   now: () => Date.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);

@@ -1,0 +1,111 @@
+/**
+ * `@runnel/client/shared`: one stream for all tabs of an origin.
+ *
+ * @example In a page
+ * ```ts ignore
+ * import { subscribe } from "@runnel/client/shared";
+ *
+ * subscribe("https://events.example.com", {
+ *   pipelines: "p_shop",
+ *   onEvent: ({ channel, payload }) => console.log(channel, payload),
+ *   onState: ({ name, isShared, apart }) => console.log(name, isShared ? "shared" : apart),
+ * });
+ * ```
+ *
+ * @module
+ */
+
+import { SharedConnection, type SharedPlatform } from "./shared_connection.ts";
+import type { LocksLike } from "./shared_link.ts";
+import type {
+  SharedSubscribeOptions,
+  SharedSubscription,
+  SharedWorkerLike,
+} from "./shared_types.ts";
+
+export { SubscribeError } from "./errors.ts";
+export type {
+  ClientClock,
+  ClientEvent,
+  ConnectionState,
+  EndEvent,
+  GapEvent,
+  LiveEvent,
+  PublishedEvent,
+  RenewalContext,
+  SubscribeOptions,
+  Subscription,
+} from "./types.ts";
+export type {
+  SharedState,
+  SharedSubscribeOptions,
+  SharedSubscription,
+  SharedWorkerLike,
+} from "./shared_types.ts";
+
+/** The class of the browser, which Deno does not have. */
+declare const SharedWorker: new (
+  url: string | URL,
+  options: { type: "module"; name: string },
+) => SharedWorkerLike;
+
+/**
+ * Subscribes as that of `@runnel/client` does, and shares one stream with the other tabs of the
+ * origin that subscribe to the same service, with the same channels and the same token.
+ *
+ * A tab begins with a stream of its own. It leaves that for the shared one as soon as this is
+ * exact, and returns to it whenever it is not, so that it receives each event once and in order, as
+ * without sharing. Where a browser has no `SharedWorker` or no Web Locks, each tab keeps its own
+ * stream: the state tells why.
+ *
+ * @param url URL of the service. In a page, it may be relative.
+ * @returns The subscription.
+ * @throws {TypeError} If the URL is invalid, or there are too many pipelines, none, or one twice.
+ *
+ * @example
+ * ```ts ignore
+ * subscribe("https://events.example.com", {
+ *   pipelines: "p_shop",
+ *   onEvent: ({ channel, payload }) => console.log(channel, payload),
+ * });
+ * ```
+ */
+export function subscribe(
+  url: string | URL,
+  options: SharedSubscribeOptions,
+): SharedSubscription {
+  return new SharedConnection(url, options, platformOf(options), findObstacle(options));
+}
+
+/** Returns the reason for which a stream cannot be shared; empty if there is none. */
+function findObstacle(options: SharedSubscribeOptions): string {
+  const { SharedWorker, navigator } = globalThis as {
+    SharedWorker?: unknown;
+    navigator?: { locks?: unknown };
+  };
+  if (options.fetch) return "It has a `fetch` of its own";
+  if (options.getUrl) return "A ticket opens one stream";
+  if (!options.worker && !SharedWorker) return "This browser has no shared workers";
+  if (!navigator?.locks) return "This page has no Web Locks, which need HTTPS";
+  return "";
+}
+
+function platformOf({ worker, clock, random, fetch }: SharedSubscribeOptions): SharedPlatform {
+  return {
+    createWorker() {
+      if (typeof worker === "function") return worker();
+      if (worker) return new SharedWorker(worker, { type: "module", name: "runnel-1" });
+      // Written as bundlers look for it.
+      return new SharedWorker(new URL("./shared_worker.js", import.meta.url), {
+        type: "module",
+        name: "runnel-1",
+      });
+    },
+    locks: (globalThis.navigator as unknown as { locks: LocksLike } | undefined)?.locks,
+    clock,
+    random: random ?? Math.random,
+    createName: () => `runnel-tab-${crypto.randomUUID()}`,
+    fetch: fetch ?? ((url, init) => globalThis.fetch(url, init)),
+    page: globalThis,
+  };
+}

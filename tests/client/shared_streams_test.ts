@@ -1,0 +1,216 @@
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import type { SharedSubscribeOptions } from "../../lib/client/shared_types.ts";
+import { PlayedBrowser, type PlayedTab } from "../support/shared/played_browser.ts";
+import { PlayedService } from "../support/shared/played_service.ts";
+
+const URL = "http://localhost:8000";
+
+/** Tabs, with the numbers of the events that each one received. */
+class Tabs {
+  readonly service = new PlayedService();
+  readonly browser = new PlayedBrowser(this.service, () => 0);
+  readonly received = new Map<PlayedTab, string[]>();
+
+  /** Opens a tab, and waits until it is live. */
+  async open(options: Partial<SharedSubscribeOptions> = {}): Promise<PlayedTab> {
+    const events: string[] = [];
+    const tab = this.browser.open(URL, {
+      pipelines: "p_a",
+      onEvent: ({ data }) => void events.push(JSON.parse(data)),
+      onState: () => {},
+      ...options,
+    });
+    this.received.set(tab, events);
+    await this.pass(2000);
+    return tab;
+  }
+
+  /** Lets time pass. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 50) {
+      for (let i = 0; i < 4; i++) {
+        const frozen = [...this.browser.tabs].filter(({ isFrozen }) => isFrozen);
+        for (const stream of this.service.openStreams) {
+          if (!frozen.some(({ streams }) => streams.has(stream))) stream.deliver(Infinity);
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+        this.browser.receive(Infinity);
+        for (const tab of this.browser.tabs) tab.receive(Infinity);
+      }
+      this.browser.worker?.clock.advance(50);
+      for (const tab of this.browser.tabs) if (!tab.isFrozen) tab.clock.advance(50);
+    }
+  }
+
+  /** Publishes events and lets them arrive. */
+  async publish(count: number, pipeline = "p_a"): Promise<void> {
+    for (let i = 0; i < count; i++) this.service.publish(pipeline, "orders");
+    await this.pass(50);
+  }
+
+  /** Closes all tabs. */
+  async close(): Promise<void> {
+    for (const tab of this.browser.tabs) tab.subscription.close();
+    await this.pass(50);
+  }
+}
+
+const isShared = ({ subscription }: PlayedTab) => subscription.state.isShared;
+
+Deno.test("A tab alone keeps its own stream, and a second one makes them share", async () => {
+  const tabs = new Tabs();
+  const first = await tabs.open();
+  deepEqual([isShared(first), tabs.service.requests], [false, 1]);
+  equal(first.subscription.state.apart, "No other tab shares this stream yet");
+  const second = await tabs.open();
+  deepEqual([isShared(first), isShared(second)], [true, true]);
+  deepEqual(tabs.service.openStreams.map(({ url }) => url.search), ["?history=0"]);
+  await tabs.close();
+});
+
+Deno.test("Many tabs open few streams at once", async () => {
+  const tabs = new Tabs();
+  for (let i = 0; i < 20; i++) tabs.browser.open(URL, { pipelines: `p_${i % 4}`, onEvent() {} });
+  await tabs.pass(30_000);
+  ok(tabs.service.most <= 6, `${tabs.service.most} streams`);
+  equal(tabs.service.openStreams.length, 1);
+  equal([...tabs.browser.tabs].every(isShared), true);
+  await tabs.close();
+});
+
+Deno.test("A stream has ten pipelines at most, and a further tab another one", async () => {
+  const tabs = new Tabs();
+  const some = (from: number, count: number) =>
+    Array.from({ length: count }, (_, i) => `p_${from + i}`);
+  await tabs.open({ pipelines: some(0, 6) });
+  await tabs.open({ pipelines: some(4, 6) });
+  equal(tabs.service.openStreams.length, 1);
+  const alone = await tabs.open({ pipelines: some(9, 2) });
+  deepEqual([isShared(alone), tabs.service.openStreams.length], [false, 2]);
+  const other = await tabs.open({ pipelines: some(10, 2) });
+  deepEqual([isShared(alone), isShared(other)], [true, true]);
+  deepEqual(tabs.service.openStreams.map(({ pipelines }) => pipelines.length).sort(), [10, 3]);
+  await tabs.close();
+});
+
+Deno.test("A pipeline leaves the stream some seconds after its last tab", async () => {
+  const tabs = new Tabs();
+  await tabs.open();
+  await tabs.open();
+  const last = await tabs.open({ pipelines: ["p_a", "p_b"] });
+  deepEqual(tabs.service.openStreams[0]!.pipelines, ["p_a", "p_b"]);
+  const { requests } = tabs.service;
+  last.crash();
+  await tabs.pass(4500);
+  equal(tabs.service.requests, requests);
+  await tabs.pass(2000);
+  deepEqual(tabs.service.openStreams.map(({ pipelines }) => pipelines), [["p_a"]]);
+  await tabs.close();
+});
+
+Deno.test("A tab that takes nothing leaves the stream, and goes on after its last event", async () => {
+  const tabs = new Tabs();
+  const first = await tabs.open();
+  const frozen = await tabs.open();
+  frozen.isFrozen = true;
+  await tabs.publish(3000);
+  ok(frozen.inbox.length < 1100, `${frozen.inbox.length} messages wait`);
+  const count = frozen.inbox.length;
+  await tabs.publish(100);
+  await tabs.pass(60_000);
+  equal(frozen.inbox.length, count);
+  equal(tabs.received.get(first)!.length, 3100);
+  frozen.isFrozen = false;
+  await tabs.pass(3000);
+  deepEqual(tabs.received.get(frozen), tabs.received.get(first));
+  equal(isShared(frozen), true);
+  await tabs.close();
+});
+
+Deno.test("Long events count by their length", async () => {
+  const tabs = new Tabs();
+  await tabs.open();
+  const frozen = await tabs.open();
+  frozen.isFrozen = true;
+  const log = tabs.service.log("p_a");
+  for (let i = 1; i <= 40; i++) {
+    log.events.push({ sequence: i, channel: "orders", data: JSON.stringify("x".repeat(50_000)) });
+  }
+  await tabs.publish(1);
+  const length = frozen.inbox.reduce((sum, { message }) => sum + JSON.stringify(message).length, 0);
+  ok(length < 1.2 * 1024 * 1024, `${length} characters wait`);
+  await tabs.close();
+});
+
+Deno.test("Tabs share with the same token only, or the same name", async () => {
+  const tabs = new Tabs();
+  const mine = [await tabs.open({ token: "mine" }), await tabs.open({ token: "mine" })];
+  const yours = await tabs.open({ token: "yours" });
+  const nobodys = await tabs.open();
+  deepEqual([...mine, yours, nobodys].map(isShared), [true, true, false, false]);
+  const named = [
+    await tabs.open({ token: "a", share: "me" }),
+    await tabs.open({ token: "b", share: "me" }),
+  ];
+  deepEqual(named.map(isShared), [true, true]);
+  const tokens = tabs.service.openStreams.map(({ token }) => token);
+  deepEqual(new Set(tokens), new Set(["mine", "yours", null, "b"]));
+  equal(tokens.length, 4);
+  await tabs.close();
+});
+
+Deno.test("When the token of a stream has ended, each tab brings its next one", async () => {
+  const tabs = new Tabs();
+  tabs.service.tokens = new Set(["first"]);
+  let current = "first";
+  const asked: string[] = [];
+  const getToken = (tab: string) => ({ reason }: { reason: string }) => {
+    asked.push(`${tab} ${reason}`);
+    return current;
+  };
+  const pages = [
+    await tabs.open({ getToken: getToken("a") }),
+    await tabs.open({ getToken: getToken("b") }),
+  ];
+  await tabs.publish(1);
+  current = "second";
+  tabs.service.tokens = new Set([current]);
+  for (const stream of tabs.service.openStreams) stream.cut(true);
+  await tabs.pass(10_000);
+  await tabs.publish(1);
+  deepEqual(asked.sort(), ["a 401", "a start", "b 401", "b start"]);
+  deepEqual(pages.map(isShared), [true, true]);
+  for (const page of pages) deepEqual(tabs.received.get(page), ["p_a 1", "p_a 2"]);
+  equal(tabs.service.openStreams.length, 1);
+  await tabs.close();
+});
+
+Deno.test("A tab that gets no answer of the worker goes on by itself, and tells why", async () => {
+  const tabs = new Tabs();
+  const first = await tabs.open();
+  await tabs.open();
+  // The worker hangs: it takes no message any more.
+  const { receive } = tabs.browser;
+  tabs.browser.receive = () => {};
+  const late = await tabs.open();
+  await tabs.pass(10_000);
+  deepEqual([late.subscription.state.name, isShared(late)], ["live", false]);
+  equal(late.subscription.state.apart, "The shared worker does not answer");
+  tabs.browser.receive = receive;
+  await tabs.pass(8000);
+  deepEqual([isShared(first), isShared(late)], [true, true]);
+  await tabs.close();
+});
+
+Deno.test("Workers that end again and again are not started for ever", async () => {
+  const tabs = new Tabs();
+  const tab = await tabs.open();
+  for (let i = 0; i < 8; i++) {
+    tabs.browser.killWorker();
+    await tabs.pass(7000);
+  }
+  equal(tabs.browser.worker, null);
+  deepEqual(tab.subscription.state.apart, "The shared worker has ended");
+  equal(tab.subscription.state.name, "live");
+  await tabs.close();
+});
