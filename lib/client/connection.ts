@@ -205,10 +205,11 @@ export class Connection implements Subscription {
         const event = readEvent(block, pipeline);
         if (event?.type === "expired") this.#credentials.reason = event.reason;
         else if (event) {
+          // Also before the marker: a long history may take several connections.
+          this.#backOff.reset();
           if (event.type === "live" || event.type === "end") {
             attempt.live();
             attempt.limitMs = STALL_MS;
-            this.#backOff.reset();
           }
           if (this.#take(event)) yield event;
           if (this.#isClosed) return;

@@ -68,7 +68,7 @@ export function withQuery(
  * @throws {SubscribeError} If the token cannot be sent.
  */
 export function requestHeaders(token: string | undefined, lastEventId: string): Headers {
-  const headers = new Headers({ Accept: "text/event-stream" });
+  const headers = new Headers({ Accept: "text/event-stream, application/problem+json" });
   if (token) {
     // The message does not repeat a value that may be secret.
     if (!/^[!-~]+$/.test(token)) {

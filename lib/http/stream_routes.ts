@@ -86,7 +86,10 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
     } catch (error) {
       // An EventSource never comes back after it. The client has all events of its run.
       if (error instanceof RunnelError && error.type === "run-ended") return c.body(null, 204);
-      const isEventSource = c.req.header("Accept")?.includes("text/event-stream");
+      const accept = c.req.header("Accept") ?? "";
+      // A client that names problem documents knows what to do with them.
+      const isEventSource = accept.includes("text/event-stream") &&
+        !accept.includes("application/problem+json");
       if (!isEventSource || !(error instanceof RunnelError) || !isTransient(error)) throw error;
       reportError(c, error);
       // An EventSource never reconnects after an error status, but does after

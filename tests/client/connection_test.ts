@@ -1,5 +1,5 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import type { SubscribeError } from "../../lib/client/mod.ts";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import { type ConnectionState, subscribe, type SubscribeError } from "../../lib/client/mod.ts";
 import {
   block,
   Collected,
@@ -7,6 +7,7 @@ import {
   type ScriptedRequest,
   startScripted,
 } from "../support/clients/scripted_service.ts";
+import { serveService } from "../support/servers/serve_service.ts";
 import { advanceUntil, flush, until } from "../support/wait.ts";
 
 const HTML = { headers: { "Content-Type": "text/html" } };
@@ -151,6 +152,37 @@ Deno.test("subscribe() doubles its wait until it is live again", async () => {
   await until(() => waits().length === 5);
   deepEqual(waits(), [2000, 3000, 6000, 1000, 1500]);
   subscription.close();
+});
+
+Deno.test("subscribe() does not grow its wait while events arrive, though it is never live", async () => {
+  const { clock, service, subscription, states } = startScripted();
+  void new Collected(subscription);
+  for (let count = 1; count < 5; count++) {
+    (await advanceUntil(clock, service.next(), 500)).end(block("orders", count, `e-${count}`));
+  }
+  await until(() => states.filter(({ name }) => name === "waiting").length === 4);
+  deepEqual(states.flatMap((state) => state.name === "waiting" ? [state.ms] : []), [
+    ...[2000, 2000, 2000, 2000],
+  ]);
+  subscription.close();
+});
+
+Deno.test("subscribe() tells the reason of a service that is full, and obeys its Retry-After", async () => {
+  await using service = await serveService({ settings: { RUNNEL_MAX_SUBSCRIBERS: "1" } });
+  await using _first = await service.subscribe("p_b/sse").then((stream) => ({
+    [Symbol.asyncDispose]: () => stream.cancel(),
+  }));
+  const states: ConnectionState[] = [];
+  await using subscription = subscribe(service.url, {
+    pipelines: "p_a",
+    random: () => 0,
+    onState: (state) => void states.push(state),
+  });
+  void new Collected(subscription);
+  await until(() => states.at(-1)?.name === "waiting");
+  const state = states.at(-1)!;
+  match(state.name === "waiting" ? state.reason : "", /: 503 Cannot subscribe: .*full/);
+  equal(state.name === "waiting" && state.ms > 2000, true);
 });
 
 Deno.test("subscribe() sends the old ID again if a second connection brings nothing", async () => {

@@ -49,7 +49,7 @@ Deno.test("subscribe() requests nothing before the first event is", async () => 
   const collected = new Collected(subscription);
   const request = await service.next();
   equal(request.url.href, "http://localhost:8000/pipelines/p_a/sse");
-  equal(request.headers.get("Accept"), "text/event-stream");
+  equal(request.headers.get("Accept"), "text/event-stream, application/problem+json");
   equal(request.lastEventId, null);
   subscription.close();
   await until(() => collected.isOver);

@@ -1,11 +1,12 @@
 /**
  * Event-stream clients of other authors, in four languages, each installed by its
- * own package manager into a cache of this machine.
+ * own package manager into a cache of this machine, and the client of this repository.
  *
  * @module
  */
 
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** A library that reads event streams. */
 export interface Library {
@@ -32,6 +33,7 @@ export const LIBRARIES: readonly Library[] = [
   { name: "tmaxmax/go-sse", language: "go", deliversIds: true },
   { name: "launchdarkly/eventsource", language: "go", deliversIds: true },
   { name: "reqwest-eventsource", language: "rust" },
+  { name: "@runnel/client", language: "deno" },
 ];
 
 /** A toolchain, and how it prepares the programs of its language. */
@@ -73,6 +75,14 @@ const TOOLCHAINS: Record<string, Toolchain> = {
     install: "apt-get install -y cargo",
     prepare: () => [["cargo", "build", "-q", "--release", "--locked"]],
     command: (folder) => [join(folder, "target/release/clients")],
+  },
+  deno: {
+    check: [Deno.execPath(), "--version"],
+    install: "",
+    prepare: () => [],
+    // Not the copy, which is far from the client.
+    command:
+      () => [Deno.execPath(), "run", "-A", fileURLToPath(import.meta.resolve("./deno/client.ts"))],
   },
 };
 

@@ -180,7 +180,8 @@ for (const [what, type, refuse] of PASSING) {
     const { service, kv } = await createFaultyService({ RUNNEL_MAX_SUBSCRIBERS: "1" });
     await using _ = service;
     await refuse(service, kv);
-    for (const headers of [{}, { Accept: "*/*" }]) {
+    const problems = { Accept: "text/event-stream, application/problem+json" };
+    for (const headers of [{}, { Accept: "*/*" }, problems]) {
       const response = await service.fetch(request("/pipelines/p_a/sse", { headers }));
       await assertProblem(response, 503, type);
     }

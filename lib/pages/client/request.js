@@ -47,7 +47,7 @@ export function withQuery(
 }
 
 export function requestHeaders(token, lastEventId) {
-  const headers = new Headers({ Accept: "text/event-stream" });
+  const headers = new Headers({ Accept: "text/event-stream, application/problem+json" });
   if (token) {
     // The message does not repeat a value that may be secret.
     if (!/^[!-~]+$/.test(token)) {

@@ -1,0 +1,19 @@
+/**
+ * Prints the events of a stream, read by `@runnel/client`, as JSON lines.
+ * Usage: client.ts @runnel/client URL. It comes back until it is ended.
+ *
+ * @module
+ */
+
+import { subscribe } from "../../../lib/client/mod.ts";
+
+const url = new URL(Deno.args[1]!);
+const [, base, pipeline] = /^(.*)\/pipelines\/([^/]+)\/sse$/.exec(url.origin + url.pathname)!;
+const channels = url.searchParams.getAll("channel");
+
+for await (const event of subscribe(base!, { pipelines: pipeline!, channels })) {
+  const { id } = event;
+  if (event.type === "event") {
+    console.log(JSON.stringify({ type: event.channel, id, data: event.data }));
+  } else console.log(JSON.stringify({ type: `runnel.${event.type}`, id, data: "{}" }));
+}
