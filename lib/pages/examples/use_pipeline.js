@@ -1,49 +1,43 @@
 // @ts-check
-// A React hook that follows a pipeline. Copy it into your project:
+// A React hook that follows pipelines. Copy it into your project:
 //
-//   const { state, events } = usePipeline("http://localhost:8000/pipelines/p_demo/sse", ["orders"]);
+//   const { state, events } = usePipeline("http://localhost:8000", { pipelines: "p_demo" });
 
+import { subscribe } from "@runnel/client";
 import { useEffect, useState } from "react";
 
 /**
- * Follows the newest events of a pipeline.
+ * Follows the newest events of one or more pipelines, on one stream.
  *
- * @param {string} url URL of the event stream.
- * @param {string[]} channels Channels to receive. Gaps are events of the channel "runnel.gap".
+ * @param {string} url URL of the service.
+ * @param {import("@runnel/client").SubscribeOptions} options What to follow. If its values change,
+ *   the hook follows that instead.
  * @param {number} keep Maximum number of events.
  */
-export function usePipeline(url, channels = ["events"], keep = 100) {
-  const [state, setState] = useState(/** @type {StreamState} */ ("connecting"));
+export function usePipeline(url, options, keep = 100) {
+  const [state, setState] = useState("connecting");
   const [events, setEvents] = useState(/** @type {PipelineEvent[]} */ ([]));
-  // An array is another one at each rendering, even if it has the same channels.
-  const names = JSON.stringify([...channels, "runnel.gap"]);
+  // An object is another one at each rendering, even if it has the same values.
+  const values = JSON.stringify(options);
 
   useEffect(() => {
-    const source = new EventSource(url);
-    for (const channel of JSON.parse(names)) {
-      source.addEventListener(channel, ({ lastEventId: id, data }) => {
-        const event = { id, channel, payload: JSON.parse(data) };
-        setEvents((events) => [...events, event].slice(-keep));
-      });
-    }
-    source.addEventListener("runnel.live", () => setState("live"));
-    source.addEventListener("runnel.end", () => {
-      setState("ended");
-      source.close();
-    });
-    source.addEventListener("error", () => {
-      setState(source.readyState === EventSource.CLOSED ? "refused" : "connecting");
+    const add = (/** @type {PipelineEvent} */ event) =>
+      setEvents((events) => [...events, event].slice(-keep));
+    const subscription = subscribe(url, {
+      ...options,
+      onEvent: add,
+      // Events are missing here.
+      onGap: add,
+      onState: ({ name }) => setState(name),
     });
     return () => {
-      source.close();
+      subscription.close();
       setState("connecting");
       setEvents([]);
     };
-  }, [url, names, keep]);
+  }, [url, values, keep]);
 
   return { state, events };
 }
 
-/** @typedef {"connecting" | "live" | "ended" | "refused"} StreamState */
-
-/** @typedef {{ id: string, channel: string, payload: any }} PipelineEvent */
+/** @typedef {import("@runnel/client").PublishedEvent | import("@runnel/client").GapEvent} PipelineEvent */

@@ -64,16 +64,19 @@ testInChromium("steps.html shows each step of a run, and stops at its end", asyn
   await publish("ship", "finished");
   await end();
   await shows(3, "Finished.", ["finished", "finished", "finished"]);
-  equal(await page.evaluate("source.readyState"), 2);
+  const requests: string[] = [];
+  page.on("request", (request) => requests.push(request.url()));
   await page.reload();
   await shows(3, "Finished.", ["finished", "finished", "finished"]);
-  equal(await page.evaluate("source.readyState"), 2);
+  // One stream, and none after the end.
+  equal(requests.filter((url) => url.includes("/sse")).length, 1);
+  equal(service.stats.subscribers, 0);
   deepEqual(await accessibilityViolations(page), []);
 });
 
 testInChromium("steps.html shows a step that failed", async () => {
   await using stack = new AsyncDisposableStack();
-  const { page, complaints, publish, end, shows } = await openSteps(stack);
+  const { service, complaints, publish, end, shows } = await openSteps(stack);
   await publish("check", "started");
   await publish("check", "finished");
   await publish("pay", "started");
@@ -84,7 +87,7 @@ testInChromium("steps.html shows a step that failed", async () => {
     "failed: the card <b>expired</b>",
     "waiting",
   ]);
-  equal(await page.evaluate("source.readyState"), 2);
+  equal(service.stats.subscribers, 0);
   deepEqual(complaints, []);
 });
 
