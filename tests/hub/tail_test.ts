@@ -411,6 +411,18 @@ Deno.test("Tail.repair() is followed by another one when the log is replaced whi
   deepEqual([tail.events!.epoch, tail.events!.last], [epoch, 1]);
 });
 
+Deno.test("Tail.repair() takes no part of a log that is deleted while it is read", async () => {
+  await using test = await createTestTail();
+  const { tail, log, advanceUntil } = test;
+  await advanceUntil(log.append("p_a", [textEvent("y")], { end: true }));
+  const { held, repair } = await test.beginRepair();
+  const { epoch } = (await advanceUntil(log.delete("p_a")))!;
+  held.release();
+  await repair;
+  // Not the end of the run, which is known by the head, without the events before it.
+  deepEqual([tail.events!.epoch, tail.events!.end], [epoch, null]);
+});
+
 Deno.test("Tail.awaitBroadcast() gets an event of another epoch with a lower sequence", async () => {
   await using test = await createTestTail();
   const { tail, append, clock } = test;
