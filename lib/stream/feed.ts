@@ -47,6 +47,8 @@ export class Feed {
   #replay: Replay;
   /** Missed events that the client is told of before all else. */
   #missed: Missed | null = null;
+  /** Whether the client has or had a position in a log of the pipeline. */
+  #hasPosition = false;
   #hasEnded = false;
   #hasNews = false;
   #closed = false;
@@ -66,6 +68,7 @@ export class Feed {
     }
     if (resume === "unknown") {
       this.#missed = UNKNOWN;
+      this.#hasPosition = true;
       form.hasGap(this.#replay.start);
     } else this.#reach();
   }
@@ -96,6 +99,7 @@ export class Feed {
    */
   announceStart(): string {
     const { form, resume } = this.#options;
+    this.#hasPosition = true;
     if (resume !== "unknown") form.reached(this.#replay.start);
     return form.id(this.#replay.start);
   }
@@ -144,10 +148,12 @@ export class Feed {
     const { source, metrics } = this.#options;
     const { newest } = source;
     if (!this.#replay.isIn(newest)) {
+      // Otherwise it would keep the other pipelines of the stream from reading theirs.
+      this.#replay.dropPage();
       const replay = this.#replayHistory();
       if (!replay) return "start-needed";
       this.#replay = replay;
-      this.#missed = UNKNOWN;
+      if (this.#hasPosition) this.#missed = UNKNOWN;
       this.#hasEnded = false;
     }
     if (this.#missed) return this.#tellMissed(this.#missed);
@@ -171,7 +177,9 @@ export class Feed {
    * its history, a client that comes back would be told of a gap if that is not retained.
    */
   #reach(): void {
-    if (!this.#replay.isAtStart) this.#options.form.reached(this.#replay.position);
+    if (this.#replay.isAtStart && !this.#hasPosition) return;
+    this.#hasPosition = true;
+    this.#options.form.reached(this.#replay.position);
   }
 
   #replayHistory(): Replay | null {
@@ -222,7 +230,13 @@ export class Feed {
 
   /** Returns the position of the stream if that moved without an ID that the client got. */
   takePosition(): string | undefined {
-    return this.#replay.takePosition();
+    // A gap comes first: who comes back with a position after it is not told of it.
+    if (this.#missed) return undefined;
+    const id = this.#replay.takePosition();
+    if (id === undefined) return undefined;
+    this.#hasPosition = true;
+    this.#reach();
+    return id;
   }
 
   /** Frees what it has. It is called again by a stream that was closed and is cancelled. */

@@ -4,30 +4,31 @@
  * @module
  */
 
-import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import type { AcceptedEvent } from "../../lib/protocol/event.ts";
+import { rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { numbers } from "../support/events.ts";
 import { subscribeTo, withHistory } from "../support/subscriber_source.ts";
 
-/** Returns events whose payloads are their sequences. */
-function eventList(first: number, last: number): AcceptedEvent[] {
+/** Returns events whose payloads are their sequences, with spaces before them. */
+function eventList(first: number, last: number, length = 0): AcceptedEvent[] {
   return numbers(first, last).map((sequence) => {
-    const payload = new TextEncoder().encode(String(sequence));
+    const payload = new TextEncoder().encode(String(sequence).padStart(length));
     return { sequence, time: 0, channel: "events", payload };
   });
 }
 
-function eventsOf(epoch: string, first: number, last: number): EncodedEvents {
+function eventsOf(epoch: string, first: number, last: number, length = 0): EncodedEvents {
   const events = new EncodedEvents(epoch, first - 1);
-  events.append(eventList(first, last));
+  events.append(eventList(first, last, length));
   return events;
 }
 
 /** Returns a source of ten events in its log, of which the newest are in memory. */
-function sourceOf(id: string, epoch: string, newestInLog = 10) {
+function sourceOf(id: string, epoch: string, newestInLog = 10, length = 0) {
   return withHistory({
     newest: eventsOf(epoch, 9, 10),
     page: (sequence: number): Promise<EncodedPage> =>
@@ -37,7 +38,7 @@ function sourceOf(id: string, epoch: string, newestInLog = 10) {
         after: sequence,
         missed: 0,
         reason: "evicted",
-        events: eventsOf(epoch, sequence + 1, newestInLog),
+        events: eventsOf(epoch, sequence + 1, newestInLog, length),
       }),
   }, id);
 }
@@ -57,4 +58,64 @@ Deno.test("A poll has the replays of all pipelines, though a page of one has new
     [types.filter((type) => type === "p_b/events").length, types.at(-1)],
     [10, '{"pipeline":"p_b","replayed":10}'],
   );
+});
+
+Deno.test("A pipeline whose log is replaced in the middle of a page holds up no other one", async () => {
+  // More than a chunk, so that a part of the page is left.
+  const first = sourceOf("p_a", "AAAAAAAAAAA", 10, 100_000);
+  const source = { ...first, historyStart: () => null };
+  const subscriber = subscribeTo([source, sourceOf("p_b", "BBBBBBBBBBB")], { resume: 0 });
+  const stream = new StreamReader(subscriber.body);
+  equal((await stream.event())!.type, "p_a/events");
+  // The history of the new log has to be searched, which does not end.
+  source.newest = eventsOf("CCCCCCCCCCC", 1, 0);
+  source.findHistory = () => new Promise(() => {});
+  const types = (await stream.until("runnel.live")).map(({ type }) => type);
+  equal(types.filter((type) => type === "p_b/events").length, 10);
+  await stream.cancel();
+});
+
+Deno.test("A pipeline whose log is replaced before anything of it was sent begins without a gap", async () => {
+  for (const announcesStart of [false, true]) {
+    // The page of the first log never comes.
+    const source = { ...sourceOf("p_b", "BBBBBBBBBBB"), page: () => new Promise<null>(() => {}) };
+    const subscriber = subscribeTo([sourceOf("p_a", "AAAAAAAAAAA"), source], {
+      history: rangeOfNewest(2),
+      announcesStart,
+    });
+    source.newest.dropBelow(11);
+    const stream = new StreamReader(subscriber.body);
+    await stream.until("runnel.live");
+    source.newest = eventsOf("CCCCCCCCCCC", 1, 2);
+    subscriber.wake();
+    const types = (await stream.until("runnel.live")).map(({ type }) => type);
+    // A client that was told the start comes from another log.
+    const gaps = announcesStart ? ["runnel.gap"] : [];
+    deepEqual(types, [...gaps, "runnel.live"]);
+    await stream.cancel();
+  }
+});
+
+Deno.test("No keep-alive passes over a gap that comes with the next bytes", async () => {
+  const page: EncodedPage = {
+    epoch: "BBBBBBBBBBB",
+    sequence: 10,
+    after: 5,
+    missed: 5,
+    reason: "cleared",
+    events: eventsOf("BBBBBBBBBBB", 6, 10),
+  };
+  const source = { ...sourceOf("p_b", "BBBBBBBBBBB"), page: () => Promise.resolve(page) };
+  for (let turns = 0; turns < 50; turns++) {
+    const subscriber = subscribeTo([sourceOf("p_a", "AAAAAAAAAAA"), source], { resume: 0 });
+    const stream = new StreamReader(subscriber.body);
+    const events = stream.events(18);
+    for (let turn = 0; turn < turns; turn++) await null;
+    subscriber.tick(0);
+    await events;
+    const blocks = stream.text.split("\n\n");
+    const [first] = blocks.filter((block) => /BBBBBBBBBBB-([5-9]|10)$/.test(block));
+    match(first!, /^event: runnel.gap$/m, `a keep-alive after ${turns} turns`);
+    await stream.cancel();
+  }
 });
