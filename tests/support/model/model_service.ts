@@ -1,11 +1,14 @@
 /**
- * A service that a model restarts on the same file, while time passes.
+ * A service that a model restarts on the same file, while time passes; or several on one file.
  *
  * @module
  */
 
 import { strictEqual as equal } from "node:assert/strict";
 import type { Settings } from "../../../lib/config/config.ts";
+import type { Kv } from "../../../lib/kv/kv_connection.ts";
+import { PipelineChannels } from "../../../lib/sync/pipeline_channels.ts";
+import type { FakeChannels } from "../fakes/broadcast.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import type { SeededRandom } from "../generators/random.ts";
 import { startService, type TestService } from "../service.ts";
@@ -17,15 +20,24 @@ export interface ModelServiceOptions {
   /** Path of the file. */
   path: string;
   settings: Settings;
-  /** Notes what is stored. */
-  stored: StoredEvents;
+  /** Notes what is stored: of one pipeline, or of several. */
+  stored: StoredEvents | readonly StoredEvents[];
+  /** Number of services on the file. @default {1} */
+  instances?: number;
+  /** Broadcast channels between them. By default, none learns of the commits of another. */
+  channels?: FakeChannels;
 }
+
+/** Maximum time that commits may take once all is over, in milliseconds. */
+const MAX_BREATHS = 1000;
 
 /** The service of a model. */
 export class ModelService {
   readonly clock = new FakeClock();
   readonly #options: ModelServiceOptions;
-  #service!: TestService;
+  readonly #services: TestService[] = [];
+  /** Number of restarts that were begun. */
+  restarts = 0;
 
   private constructor(options: ModelServiceOptions) {
     this.#options = options;
@@ -33,30 +45,40 @@ export class ModelService {
 
   static async start(options: ModelServiceOptions): Promise<ModelService> {
     const model = new ModelService(options);
-    await model.#start();
+    for (let index = 0; index < (options.instances ?? 1); index++) await model.#start(index);
     return model;
   }
 
-  /** The service that runs now. */
+  /** A service that runs now: any one of several. */
   get now(): TestService {
-    return this.#service;
+    return this.#services[this.#pick()]!;
   }
 
-  async #start(): Promise<void> {
-    const { random, path, settings, stored } = this.#options;
-    this.#service = await startService({
+  /** Returns the index of any service. */
+  #pick(): number {
+    const { length } = this.#services;
+    return length === 1 ? 0 : this.#options.random.integer(0, length - 1);
+  }
+
+  async #start(index: number): Promise<void> {
+    const { random, path, settings, stored, channels } = this.#options;
+    const report = (message: string) => void this.#services[index]?.reports.push(message);
+    this.#services[index] = await startService({
       clock: this.clock,
       random: random.next,
-      open: async () => stored.observe(await Deno.openKv(path)),
+      open: async () =>
+        [stored].flat().reduce<Kv>((kv, stored) => stored.observe(kv), await Deno.openKv(path)),
       settings,
+      channels: channels ? new PipelineChannels(channels.Channel, { report }) : null,
     });
   }
 
-  /** Drains the service, and starts another one. */
+  /** Drains a service, and starts another one. */
   async restart(): Promise<void> {
-    const old = this.#service;
-    await old[Symbol.asyncDispose]();
-    await this.#start();
+    this.restarts++;
+    const index = this.#pick();
+    await this.#services[index]![Symbol.asyncDispose]();
+    await this.#start(index);
   }
 
   /** Lets others work, and a millisecond pass. */
@@ -66,18 +88,24 @@ export class ModelService {
   }
 
   /**
-   * Restarts the service, clears a pipeline, and lets the clock jump, until it is over.
+   * Restarts services, clears pipelines, and lets the clock jump, until it is over.
    *
-   * @param onClear Called before each clear.
+   * @param pipelines The pipeline, or several.
+   * @param onClear Called before each clear, with the pipeline.
    */
-  async disturb(pipeline: string, over: () => boolean, onClear: () => void): Promise<void> {
+  async disturb(
+    pipelines: string | readonly string[],
+    over: () => boolean,
+    onClear: (pipeline: string) => void,
+  ): Promise<void> {
     const { random } = this.#options;
     while (!over()) {
       for (let i = 0; i < 20 && !over(); i++) await this.breathe();
       const choice = random.integer(1, 10);
       if (choice <= 1) await this.restart();
       else if (choice <= 2) {
-        onClear();
+        const pipeline = typeof pipelines === "string" ? pipelines : random.pick(pipelines);
+        onClear(pipeline);
         await this.now.hub.clear(pipeline).catch(() => {});
       } else if (choice <= 6) this.clock.advance(random.integer(1, 120_000));
     }
@@ -85,13 +113,21 @@ export class ModelService {
 
   /** Ends the service, and asserts that nothing is left in it. */
   async end(): Promise<void> {
-    const { hub, log, reports } = this.#service;
-    equal(hub.stats.subscribers, 0);
-    equal(hub.stats.pipelines, 0);
-    equal(hub.stats.appends, 0);
-    equal(log.pending.waitingBytes, 0);
-    await this.#service[Symbol.asyncDispose]();
-    // The clock jumps past deadlines; no other error is expected.
-    equal(reports.filter((line) => !/did not answer within/.test(line)).join("\n"), "");
+    for (const service of this.#services) {
+      const { hub, log, reports } = service;
+      // A commit whose publisher was told that its outcome is unknown.
+      for (let i = 0; i < MAX_BREATHS && log.pending.waitingBytes > 0; i++) await this.breathe();
+      equal(hub.stats.subscribers, 0);
+      equal(hub.stats.pipelines, 0);
+      equal(hub.stats.appends, 0);
+      equal(log.pending.waitingBytes, 0);
+      await service[Symbol.asyncDispose]();
+      // The clock jumps past deadlines, and services lock the file for each other. No other
+      // error is expected.
+      const expected = this.#services.length > 1
+        ? /did not answer within|database is locked|Other writers were faster/
+        : /did not answer within/;
+      equal(reports.filter((line) => !expected.test(line)).join("\n"), "");
+    }
   }
 }

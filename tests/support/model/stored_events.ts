@@ -16,6 +16,8 @@ import { payloadText } from "../log.ts";
 export class StoredEvents {
   /** Events in order, from sequence 1 on, by the epoch of their IDs. */
   readonly byEpoch = new Map<string, PublishedEvent[]>();
+  /** Epochs of all logs that it had, those without events included, the newest last. */
+  readonly epochs = new Set<string>();
   readonly #pipeline: string;
 
   constructor(pipeline: string) {
@@ -50,6 +52,7 @@ export class StoredEvents {
     };
     operation.commit = async () => {
       const result = await commit();
+      if (result.ok && epoch !== "") this.epochs.add(epoch);
       if (result.ok) this.#note(epoch, segments);
       return result;
     };
