@@ -133,6 +133,8 @@ Deno.test("A service counts messages to other isolates that fail, and the repair
   await service.kv.inner.atomic().delete(["head", "p_a"]).commit();
   service.clock.advance(15_000);
   await until(() => service.hub.repairs.reconcile === 1);
+  // The repair has ended when the subscriber is in the log that has replaced the first.
+  await stream.until("runnel.gap");
   const { values } = takeSnapshot(service.metrics);
   deepEqual([values.broadcastFailures, values.watchesLost], [[2], [0]]);
   deepEqual(values.repairs, [0, 0, 0, 1]);
