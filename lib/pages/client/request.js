@@ -71,7 +71,6 @@ export async function takeAnswer(
   const type = headers.get("Content-Type") ?? "";
   if (status === 200 && body && /^text\/event-stream *(;|$)/i.test(type)) return body;
   const problem = /json/.test(type) && await response.json().catch(() => {}) || {};
-  body?.cancel().catch(() => {});
   const reason = `${status} ${problem.detail ?? type}`;
   if (PERMANENT_STATUS.test(`${status}`)) throw new SubscribeError(reason, { ...problem, status });
   const asked = headers.get("Retry-After") ?? "";
