@@ -115,8 +115,12 @@ export class ModelService {
   async end(): Promise<void> {
     for (const service of this.#services) {
       const { hub, log, reports } = service;
-      // A commit whose publisher was told that its outcome is unknown.
-      for (let i = 0; i < MAX_BREATHS && log.pending.waitingBytes > 0; i++) await this.breathe();
+      // A commit whose publisher was told that its outcome is unknown, which is looked up again
+      // after pauses.
+      for (let i = 0; i < MAX_BREATHS && log.pending.waitingBytes > 0; i++) {
+        this.clock.advance(50);
+        await this.breathe();
+      }
       equal(hub.stats.subscribers, 0);
       equal(hub.stats.pipelines, 0);
       equal(hub.stats.appends, 0);
