@@ -14,7 +14,7 @@ const MIN_MS = 100;
 const MAX_BACK_OFF_MS = 30_000;
 
 /** Maximum of what a service may ask for, in milliseconds. */
-const MAX_ASKED_MS = 300_000;
+const MAX_ASKED_MS = 600_000;
 
 /** Back-off of one subscription. */
 export class BackOff {

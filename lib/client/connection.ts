@@ -21,9 +21,6 @@ import type {
   Subscription,
 } from "./types.ts";
 
-/** Time without a byte after which a connection is cut when the machine wakes up, in milliseconds. */
-const WAKE_MS = 20_000;
-
 /** Clock of the platform. */
 export const systemClock: ClientClock = {
   now: () => Date.now(),
@@ -53,6 +50,7 @@ export class Connection implements Subscription {
   readonly #clock: ClientClock;
   readonly #backOff: BackOff;
   readonly #credentials: Credentials;
+  readonly #stallMs: number;
   readonly #transport = new Transport();
   /** Pipelines that are live or have ended, on this connection or the polls before it. */
   readonly #live = new Set<string>();
@@ -74,6 +72,7 @@ export class Connection implements Subscription {
     this.#clock = options.clock ?? systemClock;
     this.#backOff = new BackOff(options.random ?? Math.random);
     this.#credentials = new Credentials(options);
+    this.#stallMs = options.stallMs ?? STALL_MS;
     this.#lastEventId = options.lastEventId || resumeStore(options);
     this.closed = new Promise((resolve, reject) => {
       this.#settle = (error) => error ? reject(error) : resolve();
@@ -116,7 +115,7 @@ export class Connection implements Subscription {
   /** Called when the network or the page is back: an attempt may succeed now. */
   readonly #onWake = ({ type }: Event) => {
     if (type === "online") this.#transport.tryStream();
-    if (this.#transport.name === "stream") this.#attempt?.check(WAKE_MS);
+    if (this.#transport.name === "stream") this.#attempt?.check(this.#stallMs / 2);
     this.retryNow();
   };
 
@@ -209,7 +208,7 @@ export class Connection implements Subscription {
           this.#backOff.reset();
           if (event.type === "live" || event.type === "end") {
             attempt.live();
-            attempt.limitMs = STALL_MS;
+            attempt.limitMs = this.#stallMs;
           }
           if (this.#take(event)) yield event;
           if (this.#isClosed) return;

@@ -48,6 +48,13 @@ export interface SubscribeOptions {
   /** Closes the subscription when it is aborted, as {@linkcode Subscription.close} does. */
   signal?: AbortSignal | undefined;
   /**
+   * Time without a byte after which the connection is cut, in milliseconds. Set it to more than
+   * twice the keep-alive interval of the service, if that is not the 15 seconds of the default.
+   *
+   * @default {40000}
+   */
+  stallMs?: number | undefined;
+  /**
    * Key under which the last event ID is kept in {@linkcode storage}, so that a reloaded page
    * continues. Use another key for other pipelines.
    */

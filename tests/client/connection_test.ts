@@ -257,6 +257,21 @@ Deno.test("subscribe() is cut by its watchdog 40 seconds after the last byte", a
   subscription.close();
 });
 
+Deno.test("subscribe() waits as long as stallMs for a service with rare keep-alives", async () => {
+  const { clock, service, subscription } = startScripted({ stallMs: 100_000 });
+  void new Collected(subscription);
+  const request = await service.next();
+  request.send(live("e-1"));
+  await flush();
+  clock.advance(49_000);
+  globalThis.dispatchEvent(new Event("online"));
+  clock.advance(50_000);
+  equal(request.signal.aborted, false);
+  clock.advance(1000);
+  equal(request.signal.aborted, true);
+  subscription.close();
+});
+
 Deno.test("subscribe() comes back at once from a sleep of the machine", async () => {
   const { clock, service, subscription } = startScripted();
   void new Collected(subscription);

@@ -7,7 +7,7 @@ const MIN_MS = 100;
 
 const MAX_BACK_OFF_MS = 30_000;
 
-const MAX_ASKED_MS = 300_000;
+const MAX_ASKED_MS = 600_000;
 
 export class BackOff {
   #random;

@@ -11,8 +11,6 @@ import { requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.js";
 import { resumeStore } from "./resume_store.js";
 import { STALL_MS, Transport } from "./transport.js";
 
-const WAKE_MS = 20_000;
-
 export const systemClock = {
   now: () => Date.now(),
   after(ms, run) {
@@ -31,6 +29,7 @@ export class Connection {
   #clock;
   #backOff;
   #credentials;
+  #stallMs;
   #transport = new Transport();
   #live = new Set();
   #ended = new Set();
@@ -49,6 +48,7 @@ export class Connection {
     this.#clock = options.clock ?? systemClock;
     this.#backOff = new BackOff(options.random ?? Math.random);
     this.#credentials = new Credentials(options);
+    this.#stallMs = options.stallMs ?? STALL_MS;
     this.#lastEventId = options.lastEventId || resumeStore(options);
     this.closed = new Promise((resolve, reject) => {
       this.#settle = (error) => error ? reject(error) : resolve();
@@ -90,7 +90,7 @@ export class Connection {
 
   #onWake = ({ type }) => {
     if (type === "online") this.#transport.tryStream();
-    if (this.#transport.name === "stream") this.#attempt?.check(WAKE_MS);
+    if (this.#transport.name === "stream") this.#attempt?.check(this.#stallMs / 2);
     this.retryNow();
   };
 
@@ -181,7 +181,7 @@ export class Connection {
           this.#backOff.reset();
           if (event.type === "live" || event.type === "end") {
             attempt.live();
-            attempt.limitMs = STALL_MS;
+            attempt.limitMs = this.#stallMs;
           }
           if (this.#take(event)) yield event;
           if (this.#isClosed) return;
