@@ -41,6 +41,9 @@ const STREAM_HEADERS = { "Content-Type": "text/event-stream" };
 /** Reason to be apart while nothing is wrong. */
 const ALONE = "No other tab shares this stream yet";
 
+/** Reason for which a page that was left has no stream. */
+const HIDDEN = "The page is hidden";
+
 /** Parts of the platform. */
 export interface SharedPlatform {
   /** Starts the worker, or connects to the one that runs. */
@@ -81,6 +84,7 @@ export class SharedConnection implements SharedSubscription {
   /** Whether the next attempt is to follow at once. */
   #isHurried = false;
   #isShared = false;
+  #isHidden = false;
   /** Reason for which the tab is apart, if it is. */
   #apart: string;
   #canShare: boolean;
@@ -143,15 +147,12 @@ export class SharedConnection implements SharedSubscription {
 
   /** Takes an event of the page. */
   handleEvent({ type }: Event): void {
-    // A page with a lock or a port is not kept in memory for the user to come back to.
-    if (type === "pagehide") this.#leavePage();
-    else this.#inner.retryNow();
-  }
-
-  #leavePage(): void {
+    this.#isHidden = type === "pagehide";
+    if (!this.#isHidden) return this.#inner.retryNow();
     if (!this.#canShare) return;
+    // A page with a lock or a port is not kept in memory for the user to come back to.
     this.#closeLink();
-    this.#body?.cut("The page is hidden");
+    this.#body?.cut(HIDDEN);
   }
 
   #end(): void {
@@ -188,6 +189,8 @@ export class SharedConnection implements SharedSubscription {
     const { fetch } = this.#platform;
     // Each answer to a poll is whole by itself.
     if (!this.#canShare || url.searchParams.has("wait")) return await fetch(url, init);
+    // The client tries at once when the visibility changes, also in a page that is being left.
+    if (this.#isHidden) throw new Error(HIDDEN);
     const headers = new Headers(init.headers);
     this.#token = headers.get("Authorization")?.replace(/^Bearer /, "");
     const lastEventId = headers.get("Last-Event-ID") ?? "";

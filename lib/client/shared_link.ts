@@ -40,7 +40,8 @@ export interface SharedLinkOptions {
 /**
  * A link, from its creation until it is closed or lost. A port does not tell that its other end is
  * gone. But each end holds a lock, which the browser releases when the page or the worker is gone,
- * for whatever reason, and the other end requests the same lock.
+ * for whatever reason. The page requests that of the worker; the worker looks for those of the
+ * pages.
  */
 export class SharedLink {
   readonly #options: SharedLinkOptions;

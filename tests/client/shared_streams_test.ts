@@ -100,10 +100,19 @@ Deno.test("A pipeline leaves the stream some seconds after its last tab", async 
   const last = await tabs.open({ pipelines: ["p_a", "p_b"] });
   deepEqual(tabs.service.openStreams[0]!.pipelines, ["p_a", "p_b"]);
   const { requests } = tabs.service;
-  last.crash();
+  last.subscription.close();
   await tabs.pass(4500);
   equal(tabs.service.requests, requests);
   await tabs.pass(2000);
+  deepEqual(tabs.service.openStreams.map(({ pipelines }) => pipelines), [["p_a"]]);
+  await tabs.close();
+});
+
+Deno.test("A tab that is gone without a farewell is noticed", async () => {
+  const tabs = new Tabs();
+  await tabs.open();
+  (await tabs.open({ pipelines: ["p_a", "p_b"] })).crash();
+  await tabs.pass(12_000);
   deepEqual(tabs.service.openStreams.map(({ pipelines }) => pipelines), [["p_a"]]);
   await tabs.close();
 });

@@ -23,6 +23,8 @@ const STREAM_HEADERS = { "Content-Type": "text/event-stream" };
 
 const ALONE = "No other tab shares this stream yet";
 
+const HIDDEN = "The page is hidden";
+
 export class SharedConnection {
   closed;
   #options;
@@ -41,6 +43,7 @@ export class SharedConnection {
   #isAcknowledging = false;
   #isHurried = false;
   #isShared = false;
+  #isHidden = false;
   #apart;
   #canShare;
   #hasEnds = false;
@@ -100,15 +103,12 @@ export class SharedConnection {
   }
 
   handleEvent({ type }) {
-    // A page with a lock or a port is not kept in memory for the user to come back to.
-    if (type === "pagehide") this.#leavePage();
-    else this.#inner.retryNow();
-  }
-
-  #leavePage() {
+    this.#isHidden = type === "pagehide";
+    if (!this.#isHidden) return this.#inner.retryNow();
     if (!this.#canShare) return;
+    // A page with a lock or a port is not kept in memory for the user to come back to.
     this.#closeLink();
-    this.#body?.cut("The page is hidden");
+    this.#body?.cut(HIDDEN);
   }
 
   #end() {
@@ -145,6 +145,8 @@ export class SharedConnection {
     const { fetch } = this.#platform;
     // Each answer to a poll is whole by itself.
     if (!this.#canShare || url.searchParams.has("wait")) return await fetch(url, init);
+    // The client tries at once when the visibility changes, also in a page that is being left.
+    if (this.#isHidden) throw new Error(HIDDEN);
     const headers = new Headers(init.headers);
     this.#token = headers.get("Authorization")?.replace(/^Bearer /, "");
     const lastEventId = headers.get("Last-Event-ID") ?? "";

@@ -2,7 +2,10 @@
 // @ts-nocheck: built from lib/client/shared_worker.ts by "deno task build".
 
 import { SharedStreams } from "./shared_streams.js";
+
 import { subscribe } from "./subscribe.js";
+
+const CHECK_MS = 5_000;
 
 const scope = globalThis;
 const { locks } = scope.navigator;
@@ -25,17 +28,29 @@ const isHeld = new Promise((resolve) => {
   });
 });
 
+const tabs = new Map();
+
 scope.onconnect = ({ ports: [port] }) => {
   const tab = streams.connect(port);
   port.onmessage = async ({ data }) => {
-    if (data.type !== "hello") return streams.take(tab, data);
-    // It is granted when the tab is gone.
-    void locks.request(data.lock, () => {
-      streams.disconnect(tab);
-      port.close();
-      return Promise.resolve();
-    });
+    if (data.type !== "hello") {
+      if (data.type === "bye") tabs.delete(tab);
+      return streams.take(tab, data);
+    }
+    tabs.set(tab, { lock: data.lock, port: port });
     await isHeld;
     tab.post({ type: "welcome", lock });
   };
 };
+
+async function removeGoneTabs() {
+  const { held } = await locks.query();
+  const names = new Set(held.map(({ name }) => name));
+  for (const [tab, { lock, port }] of tabs) {
+    if (names.has(lock)) continue;
+    tabs.delete(tab);
+    streams.disconnect(tab);
+    port.close();
+  }
+}
+setInterval(removeGoneTabs, CHECK_MS);

@@ -1,8 +1,9 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { testInChromium } from "../../support/browser/chromium.ts";
+import { launchChromium, testInChromium } from "../../support/browser/chromium.ts";
 import { sharedChromium } from "../../support/browser/shared_chromium.ts";
 import { mint, TOKEN_SETTINGS } from "../../support/clients/tokens.ts";
+import { serveLocally } from "../../support/servers/local_server.ts";
 import { eventually } from "../../support/wait.ts";
 import {
   expectPayloads,
@@ -132,6 +133,62 @@ testInChromium("Tabs that crash, close and reload leave the others their stream"
   await tabs.publish("p_a", 2);
   await expectPayloads([reloading, left], [1, 2]);
   await eventually("one stream", () => tabs.streams === 1);
+});
+
+testInChromium("A page that the user comes back to goes on, and shares again", async () => {
+  await using stack = new AsyncDisposableStack();
+  const browser = stack.adopt(
+    await launchChromium({ keepsPages: true }),
+    (browser) => browser.close(),
+  );
+  await using tabs = await Tabs.start({}, browser);
+  const [leaving, left] = [await tabs.open(), await tabs.open()];
+  await untilShared(leaving, left);
+  await leaving.goto(`${tabs.service.url}/healthz`);
+  await tabs.publish("p_a", 1, 2);
+  await expectPayloads([left], [1, 2]);
+  // Not `goBack()`, which waits for the page to load.
+  await leaving.evaluate("void setTimeout(() => history.back())");
+  await eventually(
+    "the same page",
+    // Without a page for a moment, it rejects.
+    async () => await leaving.evaluate("globalThis.returns").catch(() => 0) === 1,
+  );
+  await tabs.publish("p_a", 3);
+  await expectPayloads([leaving, left], [1, 2, 3]);
+  await untilShared(leaving, left);
+  await eventually("one stream", () => tabs.streams === 1);
+});
+
+testInChromium("Pages of another origin share by a worker of their own origin", async () => {
+  await using tabs = await Tabs.start();
+  const { url } = tabs.service;
+  const page = `<!DOCTYPE html><script type="module">
+    import { subscribe } from "${url}/assets/client/shared.js";
+    globalThis.received = [];
+    globalThis.subscription = subscribe("${url}", {
+      pipelines: "p_a",
+      worker: location.search ? "/events_worker.js" : undefined,
+      onEvent: (event) => received.push(event),
+    });
+  </script>`;
+  await using site = serveLocally((request) => {
+    const isWorker = new URL(request.url).pathname === "/events_worker.js";
+    const type = isWorker ? "text/javascript" : "text/html";
+    const body = isWorker ? `import "${url}/assets/client/shared_worker.js";` : page;
+    return Promise.resolve(new Response(body, { headers: { "Content-Type": type } }));
+  });
+  const open = async (query: string) => {
+    const page = await tabs.context.newPage();
+    await page.goto(`${site.url}/${query}`);
+    return page;
+  };
+  const pages = [await open("?worker"), await open("?worker")];
+  await untilShared(...pages);
+  await tabs.publish("p_a", 1);
+  const apart = await open("");
+  await expectPayloads([...pages, apart], [1]);
+  match((await stateOf(apart)).apart, /^The shared worker cannot be started: /);
 });
 
 testInChromium("A tab without a worker has a stream of its own, and tells why", async () => {

@@ -5,7 +5,7 @@
  */
 
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { type Clock, systemClock } from "../../../lib/base/clock.ts";
 import type { SharedState } from "../../../lib/client/shared_types.ts";
 import { sharedChromium } from "../../support/browser/shared_chromium.ts";
@@ -18,6 +18,8 @@ const PAGE = `<!DOCTYPE html><title>Tab</title><script type="module">
   const query = new URLSearchParams(location.search);
   const text = (name) => query.get(name) ?? undefined;
   globalThis.received = [];
+  globalThis.returns = 0;
+  addEventListener("pageshow", ({ persisted }) => returns += persisted ? 1 : 0);
   globalThis.states = [];
   const record = (event) => received.push(event);
   globalThis.subscription = subscribe(location.origin, {
@@ -49,14 +51,16 @@ export class Tabs implements AsyncDisposable {
   readonly context: BrowserContext;
   /** Status that the service answers all requests for streams with, as a proxy would; 0: none. */
   failure = 0;
-  #pages: readonly Page[] = [];
-
   private constructor(service: ServedTestService<Clock>, context: BrowserContext) {
     this.service = service;
     this.context = context;
   }
 
-  static async start(settings: Record<string, string> = {}): Promise<Tabs> {
+  /** Starts both. The browser is that of all tests, if no other one is given. */
+  static async start(
+    settings: Record<string, string> = {},
+    browser: Browser = sharedChromium(),
+  ): Promise<Tabs> {
     let failing = () => 0;
     const service = await serveService({
       settings,
@@ -71,7 +75,7 @@ export class Tabs implements AsyncDisposable {
         return isStream && failing() ? new Response("Bad Gateway", { status: failing() }) : null;
       },
     });
-    const tabs = new Tabs(service, await sharedChromium().newContext());
+    const tabs = new Tabs(service, await browser.newContext());
     failing = () => tabs.failure;
     return tabs;
   }
@@ -80,7 +84,6 @@ export class Tabs implements AsyncDisposable {
   async open(options: TabOptions = {}): Promise<Page> {
     const page = await this.context.newPage();
     await page.goto(this.urlOf(options));
-    this.#pages = [...this.#pages, page];
     return page;
   }
 

@@ -15,10 +15,11 @@ export const systemChromium: Requirement = {
   install: "apt-get install -y chromium",
 };
 
-/** Starts Chromium. */
-export function launchChromium(): Promise<Browser> {
+/** Starts Chromium. On request, it keeps pages in memory for the user to come back to. */
+export function launchChromium({ keepsPages = false } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
+    ignoreDefaultArgs: keepsPages ? ["--disable-back-forward-cache"] : [],
     args: [
       "--headless",
       "--no-sandbox",

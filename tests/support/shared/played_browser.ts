@@ -74,6 +74,11 @@ class PlayedLocks {
     };
   }
 
+  /** Whether a lock is held. */
+  isHeld(name: string): boolean {
+    return (this.#queues.get(name)?.length ?? 0) > 0;
+  }
+
   /** Releases and withdraws everything of an owner that is gone. */
   release(owner: unknown): void {
     for (const [name, queue] of this.#queues) {
@@ -228,10 +233,11 @@ export class PlayedBrowser {
 
   #take(worker: PlayedWorker, tab: Tab, message: TabMessage): void {
     if (message.type !== "hello") return worker.streams.take(tab, message);
-    void this.locks.for(worker).request(message.lock, {} as never, () => {
-      worker.streams.disconnect(tab);
-      return Promise.resolve();
-    });
+    const check = () => {
+      if (this.locks.isHeld(message.lock)) worker.clock.after(5_000, check);
+      else worker.streams.disconnect(tab);
+    };
+    worker.clock.after(5_000, check);
     tab.post({ type: "welcome", lock: worker.lock });
   }
 
