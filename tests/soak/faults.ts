@@ -12,6 +12,10 @@
  * each break; some leave their connection half open, and send more once the run has ended.
  * Those who follow a run get each event once, in order, then its end, and nothing after it.
  *
+ * Others subscribe to several pipelines on one stream: to all of them or some, in any order, as
+ * event streams and as lines, as streams and as polls, cut at any byte; and by the client of this
+ * project, which comes back by itself.
+ *
  * A third of the time goes to three instances on one KV server, one to three
  * isolates on a file that lose half of all broadcasts, and one to a single isolate
  * on a file. Run it with
@@ -24,10 +28,13 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import {
   Acceptances,
+  CHANNELS,
   type LoadContext,
+  PIPELINE,
   publishUntilOver,
   ReconnectingSubscriber,
 } from "../support/clients/load.ts";
+import { ClientSubscriber, JoinedSubscriber } from "../support/clients/joined_subscribers.ts";
 import { Runs } from "../support/clients/runs.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { readOptions } from "../support/programs/long_program.ts";
@@ -38,6 +45,14 @@ import { DenoKv, denoKv } from "../support/stores/denokv.ts";
 const INSTANCES = [1, 1, 2];
 const PUBLISHERS = 8;
 const SUBSCRIBERS = 8;
+
+/** Pipelines that are subscribed to together with the first, and publishers of each. */
+const JOINED_PIPELINES = ["p_joined_a", "p_joined_b", "p_joined_c"];
+const JOINED_PUBLISHERS = 2;
+
+/** Number of subscribers of several pipelines, and of the client of this project. */
+const JOINED_SUBSCRIBERS = 6;
+const CLIENT_SUBSCRIBERS = 4;
 
 /** Number of clients that make runs, one after the other each. */
 const WRITERS = 4;
@@ -215,8 +230,25 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
     { length: SUBSCRIBERS },
     (_, index) => new ReconnectingSubscriber(service, random(), index % 4 === 0),
   );
+  const others = JOINED_PIPELINES.map((pipeline) => new Acceptances(pipeline));
+  const all = [acceptances, ...others];
+  const joined = Array.from({ length: JOINED_SUBSCRIBERS }, (_, index) =>
+    new JoinedSubscriber({
+      service,
+      random: random(),
+      pipelines: all.map(({ pipeline }) => pipeline),
+      channels: index % 3 === 0 ? [CHANNELS[0]] : [],
+    }));
+  const clients = Array.from({ length: CLIENT_SUBSCRIBERS }, (_, index) =>
+    new ClientSubscriber({
+      service,
+      random: random(),
+      pipelines: index % 2 === 0 ? all.map(({ pipeline }) => pipeline) : [PIPELINE],
+      channels: [],
+    }));
   const counts = { runs: 0, events: 0, breaks: 0, problems: {}, stalls: 0, connections: 0 };
   const { log } = acceptances;
+  const listening = clients.map((client) => client.listen());
   const progress = setInterval(() => console.log(`${log.length} events`), PROGRESS_MS);
   await Promise.all([
     // The last quiet time ends the run, and the load continues until then.
@@ -225,7 +257,14 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
       { length: PUBLISHERS },
       (_, index) => publishUntilOver(String(index), service, random(), acceptances),
     ),
+    ...others.flatMap((acceptances) =>
+      Array.from(
+        { length: JOINED_PUBLISHERS },
+        (_, index) => publishUntilOver(String(index), service, random(), acceptances),
+      )
+    ),
     ...subscribers.map((subscriber) => subscriber.listen()),
+    ...joined.map((subscriber) => subscriber.listen()),
     ...Array.from(
       { length: WRITERS },
       (_, index) => new Runs(String(index), service, random(), counts).untilOver(),
@@ -233,7 +272,17 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
   ]);
   clearInterval(progress);
 
-  acceptances.verify();
+  for (const acceptances of all) acceptances.verify();
+  const logs = new Map(all.map((acceptances) => [acceptances.pipeline, acceptances.logs]));
+  const sumsOf = async (subscribers: readonly (JoinedSubscriber | ClientSubscriber)[]) => {
+    const sums = await Promise.all(subscribers.map((subscriber) => subscriber.verify(logs)));
+    for (const { missed } of sums) equal(missed, 0, "none was away for long enough");
+    return sums.reduce((sum, { delivered }) => sum + delivered, 0);
+  };
+  // The clients first: the others are told all when nobody else keeps a pipeline in memory.
+  const byClients = await sumsOf(clients);
+  await Promise.all(listening);
+  const deliveredJoined = await sumsOf(joined);
   let delivered = 0;
   for (const subscriber of subscribers) {
     const sums = await subscriber.verify(log);
@@ -254,6 +303,15 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
     delivered,
     retries: acceptances.retries,
     connections: subscribers.reduce((sum, { connections }) => sum + connections, 0),
+    joined: {
+      published: others.reduce((sum, { log }) => sum + log.length, 0),
+      delivered: deliveredJoined,
+      ...sum(joined.map(({ connections }) => connections)),
+    },
+    clients: {
+      delivered: byClients,
+      connections: clients.reduce((sum, { connections }) => sum + connections, 0),
+    },
     appended: counts,
     faults: instances.faults,
     quietMs: quiet,
@@ -262,6 +320,15 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
   ok(counts.runs > 0, "a run has ended");
   ok(quiet.events > 0, "there was a quiet time");
   ok(quiet.max <= MAX_LATENESS_MS, `in quiet times an event took ${quiet.max} ms`);
+}
+
+/** Adds up records of numbers. */
+function sum(records: readonly Record<string, number>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const [key, value] of records.flatMap((record) => Object.entries(record))) {
+    sums[key] = (sums[key] ?? 0) + value;
+  }
+  return sums;
 }
 
 /** Three instances on one KV server. */

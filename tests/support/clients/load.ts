@@ -8,11 +8,14 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { parseEventId } from "../../../lib/protocol/event.ts";
 import type { SeededRandom } from "../generators/random.ts";
+import type { PipelineLogs } from "./joined_record.ts";
 import { StreamReader } from "./stream_reader.ts";
 import { type PublishedEvent, SubscriberRecord } from "./subscriber_record.ts";
 
-const PIPELINE = "p_faults";
-const CHANNELS = ["orders", "names"];
+/** The pipeline of subscribers of one. */
+export const PIPELINE = "p_faults";
+/** Channels of all events. */
+export const CHANNELS: readonly [string, string] = ["orders", "names"];
 const HISTORY = 100;
 
 /** Pause of a publisher or a subscriber before it retries, in milliseconds. */
@@ -42,8 +45,12 @@ interface LiveConnection {
   arrivals: Map<number, number>;
 }
 
-/** Accepted events of all publishers. */
+/** Accepted events of all publishers of a pipeline. */
 export class Acceptances {
+  /** Epochs of its log. */
+  readonly epochs = new Set<string>();
+  /** ID of the pipeline. */
+  readonly pipeline: string;
   /** Events in order, beginning with sequence 1. */
   readonly log: PublishedEvent[] = [];
   /** Time of the 202 of each event, in the same order, in milliseconds. */
@@ -51,9 +58,20 @@ export class Acceptances {
   /** Number of publishes that were rejected or interrupted, and were repeated. */
   retries = 0;
 
+  constructor(pipeline = PIPELINE) {
+    this.pipeline = pipeline;
+  }
+
+  /** The log, as the record of a subscriber of several pipelines is compared with it. */
+  get logs(): PipelineLogs {
+    const logs = new Map([...this.epochs].map((epoch) => [epoch, this.log]));
+    return { logs, epochs: this.epochs, isCleared: false };
+  }
+
   /** Adds an event and the time at which it was accepted. */
   add(id: string, event: PublishedEvent, time: number): void {
-    const { sequence } = parseEventId(id)!;
+    const { epoch, sequence } = parseEventId(id)!;
+    this.epochs.add(epoch);
     ok(this.log[sequence - 1] === undefined, `event ${sequence} was accepted twice`);
     this.log[sequence - 1] = event;
     this.times[sequence - 1] = time;
@@ -75,7 +93,7 @@ export async function publishUntilOver(
 ): Promise<void> {
   for (let request = 0; !isOver(); request++) {
     const events = Array.from({ length: random.integer(1, 5) }, (_, index) => ({
-      pipeline: PIPELINE,
+      pipeline: acceptances.pipeline,
       channel: random.pick(CHANNELS),
       payload: { publisher: name, request, index },
     }));
