@@ -23,7 +23,7 @@ Deno.test("subscribe() yields history, marker and new events of a service, then 
     }
   }
   const [, , , { id } = { id: "" }] = events;
-  const epoch = id.split("-")[0];
+  const epoch = id.slice(0, 11);
   deepEqual(events.map((event) => ({ ...event })), [
     { type: "event", pipeline: "p_a", channel: "orders", id: `${epoch}-1`, data: "1", payload: 1 },
     { type: "live", pipeline: "p_a", id: `${epoch}-1`, replayed: 1 },
@@ -154,6 +154,21 @@ Deno.test("subscribe() takes several pipelines on one connection", async () => {
     { type: "end", pipeline: "p_a", id: "a-1.b-1", events: 0 },
     { type: "end", pipeline: "p_b", id: "a-1.b-2", events: 1 },
   ]);
+});
+
+Deno.test("subscribe() goes on when a pipeline whose run has ended is made anew", async () => {
+  const { service, subscription } = startScripted({ pipelines: ["p_a", "p_b"] });
+  const collected = new Collected(subscription);
+  const request = await service.next();
+  request.end(
+    block("runnel.end", { pipeline: "p_a", events: 0 }, "a-1.b-1"),
+    block("runnel.gap", { pipeline: "p_a", missed: null, reason: "unknown" }, "c-0.b-1"),
+    block("runnel.end", { pipeline: "p_b", events: 1 }, "c-0.b-2"),
+    block("p_a/orders", 1, "c-1.b-2"),
+    block("runnel.end", { pipeline: "p_a", events: 1 }, "c-2.b-2"),
+  );
+  await until(() => collected.isOver);
+  deepEqual(collected.events.map(({ type }) => type), ["end", "gap", "end", "event", "end"]);
 });
 
 Deno.test("subscribe() refuses invalid options", () => {
