@@ -233,7 +233,7 @@ export class Connection implements Subscription {
     const isNews = type !== "live" || !this.#live.has(pipeline);
     if (type === "end") this.#ended.add(pipeline);
     // Also one whose run has ended may have been made anew.
-    if (type === "gap") for (const each of [this.#live, this.#ended]) each.delete(pipeline);
+    if (type === "gap") { for (const each of [this.#live, this.#ended]) each.delete(pipeline); }
     if (type === "live" || type === "end") this.#live.add(pipeline);
     if (this.#live.size === this.#pipelines.length) this.#setState({ name: "live" });
     return isNews;

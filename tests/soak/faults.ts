@@ -34,12 +34,14 @@ import {
   publishUntilOver,
   ReconnectingSubscriber,
 } from "../support/clients/load.ts";
+import type { JoinedSums } from "../support/clients/joined_record.ts";
 import { ClientSubscriber, JoinedSubscriber } from "../support/clients/joined_subscribers.ts";
 import { Runs } from "../support/clients/runs.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { DenoKv, denoKv } from "../support/stores/denokv.ts";
+import { eventually } from "../support/wait.ts";
 
 /** Number of isolates of each instance on the KV server. */
 const INSTANCES = [1, 1, 2];
@@ -239,13 +241,16 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
       pipelines: all.map(({ pipeline }) => pipeline),
       channels: index % 3 === 0 ? [CHANNELS[0]] : [],
     }));
-  const clients = Array.from({ length: CLIENT_SUBSCRIBERS }, (_, index) =>
-    new ClientSubscriber({
-      service,
-      random: random(),
+  const clients = Array.from({ length: CLIENT_SUBSCRIBERS }, (_, index) => {
+    const own = random();
+    return new ClientSubscriber({
+      random: own,
       pipelines: index % 2 === 0 ? all.map(({ pipeline }) => pipeline) : [PIPELINE],
       channels: [],
-    }));
+      fetch: (path, init) => fetch(instances.pick(own) + path, init),
+      pause: () => pause(RECOVERY_MS),
+    });
+  });
   const counts = { runs: 0, events: 0, breaks: 0, problems: {}, stalls: 0, connections: 0 };
   const { log } = acceptances;
   const listening = clients.map((client) => client.listen());
@@ -274,15 +279,16 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
 
   for (const acceptances of all) acceptances.verify();
   const logs = new Map(all.map((acceptances) => [acceptances.pipeline, acceptances.logs]));
-  const sumsOf = async (subscribers: readonly (JoinedSubscriber | ClientSubscriber)[]) => {
-    const sums = await Promise.all(subscribers.map((subscriber) => subscriber.verify(logs)));
+  const sumOf = (sums: readonly JoinedSums[]) => {
     for (const { missed } of sums) equal(missed, 0, "none was away for long enough");
     return sums.reduce((sum, { delivered }) => sum + delivered, 0);
   };
   // The clients first: the others are told all when nobody else keeps a pipeline in memory.
-  const byClients = await sumsOf(clients);
+  await eventually("the clients have all", () => clients.every((client) => client.hasAll(logs)));
+  for (const client of clients) client.end();
   await Promise.all(listening);
-  const deliveredJoined = await sumsOf(joined);
+  const byClients = sumOf(clients.map((client) => client.verify(logs)));
+  const toJoined = sumOf(await Promise.all(joined.map((subscriber) => subscriber.verify(logs))));
   let delivered = 0;
   for (const subscriber of subscribers) {
     const sums = await subscriber.verify(log);
@@ -305,7 +311,7 @@ async function run(deployment: Deployment, seed: number, minutes: number): Promi
     connections: subscribers.reduce((sum, { connections }) => sum + connections, 0),
     joined: {
       published: others.reduce((sum, { log }) => sum + log.length, 0),
-      delivered: deliveredJoined,
+      delivered: toJoined,
       ...sum(joined.map(({ connections }) => connections)),
     },
     clients: {

@@ -93,19 +93,6 @@ export class JoinedRecord {
     if (item.id !== undefined) this.lastEventId = item.id;
   }
 
-  /** Returns whether the position of the subscriber is after all events of some logs. */
-  hasAll(pipelines: ReadonlyMap<string, PipelineLogs>, complete: readonly string[]): boolean {
-    const parts = this.lastEventId === "" ? [] : splitEventIds(this.lastEventId);
-    const positions = parts.map((part) => parseJoinedId(part)?.position);
-    return complete.every((pipeline) => {
-      const { logs } = pipelines.get(pipeline)!;
-      const [epoch, log] = [...logs].at(-1) ?? [];
-      return positions.some((position) =>
-        position?.epoch === epoch && position!.sequence >= log!.length
-      );
-    });
-  }
-
   /** Checks all that the subscriber received, which has to end with all events of some pipelines. */
   verify(
     pipelines: ReadonlyMap<string, PipelineLogs>,

@@ -7,7 +7,8 @@
 
 import { ok } from "node:assert/strict";
 import { subscribe } from "../../../lib/client/mod.ts";
-import type { ClientEvent } from "../../../lib/client/types.ts";
+import type { ClientClock, ClientEvent, Subscription } from "../../../lib/client/types.ts";
+import { parseJoinedId, splitEventIds } from "../../../lib/protocol/event.ts";
 import type { SeededRandom } from "../generators/random.ts";
 import { JoinedReader } from "./joined_reader.ts";
 import { JoinedRecord, type JoinedSums, type PipelineLogs } from "./joined_record.ts";
@@ -22,7 +23,7 @@ const RETRY_MS = 200;
 /** Time for which a client reads a stream in the end, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
-/** Options for {@linkcode JoinedSubscriber} and {@linkcode ClientSubscriber}. */
+/** Options for {@linkcode JoinedSubscriber}. */
 export interface JoinedSubscriberOptions {
   service: LoadContext;
   random: SeededRandom;
@@ -117,51 +118,91 @@ export class JoinedSubscriber {
   }
 }
 
+/** Options for {@linkcode ClientSubscriber}. */
+export interface ClientSubscriberOptions {
+  random: SeededRandom;
+  pipelines: readonly string[];
+  /** Channels that it requests; all if empty. */
+  channels: readonly string[];
+  /** Default history of the service. @default {100} */
+  history?: number;
+  /** Requests a path of the service with its query. */
+  fetch: (path: string, init: RequestInit) => Promise<Response>;
+  /** Clock of the client. The default is that of the platform. */
+  clock?: ClientClock;
+  /** Waits before a client whose runs have ended subscribes again. */
+  pause: () => Promise<void>;
+}
+
 /** A subscriber by `subscribe()` of the client, which comes back by itself. */
 export class ClientSubscriber {
-  readonly #options: JoinedSubscriberOptions;
+  readonly #options: ClientSubscriberOptions;
   readonly #record: JoinedRecord;
   readonly #over = new AbortController();
+  #lastEventId = "";
+  #subscription: Subscription | null = null;
   /** Number of connections that it opened. */
   connections = 0;
 
-  constructor(options: JoinedSubscriberOptions) {
+  constructor(options: ClientSubscriberOptions) {
     this.#options = options;
     this.#record = new JoinedRecord(options.channels);
   }
 
-  /** Subscribes until all of some logs have arrived. */
+  /** Subscribes until it is told to end. When all runs have ended, it subscribes again. */
   async listen(): Promise<void> {
-    const { pipelines, channels, random } = this.#options;
-    const subscription = subscribe("http://localhost", {
-      pipelines,
-      channels,
-      random: random.next,
-      signal: this.#over.signal,
-      fetch: (url, init) => this.#fetch(new URL(String(url)), init),
-    });
-    for await (const event of subscription) this.#record.take(itemOf(event));
+    const { pipelines, channels, random, clock, pause } = this.#options;
+    const { signal } = this.#over;
+    while (!signal.aborted) {
+      this.#subscription = subscribe("http://localhost", {
+        pipelines,
+        channels,
+        lastEventId: this.#lastEventId,
+        random: random.next,
+        clock,
+        signal,
+        fetch: (url, init) => this.#fetch(new URL(String(url)), init),
+      });
+      for await (const event of this.#subscription) this.#record.take(itemOf(event));
+      this.#lastEventId = this.#subscription.lastEventId;
+      await pause();
+    }
   }
 
-  async #fetch(url: URL, init: RequestInit = {}): Promise<Response> {
-    const { service, random, pipelines } = this.#options;
+  async #fetch({ pathname, search, searchParams }: URL, init: RequestInit = {}): Promise<Response> {
+    const { pipelines, history = HISTORY, fetch } = this.#options;
     const lastEventId = new Headers(init.headers).get("Last-Event-ID") ?? "";
-    const target = service.pick(random) + url.pathname + url.search;
-    const response = await fetch(target, init);
-    this.connections++;
-    const omitsMarkers = url.searchParams.has("wait");
-    this.#record.open({ pipelines, lastEventId, history: HISTORY, omitsMarkers });
+    const response = await fetch(pathname + search, init);
+    if (response.ok) {
+      this.connections++;
+      const omitsMarkers = searchParams.has("wait");
+      const isOver = response.status === 204;
+      this.#record.open({ pipelines, lastEventId, history, omitsMarkers, isOver });
+    }
     return response;
   }
 
-  /** Waits until the client has all that some logs have, ends it, and checks what it received. */
-  async verify(logs: ReadonlyMap<string, PipelineLogs>): Promise<JoinedSums> {
-    const { service, pipelines } = this.#options;
-    for (let ms = 0; ms < PATIENCE_MS && !this.#record.hasAll(logs, pipelines); ms += 50) {
-      await service.pause(50);
-    }
+  /** Returns whether its position is after all events of some logs. */
+  hasAll(logs: ReadonlyMap<string, PipelineLogs>): boolean {
+    const { lastEventId } = this.#subscription!;
+    const parts = lastEventId === "" ? [] : splitEventIds(lastEventId);
+    const positions = parts.map((part) => parseJoinedId(part)?.position);
+    return this.#options.pipelines.every((pipeline) => {
+      const { logs: byEpoch, epochs } = logs.get(pipeline)!;
+      const epoch = [...epochs].at(-1)!;
+      const { length } = byEpoch.get(epoch) ?? [];
+      return positions.some((position) => position?.epoch === epoch && position.sequence >= length);
+    });
+  }
+
+  /** Ends its subscription. */
+  end(): void {
     this.#over.abort();
-    return this.#record.verify(logs, pipelines);
+  }
+
+  /** Checks what it received. */
+  verify(logs: ReadonlyMap<string, PipelineLogs>): JoinedSums {
+    return this.#record.verify(logs, this.#options.pipelines);
   }
 }
 
