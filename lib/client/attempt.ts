@@ -113,7 +113,7 @@ export class Attempt {
   }
 
   /** Ends the connection. */
-  end(reason: string): void {
+  end(reason = "closed"): void {
     const error = new Error(reason);
     this.#controller.abort(error);
     this.#reject?.(error);

@@ -131,7 +131,7 @@ export class Connection implements Subscription {
     this.#isClosed = true;
     this.#options.signal?.removeEventListener("abort", this.close);
     this.#listen("removeEventListener");
-    this.#attempt?.end("closed");
+    this.#attempt?.end();
     this.#skipWait();
     this.#setState(
       error ? { name: "refused", reason: error.message, status: error.status } : { name },
@@ -155,13 +155,13 @@ export class Connection implements Subscription {
     while (!this.#isClosed) {
       this.#transport.choose(this.#clock.now());
       const attempt = this.#attempt = new Attempt(this.#clock);
-      let failure: unknown = new Error("The stream ended");
+      let failure: unknown = "The stream ended";
       try {
         yield* this.#connect(attempt);
       } catch (error) {
         failure = error;
       } finally {
-        attempt.end("over");
+        attempt.end();
       }
       if (this.#isClosed) return;
       if (!(failure instanceof SubscribeError)) await this.#pause(attempt, failure);

@@ -76,7 +76,7 @@ export class Attempt {
     }
   }
 
-  end(reason) {
+  end(reason = "closed") {
     const error = new Error(reason);
     this.#controller.abort(error);
     this.#reject?.(error);

@@ -105,7 +105,7 @@ export class Connection {
     this.#isClosed = true;
     this.#options.signal?.removeEventListener("abort", this.close);
     this.#listen("removeEventListener");
-    this.#attempt?.end("closed");
+    this.#attempt?.end();
     this.#skipWait();
     this.#setState(
       error ? { name: "refused", reason: error.message, status: error.status } : { name },
@@ -129,13 +129,13 @@ export class Connection {
     while (!this.#isClosed) {
       this.#transport.choose(this.#clock.now());
       const attempt = this.#attempt = new Attempt(this.#clock);
-      let failure = new Error("The stream ended");
+      let failure = "The stream ended";
       try {
         yield* this.#connect(attempt);
       } catch (error) {
         failure = error;
       } finally {
-        attempt.end("over");
+        attempt.end();
       }
       if (this.#isClosed) return;
       if (!(failure instanceof SubscribeError)) await this.#pause(attempt, failure);
