@@ -33,8 +33,9 @@ export class Attempt {
     return this.#clock.now() - this.#startedAt;
   }
 
-  live() {
+  live(limitMs) {
     this.wasLive = true;
+    this.limitMs = limitMs;
     this.#liveAt = this.#clock.now();
   }
 
