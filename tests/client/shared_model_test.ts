@@ -8,7 +8,7 @@ import { type PlayedLog, PlayedService } from "../support/shared/played_service.
 const PIPELINES = ["p_a", "p_b", "p_c", "p_d"];
 const CHANNELS = ["orders", "paid"];
 const STEPS = 200;
-const RUNS = 60;
+const RUNS = 150;
 
 /** Everything that one tab received, checked against all logs that ever were. */
 class TabRecord {

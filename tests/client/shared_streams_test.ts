@@ -1,7 +1,9 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import type { WorkerMessage } from "../../lib/client/shared_messages.ts";
+import { SharedStreams } from "../../lib/client/shared_streams.ts";
 import type { SharedSubscribeOptions } from "../../lib/client/shared_types.ts";
 import { PlayedBrowser, type PlayedTab } from "../support/shared/played_browser.ts";
-import { PlayedService } from "../support/shared/played_service.ts";
+import { PlayedService, type PlayedStream } from "../support/shared/played_service.ts";
 
 const URL = "http://localhost:8000";
 
@@ -10,6 +12,8 @@ class Tabs {
   readonly service = new PlayedService();
   readonly browser = new PlayedBrowser(this.service, () => 0);
   readonly received = new Map<PlayedTab, string[]>();
+  /** Streams on which nothing arrives. */
+  readonly slow = new Set<PlayedStream>();
 
   /** Opens a tab, and waits until it is live. */
   async open(options: Partial<SharedSubscribeOptions> = {}): Promise<PlayedTab> {
@@ -28,10 +32,12 @@ class Tabs {
   /** Lets time pass. */
   async pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 50) {
+      if (left % 10_000 === 0) this.service.keepAlive();
       for (let i = 0; i < 4; i++) {
         const frozen = [...this.browser.tabs].filter(({ isFrozen }) => isFrozen);
         for (const stream of this.service.openStreams) {
-          if (!frozen.some(({ streams }) => streams.has(stream))) stream.deliver(Infinity);
+          const isHalted = frozen.some(({ streams }) => streams.has(stream));
+          if (!isHalted && !this.slow.has(stream)) stream.deliver(Infinity);
         }
         await new Promise((resolve) => setImmediate(resolve));
         this.browser.receive(Infinity);
@@ -222,4 +228,93 @@ Deno.test("Workers that end again and again are not started for ever", async () 
   deepEqual(tab.subscription.state.apart, "The shared worker has ended");
   equal(tab.subscription.state.name, "live");
   await tabs.close();
+});
+
+Deno.test("After an interruption, the tabs go on without streams of their own", async () => {
+  const tabs = new Tabs();
+  const pages = [await tabs.open(), await tabs.open(), await tabs.open()];
+  const { requests } = tabs.service;
+  for (const stream of tabs.service.openStreams) stream.cut(false);
+  for (let i = 0; i < 5; i++) tabs.service.publish("p_a", "orders");
+  await tabs.pass(5000);
+  equal(tabs.service.requests, requests + 1);
+  for (const page of pages) {
+    equal(tabs.received.get(page)!.length, 5);
+    deepEqual([page.subscription.state.name, isShared(page)], ["live", true]);
+  }
+  await tabs.close();
+});
+
+Deno.test("A stream that replaces a slow one brings all that the slow one did not", async () => {
+  const tabs = new Tabs();
+  const first = await tabs.open();
+  await tabs.open();
+  tabs.slow.add(tabs.service.openStreams[0]!);
+  await tabs.publish(20);
+  const other = await tabs.open({ pipelines: "p_b" });
+  deepEqual([isShared(other), tabs.service.openStreams.length], [true, 1]);
+  equal(tabs.received.get(first)!.length, 20);
+  // More than a stream records until it is live: then it cannot replace the slow one.
+  tabs.slow.add(tabs.service.openStreams[0]!);
+  await tabs.publish(2500);
+  const third = await tabs.open({ pipelines: "p_c" });
+  equal(isShared(third), false);
+  equal(tabs.received.get(first)!.length, 20);
+  tabs.slow.clear();
+  await tabs.pass(40_000);
+  equal(isShared(third), true);
+  const numbers = tabs.received.get(first)!.map((data) => Number(data.split(" ")[1]));
+  deepEqual(numbers, Array.from({ length: 2520 }, (_, index) => index + 1));
+  await tabs.close();
+});
+
+Deno.test("Tabs whose shared stream is refused keep their own, and try again later", async () => {
+  const tabs = new Tabs();
+  let refusals = 0;
+  tabs.service.refuses = (url) => {
+    const isShared = url.searchParams.get("history") === "0";
+    if (isShared) refusals++;
+    return isShared;
+  };
+  const pages = [await tabs.open(), await tabs.open()];
+  await tabs.pass(60_000);
+  deepEqual(pages.map(isShared), [false, false]);
+  equal(refusals, 3);
+  tabs.service.refuses = () => false;
+  await tabs.pass(31_000);
+  deepEqual(pages.map(isShared), [true, true]);
+  await tabs.close();
+});
+
+Deno.test("A worker shares the streams of 200 tabs at most", () => {
+  const streams = new SharedStreams({
+    subscribe: () => ({
+      lastEventId: "",
+      retryNow() {},
+      close() {},
+      closed: new Promise(() => {}),
+    }),
+    clock: { now: () => 0, after: () => () => {} },
+  });
+  const posted: WorkerMessage[] = [];
+  const tabs = Array.from(
+    { length: 201 },
+    () => streams.connect({ postMessage: (message) => void posted.push(message) }),
+  );
+  const join = {
+    type: "join",
+    join: 1,
+    url: URL,
+    pipelines: ["p_a"],
+    channels: [],
+    token: undefined,
+    share: undefined,
+    positions: new Map([["p_a", "mSa2Rkz0vHY-2"]]),
+    hasStream: true,
+  } as const;
+  for (const tab of tabs) streams.take(tab, join);
+  deepEqual(posted, [{ type: "alone", join: 1 }]);
+  streams.disconnect(tabs[0]!);
+  streams.take(streams.connect({ postMessage() {} }), join);
+  equal(posted.length, 1);
 });

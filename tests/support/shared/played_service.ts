@@ -92,6 +92,8 @@ export class PlayedService {
   tokens: Set<string> | null = null;
   /** Status of all requests while it is out of order. */
   failure = 0;
+  /** Whether it refuses a request permanently. */
+  refuses: (url: URL) => boolean = () => false;
   /** Number of requests so far. */
   requests = 0;
   /** Greatest number of streams that were open at once. */
@@ -136,6 +138,7 @@ export class PlayedService {
     this.requests++;
     if (init.signal?.aborted) return Promise.reject(init.signal.reason);
     if (this.failure > 0) return Promise.resolve(new Response(null, { status: this.failure }));
+    if (this.refuses(url)) return Promise.resolve(new Response(null, { status: 403 }));
     const headers = new Headers(init.headers);
     const token = headers.get("Authorization")?.replace("Bearer ", "") ?? null;
     if (this.tokens && !this.tokens.has(token ?? "")) {
