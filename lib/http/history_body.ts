@@ -35,6 +35,8 @@ export interface HistoryBodyOptions {
    * error, so that no client takes a part for the whole.
    */
   clock: Clock;
+  /** Settles when the connection closes: a body that was not begun is not canceled then. */
+  connectionClosed?: Promise<unknown> | undefined;
 }
 
 /**
@@ -44,7 +46,7 @@ export interface HistoryBodyOptions {
  */
 export async function historyBody(
   pipeline: string,
-  { pages, list, clock }: HistoryBodyOptions,
+  { pages, list, clock, connectionClosed }: HistoryBodyOptions,
 ): Promise<HistoryBody> {
   const opening = await nextOf(pages);
   let first: HistoryPage | null = opening;
@@ -55,6 +57,7 @@ export async function historyBody(
     timer?.[Symbol.dispose]();
     pages.return().catch(() => {});
   };
+  connectionClosed?.then(end, end);
   const fail = (controller: ReadableStreamDefaultController, error: unknown) => {
     end();
     controller.error(error);

@@ -71,7 +71,12 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
       return new Response(null, { headers: headers(await hub.position(pipeline, address)) });
     }
     const pages = hub.history(pipeline, request);
-    const { position, body } = await historyBody(pipeline, { pages, list, clock: runtime.clock });
+    const { position, body } = await historyBody(pipeline, {
+      pages,
+      list,
+      clock: runtime.clock,
+      connectionClosed,
+    });
     return new Response(body, { headers: headers(position) });
   });
 

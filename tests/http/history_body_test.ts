@@ -165,3 +165,15 @@ Deno.test("historyBody() drops the page that is being read when the client leave
   equal(source.ended, true);
   equal(clock.liveTimers, 0);
 });
+
+Deno.test("historyBody() stops when the connection closes before the body is read", async () => {
+  const source = new Pages(pageOf(1, 2), pageOf(3, 4, true));
+  const clock = new FakeClock();
+  const list = new EventList("json", "p_a");
+  const { promise: connectionClosed, reject } = Promise.withResolvers<void>();
+  await historyBody("p_a", { pages: source.all(), list, clock, connectionClosed });
+  equal(clock.liveTimers, 1);
+  reject(new Error("The connection was closed"));
+  await flush();
+  deepEqual([clock.liveTimers, source.ended], [0, true]);
+});
