@@ -56,10 +56,9 @@ export class Attempt {
     return this.#clock.now() - this.#startedAt;
   }
 
-  /** Called when the marker of a pipeline has arrived, with the time limit from then on. */
-  live(limitMs: number): void {
+  /** Called when the marker of a pipeline has arrived. */
+  live(): void {
     this.wasLive = true;
-    this.limitMs = limitMs;
     this.#liveAt = this.#clock.now();
   }
 
@@ -114,7 +113,7 @@ export class Attempt {
   }
 
   /** Ends the connection. */
-  end(reason = "closed"): void {
+  end(reason: string): void {
     const error = new Error(reason);
     this.#controller.abort(error);
     this.#reject?.(error);

@@ -74,8 +74,7 @@ export class StreamParser {
   }
 
   #readField(line: string): void {
-    // At the first colon alone: the pattern takes the rest of the line.
-    const [name, value = ""] = line.split(/: ?(.*)/s);
+    const [, name, value = ""] = /^([^:]*)(?:: ?([^]*))?$/.exec(line)!;
     if (name === "data") this.#data.push(value);
     else if (name === "event") this.#type = value;
     else if (name === "id" && !value.includes("\0")) this.#id = value;

@@ -33,9 +33,8 @@ export class Attempt {
     return this.#clock.now() - this.#startedAt;
   }
 
-  live(limitMs) {
+  live() {
     this.wasLive = true;
-    this.limitMs = limitMs;
     this.#liveAt = this.#clock.now();
   }
 
@@ -77,7 +76,7 @@ export class Attempt {
     }
   }
 
-  end(reason = "closed") {
+  end(reason) {
     const error = new Error(reason);
     this.#controller.abort(error);
     this.#reject?.(error);

@@ -6,16 +6,17 @@
  */
 
 import { Refusal } from "../shared/refusal.js";
-import { subscribe, SubscribeError } from "./mod.js";
+import { SubscribeError } from "./mod.js";
+import { subscribe } from "./shared.js";
 
 /** @typedef {import("./mod.js").ClientEvent} ClientEvent */
 /** @typedef {import("./mod.js").PublishedEvent} PublishedEvent */
-/** @typedef {import("./mod.js").ConnectionState} ConnectionState */
+/** @typedef {import("./shared.js").SharedState} SharedState */
 
 /**
  * State of a stream: that of the connection, or that it waits for another tab.
  *
- * @typedef {ConnectionState | { name: "needs-slot" }} StreamState
+ * @typedef {import("./mod.js").ConnectionState | { name: "needs-slot" }} StreamState
  */
 
 /**
@@ -35,14 +36,14 @@ import { subscribe, SubscribeError } from "./mod.js";
  * @property {(event: ClientEvent) => void} onEvent Called with each event, the control events among
  *   them.
  * @property {(state: StreamState) => void} onState Called with each new state.
- * @property {(onWait: () => void) => Promise<() => void>} holdSlot Waits until the page may open
- *   its stream; resolves with a function that lets another page do so.
+ * @property {(onWait: () => void) => Promise<() => void>} holdSlot Waits until the page may open a
+ *   stream of its own; resolves with a function that lets another page do so.
  * @property {typeof subscribe} [subscribe] Opens a subscription.
  */
 
 /**
- * The stream of a pipeline, until its run has ended: with the token of the page or, if that only
- * gets tickets, with those.
+ * The stream of a pipeline, until its run has ended. Tabs with the same token share it. If the
+ * token gets only tickets, each opens a stream of its own.
  */
 export class PipelineStream {
   #options;
@@ -53,8 +54,9 @@ export class PipelineStream {
   #opened = 0;
   #usesTickets = false;
   #isClosed = false;
-  /** @type {import("./mod.js").Subscription | null} */
+  /** @type {import("./shared.js").SharedSubscription | null} */
   #subscription = null;
+  #releaseSlot = () => {};
   #leaveRefusal = () => {};
 
   /** @param {PipelineStreamOptions} options */
@@ -69,7 +71,7 @@ export class PipelineStream {
    */
   async run() {
     const { holdSlot, onState } = this.#options;
-    const releaseSlot = await holdSlot(() => onState({ name: "needs-slot" }));
+    this.#releaseSlot = await holdSlot(() => onState({ name: "needs-slot" }));
     while (!this.#isClosed) {
       try {
         await this.#subscribe();
@@ -85,7 +87,7 @@ export class PipelineStream {
         await new Promise((resolve) => this.#leaveRefusal = () => resolve(undefined));
       }
     }
-    releaseSlot();
+    this.#releaseSlot();
   }
 
   /** When anything arrived last, in milliseconds since 1970. @returns {number | null} */
@@ -132,8 +134,10 @@ export class PipelineStream {
     this.#options.onEvent(event);
   }
 
-  /** @param {ConnectionState} state */
+  /** @param {SharedState} state */
   #setState(state) {
+    // A tab begins with a stream of its own, and leaves it for that of all tabs.
+    if (state.isShared) this.#releaseSlot();
     if (state.name === "catching-up" && this.#opened++ > 0) this.reconnects++;
     // The reason of a refusal is told with the error.
     if (state.name !== "refused" && !this.#isClosed) this.#options.onState(state);

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { subscribe } from "../../../lib/pages/client/mod.js";
+import { subscribe } from "../../../lib/pages/client/shared.js";
 import {
   PipelineStream,
   type StreamClient,

@@ -88,7 +88,10 @@ testInChromium(
     await using tab = await BrowserPage.open();
     const pipeline = new Pipeline(service.url);
     const countHeld = () =>
-      tab.page.evaluate<number>("navigator.locks.query().then(({ held }) => held.length)");
+      tab.page.evaluate<number>(
+        `navigator.locks.query().then(({ held }) =>
+          held.filter(({ name }) => name.startsWith("runnel-stream")).length)`,
+      );
     await openViewer(tab, pipeline);
     equal(await countHeld(), 1);
     await pipeline.end();

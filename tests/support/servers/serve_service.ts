@@ -9,6 +9,7 @@ import type { KeyPair } from "../../../lib/service/certificate.ts";
 import { drain } from "../drain.ts";
 import type { FakeClock } from "../fakes/clock.ts";
 import { startService, type StartServiceOptions, type TestService } from "../service.ts";
+import { eventually } from "../wait.ts";
 import { type LocalServer, serveLocally } from "./local_server.ts";
 
 /** Called with each request first: answers it, or returns `null` to leave it to the service. */
@@ -63,6 +64,11 @@ export async function serveService(
     async [Symbol.asyncDispose]() {
       await drain(service.hub);
       await server[Symbol.asyncDispose]();
+      // A browser that is closed may send a last request.
+      await eventually(
+        "no request is in flight",
+        () => server.handling === 0 && service.hub.stats.histories === 0,
+      );
       await service.log.close();
     },
   };
