@@ -56,9 +56,10 @@ export class Attempt {
     return this.#clock.now() - this.#startedAt;
   }
 
-  /** Called when the marker of a pipeline has arrived. */
-  live(): void {
+  /** Called when the marker of a pipeline has arrived, with the time limit from then on. */
+  live(limitMs: number): void {
     this.wasLive = true;
+    this.limitMs = limitMs;
     this.#liveAt = this.#clock.now();
   }
 
@@ -113,7 +114,7 @@ export class Attempt {
   }
 
   /** Ends the connection. */
-  end(reason: string): void {
+  end(reason = "closed"): void {
     const error = new Error(reason);
     this.#controller.abort(error);
     this.#reject?.(error);

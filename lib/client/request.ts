@@ -67,20 +67,18 @@ export function withQuery(
  *
  * @throws {SubscribeError} If the token cannot be sent.
  */
-export function requestHeaders(token: string | undefined, lastEventId: string): Headers {
-  const headers = new Headers({ Accept: "text/event-stream, application/problem+json" });
-  if (token) {
-    // The message does not repeat a value that may be secret.
-    if (!/^[!-~]+$/.test(token)) {
-      throw new SubscribeError("the token is not visible ASCII");
-    }
-    headers.set("Authorization", `Bearer ${token}`);
-  }
-  if (lastEventId) {
+export function requestHeaders(
+  token: string | undefined,
+  lastEventId: string,
+): Record<string, string> {
+  // The message does not repeat a value that may be secret.
+  if (token && !/^[!-~]+$/.test(token)) throw new SubscribeError("the token is not visible ASCII");
+  return {
+    Accept: "text/event-stream, application/problem+json",
+    ...token && { Authorization: `Bearer ${token}` },
     // A header is bytes: UTF-8, as that of an `EventSource`. No ID of the service needs it.
-    headers.set("Last-Event-ID", unescape(encodeURIComponent(lastEventId)));
-  }
-  return headers;
+    ...lastEventId && { "Last-Event-ID": unescape(encodeURIComponent(lastEventId)) },
+  };
 }
 
 /**
@@ -106,5 +104,5 @@ export async function takeAnswer(
   const asked = headers.get("Retry-After") ?? "";
   const retryAfterMs = /^\d+$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - now;
   // Also a page to sign in, for example, to which a proxy redirects.
-  throw Object.assign(new Error(`The answer is no event stream: ${reason}`), { retryAfterMs });
+  throw Object.assign(new Error(`No event stream: ${reason}`), { retryAfterMs });
 }

@@ -14,7 +14,7 @@ import type { ClientEvent, SubscribeOptions, Subscription } from "./types.ts";
  * Iterate over the result, or pass callbacks. A loop reads no further than it takes events, and
  * the connection is opened when it asks for the first one. With callbacks it is opened at once. An
  * error that a callback throws is uncaught, as that of an event listener is, and the next event
- * follows.
+ * follows. A loop over a subscription with callbacks throws a `TypeError`.
  *
  * @param url URL of the service, with the path that it is served below. In a page, it may be
  *   relative.
@@ -41,22 +41,29 @@ import type { ClientEvent, SubscribeOptions, Subscription } from "./types.ts";
  */
 export function subscribe(url: string | URL, options: SubscribeOptions): Subscription {
   const connection = new Connection(url, options);
-  const { onEvent, onLive, onGap, onEnd, onState } = options;
-  if (!onEvent && !onLive && !onGap && !onEnd) return connection;
-  const callbacks = { event: onEvent, live: onLive, gap: onGap, end: onEnd };
+  const callbacks = {
+    event: options.onEvent,
+    live: options.onLive,
+    gap: options.onGap,
+    end: options.onEnd,
+  };
+  if (!Object.values(callbacks).some(Boolean)) return connection;
   // Otherwise, a refusal that nobody awaits is an unhandled rejection, and not silent.
-  if (onState) connection.closed.catch(() => {});
+  if (options.onState) connection.closed.catch(() => {});
+  connection[Symbol.asyncIterator] = () => {
+    throw new TypeError("Cannot iterate: it has callbacks");
+  };
   void callAll(connection, callbacks as Callbacks);
   return connection;
 }
 
 type Callbacks = Record<ClientEvent["type"], (event: ClientEvent) => void | Promise<void>>;
 
-async function callAll(connection: Connection, callbacks: Callbacks): Promise<void> {
+async function callAll({ events }: Connection, callbacks: Callbacks): Promise<void> {
   // Not before the caller has the subscription.
   await undefined;
   try {
-    for await (const event of connection.events) await callBack(callbacks[event.type], event);
+    for await (const event of events) await callBack(callbacks[event.type], event);
   } catch {
     // `closed` rejects with it.
   }

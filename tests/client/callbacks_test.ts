@@ -1,4 +1,9 @@
-import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  rejects,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
 import { SubscribeError } from "../../lib/client/mod.ts";
 import { block, live, startScripted } from "../support/clients/scripted_service.ts";
 import { flush, until } from "../support/wait.ts";
@@ -86,6 +91,13 @@ Deno.test("subscribe() with callbacks rejects a refusal, which is not silent", a
     await rejects(subscription.closed, SubscribeError);
   });
   deepEqual(told, []);
+});
+
+Deno.test("subscribe() with callbacks cannot be iterated as well", async () => {
+  const { subscription } = startScripted({ onEvent: () => {} });
+  throws(() => subscription[Symbol.asyncIterator](), TypeError);
+  subscription.close();
+  await subscription.closed;
 });
 
 Deno.test("subscribe() closes from inside of a callback", async () => {

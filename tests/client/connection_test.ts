@@ -20,28 +20,28 @@ const TRANSIENT: [string, (request: ScriptedRequest) => void, string][] = [
   ): [string, (request: ScriptedRequest) => void, string] => [
     `status ${status}`,
     (request) => request.answer(Response.json({ detail: "Later" }, { status })),
-    `The answer is no event stream: ${status} Later`,
+    `No event stream: ${status} Later`,
   ]),
   [
     "a page to sign in",
     (request) => request.answer(new Response("<p>Sign in", HTML)),
-    "The answer is no event stream: 200 text/html",
+    "No event stream: 200 text/html",
   ],
   [
     "another type with a similar name",
     (request) =>
       request.answer(new Response("", { headers: { "Content-Type": "text/event-stream-2" } })),
-    "The answer is no event stream: 200 text/event-stream-2",
+    "No event stream: 200 text/event-stream-2",
   ],
   ...[205, 299, 304].map((status): [string, (request: ScriptedRequest) => void, string] => [
     `status ${status}`,
     (request) => request.answer(new Response(null, { status })),
-    `The answer is no event stream: ${status} `,
+    `No event stream: ${status} `,
   ]),
   [
     "a page with status 502",
     (request) => request.answer(new Response("<p>", { status: 502, ...HTML })),
-    "The answer is no event stream: 502 text/html",
+    "No event stream: 502 text/html",
   ],
   [
     "JSON that breaks off",
@@ -49,7 +49,7 @@ const TRANSIENT: [string, (request: ScriptedRequest) => void, string][] = [
       request.answer(
         new Response("{", { status: 503, headers: { "Content-Type": "application/json" } }),
       ),
-    "The answer is no event stream: 503 application/json",
+    "No event stream: 503 application/json",
   ],
   ["an empty stream", (request) => request.end(), "The stream ended"],
   [

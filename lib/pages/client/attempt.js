@@ -33,8 +33,9 @@ export class Attempt {
     return this.#clock.now() - this.#startedAt;
   }
 
-  live() {
+  live(limitMs) {
     this.wasLive = true;
+    this.limitMs = limitMs;
     this.#liveAt = this.#clock.now();
   }
 
@@ -76,7 +77,7 @@ export class Attempt {
     }
   }
 
-  end(reason) {
+  end(reason = "closed") {
     const error = new Error(reason);
     this.#controller.abort(error);
     this.#reject?.(error);

@@ -105,7 +105,7 @@ export class Connection {
     this.#isClosed = true;
     this.#options.signal?.removeEventListener("abort", this.close);
     this.#listen("removeEventListener");
-    this.#attempt?.end("closed");
+    this.#attempt?.end();
     this.#skipWait();
     this.#setState(
       error ? { name: "refused", reason: error.message, status: error.status } : { name },
@@ -129,13 +129,13 @@ export class Connection {
     while (!this.#isClosed) {
       this.#transport.choose(this.#clock.now());
       const attempt = this.#attempt = new Attempt(this.#clock);
-      let failure = new Error("The stream ended");
+      let failure = "The stream ended";
       try {
         yield* this.#connect(attempt);
       } catch (error) {
         failure = error;
       } finally {
-        attempt.end("over");
+        attempt.end();
       }
       if (this.#isClosed) return;
       if (!(failure instanceof SubscribeError)) await this.#pause(attempt, failure);
@@ -179,11 +179,7 @@ export class Connection {
         else if (event) {
           // Also before the marker: a long history may take several connections.
           this.#backOff.reset();
-          if (event.type === "live" || event.type === "end") {
-            attempt.live();
-            attempt.limitMs = this.#stallMs;
-          }
-          if (this.#take(event)) yield event;
+          if (this.#take(event, attempt)) yield event;
           if (this.#isClosed) return;
         }
         resumeStore(this.#options, block.id);
@@ -201,12 +197,17 @@ export class Connection {
     return body;
   }
 
-  #take({ type, pipeline }) {
+  #take({ type, pipeline }, attempt) {
     const isNews = type !== "live" || !this.#live.has(pipeline);
-    if (type === "end") this.#ended.add(pipeline);
-    // Also one whose run has ended may have been made anew.
-    if (type === "gap") { for (const each of [this.#live, this.#ended]) each.delete(pipeline); }
-    if (type === "live" || type === "end") this.#live.add(pipeline);
+    if (type === "gap") {
+      this.#live.delete(pipeline);
+      // One whose run has ended may have been made anew.
+      this.#ended.delete(pipeline);
+    } else if (type !== "event") {
+      this.#live.add(pipeline);
+      if (type === "end") this.#ended.add(pipeline);
+      attempt.live(this.#stallMs);
+    }
     if (this.#live.size === this.#pipelines.length) this.#setState({ name: "live" });
     return isNews;
   }

@@ -40,7 +40,8 @@ export class StreamParser {
   }
 
   #readField(line) {
-    const [, name, value = ""] = /^([^:]*)(?:: ?([^]*))?$/.exec(line);
+    // At the first colon alone: the pattern takes the rest of the line.
+    const [name, value = ""] = line.split(/: ?(.*)/s);
     if (name === "data") this.#data.push(value);
     else if (name === "event") this.#type = value;
     else if (name === "id" && !value.includes("\0")) this.#id = value;

@@ -5,20 +5,27 @@ import { callBack, Connection } from "./connection.js";
 
 export function subscribe(url, options) {
   const connection = new Connection(url, options);
-  const { onEvent, onLive, onGap, onEnd, onState } = options;
-  if (!onEvent && !onLive && !onGap && !onEnd) return connection;
-  const callbacks = { event: onEvent, live: onLive, gap: onGap, end: onEnd };
+  const callbacks = {
+    event: options.onEvent,
+    live: options.onLive,
+    gap: options.onGap,
+    end: options.onEnd,
+  };
+  if (!Object.values(callbacks).some(Boolean)) return connection;
   // Otherwise, a refusal that nobody awaits is an unhandled rejection, and not silent.
-  if (onState) connection.closed.catch(() => {});
+  if (options.onState) connection.closed.catch(() => {});
+  connection[Symbol.asyncIterator] = () => {
+    throw new TypeError("Cannot iterate: it has callbacks");
+  };
   void callAll(connection, callbacks);
   return connection;
 }
 
-async function callAll(connection, callbacks) {
+async function callAll({ events }, callbacks) {
   // Not before the caller has the subscription.
   await undefined;
   try {
-    for await (const event of connection.events) await callBack(callbacks[event.type], event);
+    for await (const event of events) await callBack(callbacks[event.type], event);
   } catch {
     // `closed` rejects with it.
   }

@@ -46,29 +46,27 @@ export class Transport {
     if (flowed) [this.#silentStreams, this.#pollMs] = [0, POLL_MS];
     else if (wasLive && isStalled) this.#silentStreams++;
     if (wasLive) this.#holdMs = HOLD_MS;
-    if (!isStalled || wasLive && this.#silentStreams < 2) return false;
-    [this.name, this.waitSeconds] = ["poll", 0];
-    return true;
+    const isHeld = isStalled && (!wasLive || this.#silentStreams > 1);
+    if (isHeld) [this.name, this.waitSeconds] = ["poll", 0];
+    return isHeld;
   }
 
   #pollEnded({ wasLive, isClean, ms }, now) {
-    if (wasLive && isClean) {
-      if (!this.#isTest) return false;
+    const isAnswered = wasLive && isClean;
+    if (this.#isTest && isAnswered) {
       this.waitSeconds = WAIT_SECONDS;
       this.#tryStreamAt = now + this.#pollMs;
       this.#pollMs = Math.min(2 * this.#pollMs, MAX_POLL_MS);
-      return false;
-    }
-    if (this.#isTest) {
+    } else if (this.#isTest) {
       // Not the stream is slow, but the network.
       this.name = "stream";
       this.#holdMs = Math.min(2 * this.#holdMs, STALL_MS);
-      return false;
+    } else if (!isAnswered && ms >= 2000) {
+      // A proxy between may not wait as long as the service does.
+      const seconds = Math.floor(Math.min(this.waitSeconds, ms / 1000) * 0.8);
+      if (seconds > 0) this.waitSeconds = seconds;
+      return seconds > 0;
     }
-    // A proxy between may not wait as long as the service does.
-    const seconds = Math.floor(Math.min(this.waitSeconds, ms / 1000) * 0.8);
-    if (ms < 2000 || seconds < 1) return false;
-    this.waitSeconds = seconds;
-    return true;
+    return false;
   }
 }
