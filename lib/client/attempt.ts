@@ -18,7 +18,10 @@ const BEGINNING_MS = 1_000;
  * start the whole time again.
  */
 export class Attempt {
-  /** Time without a byte after which it is cut, in milliseconds. It may change between two waits. */
+  /**
+   * Time without a byte after which it is cut, in milliseconds. It may change between two waits.
+   * If it is infinite, nothing cuts it: a user may be asked for a token, and look it up elsewhere.
+   */
   limitMs = Infinity;
   /** Whether the watchdog has cut it. */
   isStalled = false;
@@ -98,7 +101,7 @@ export class Attempt {
    * @param limitMs That time, in milliseconds.
    */
   check(limitMs: number = this.limitMs): void {
-    if (!this.#reject) return;
+    if (!this.#reject || this.limitMs === Infinity) return;
     const now = this.#clock.now();
     // The clock may have been set back.
     this.#since = Math.min(this.#since, now);

@@ -41,12 +41,12 @@ export class BackOff {
    * Returns the wait before the next attempt, in milliseconds. After a success it is the
    * reconnection time, by which the service spreads its clients; then it doubles each time.
    *
-   * @param askedMs Time that `Retry-After` asks for, in milliseconds; 0, less or `NaN` for none. The
-   *   back-off is added to it, since all clients are asked alike.
+   * @param askedMs Time that `Retry-After` asks for, in milliseconds; 0, less, `NaN` or
+   *   absent for none. The back-off is added to it, since all clients are asked alike.
    */
-  next(askedMs: number): number {
+  next(askedMs: number | undefined): number {
     const failures = this.#failures++;
-    const asked = askedMs > 0 ? Math.min(askedMs, MAX_ASKED_MS) : 0;
+    const asked = Math.min(Math.max(askedMs || 0, 0), MAX_ASKED_MS);
     if (!failures && !asked) return this.#retryMs;
     const backOff = Math.min(MAX_BACK_OFF_MS, Math.max(this.#retryMs, 5 * MIN_MS) * 2 ** failures);
     return asked + Math.max(this.#retryMs, backOff * (0.5 + this.#random() / 2));

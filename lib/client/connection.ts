@@ -59,7 +59,7 @@ export class Connection implements Subscription {
   #lastEventId: string;
   #state: ConnectionState = { name: "connecting", transport: "stream" };
   #attempt: Attempt | null = null;
-  /** Ends the wait for the next attempt. */
+  /** Ends the wait for the next attempt. Of a wait that is over, there is nothing to end. */
   #skipWait = () => {};
   #isClosed = false;
   #settle!: (error: SubscribeError | undefined) => void;
@@ -69,6 +69,8 @@ export class Connection implements Subscription {
     this.#options = options;
     this.#pipelines = [options.pipelines].flat();
     this.#url = streamUrl(url, this.#pipelines);
+    // Throws for an invalid date, which is no failure of the network.
+    withQuery(this.#url, options, null);
     this.#clock = options.clock ?? systemClock;
     this.#backOff = new BackOff(options.random ?? Math.random);
     this.#credentials = new Credentials(options);
@@ -165,9 +167,7 @@ export class Connection implements Subscription {
       }
       if (this.#isClosed) return;
       if (!(failure instanceof SubscribeError)) await this.#pause(attempt, failure);
-      else if (
-        !/^40[13]/.test(`${failure.status}`) || !this.#credentials.refused(failure.status)
-      ) {
+      else if (!this.#credentials.refused(failure.status)) {
         this.#end("closed", failure);
         throw failure;
       }
@@ -242,7 +242,7 @@ export class Connection implements Subscription {
 
   /** Sets a state before the first marker: later polls go on as if they were one stream. */
   #setBeginning(name: "connecting" | "catching-up"): void {
-    if (this.#live.size === 0) this.#setState({ name });
+    if (!this.#live.size) this.#setState({ name });
   }
 
   /** Waits for the next attempt, if it does not follow at once. */
@@ -252,20 +252,20 @@ export class Connection implements Subscription {
     const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
     if (isAtOnce) return;
     const { message, retryAfterMs } = failure as { message?: string; retryAfterMs?: number };
-    const ms = this.#backOff.next(retryAfterMs ?? 0);
-    if (isNextPoll) this.#setState({ name: "live" });
-    else {
-      this.#live.clear();
-      this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
-    }
+    const ms = this.#backOff.next(retryAfterMs);
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(ms, resolve);
       this.#skipWait = () => {
         cancel();
         resolve();
       };
+      // Its callback may end the wait, or the subscription.
+      if (isNextPoll) this.#setState({ name: "live" });
+      else {
+        this.#live.clear();
+        this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
+      }
     });
-    this.#skipWait = () => {};
   }
 }
 

@@ -36,13 +36,14 @@ export class Credentials {
   }
 
   /**
-   * Called when the service has refused them.
+   * Called when the service has refused a request permanently.
    *
-   * @returns Whether others are worth an attempt. They are not if they were refused as well.
+   * @returns Whether other credentials are worth an attempt. They are not if they were refused as
+   *   well, or if the refusal was not about them.
    */
   refused(status: number): boolean {
     const { getToken, getUrl } = this.#options;
-    if (this.wasRefused || !getToken && !getUrl) return false;
+    if (this.wasRefused || !getToken && !getUrl || status !== 401 && status !== 403) return false;
     this.wasRefused = true;
     this.reason = `${status}`;
     return true;

@@ -61,6 +61,7 @@ declare const SharedWorker: new (
  * @param url URL of the service. In a page, it may be relative.
  * @returns The subscription.
  * @throws {TypeError} If the URL is invalid, or there are too many pipelines, none, or one twice.
+ * @throws {RangeError} If `since` is an invalid date.
  *
  * @example
  * ```ts ignore

@@ -20,6 +20,7 @@ import type { ClientEvent, SubscribeOptions, Subscription } from "./types.ts";
  *   relative.
  * @returns The subscription.
  * @throws {TypeError} If the URL is invalid, or there are too many pipelines, none, or one twice.
+ * @throws {RangeError} If `since` is an invalid date.
  *
  * @example Events of two channels
  * ```ts

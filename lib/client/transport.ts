@@ -68,7 +68,7 @@ export class Transport {
   }
 
   get #isTest(): boolean {
-    return this.waitSeconds === 0;
+    return !this.waitSeconds;
   }
 
   #streamEnded({ wasLive, flowed, isStalled }: Attempt): boolean {

@@ -1,4 +1,9 @@
-import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  match,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
 import { type ConnectionState, subscribe, type SubscribeError } from "../../lib/client/mod.ts";
 import {
   block,
@@ -387,6 +392,36 @@ Deno.test("Subscription.retryNow() ends a wait, and begins the back-off again", 
     subscription.retryNow();
   }
   subscription.close();
+});
+
+Deno.test("Subscription.retryNow() ends a wait in the callback that is told of it", async () => {
+  const scripted = startScripted({
+    onState({ name }) {
+      if (name === "waiting") scripted.subscription.retryNow();
+    },
+  });
+  const { service, subscription } = scripted;
+  void new Collected(subscription);
+  for (let count = 0; count < 3; count++) (await service.next()).fail();
+  await service.next();
+  subscription.close();
+});
+
+Deno.test("Subscription.close() leaves no timer in the callback that is told of a wait", async () => {
+  const scripted = startScripted({
+    onState({ name }) {
+      if (name === "waiting") scripted.subscription.close();
+    },
+  });
+  const { clock, service, subscription } = scripted;
+  const collected = new Collected(subscription);
+  (await service.next()).fail();
+  await until(() => collected.isOver);
+  equal(clock.liveTimers, 0);
+});
+
+Deno.test("subscribe() throws for an invalid date", () => {
+  throws(() => startScripted({ since: new Date(NaN) }), RangeError);
 });
 
 Deno.test("Subscription.close() ends a connection in every state", async () => {

@@ -17,7 +17,7 @@ Deno.test("publish() stores an event, or several in order", async () => {
   deepEqual(rest, []);
   const events = [1, 2, 3].map((payload) => ({ ...order, payload }));
   const delivered = await publish(new URL(service.url), events);
-  deepEqual(delivered.map(({ id }) => id.split("-")[1]), ["2", "3", "4"]);
+  deepEqual(delivered.map(({ id }) => id.split("-").at(-1)), ["2", "3", "4"]);
   deepEqual(await stored(service.url), [{ number: 17 }, 1, 2, 3]);
 });
 

@@ -62,7 +62,7 @@ export class Attempt {
   }
 
   check(limitMs = this.limitMs) {
-    if (!this.#reject) return;
+    if (!this.#reject || this.limitMs === Infinity) return;
     const now = this.#clock.now();
     // The clock may have been set back.
     this.#since = Math.min(this.#since, now);

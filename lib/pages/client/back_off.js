@@ -28,7 +28,7 @@ export class BackOff {
 
   next(askedMs) {
     const failures = this.#failures++;
-    const asked = askedMs > 0 ? Math.min(askedMs, MAX_ASKED_MS) : 0;
+    const asked = Math.min(Math.max(askedMs || 0, 0), MAX_ASKED_MS);
     if (!failures && !asked) return this.#retryMs;
     const backOff = Math.min(MAX_BACK_OFF_MS, Math.max(this.#retryMs, 5 * MIN_MS) * 2 ** failures);
     return asked + Math.max(this.#retryMs, backOff * (0.5 + this.#random() / 2));

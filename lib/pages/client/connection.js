@@ -45,6 +45,8 @@ export class Connection {
     this.#options = options;
     this.#pipelines = [options.pipelines].flat();
     this.#url = streamUrl(url, this.#pipelines);
+    // Throws for an invalid date, which is no failure of the network.
+    withQuery(this.#url, options, null);
     this.#clock = options.clock ?? systemClock;
     this.#backOff = new BackOff(options.random ?? Math.random);
     this.#credentials = new Credentials(options);
@@ -139,9 +141,7 @@ export class Connection {
       }
       if (this.#isClosed) return;
       if (!(failure instanceof SubscribeError)) await this.#pause(attempt, failure);
-      else if (
-        !/^40[13]/.test(`${failure.status}`) || !this.#credentials.refused(failure.status)
-      ) {
+      else if (!this.#credentials.refused(failure.status)) {
         this.#end("closed", failure);
         throw failure;
       }
@@ -213,7 +213,7 @@ export class Connection {
   }
 
   #setBeginning(name) {
-    if (this.#live.size === 0) this.#setState({ name });
+    if (!this.#live.size) this.#setState({ name });
   }
 
   async #pause(attempt, failure) {
@@ -222,20 +222,20 @@ export class Connection {
     const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
     if (isAtOnce) return;
     const { message, retryAfterMs } = failure;
-    const ms = this.#backOff.next(retryAfterMs ?? 0);
-    if (isNextPoll) this.#setState({ name: "live" });
-    else {
-      this.#live.clear();
-      this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
-    }
+    const ms = this.#backOff.next(retryAfterMs);
     await new Promise((resolve) => {
       const cancel = this.#clock.after(ms, resolve);
       this.#skipWait = () => {
         cancel();
         resolve();
       };
+      // Its callback may end the wait, or the subscription.
+      if (isNextPoll) this.#setState({ name: "live" });
+      else {
+        this.#live.clear();
+        this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
+      }
     });
-    this.#skipWait = () => {};
   }
 }
 

@@ -25,7 +25,7 @@ export class Credentials {
 
   refused(status) {
     const { getToken, getUrl } = this.#options;
-    if (this.wasRefused || !getToken && !getUrl) return false;
+    if (this.wasRefused || !getToken && !getUrl || status !== 401 && status !== 403) return false;
     this.wasRefused = true;
     this.reason = `${status}`;
     return true;

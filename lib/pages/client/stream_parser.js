@@ -18,7 +18,7 @@ export class StreamParser {
   push(piece) {
     const blocks = [];
     let text = this.#decoder.decode(piece, { stream: true });
-    if (text === "") return blocks;
+    if (!text) return blocks;
     // A byte order mark at the start of the stream, or the LF of a CR that has ended its line already.
     if (text[0] === this.#skipped) text = text.slice(1);
     this.#skipped = text.endsWith("\r") ? "\n" : "";
@@ -33,7 +33,7 @@ export class StreamParser {
   }
 
   #endBlock(blocks) {
-    const data = this.#data.length > 0 ? this.#data.join("\n") : null;
+    const data = this.#data.length ? this.#data.join("\n") : null;
     blocks.push({ id: this.#id, type: this.#type || "message", data });
     this.#type = "";
     this.#data = [];

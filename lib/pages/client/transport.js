@@ -39,7 +39,7 @@ export class Transport {
   }
 
   get #isTest() {
-    return this.waitSeconds === 0;
+    return !this.waitSeconds;
   }
 
   #streamEnded({ wasLive, flowed, isStalled }) {
