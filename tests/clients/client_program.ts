@@ -36,16 +36,16 @@ export class ClientProgram implements AsyncDisposable {
     ]);
   }
 
-  /** Data of the published events so far. */
-  get payloads(): unknown[] {
-    return this.events.filter(({ type, data }) => type === "events" && data !== "")
+  /** Returns the data of the published events of a type so far. */
+  payloads(ofType: string): unknown[] {
+    return this.events.filter(({ type, data }) => type === ofType && data !== "")
       .map(({ data }) => JSON.parse(data));
   }
 
-  /** Waits until it has printed an event with some data. */
-  async receive(payload: unknown): Promise<void> {
+  /** Waits until the newest event of a type that it has printed is one with some data. */
+  async receive(type: string, payload: unknown): Promise<void> {
     const text = JSON.stringify(payload);
-    const has = () => JSON.stringify(this.payloads.at(-1)) === text;
+    const has = () => JSON.stringify(this.payloads(type).at(-1)) === text;
     try {
       await eventually(`it receives ${text}`, has);
     } catch (error) {

@@ -9,7 +9,7 @@
  */
 
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import { publishPayload } from "../support/clients/publisher.ts";
+import { publishEvent } from "../support/clients/publisher.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { readOptions } from "../support/programs/long_program.ts";
 import { DataFolder, type Environment, Program } from "../support/programs/program.ts";
@@ -29,6 +29,23 @@ const MAX_CUTS = 20;
 /** Text that clients cut or change if they do not follow the standard. */
 const AWKWARD = "a\u0085b\u2028c\u2029d\u00a0é😀";
 
+/** A channel that events are published to, and its events on a stream. */
+interface Target {
+  pipeline: string;
+  channel: string;
+  /** Type of the events. */
+  type: string;
+}
+
+/** The only channel of a stream of one pipeline. */
+const SINGLE: readonly Target[] = [{ pipeline: "p_a", channel: "events", type: "events" }];
+
+/** The channels of a stream of two pipelines. */
+const JOINED: readonly Target[] = [
+  { pipeline: "p_a", channel: "events", type: "p_a/events" },
+  { pipeline: "p_b", channel: "a/b c", type: "p_b/a/b c" },
+];
+
 /** A service that can be restarted, and one client of it. */
 class Trial implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
@@ -36,9 +53,11 @@ class Trial implements AsyncDisposable {
   readonly random: SeededRandom;
   #program!: Program;
   client!: ClientProgram;
+  readonly #targets: readonly Target[];
   #published = 0;
 
-  private constructor(seed: number) {
+  private constructor(seed: number, targets: readonly Target[]) {
+    this.#targets = targets;
     this.random = new SeededRandom(seed);
     const folder = this.#stack.use(new DataFolder());
     this.#settings = { RUNNEL_KV: folder.kv, RUNNEL_RETRY_MS: "20", RUNNEL_KEEPALIVE_MS: "100" };
@@ -48,9 +67,14 @@ class Trial implements AsyncDisposable {
   static async start(
     command: string[],
     library: Library,
-    { seed, query = "", cut = false }: { seed: number; query?: string; cut?: boolean },
+    { seed, query = "", cut = false, joined = false }: {
+      seed: number;
+      query?: string;
+      cut?: boolean;
+      joined?: boolean;
+    },
   ): Promise<Trial> {
-    const trial = new Trial(seed);
+    const trial = new Trial(seed, joined ? JOINED : SINGLE);
     try {
       trial.#program = await Program.start(trial.#settings);
       let { url } = trial.#program;
@@ -64,7 +88,8 @@ class Trial implements AsyncDisposable {
         url = proxy.url;
       }
       await trial.publish(3);
-      const stream = `${url}/pipelines/p_a/sse${query}`;
+      const path = joined ? "/sse?pipeline=p_a&pipeline=p_b" : "/pipelines/p_a/sse";
+      const stream = url + path + query;
       trial.client = trial.#stack.use(new ClientProgram(command, library.name, stream));
       await trial.receiveAll({ mayRepeat: library.takesCutIds });
       return trial;
@@ -78,11 +103,13 @@ class Trial implements AsyncDisposable {
   async publish(count: number): Promise<void> {
     for (let i = 0; i < count; i++) {
       const number = ++this.#published;
+      const { pipeline, channel } = this.#targets[number % this.#targets.length]!;
       const payload = { number, text: AWKWARD };
       await eventually(`event ${number} is accepted`, async () => {
         const headers = { "Idempotency-Key": `event-${number}` };
         try {
-          return (await publishPayload(this.#program, payload, headers)).status === 202;
+          const event = { pipeline, channel, payload };
+          return (await publishEvent(this.#program, event, headers)).status === 202;
         } catch (error) {
           if (error instanceof TypeError) return false;
           throw error;
@@ -102,17 +129,21 @@ class Trial implements AsyncDisposable {
     }
   }
 
-  /** Waits until the client has the newest event, and asserts that it has each once, in order. */
+  /** Waits until the client has the newest events, and asserts that it has each once, in order. */
   async receiveAll({ mayRepeat = false } = {}): Promise<void> {
-    const text = AWKWARD;
-    await this.client.receive({ number: this.#published, text });
-    const { payloads } = this.client;
-    deepEqual(
-      mayRepeat
-        ? [...new Map(payloads.map((payload) => [JSON.stringify(payload), payload])).values()]
-        : payloads,
-      Array.from({ length: this.#published }, (_, index) => ({ number: index + 1, text })),
-    );
+    const published = Array.from({ length: this.#published }, (_, index) => index + 1);
+    for (const [index, { type }] of this.#targets.entries()) {
+      const expected = published.filter((number) => number % this.#targets.length === index)
+        .map((number) => ({ number, text: AWKWARD }));
+      await this.client.receive(type, expected.at(-1));
+      const payloads = this.client.payloads(type);
+      deepEqual(
+        mayRepeat
+          ? [...new Map(payloads.map((payload) => [JSON.stringify(payload), payload])).values()]
+          : payloads,
+        expected,
+      );
+    }
   }
 
   /** Ends the service by a signal, and starts it again at the same port. */
@@ -185,6 +216,24 @@ const SCENARIOS: Record<string, Scenario> = {
   },
 };
 
+/** Scenarios with a stream of two pipelines. */
+const JOINED_SCENARIOS: Record<string, Scenario> = {
+  async "joined kill"(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed, joined: true });
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      await trial.publish(EVENTS / 2);
+      await trial.restart(signal);
+    }
+    await trial.publish(2);
+    await trial.receiveAll();
+  },
+  async "joined cut"(command, library, seed) {
+    await using trial = await Trial.start(command, library, { seed, cut: true, joined: true });
+    await trial.publish(EVENTS);
+    await trial.receiveAll({ mayRepeat: library.takesCutIds });
+  },
+};
+
 const only = values.only.split(",").filter((name) => name);
 const libraries = LIBRARIES.filter(({ name }) => only.length === 0 || only.includes(name));
 let failures = 0;
@@ -195,7 +244,7 @@ async function tryAll(language: string, group: readonly Library[]): Promise<void
   if (!command) return;
   for (const library of group) {
     const results: string[] = [];
-    for (const [name, run] of Object.entries(SCENARIOS)) {
+    for (const [name, run] of Object.entries({ ...SCENARIOS, ...JOINED_SCENARIOS })) {
       try {
         await run(command, library, Number(values.seed));
         results.push(`${name} ok`);

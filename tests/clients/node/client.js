@@ -9,7 +9,8 @@ const libraries = {
   async eventsource() {
     const { EventSource } = await import("eventsource");
     const source = new EventSource(url);
-    for (const type of ["events", "runnel.live", "runnel.gap", "message"]) {
+    const types = ["events", "p_a/events", "p_b/a/b c", "runnel.live", "runnel.gap", "message"];
+    for (const type of types) {
       source.addEventListener(type, (event) => print(type, event.lastEventId, event.data));
     }
     // The library reconnects by itself; a timer keeps the process alive meanwhile.

@@ -15,16 +15,25 @@ export interface PublishResult {
   detail: string;
 }
 
-/** Publishes one event. */
-export async function publishPayload(
-  { url }: { url: string },
+/** Publishes one event to a channel of the first pipeline. */
+export function publishPayload(
+  program: { url: string },
   payload: unknown,
+  headers: Record<string, string> = {},
+): Promise<PublishResult> {
+  return publishEvent(program, { pipeline: "p_a", channel: "events", payload }, headers);
+}
+
+/** Publishes one event. */
+export async function publishEvent(
+  { url }: { url: string },
+  event: { pipeline: string; channel: string; payload: unknown },
   headers: Record<string, string> = {},
 ): Promise<PublishResult> {
   const response = await fetch(`${url}/ingest`, {
     method: "POST",
     headers: { "Content-Type": "application/json", ...headers },
-    body: JSON.stringify({ pipeline: "p_a", channel: "events", payload }),
+    body: JSON.stringify(event),
   });
   const { events, detail } = await response.json();
   return {
