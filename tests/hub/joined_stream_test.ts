@@ -357,6 +357,21 @@ Deno.test("A joined stream leaves nothing behind when one of its logs does not a
   await assertIdle(service);
 });
 
+Deno.test("A joined stream closes what it has opened when the log of another pipeline fails", async () => {
+  await using service = await startService();
+  const { hub, kv } = service;
+  await publish(service, "p_a", 1);
+  for (let i = 0; i < 150; i++) await publish(service, "p_b", i);
+  const warm = await open(service, {}, ["p_a", "p_b"]);
+  await readReplays(warm, 2);
+  // The history of a channel is searched in the second log alone.
+  kv.fallback = () => fail();
+  await rejects(hub.subscribe(["p_a", "p_b"], { channels: ["rare"] }), TYPE("log-unavailable"));
+  kv.fallback = () => passThrough;
+  await warm.cancel();
+  await assertIdle(service);
+});
+
 Deno.test("A joined stream that is drained ends with the position in all pipelines", async () => {
   await using service = await startService();
   await publish(service, "p_a", 1);

@@ -119,3 +119,53 @@ Deno.test("No keep-alive passes over a gap that comes with the next bytes", asyn
     await stream.cancel();
   }
 });
+
+Deno.test("A joined stream has a page of one pipeline at a time in memory", async () => {
+  const second = sourceOf("p_b", "BBBBBBBBBBB");
+  let reads = 0;
+  const source = { ...second, page: (after: number) => (reads++, second.page(after)) };
+  // More than a chunk, so that a part of the page is left.
+  const first = sourceOf("p_a", "AAAAAAAAAAA", 10, 100_000);
+  const subscriber = subscribeTo([first, source], { resume: 0 });
+  const stream = new StreamReader(subscriber.body);
+  const types: string[] = [];
+  for (let i = 0; i < 8; i++) types.push((await stream.event())!.type);
+  equal(types.filter((type) => type === "p_b/events").length, 0);
+  equal(reads, 0);
+  deepEqual((await stream.events(14)).map(({ type }) => type).filter(isLive).length, 2);
+  equal(reads, 1);
+  await stream.cancel();
+});
+
+Deno.test("A pipeline whose run has ended keeps the stream open when it is made anew", async () => {
+  const [first, second] = [sourceOf("p_a", "AAAAAAAAAAA"), sourceOf("p_b", "BBBBBBBBBBB")];
+  first.newest.end = { sequence: 11, events: 10 };
+  const subscriber = subscribeTo([first, second], { resume: 10 });
+  const stream = new StreamReader(subscriber.body);
+  equal((await stream.until("runnel.end")).at(-1)!.data, '{"pipeline":"p_a","events":10}');
+  first.newest = eventsOf("CCCCCCCCCCC", 1, 1);
+  subscriber.wake();
+  await stream.until("p_a/events");
+  second.newest.end = { sequence: 11, events: 10 };
+  subscriber.wake();
+  await stream.until("runnel.end");
+  first.newest.append(eventList(2, 2));
+  subscriber.wake();
+  equal((await stream.until("p_a/events")).at(-1)?.data, "2");
+  await stream.cancel();
+});
+
+Deno.test("A joined stream that is drained has the last events of each pipeline", async () => {
+  const sources = [sourceOf("p_a", "AAAAAAAAAAA"), sourceOf("p_b", "BBBBBBBBBBB")];
+  sources[0]!.newest = eventsOf("AAAAAAAAAAA", 1, 3);
+  sources[1]!.newest = eventsOf("BBBBBBBBBBB", 1, 10);
+  const subscriber = subscribeTo(sources, { resume: 0 });
+  subscriber.end();
+  const types = (await new StreamReader(subscriber.body).events(Infinity)).map(({ type }) => type);
+  equal(types.filter((type) => type === "p_a/events").length, 3);
+  equal(types.filter((type) => type === "p_b/events").length, 10);
+});
+
+function isLive(type: string): boolean {
+  return type === "runnel.live";
+}
