@@ -32,8 +32,11 @@ const TURNS = 2;
 /** Time until a tab that could not be fed asks again, in milliseconds. */
 const AGAIN_MS = 5_000;
 
-/** Number of workers that may end before the tab keeps its own stream. */
+/** Number of workers that may end, one soon after the other, before the tab keeps its own stream. */
 const MAX_LOSSES = 5;
+
+/** Time after which a worker that has ended is forgotten, in milliseconds. */
+const FORGET_MS = 10 * 60_000;
 
 /** Headers of a stream that comes from the worker. */
 const STREAM_HEADERS = { "Content-Type": "text/event-stream" };
@@ -90,6 +93,7 @@ export class SharedConnection implements SharedSubscription {
   #canShare: boolean;
   #hasEnds = false;
   #losses = 0;
+  #lostAt = 0;
 
   /** @param obstacle Reason for which the stream cannot be shared; empty if there is none. */
   constructor(
@@ -313,7 +317,10 @@ export class SharedConnection implements SharedSubscription {
   #loseLink(reason: string, isPermanent: boolean): void {
     this.#link = null;
     this.#isJoined = false;
-    this.#canShare &&= !isPermanent && ++this.#losses <= MAX_LOSSES;
+    const now = this.#clock.now();
+    this.#losses = now - this.#lostAt > FORGET_MS ? 1 : this.#losses + 1;
+    this.#lostAt = now;
+    this.#canShare &&= !isPermanent && this.#losses <= MAX_LOSSES;
     this.#setApart(reason);
     this.#answer?.(null);
     if (this.#isShared) this.#isHurried = true;

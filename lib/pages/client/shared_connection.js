@@ -19,6 +19,8 @@ const AGAIN_MS = 5_000;
 
 const MAX_LOSSES = 5;
 
+const FORGET_MS = 10 * 60_000;
+
 const STREAM_HEADERS = { "Content-Type": "text/event-stream" };
 
 const ALONE = "No other tab shares this stream yet";
@@ -48,6 +50,7 @@ export class SharedConnection {
   #canShare;
   #hasEnds = false;
   #losses = 0;
+  #lostAt = 0;
 
   constructor(
     url,
@@ -267,7 +270,10 @@ export class SharedConnection {
   #loseLink(reason, isPermanent) {
     this.#link = null;
     this.#isJoined = false;
-    this.#canShare &&= !isPermanent && ++this.#losses <= MAX_LOSSES;
+    const now = this.#clock.now();
+    this.#losses = now - this.#lostAt > FORGET_MS ? 1 : this.#losses + 1;
+    this.#lostAt = now;
+    this.#canShare &&= !isPermanent && this.#losses <= MAX_LOSSES;
     this.#setApart(reason);
     this.#answer?.(null);
     if (this.#isShared) this.#isHurried = true;

@@ -181,7 +181,7 @@ export class SharedStreams {
         tabs.some((tab) => tab.reads(each)) || group.lingering.has(each)
       );
       if (stream.isLive && tabs.length > 0) {
-        this.#merge(choices, pick(positions, needed)).streams.push(stream);
+        this.#merge(group, choices, pick(positions, needed)).streams.push(stream);
       }
     }
     for (const tab of group.tabs) {
@@ -192,9 +192,7 @@ export class SharedStreams {
         continue;
       }
       const positions = pick(tab.join.positions, tab.pipelines);
-      // The log of a pipeline has just been replaced, and not all tabs know it yet.
-      if (choices.some((each) => isForeign(each.positions, positions))) this.#plan(group, FRESH_MS);
-      this.#merge(choices, positions).tabs.push(tab);
+      this.#merge(group, choices, positions).tabs.push(tab);
     }
     // A tab alone keeps its stream.
     const changes = choices.filter(({ streams, positions, tabs }) =>
@@ -218,7 +216,9 @@ export class SharedStreams {
     }
   }
 
-  #merge(choices, positions) {
+  #merge(group, choices, positions) {
+    // The log of a pipeline has just been replaced, and not everybody knows it yet.
+    if (choices.some((each) => isForeign(each.positions, positions))) this.#plan(group, FRESH_MS);
     const choice = choices.find((each) =>
       new Set([...each.positions.keys(), ...positions.keys()]).size <= MAX_PIPELINES &&
       !isForeign(each.positions, positions)
