@@ -75,7 +75,9 @@ export interface RouteOptions extends AppOptions {
 
 /** Creates the error for an address without a route. It names routes that are near. */
 export function notFound(near: readonly string[] = []): RunnelError {
-  const others = near.length > 0 ? `Near it are ${near.join(", ")}` : "See GET / for all routes";
+  const others = near.length > 0
+    ? `Near it are ${near.join(", ")}`
+    : "See GET /openapi.json for all routes";
   return new RunnelError("not-found", `No such route. ${others}`);
 }
 

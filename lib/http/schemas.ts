@@ -29,9 +29,7 @@ export const MAX_LIMIT = 1000;
 const MAX_WAIT_SECONDS = 60;
 
 /** A pipeline ID: `p_` and 1 to 62 letters, digits, `_` or `-`. */
-export const pipelineSchema: z.ZodString = z.string("expected a string")
-  .check(by(validatePipelineId))
-  .meta({ pattern: PIPELINE_PATTERN.source });
+export const pipelineSchema: z.ZodString = idSchema();
 
 /**
  * Form of a channel, for the OpenAPI document: no control characters, and none of
@@ -211,7 +209,7 @@ export function joinedStreamQuery(
   maxHistory: number,
 ): z.ZodObject<ReturnType<typeof streamQuery>["shape"] & { pipeline: z.ZodArray<z.ZodString> }> {
   return streamQuery(maxHistory).extend({
-    pipeline: pipelinesSchema("Add ?pipeline=p_aBcDeF")
+    pipeline: pipelinesSchema("Add ?pipeline=p_aBcDeF", "For several, repeat the parameter")
       .meta({ description: "The pipelines, whose event IDs are joined in this order" }),
   });
 }
@@ -256,10 +254,25 @@ export const probeQuery: z.ZodObject<{
   wait: wholeNumber({ min: 1, max: 60, maxDigits: 2 }),
 });
 
-/** Creates the schema for the pipelines of one stream: one to ten, none twice. */
-function pipelinesSchema(remedy: string): z.ZodArray<z.ZodString> {
+/** Creates the schema for a pipeline ID, with the remedy for several, separated by commas. */
+function idSchema(listRemedy?: string): z.ZodString {
+  return z.string("expected a string")
+    .check(by((id) => {
+      const problem = validatePipelineId(id);
+      return problem && listRemedy && id.includes(",") ? `${problem}. ${listRemedy}` : problem;
+    }))
+    .meta({ pattern: PIPELINE_PATTERN.source });
+}
+
+/**
+ * Creates the schema for the pipelines of one stream: one to ten, none twice.
+ *
+ * @param remedy Remedy if there are none.
+ * @param listRemedy Remedy for several in one value, separated by commas.
+ */
+function pipelinesSchema(remedy: string, listRemedy?: string): z.ZodArray<z.ZodString> {
   const missing = `expected at least one. ${remedy}`;
-  return z.array(pipelineSchema, missing)
+  return z.array(idSchema(listRemedy), missing)
     .min(1, missing)
     .max(MAX_PIPELINES, `expected ${MAX_PIPELINES} pipelines at most`)
     .refine((ids) => new Set(ids).size === ids.length, "expected no pipeline twice");

@@ -31,6 +31,10 @@ for (
   const [query, detail] of [
     ["", "expected at least one. Add ?pipeline=p_aBcDeF"],
     ["?pipeline=shop", "expected p_ followed by 1 to 62 letters, digits, _ or -"],
+    [
+      "?pipeline=p_a,p_b",
+      "expected p_ followed by 1 to 62 letters, digits, _ or -. For several, repeat the parameter",
+    ],
     ["?pipeline=p_a&pipeline=p_b&pipeline=p_a", "expected no pipeline twice"],
     [
       `?${Array.from({ length: 11 }, (_, i) => `pipeline=p_${i}`).join("&")}`,

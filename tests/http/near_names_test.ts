@@ -11,8 +11,8 @@ for (
     ["/ingest/", "Near it are POST /ingest, POST /ingest/{pipeline}/{channel}"],
     ["/ingest/p_a", "Near it are POST /ingest, POST /ingest/{pipeline}/{channel}"],
     ["/ingets", "Near it are POST /ingest, POST /ingest/{pipeline}/{channel}"],
-    ["/healthcheck", "See GET / for all routes"],
-    ["/%ff", "See GET / for all routes"],
+    ["/healthcheck", "See GET /openapi.json for all routes"],
+    ["/%ff", "See GET /openapi.json for all routes"],
   ] as const
 ) {
   Deno.test(`POST ${path} is answered with the routes near it`, async () => {

@@ -315,7 +315,7 @@ testWithRequirements(
       3,
       404,
       `The step send failed: Cannot deliver some events: ${server.url}/elsewhere/ingest answered 404: ` +
-      "No such route. See GET / for all routes",
+      "No such route. See GET /openapi.json for all routes",
     ]);
     const history = await service.fetch(new Request("http://localhost/pipelines/p_a/events"));
     const { events } = await history.json();
