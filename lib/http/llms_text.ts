@@ -81,6 +81,10 @@ EventSource sends by itself when it reconnects. Streams end after about an hour,
 - \`runnel.end\`: the run has ended. Close the EventSource.
 - \`runnel.expired\`: the token or ticket has ended. Open another stream.
 
+An \`EventSource\` ends at an error status, such as 502 of a proxy. A client that comes back, for pages, is
+\`${origin}/assets/client/mod.js\`:
+\`for await (const event of subscribe("${origin}", { pipelines: "p_a" })) …\`
+
 \`GET /sse?pipeline=p_a&pipeline=p_b\` sends up to ${MAX_PIPELINES} pipelines on one stream: the type of an
 event is \`pipeline/channel\`, and control events name their pipeline in their data.
 With \`Accept: application/x-ndjson\` a stream is lines of JSON; with \`wait=30\` it is a long poll.
