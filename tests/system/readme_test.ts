@@ -185,7 +185,7 @@ Deno.test("README's Node script receives an event", async () => {
   const cwd = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${cwd}/receive.mjs`, script.replaceAll(ADDRESS, program.url));
-    match(README.text, /After `npm install eventsource`/);
+    match(README.text, /after `npm install eventsource`/);
     const install = await new Deno.Command("npm", { args: ["install", "eventsource"], cwd })
       .output();
     ok(install.success, new TextDecoder().decode(install.stderr));
@@ -502,6 +502,38 @@ for (
     if (note) equal(limits["A stream"], `${MAX_PIPELINES} pipelines, ${MAX_CHANNELS} channels`);
   });
 }
+
+testWithRequirements(
+  [jq],
+  "lib/http/README.md has a loop of long polls that prints a run",
+  async () => {
+    const loop = HTTP_README.sample("sh", "while page=");
+    await using program = await Program.start({ RUNNEL_KV: ":memory:" });
+    const pipeline = `${program.url}/pipelines/p_shop`;
+    const publish = (lines: string) =>
+      fetch(`${pipeline}/events`, {
+        method: "POST",
+        headers: { "Content-Type": "application/x-ndjson" },
+        body: lines,
+      }).then((response) => response.body?.cancel());
+    await publish('{"channel":"orders","payload":1}\n{"channel":"orders","payload":2}\n');
+    const child = new Deno.Command("sh", {
+      args: ["-c", loop.replaceAll(ADDRESS, program.url)],
+      stdout: "piped",
+    }).spawn();
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let printed = "";
+    for (; printed.split("\n").length < 3;) printed += (await lines.read()).value!;
+    // The loop waits for this event, and ends with the run.
+    await publish('{"channel":"paid","payload":"a\\n%s","end":true}\n');
+    for (let part = await lines.read(); !part.done; part = await lines.read()) {
+      printed += part.value;
+    }
+    equal((await child.status).code, 0);
+    const events = printed.trimEnd().split("\n").map((line) => JSON.parse(line));
+    deepEqual(events.map(({ payload }) => payload), [1, 2, "a\n%s"]);
+  },
+);
 
 Deno.test("lib/http/README.md names every route, and no other", () => {
   const documented = HTTP_README.rows("Routes").map(([route]) => route!.replaceAll("`", ""));

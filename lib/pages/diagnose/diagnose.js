@@ -163,8 +163,8 @@ function showLines({ lines }) {
 function showFacts({ lines: [first], protocol, encoding, proxies, status }, roundTrip) {
   const version = PROTOCOLS.get(protocol) ?? protocol;
   const few = protocol.startsWith("http/1")
-    ? ": a browser opens six connections to a host at most, so let one stream serve all channels " +
-      "of a page, or let a proxy speak HTTP/2"
+    ? ": a browser opens six connections to a host at most, so let one stream serve all " +
+      "pipelines of a page, or let a proxy speak HTTP/2"
     : "";
   const facts = {
     "Passed on by": proxies || "no server that gives its name",
