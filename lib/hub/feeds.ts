@@ -5,7 +5,13 @@
  */
 
 import { RunnelError } from "../base/mod.ts";
-import { ChannelFilter, type HistoryRange, parseJoinedId, splitEventIds } from "../protocol/mod.ts";
+import {
+  ChannelFilter,
+  type HistoryRange,
+  MAX_PIPELINES,
+  parseJoinedId,
+  splitEventIds,
+} from "../protocol/mod.ts";
 import { type Feed, formsOf, type Syntax } from "../stream/mod.ts";
 import { limitRange } from "./histories.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -43,7 +49,7 @@ export async function openFeeds(
   const forms = formsOf(pipelines.map(({ id }) => id), { syntax, traces, joined });
   try {
     notBefore.forEach((position, index) => pipelines[index]!.awaitBroadcast(position));
-    const parts = lastEventId === undefined ? [] : splitEventIds(lastEventId).map(parseJoinedId);
+    const parts = lastEventId === undefined ? [] : readParts(lastEventId);
     const known = parts.flatMap((part) => part ? [part.position] : []);
     const positions = await all(pipelines, (pipeline) => pipeline.locate(known));
     const isForeign = parts.some((part) =>
@@ -69,6 +75,12 @@ export async function openFeeds(
   } finally {
     for (const pipeline of pipelines) pipeline.release();
   }
+}
+
+/** Returns the parts of an ID. One that has more than a stream has pipelines is of none. */
+function readParts(lastEventId: string): ReturnType<typeof parseJoinedId>[] {
+  const parts = splitEventIds(lastEventId);
+  return parts.length > MAX_PIPELINES ? [null] : parts.map(parseJoinedId);
 }
 
 /**

@@ -13,18 +13,9 @@ import type {
   Receipt,
   StandingAppend,
 } from "../log/mod.ts";
-import { type HistoryRange, type NewEvent, type Position, rangeOfNewest } from "../protocol/mod.ts";
-import {
-  EVENT_STREAM,
-  type Feed,
-  JSON_LINES,
-  KeepAliveWheel,
-  Subscriber,
-  type Syntax,
-} from "../stream/mod.ts";
+import type { NewEvent, Position } from "../protocol/mod.ts";
 import type { Append } from "./append.ts";
 import { type AppendLimits, type AppendOpening, Appends } from "./appends.ts";
-import { openFeeds } from "./feeds.ts";
 import {
   Histories,
   type HistoryLimits,
@@ -39,33 +30,20 @@ import {
   PipelineRegistry,
   type PipelineRegistryOptions,
 } from "./pipeline_registry.ts";
-import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
+import { Streams, type StreamsOptions } from "./streams.ts";
 import type { Subscription } from "./subscription.ts";
 import type { RepairCause } from "./tail.ts";
 
 /** Options for {@linkcode Hub}. */
 export interface HubOptions
-  extends PipelineRegistryOptions, SubscriberLimits, HistoryLimits, AppendLimits {
-  /** Interval between two keep-alives of a stream, in milliseconds. */
-  keepAliveMs: number;
-  /** Minimum reconnection time that subscribers are told, in milliseconds. */
-  retryMs: number;
-  /** Maximum age of a stream, ±20 %, in milliseconds. */
-  maxStreamAgeMs: number;
-}
-
-/** Reconnection time of a client that polls, in milliseconds. */
-const POLL_RETRY_MS = 100;
+  extends PipelineRegistryOptions, StreamsOptions, HistoryLimits, AppendLimits {}
 
 /** Publishers and subscribers of an isolate. */
 export class Hub {
   readonly #options: HubOptions;
-  /** Range of the history of a client that asks for none. */
-  readonly #history: HistoryRange;
   readonly #pipelines: PipelineRegistry;
   readonly #histories: Histories;
-  readonly #keepAliveWheel: KeepAliveWheel;
-  readonly #subscriberQuota: SubscriberQuota;
+  readonly #streams: Streams;
   readonly #polls: PagePolls;
   readonly #appends: Appends;
   readonly #publishes = new InFlightPublishes();
@@ -79,19 +57,13 @@ export class Hub {
    */
   constructor(options: HubOptions) {
     this.#options = options;
-    this.#history = rangeOfNewest(options.history);
     const starts = new HistoryStarts(options.log);
     this.#pipelines = new PipelineRegistry(options, starts);
     this.#histories = new Histories(options, starts);
-    this.#keepAliveWheel = new KeepAliveWheel(
-      options.runtime,
-      options.keepAliveMs,
-      () => this.#pipelines.renewLeases(),
-    );
-    this.#subscriberQuota = new SubscriberQuota(options);
+    this.#streams = new Streams(options, this.#pipelines, this.draining);
     this.#polls = new PagePolls({
       histories: this.#histories,
-      quota: this.#subscriberQuota,
+      quota: this.#streams.quota,
       subscribe: (...subscription) => this.subscribe(...subscription),
     });
     this.#appends = new Appends(options, (...publish) => this.publish(...publish));
@@ -124,8 +96,8 @@ export class Hub {
   } {
     return {
       pipelines: this.#pipelines.size,
-      subscribers: this.#keepAliveWheel.size,
-      places: this.#subscriberQuota.inUse,
+      subscribers: this.#streams.size,
+      places: this.#streams.quota.inUse,
       histories: this.#histories.inUse,
       publishing: this.#publishes.size,
       appends: this.#appends.inUse,
@@ -187,7 +159,7 @@ export class Hub {
    */
   assertCapacity(pipelines: readonly string[], address: string | null): void {
     this.draining.throwIfAborted();
-    this.#subscriberQuota.assertRoom(pipelines, address);
+    this.#streams.quota.assertRoom(pipelines, address);
     this.#pipelines.assertCapacity(pipelines);
   }
 
@@ -201,82 +173,11 @@ export class Hub {
    *   `log-unavailable`: all are transient; `run-ended` for a client that has all events
    *   of runs that have ended.
    */
-  async subscribe(
+  subscribe(
     pipelines: string | readonly string[],
     subscription: Subscription = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    const { runtime, maxStreamAgeMs } = this.#options;
-    const { clock, random } = runtime;
-    const { connectionClosed, signal, revoked, onClose, waitMs } = subscription;
-    const ids = typeof pipelines === "string" ? [pipelines] : pipelines;
-    const now = clock.monotonic();
-    const endsAt = now + maxStreamAgeMs * (0.8 + 0.4 * random());
-    // What is left of its token now is what it gets, however the wall clock is set later.
-    const expiresAt = now + (subscription.endsAt ?? Infinity) - clock.now();
-    let place: Disposable | null = null;
-    let timer: Disposable | null = null;
-    let pollTimer: Disposable | null = null;
-    try {
-      this.draining.throwIfAborted();
-      place = this.#subscriberQuota.acquire(ids, subscription.address ?? null);
-      if (connectionClosed) disposeAfter(connectionClosed, place);
-      const subscriber = new Subscriber({
-        feeds: await this.#openFeeds(ids, subscription, typeof pipelines !== "string"),
-        syntax: syntaxOf(subscription),
-        announcesStart: subscription.announcesStart,
-        isPoll: waitMs !== undefined,
-        retryMs: this.#retryMs(waitMs !== undefined),
-        endsAt,
-        expiresAt,
-        runtime,
-        onClose: (subscriber) => {
-          timer?.[Symbol.dispose]();
-          pollTimer?.[Symbol.dispose]();
-          this.#keepAliveWheel.delete(subscriber);
-          if (!connectionClosed) place?.[Symbol.dispose]();
-          onClose?.();
-        },
-      });
-      this.#keepAliveWheel.add(subscriber);
-      // The age is checked with each keep-alive; an expiry is kept to the millisecond.
-      if (expiresAt < endsAt) {
-        timer = clock.after(expiresAt - clock.monotonic(), () => subscriber.end("expired"));
-      }
-      if (waitMs === 0) subscriber.endPoll();
-      else if (waitMs !== undefined) pollTimer = clock.after(waitMs, () => subscriber.endPoll());
-      // The drain may have begun while the log was read, and so may the others.
-      if (this.draining.aborted) subscriber.end();
-      whenAborted(signal, () => subscriber.end());
-      whenAborted(revoked, () => subscriber.end("revoked"));
-      await subscription.onStart?.(subscriber.starts);
-      return subscriber.body;
-    } catch (error) {
-      place?.[Symbol.dispose]();
-      onClose?.();
-      throw error;
-    }
-  }
-
-  #openFeeds(
-    ids: readonly string[],
-    subscription: Subscription,
-    joined: boolean,
-  ): Promise<Feed[]> {
-    const pipelines = this.#pipelines.hold(ids);
-    return openFeeds(pipelines, {
-      subscription,
-      history: this.#history,
-      syntax: syntaxOf(subscription),
-      joined,
-    });
-  }
-
-  /** Returns the reconnection time of a stream, in milliseconds. */
-  #retryMs(isPoll: boolean): number {
-    // A client that polls has to come back at once.
-    if (isPoll) return POLL_RETRY_MS;
-    const { retryMs, runtime: { random } } = this.#options;
-    return Math.round(retryMs * (1 + random()));
+    return this.#streams.open(pipelines, subscription);
   }
 
   /** Calls {@linkcode Histories.read}. */
@@ -372,21 +273,4 @@ export class Hub {
   async close(): Promise<void> {
     await this.#pipelines.close();
   }
-}
-
-function syntaxOf({ asLines }: Subscription): Syntax {
-  return asLines ? JSON_LINES : EVENT_STREAM;
-}
-
-/** Disposes of something when a promise has settled. */
-function disposeAfter(settled: Promise<unknown>, resource: Disposable): void {
-  // In a scope of its own: for as long as a connection is open, this holds nothing else.
-  const dispose = () => resource[Symbol.dispose]();
-  settled.then(dispose, dispose);
-}
-
-/** Calls a function when a signal is aborted, or at once if it is already. */
-function whenAborted(signal: AbortSignal | undefined, run: () => void): void {
-  if (signal?.aborted) run();
-  else signal?.addEventListener("abort", run);
 }

@@ -237,6 +237,21 @@ Deno.test("An ID with several positions of a pipeline resumes after the oldest",
   await stream.cancel();
 });
 
+Deno.test("An ID with more parts than a stream has pipelines is of no log", async () => {
+  await using service = await startService();
+  const id = await publish(service, "p_a", 1);
+  await publish(service, "p_a", 2);
+  const resume = async (parts: number) => {
+    const lastEventId = joinEventIds(Array.from({ length: parts }, () => id));
+    const stream = await open(service, { lastEventId }, ["p_a"]);
+    const events = byPipeline(await readReplays(stream, 1));
+    await stream.cancel();
+    return events;
+  };
+  deepEqual(await resume(10), { p_a: [2, "runnel.live p_a 1"] });
+  deepEqual(await resume(11), { p_a: ["runnel.gap p_a  unknown", 1, 2, "runnel.live p_a 2"] });
+});
+
 Deno.test("A joined stream filters each pipeline, and tells the position that it passed over", async () => {
   await using service = await startService();
   const stream = await open(service, { channels: ["rare"] });
