@@ -8,7 +8,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { RunnelError } from "../base/mod.ts";
 import { type AccessConfig, MAX_TOKEN_LENGTH } from "../config/mod.ts";
 import { type Bearer, InvalidToken } from "./bearer.ts";
-import { NO_CREDENTIAL } from "./credential.ts";
+import { isPublishToken, NO_CREDENTIAL } from "./credential.ts";
 import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
 import { isOwnRequest, rejectForeignPages } from "./local_only.ts";
 import type { RateLimiter } from "./rate_limiter.ts";
@@ -114,7 +114,13 @@ export class Access {
     }
     const { headers } = client;
     const token = readAuthorization(headers) ?? COOKIE.exec(headers.get("Cookie") ?? "")?.[1];
-    const { grant } = await this.#verify(token, client);
+    const { grant, credential } = await this.#verify(token, client);
+    if (isPublishToken(credential) && grant.subscribe.length === 0) {
+      throw new RunnelError(
+        "forbidden",
+        "Cannot subscribe: a publish token does not grant that. Request a ticket with it",
+      );
+    }
     return authorizeSubscribe(requested, { ...grant, pipelines: grant.subscribe });
   }
 

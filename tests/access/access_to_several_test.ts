@@ -63,6 +63,18 @@ Deno.test("Access verifies the token of a stream once, for all of its pipelines"
   deepEqual(calls, { verified: 2, counted: 0 });
 });
 
+Deno.test("Access says what a publish token is for, and not of any other token", async () => {
+  const requested = { pipelines: PIPELINES, channels: [] };
+  const { access } = createAccess({ subscribe: [] });
+  await rejects(access.authorizeRead(clientWith("x"), requested), {
+    type: "forbidden",
+    message: "Cannot subscribe: a publish token does not grant that. Request a ticket with it",
+  });
+  const other = createAccess({ subscribe: [] });
+  Object.assign(other.bearer, { credential: "secret:a" });
+  await rejects(other.access.authorizeRead(clientWith("x"), requested), notGranted("p_a"));
+});
+
 Deno.test("Access counts the invalid token of a stream of several pipelines once", async () => {
   const { access, calls } = createAccess(null);
   const requested = { pipelines: PIPELINES, channels: [] };
