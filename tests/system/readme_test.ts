@@ -517,8 +517,9 @@ testWithRequirements(
         body: lines,
       }).then((response) => response.body?.cancel());
     await publish('{"channel":"orders","payload":1}\n{"channel":"orders","payload":2}\n');
-    const child = new Deno.Command("sh", {
-      args: ["-c", loop.replaceAll(ADDRESS, program.url)],
+    // A loop that does not end fails.
+    const child = new Deno.Command("timeout", {
+      args: [String(PATIENCE_MS / 1000), "sh", "-c", loop.replaceAll(ADDRESS, program.url)],
       stdout: "piped",
     }).spawn();
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
