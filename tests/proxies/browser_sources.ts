@@ -21,23 +21,26 @@ export class BrowserSources {
     this.#page = page;
   }
 
-  /** Opens an `EventSource` with credentials through each proxy. */
+  /**
+   * Opens an `EventSource` of two pipelines with credentials through each proxy. Streams of one
+   * pipeline are observed without a browser.
+   */
   static async open(page: Page, proxies: Map<string, Proxy>): Promise<BrowserSources> {
     const sources = new BrowserSources(page);
-    const urls = [...proxies].map(([name, { url }]) => [
-      name,
-      `${url}/pipelines/${pipelineOf("source", name)}/sse`,
-    ]);
+    const urls = [...proxies].map(([name, { url }]) => {
+      const pipeline = pipelineOf("source", name);
+      return [name, `${url}/sse?pipeline=${pipeline}&pipeline=p_other`, `${pipeline}/said`];
+    });
     await page.evaluate(`
       received = {};
       interruptions = {};
       sources = {};
-      for (const [name, url] of ${JSON.stringify(urls)}) {
+      for (const [name, url, said] of ${JSON.stringify(urls)}) {
         received[name] = [];
         interruptions[name] = 0;
         sources[name] = new EventSource(url, { withCredentials: true });
         sources[name].onerror = () => interruptions[name]++;
-        for (const type of ["said", "runnel.gap"]) {
+        for (const type of [said, "runnel.gap"]) {
           sources[name].addEventListener(type, ({ data }) => received[name].push(data));
         }
       }

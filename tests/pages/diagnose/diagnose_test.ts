@@ -143,7 +143,7 @@ const cases: Case[] = [
     what: "X-Accel-Buffering ignored for the streams only",
     server: (pass) =>
       `location / { ${pass} proxy_buffering off; }
-       location ~ ^/pipelines/[^/]+/sse$ { ${pass} proxy_ignore_headers X-Accel-Buffering; }`,
+       location ~ ^(/pipelines/[^/]+)?/sse$ { ${pass} proxy_ignore_headers X-Accel-Buffering; }`,
     title: HELD_BACK,
     text: /All 10 lines arrived together/,
   },
