@@ -20,7 +20,7 @@ import { EventList, formatOf, mediaTypeOfList } from "./event_list.ts";
 import { historyBody } from "./history_body.ts";
 import { readRange } from "./history_range.ts";
 import { rejectMisspelt } from "./query.ts";
-import { eventsQuery, MAX_LIMIT } from "./schemas.ts";
+import { eventsQuery, MAX_LIMIT } from "./subscription_schemas.ts";
 
 /** Parameters of streams. A misspelt one is told as well, though they mean nothing here. */
 const STREAM_PARAMETERS = ["lastEventId", "pipeline", "ticket", "trace", "wait"] as const;

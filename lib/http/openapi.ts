@@ -17,15 +17,8 @@ import {
   text,
 } from "./openapi_answers.ts";
 import { describePublishRoutes } from "./openapi_publish.ts";
-import {
-  eventsQuery,
-  joinedStreamQuery,
-  pipelineParams,
-  probeQuery,
-  streamQuery,
-  ticketBody,
-  ticketsBody,
-} from "./schemas.ts";
+import { pipelineParams, probeQuery, ticketBody, ticketsBody } from "./schemas.ts";
+import { eventsQuery, joinedStreamQuery, streamQuery } from "./subscription_schemas.ts";
 
 /** Descriptions of all routes, by name. */
 export type Routes = ReturnType<typeof createRoutes>;

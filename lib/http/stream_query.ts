@@ -9,7 +9,7 @@ import type { HistoryRange } from "../protocol/mod.ts";
 import { type AppContext, parseOrThrow } from "./context.ts";
 import { readRange } from "./history_range.ts";
 import { rejectMisspelt } from "./query.ts";
-import type { joinedStreamQuery, streamQuery } from "./schemas.ts";
+import type { joinedStreamQuery, streamQuery } from "./subscription_schemas.ts";
 
 /** Parameters of a stream, as its URL has them. */
 export interface StreamRequest {

@@ -19,7 +19,7 @@ import {
 import { answerProbe } from "./probe_route.ts";
 import { isTransient } from "./problem.ts";
 import type { ProxyProbes } from "./proxy_probes.ts";
-import { joinedStreamQuery, streamQuery } from "./schemas.ts";
+import { joinedStreamQuery, streamQuery } from "./subscription_schemas.ts";
 import { acceptsLines, streamHeaders } from "./stream_headers.ts";
 import { readStreamQuery, type StreamRequest } from "./stream_query.ts";
 

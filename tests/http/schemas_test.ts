@@ -5,8 +5,8 @@ import {
   eventSchema,
   idempotencyKeySchema,
   pipelineSchema,
-  subscriptionQuery,
 } from "../../lib/http/schemas.ts";
+import { subscriptionQuery } from "../../lib/http/subscription_schemas.ts";
 
 interface Rule {
   name: string;
