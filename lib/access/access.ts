@@ -113,7 +113,7 @@ export class Access {
       return { channels: requested.channels, endsAt: Infinity };
     }
     const { headers } = client;
-    const token = readAuthorization(headers) ?? COOKIE.exec(headers.get("Cookie") ?? "")?.[1];
+    const token = readAuthorization(headers) ?? readCookie(headers);
     const { grant, credential } = await this.#verify(token, client);
     if (isPublishToken(credential) && grant.subscribe.length === 0) {
       throw new RunnelError(
@@ -122,6 +122,12 @@ export class Access {
       );
     }
     return authorizeSubscribe(requested, { ...grant, pipelines: grant.subscribe });
+  }
+
+  /** Whether a subscriber is authorized by its cookie, so that the answer is for that one alone. */
+  isByCookie(headers: Headers): boolean {
+    return this.#options.config.subscribe === "token" &&
+      readAuthorization(headers) === undefined && readCookie(headers) !== undefined;
   }
 
   /**
@@ -241,6 +247,10 @@ function isSameText(text: string, other: string): boolean {
 
 function readAuthorization(headers: Headers): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.get("Authorization") ?? "")?.[1];
+}
+
+function readCookie(headers: Headers): string | undefined {
+  return COOKIE.exec(headers.get("Cookie") ?? "")?.[1];
 }
 
 function forbidden(action: "publish" | "subscribe", where: string): RunnelError {

@@ -41,6 +41,9 @@ const FORGET_MS = 10 * 60_000;
 /** Headers of a stream that comes from the worker. */
 const STREAM_HEADERS = { "Content-Type": "text/event-stream" };
 
+/** Reason to be apart with a cookie: the worker cannot see whose it is. */
+const COOKIE = "Its cookie may be of another user than those of other tabs; `share` names the user";
+
 /** Reason to be apart while nothing is wrong. */
 const ALONE = "No other tab shares this stream yet";
 
@@ -208,6 +211,7 @@ export class SharedConnection implements SharedSubscription {
         endTurn();
         return response;
       }
+      if (this.#isByCookie(response)) this.#stayApart(COOKIE);
       const { stream } = this.#createBody(lastEventId, response.body, endTurn);
       return new Response(stream, { headers: response.headers });
     } catch (error) {
@@ -215,6 +219,18 @@ export class SharedConnection implements SharedSubscription {
       throw error;
     }
   };
+
+  /** Whether the service has given the tab its answer for a cookie that nobody has named. */
+  #isByCookie({ headers }: Response): boolean {
+    return this.#options.share === undefined && /\bcookie\b/i.test(headers.get("Vary") ?? "");
+  }
+
+  /** Keeps the tab on streams of its own from now on. */
+  #stayApart(reason: string): void {
+    this.#canShare = false;
+    this.#closeLink();
+    this.#setApart(reason);
+  }
 
   /** Asks for a feed without a stream of the tab's own. */
   #resume(lastEventId: string): Promise<SharedBody | null> {

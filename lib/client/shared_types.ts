@@ -22,9 +22,10 @@ import type { ConnectionState, SubscribeOptions, Subscription } from "./types.ts
  */
 export interface SharedSubscribeOptions extends Omit<SubscribeOptions, "onState"> {
   /**
-   * Name under which tabs share a stream although their tokens differ, such as the ID of the
-   * user: then the stream lasts as long as the token of one of them. The default is that tabs
-   * share with those that have the same token, or none either.
+   * Name under which tabs share a stream although their tokens differ, or although they have a
+   * cookie, such as the ID of the user: then the stream lasts as long as the token of one of them.
+   * All tokens under a name must cover the same channels: the stream has what one of them covers.
+   * The default is that tabs share with those that have the same token, or neither token nor cookie.
    */
   share?: string | undefined;
   /**

@@ -45,7 +45,7 @@ const ANY_ORIGIN = { "Access-Control-Allow-Origin": "*", ...EXPOSED } as const;
 export interface ResponseInit {
   /** HTTP status. */
   status: number;
-  /** Headers. None of them is one of CORS, or `Vary`. */
+  /** Headers. None of them is one of CORS. */
   headers: Record<string, string>;
 }
 
@@ -88,7 +88,7 @@ export class CommonHeaders {
       ...request.headers.get("Origin") !== null && this.#cors(request),
       ...headers,
     };
-    if (this.#allowOrigins !== "*") all["Vary"] = "Origin";
+    if (this.#allowOrigins !== "*") all["Vary"] = all["Vary"] ? `${all["Vary"]}, Origin` : "Origin";
     if (this.#draining.aborted) all["Connection"] = "close";
     return new CompleteResponse(body, { status, headers: all });
   }

@@ -60,7 +60,7 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
     // leave its subscriber open and its ticket spent.
     if (c.req.method === "HEAD") {
       await access.authorizeRead(clientOf(c), requested);
-      return new Response(null, { headers: streamHeaders(c) });
+      return new Response(null, { headers: headersOf(c) });
     }
     try {
       const { address } = c.env;
@@ -81,7 +81,7 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
       });
       return headers.create(c.req.raw, c.env.id, body, {
         status: 200,
-        headers: streamHeaders(c),
+        headers: headersOf(c),
       });
     } catch (error) {
       // An EventSource never comes back after it. The client has all events of its run.
@@ -95,8 +95,14 @@ export function streamRoutes(options: StreamRouteOptions): Hono<AppEnv> {
       // An EventSource never reconnects after an error status, but does after
       // the end of a stream.
       const retryMs = Math.round(config.retryMs * (1 + runtime.random()));
-      return new Response(encodeRetry(retryMs) as BodyInit, { headers: streamHeaders(c) });
+      return new Response(encodeRetry(retryMs) as BodyInit, { headers: headersOf(c) });
     }
+  }
+
+  /** Returns the headers of an answer. A page cannot see its cookie, but whether it counts. */
+  function headersOf(c: AppContext): Record<string, string> {
+    const own = streamHeaders(c);
+    return access.isByCookie(c.req.raw.headers) ? { ...own, Vary: "Cookie" } : own;
   }
 
   return app;

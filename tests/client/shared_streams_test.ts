@@ -1,5 +1,5 @@
-import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import type { WorkerMessage } from "../../lib/client/shared_messages.ts";
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { VERSION, type WorkerMessage } from "../../lib/client/shared_messages.ts";
 import { SharedStreams } from "../../lib/client/shared_streams.ts";
 import type { SharedSubscribeOptions } from "../../lib/client/shared_types.ts";
 import { PlayedBrowser, type PlayedTab } from "../support/shared/played_browser.ts";
@@ -172,6 +172,33 @@ Deno.test("Tabs share with the same token only, or the same name", async () => {
   deepEqual(new Set(tokens), new Set(["mine", "yours", null, "b"]));
   equal(tokens.length, 4);
   await tabs.close();
+});
+
+Deno.test("Tabs with a cookie share only under the name of its user", async () => {
+  const tabs = new Tabs();
+  tabs.service.hasCookie = true;
+  const tab = await tabs.open();
+  const others = [tab, await tabs.open()];
+  await tabs.publish(1);
+  deepEqual(others.map(isShared), [false, false]);
+  match(tab.subscription.state.apart, /cookie/);
+  // Nor does a tab whose stream was cut ask the worker.
+  for (const stream of tabs.service.openStreams) stream.cut(true);
+  await tabs.pass(10_000);
+  await tabs.publish(1);
+  deepEqual(others.map((each) => tabs.received.get(each)!.length), [2, 2]);
+  equal(tabs.service.openStreams.length, 2);
+  const named = [await tabs.open({ share: "me" }), await tabs.open({ share: "me" })];
+  deepEqual(named.map(isShared), [true, true]);
+  await tabs.close();
+});
+
+Deno.test("The name of the worker has the version of its messages", async () => {
+  const source = await Deno.readTextFile(
+    new globalThis.URL("../../lib/client/shared.ts", import.meta.url),
+  );
+  const names = source.match(/name: "runnel-[^"]*"/g);
+  deepEqual(names, Array(2).fill(`name: "runnel-${VERSION}"`));
 });
 
 Deno.test("When the token of a stream has ended, each tab brings its next one", async () => {

@@ -149,6 +149,23 @@ Deno.test("a cookie among others opens a stream, and the header takes precedence
   equal(await statusOf({ Cookie: `runnel_token2=${good}` }), 401);
 });
 
+Deno.test("the answer to a cookie tells that it is for this cookie", async () => {
+  const token = await mint({ subscribe: ["p_a"] });
+  const varyOf = async (headers: HeadersInit, settings = {}) => {
+    await using service = await startService({ settings: { ...TOKEN_SETTINGS, ...settings } });
+    const response = await service.fetch(new Request(SSE, { headers }));
+    await response.body?.cancel();
+    equal(response.status, 200);
+    return response.headers.get("Vary");
+  };
+  const cookie = { Cookie: `runnel_token=${token}` };
+  equal(await varyOf(cookie), "Cookie");
+  equal(await varyOf({ ...cookie, ...bearerHeader(token) }), null);
+  equal(await varyOf(bearerHeader(token)), null);
+  equal(await varyOf(cookie, { RUNNEL_SUBSCRIBE: "public" }), null);
+  equal(await varyOf(cookie, { RUNNEL_ALLOW_ORIGINS: "https://example.com" }), "Cookie, Origin");
+});
+
 type Refusal = (service: TestService, kv: FaultyKv) => Promise<unknown> | void;
 
 const PASSING: [string, string, Refusal][] = [

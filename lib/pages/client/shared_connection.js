@@ -23,6 +23,8 @@ const FORGET_MS = 10 * 60_000;
 
 const STREAM_HEADERS = { "Content-Type": "text/event-stream" };
 
+const COOKIE = "Its cookie may be of another user than those of other tabs; `share` names the user";
+
 const ALONE = "No other tab shares this stream yet";
 
 const HIDDEN = "The page is hidden";
@@ -163,6 +165,7 @@ export class SharedConnection {
         endTurn();
         return response;
       }
+      if (this.#isByCookie(response)) this.#stayApart(COOKIE);
       const { stream } = this.#createBody(lastEventId, response.body, endTurn);
       return new Response(stream, { headers: response.headers });
     } catch (error) {
@@ -170,6 +173,16 @@ export class SharedConnection {
       throw error;
     }
   };
+
+  #isByCookie({ headers }) {
+    return this.#options.share === undefined && /\bcookie\b/i.test(headers.get("Vary") ?? "");
+  }
+
+  #stayApart(reason) {
+    this.#canShare = false;
+    this.#closeLink();
+    this.#setApart(reason);
+  }
 
   #resume(lastEventId) {
     // The service itself tells which runs have ended.

@@ -90,6 +90,8 @@ export class PlayedService {
   readonly streams = new Set<PlayedStream>();
   /** Tokens that it accepts; `null`: it asks for none. */
   tokens: Set<string> | null = null;
+  /** Whether its answers are for the cookie of a user. */
+  hasCookie = false;
   /** Status of all requests while it is out of order. */
   failure = 0;
   /** Whether it refuses a request permanently. */
@@ -154,7 +156,8 @@ export class PlayedService {
     this.streams.add(stream);
     this.most = Math.max(this.most, this.openStreams.length);
     const type = { "Content-Type": "text/event-stream" };
-    return Promise.resolve(new Response(stream.body, { headers: type }));
+    const vary = this.hasCookie ? { Vary: "Origin, Cookie" } : {};
+    return Promise.resolve(new Response(stream.body, { headers: { ...type, ...vary } }));
   };
 
   get openStreams(): PlayedStream[] {
