@@ -1,6 +1,6 @@
 /**
  * Events with their times as a document: as JSON, or as lines of JSON (NDJSON). Payloads are
- * JSON text already, and stay as they were sent.
+ * JSON text already, and stay as they were sent, but for the line separators of Unicode in lines.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import type { Gap } from "../hub/mod.ts";
 import {
   type AcceptedEvent,
   END_CHANNEL,
+  escapeLineSeparators,
   formatEventId,
   type Position,
   type RunEnd,
@@ -70,7 +71,9 @@ export class EventList {
       const id = formatEventId({ epoch, sequence });
       const rest = JSON.stringify({ id, channel, time: new Date(time) });
       this.#text += `${this.#isJson && this.#hasEvents ? "," : ""}${rest.slice(0, -1)},"payload":`;
-      this.#parts.push(encoder.encode(this.#text), payload);
+      const parts = [encoder.encode(this.#text), payload];
+      // Some programs that read lines would take the separators of Unicode for the ends of lines.
+      this.#parts.push(...this.#isJson ? parts : parts.map(escapeLineSeparators));
       this.#text = this.#isJson ? "}" : "}\n";
       this.#hasEvents = true;
     }

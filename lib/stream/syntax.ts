@@ -4,7 +4,13 @@
  * @module
  */
 
-import { encodeComment, encodeEvent, encodeRetry, formatEventId } from "../protocol/mod.ts";
+import {
+  encodeComment,
+  encodeEvent,
+  encodeRetry,
+  escapeLineSeparators,
+  formatEventId,
+} from "../protocol/mod.ts";
 
 /** An event as it is kept in memory: in the event-stream format. */
 export interface EncodedEvent {
@@ -118,8 +124,8 @@ export const JSON_LINES: Syntax = {
     // A payload is one line, so it is that of the data.
     const start = bytes.indexOf(LF) + 1 + DATA.length;
     const payload = bytes.subarray(start, bytes.length - idLength(event, epoch) - 1);
-    // A channel is any text.
-    const before = encoder.encode(`${head.slice(0, -1)},"payload":`);
+    // A channel is any text. In the data, the separators are escapes already.
+    const before = escapeLineSeparators(encoder.encode(`${head.slice(0, -1)},"payload":`));
     const line = new Uint8Array(before.length + payload.length + LINE_END.length);
     line.set(before);
     line.set(payload, before.length);

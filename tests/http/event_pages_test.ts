@@ -100,7 +100,7 @@ for (const [what, query] of [["a history", ""], ["a page", "?after=0"]] as const
   Deno.test(`GET /pipelines/:pipeline/events returns ${what} as lines to a client that asks for NDJSON`, async () => {
     await using service = await startService();
     const time = new Date(service.clock.now()).toISOString();
-    const first = await service.publish("p_a", "a", { text: "\u2028€", n: 1 });
+    const first = await service.publish("p_a", "a\u2029", { text: "\u2028€\u0085", n: 1 });
     const second = await service.publish("p_a", "b", 2);
     for (const accept of ["application/x-ndjson", "application/X-NDJSON;q=0.9, */*"]) {
       const response = await get(service, query, { headers: { Accept: accept } });
@@ -111,8 +111,9 @@ for (const [what, query] of [["a history", ""], ["a page", "?after=0"]] as const
       });
       equal(
         await response.text(),
-        `{"id":"${first}","channel":"a","time":"${time}","payload":{"text":"\u2028€","n":1}}\n` +
-          `{"id":"${second}","channel":"b","time":"${time}","payload":2}\n`,
+        // Some programs end a line at the separators of Unicode, too.
+        `{"id":"${first}","channel":"a\\u2029","time":"${time}",` +
+          `"payload":{"text":"\\u2028€\\u0085","n":1}}\n{"id":"${second}","channel":"b","time":"${time}","payload":2}\n`,
       );
     }
     await assertIdle(service);
