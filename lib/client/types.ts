@@ -159,7 +159,7 @@ export interface PublishedEvent {
   /** Payload, as JSON text. */
   data: string;
   /** Payload, parsed when it is first read. Throws a `SyntaxError` if it is not JSON. */
-  // deno-lint-ignore no-explicit-any
+  // deno-lint-ignore no-explicit-any -- any JSON value, whose form its publisher decides
   readonly payload: any;
 }
 

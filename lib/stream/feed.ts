@@ -100,7 +100,7 @@ export class Feed {
   announceStart(): string {
     const { form, resume } = this.#options;
     this.#hasPosition = true;
-    if (resume !== "unknown") form.reached(this.#replay.start);
+    if (resume !== "unknown") form.reached({ position: this.#replay.start });
     return form.id(this.#replay.start);
   }
 
@@ -179,7 +179,7 @@ export class Feed {
   #reach(): void {
     if (this.#replay.isAtStart && !this.#hasPosition) return;
     this.#hasPosition = true;
-    this.#options.form.reached(this.#replay.position);
+    this.#options.form.reached(this.#replay);
   }
 
   #replayHistory(): Replay | null {
@@ -197,7 +197,7 @@ export class Feed {
       fields: { reason: missed.reason, ...missed.missed === null ? {} : { missed: missed.missed } },
     });
     const bytes = this.#replay.gap(missed);
-    this.#options.form.reached(this.#replay.position);
+    this.#options.form.reached(this.#replay);
     return bytes;
   }
 
@@ -207,7 +207,7 @@ export class Feed {
     this.#hasEnded = true;
     this.#hasNews = true;
     const bytes = this.#replay.end(end);
-    this.#options.form.reached(this.#replay.position);
+    this.#options.form.reached(this.#replay);
     return bytes;
   }
 

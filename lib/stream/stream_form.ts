@@ -19,8 +19,10 @@ export interface StreamForm {
   /**
    * Called when all events up to a position were sent or passed over. Before, a client that
    * comes back gets the history of the pipeline, as if that were new to it.
+   *
+   * @param at Has the position, which most forms do not read: it is made when it is read.
    */
-  reached(position: Position): void;
+  reached(at: { readonly position: Position }): void;
   /** Called if the client has to be told of a gap before the history that begins at a position. */
   hasGap(position: Position): void;
   /** Returns the ID of a position, as the stream has it. */
@@ -91,7 +93,7 @@ class JoinedForm implements StreamForm {
     return this.#syntax.control({ id: this.id(position), type, data, pipeline: this.#pipeline });
   }
 
-  reached(position: Position): void {
+  reached({ position }: { readonly position: Position }): void {
     const { epoch, sequence } = this.#position ?? {};
     if (sequence === position.sequence && epoch === position.epoch) return;
     this.#position = position;
