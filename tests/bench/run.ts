@@ -23,7 +23,7 @@ import {
   runnel,
 } from "./peers/mod.ts";
 import { formatWork } from "./table.ts";
-import { measure } from "./turns.ts";
+import { failuresOfRunnel, measure } from "./turns.ts";
 import type { Result } from "./work.ts";
 import { type Bench, WORKS } from "./works/mod.ts";
 
@@ -93,10 +93,7 @@ for (const letter of letters) {
     console.error(`(${letter}) turn ${turn + 1}: ${group && `${group}: `}${name}`);
   });
   console.log(`${formatWork(work, results)}\n`);
-  for (const { entry, turns } of results) {
-    if (!entry.name.startsWith("Runnel")) continue;
-    failed.push(...turns.filter((sample) => typeof sample === "string"));
-  }
+  failed.push(...failuresOfRunnel(results).map((failure) => `(${letter}) ${failure}`));
 }
 if (failed.length > 0) {
   console.error(`Runnel failed: ${failed.join("; ")}`);

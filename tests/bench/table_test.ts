@@ -12,7 +12,7 @@ import type { Entry, Result, Work } from "./work.ts";
 const COLUMN = { value: "rate", heading: "rate/s" };
 
 function entry(name: string, { group = "", missing = null }: Partial<Entry> = {}): Entry {
-  return { group, name, promises: "disk", missing, run: () => Promise.resolve({}) };
+  return { group, name, isRunnel: true, promises: "disk", missing, run: () => Promise.resolve({}) };
 }
 
 function work(goals: Work["goals"] = []): Work {

@@ -36,3 +36,10 @@ export async function measure(
   }
   return results;
 }
+
+/** Failures of Runnel, each with the name of its entry. */
+export function failuresOfRunnel(results: readonly Result[]): string[] {
+  return results.filter(({ entry }) => entry.isRunnel).flatMap(({ entry, turns }) =>
+    turns.filter((sample) => typeof sample === "string").map((text) => `${entry.name}: ${text}`)
+  );
+}

@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import { measure } from "./turns.ts";
+import { failuresOfRunnel, measure } from "./turns.ts";
 import type { Entry, Work } from "./work.ts";
 
 function work(entries: readonly Partial<Entry>[]): Work {
-  const common = { group: "", promises: "", missing: null };
+  const common = { group: "", isRunnel: false, promises: "", missing: null };
   return {
     letter: "a",
     title: "",
@@ -46,4 +46,18 @@ Deno.test("measure keeps the message of an error, and leaves out what is missing
     () => {},
   );
   deepEqual(results.map(({ turns }) => turns), [["lost an event", "lost an event"], []]);
+});
+
+Deno.test("failuresOfRunnel names the entries of Runnel that failed, and no others", async () => {
+  const fail = () => Promise.reject(new Error("lost an event"));
+  const results = await measure(
+    work([
+      { name: "beside", isRunnel: true, run: fail },
+      { name: "alone", isRunnel: true },
+      { name: "another server", run: fail },
+    ]),
+    1,
+    () => {},
+  );
+  deepEqual(failuresOfRunnel(results), ["beside: lost an event"]);
 });

@@ -22,6 +22,8 @@ export interface Entry {
   group: string;
   /** Name of the server, or of its settings. */
   name: string;
+  /** Whether it is Runnel, a failure of which fails the benchmark. */
+  isRunnel: boolean;
   /** Promises of the server. */
   promises: string;
   /** Reason why it cannot be measured on this machine, or `null`. */

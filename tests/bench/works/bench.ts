@@ -90,5 +90,6 @@ async function checkStored(server: Server, pipelines: number, accepted: number):
 
 /** An entry that measures a peer. */
 export function entry(peer: Peer, group: string, run: () => Promise<Sample>): Entry {
-  return { group, name: peer.name, promises: peer.promises, missing: peer.missing, run };
+  const { name, promises, missing } = peer;
+  return { group, name, isRunnel: isRunnel(peer), promises, missing, run };
 }

@@ -38,10 +38,15 @@ function taskCommand(): string {
 /** Row (i). */
 export function start(): Work {
   const entries = [
-    { name: "Runnel", configure: () => startCommand() },
-    { name: "Runnel, `deno task start`", configure: () => ["sh", "-c", taskCommand()] },
+    { name: "Runnel", isRunnel: true, configure: () => startCommand() },
+    {
+      name: "Runnel, `deno task start`",
+      isRunnel: true,
+      configure: () => ["sh", "-c", taskCommand()],
+    },
     {
       name: "one line of `Deno.serve`",
+      isRunnel: false,
       configure: (port: number) => handlerCommand("one_line", port),
     },
   ];
@@ -50,9 +55,9 @@ export function start(): Work {
     title: "Start of the process to its first answer, caches warm",
     columns: [{ value: "ms", heading: "ms" }],
     goals: [{ value: "ms", to: "one line", atMost: 2 }],
-    entries: entries.map(({ name, configure }) => ({
+    entries: entries.map(({ configure, ...entry }) => ({
+      ...entry,
       group: "",
-      name,
       promises: "",
       missing: null,
       run: () => measureStart(configure),
