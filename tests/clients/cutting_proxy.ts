@@ -4,21 +4,32 @@
  * @module
  */
 
+/** A place at which a connection is cut. */
+export interface Cut {
+  /** Number of bytes of the answer that come before it. */
+  bytes: number;
+  /**
+   * Whether the connection is cut behind the next line with an ID, before the blank line that
+   * ends the block: the worst place for a client that takes an ID before it has the event.
+   */
+  behindId: boolean;
+}
+
 /** Passes connections on to a port, and cuts each after some bytes of the answer. */
 export class CuttingProxy implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #target: number;
-  readonly #nextLimit: () => number;
+  readonly #nextCut: () => Cut | null;
   /** Number of connections that were cut. */
   cuts = 0;
 
   /**
    * @param target Port to pass connections on to.
-   * @param nextLimit Returns the number of bytes after which the next connection is cut.
+   * @param nextCut Returns where the next connection is cut; `null` if it is not.
    */
-  constructor(target: number, nextLimit: () => number) {
+  constructor(target: number, nextCut: () => Cut | null) {
     this.#target = target;
-    this.#nextLimit = nextLimit;
+    this.#nextCut = nextCut;
     this.#accept();
   }
 
@@ -37,7 +48,8 @@ export class CuttingProxy implements Disposable {
   }
 
   async #pass(client: Deno.TcpConn): Promise<void> {
-    let left = this.#nextLimit();
+    const cut = this.#nextCut();
+    const countBytes = cut === null ? () => null : counter(cut);
     let server: Deno.TcpConn | null = null;
     try {
       server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
@@ -46,9 +58,9 @@ export class CuttingProxy implements Disposable {
       for (;;) {
         const count = await server.read(buffer);
         if (count === null) break;
-        await client.write(buffer.subarray(0, Math.min(count, left)));
-        left -= count;
-        if (left > 0) continue;
+        const last = countBytes(buffer.subarray(0, count));
+        await client.write(buffer.subarray(0, last ?? count));
+        if (last === null) continue;
         this.cuts++;
         break;
       }
@@ -68,4 +80,24 @@ export class CuttingProxy implements Disposable {
   [Symbol.dispose](): void {
     this.#listener.close();
   }
+}
+
+/** Returns a function that takes the chunks of an answer, and returns how many bytes of one pass. */
+function counter({ bytes, behindId }: Cut): (chunk: Uint8Array) => number | null {
+  let passed = 0;
+  let line = "";
+  return (chunk) => {
+    const start = passed;
+    passed += chunk.length;
+    if (!behindId) return passed < bytes ? null : bytes - start;
+    // One character for each byte.
+    const text = line + new TextDecoder("latin1").decode(chunk);
+    const offset = start - line.length;
+    line = text.slice(text.lastIndexOf("\n") + 1);
+    for (const { 0: match, index } of text.matchAll(/^id: [^\n]*\n/gm)) {
+      const end = offset + index + match.length;
+      if (end > bytes) return end - start;
+    }
+    return null;
+  };
 }

@@ -82,7 +82,8 @@ class Trial implements AsyncDisposable {
         let connections = 0;
         const proxy = trial.#stack.use(
           new CuttingProxy(Number(new URL(url).port), () => {
-            return connections++ < MAX_CUTS ? trial.random.integer(150, 1500) : Infinity;
+            if (++connections > MAX_CUTS) return null;
+            return { bytes: trial.random.integer(150, 1500), behindId: connections % 3 === 0 };
           }),
         );
         url = proxy.url;

@@ -21,9 +21,16 @@ const libraries = {
     globalThis.window = globalThis;
     globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} };
     const { fetchEventSource } = await import("@microsoft/fetch-event-source");
+    let lastId = "";
     await fetchEventSource(url, {
       openWhenHidden: true,
-      onmessage: ({ event, id, data }) => print(event || "message", id, data),
+      // The library takes an ID before it has the event, and would miss the event after a cut.
+      fetch: (url, options) =>
+        fetch(url, { ...options, headers: { ...options.headers, "last-event-id": lastId } }),
+      onmessage: ({ event, id, data }) => {
+        lastId = id || lastId;
+        print(event || "message", id, data);
+      },
       // Without this, a stream that ends cleanly is the end.
       onclose: () => {
         throw new Error("The stream has ended");
