@@ -5,19 +5,19 @@
  * @module
  */
 
-import { RunnelError, type Runtime } from "../base/mod.ts";
+import type { Runtime } from "../base/mod.ts";
 import {
   type Commit,
-  endOf,
   type EventLog,
   type Head,
   readSegmentHeader,
   unpackSegment,
 } from "../log/mod.ts";
 import type { Position } from "../protocol/mod.ts";
-import { EncodedEvents, type PageReader, type TrimLimits } from "../stream/mod.ts";
+import type { EncodedEvents } from "../stream/mod.ts";
 import type { HeadSource, ObservedHead } from "../sync/mod.ts";
 import { ReorderBuffer } from "./reorder_buffer.ts";
+import { readToHead, type TailReaderOptions } from "./tail_reader.ts";
 
 /** Pause before a failed repair is repeated, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;
@@ -31,19 +31,12 @@ const WATCH_GRACE_MS = 1000;
 /** Grace period for a commit in flight in this isolate to deliver the events of a head, in milliseconds. */
 const COMMIT_GRACE_MS = 100;
 
-/** Maximum number of logs that one repair reads, each of which replaces the one before. */
-const MAX_TRIES = 4;
-
 /** Options for {@linkcode Tail}. */
-export interface TailOptions {
+export interface TailOptions extends TailReaderOptions {
   /** The log that is read. */
   log: Pick<EventLog, "ensureHead" | "renewEpoch" | "waitForCommit">;
-  /** Reader of missing events. */
-  pages: Pick<PageReader, "read">;
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
-  /** Minimum of events that stay in memory. */
-  limits: TrimLimits;
   /** Called when the events have changed. */
   onChange: () => void;
   /** Called before events are dropped that are not in the log either, or no longer. */
@@ -302,53 +295,14 @@ export class Tail implements Disposable {
   /** Reads what the log has beyond the tail, and returns the head that it read up to. */
   async #readToHead(): Promise<Head> {
     const { bytes } = this;
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const head = await this.#readHead();
-      const events = await this.#readUpTo(head);
-      // A part of a log would be taken for one that was rolled back.
-      if (!events) continue;
-      // Also after a clear, which removes its entry.
-      events.end ??= endOf(head);
-      if (this.#events && events !== this.#events) this.#options.beforeLoss();
-      this.#events = events;
-      this.clearBelow(head.epoch, head.cleared);
-      this.#dropCleared();
-      this.#options.onGrowth(Math.max(0, events.bytes - bytes));
-      return head;
-    }
-    throw new RunnelError(
-      "log-unavailable",
-      `Cannot read the newest events of ${this.#pipeline}: its log is replaced too often. Try again`,
-    );
-  }
-
-  async #readHead(): Promise<Head> {
-    const { log } = this.#options;
-    const head = await log.ensureHead(this.#pipeline);
-    const { epoch, last } = this.#events ?? {};
-    // No event is appended during a repair: those of the tail are older than the read.
-    if (epoch !== head.epoch || head.sequence >= last!) return head;
-    return await log.renewEpoch(this.#pipeline, { epoch, sequence: last! });
-  }
-
-  /** Returns the events up to a head; `null` if another log has replaced that one meanwhile. */
-  async #readUpTo(head: Head): Promise<EncodedEvents | null> {
-    const { pages, limits } = this.#options;
-    let events = this.#events;
-    if (!events || events.epoch !== head.epoch) {
-      events = new EncodedEvents(head.epoch, Math.max(0, head.sequence - limits.events));
-    } else if (head.sequence - events.last > limits.events) {
-      // Only the subscribers that need the events in between read them.
-      events = new EncodedEvents(head.epoch, head.sequence - limits.events);
-    }
-    while (events.last < head.sequence) {
-      const page = await pages.read(this.#pipeline, events.last);
-      if (page?.epoch !== events.epoch) return null;
-      if (page.missed > 0) events = new EncodedEvents(page.epoch, page.after);
-      events.appendAll(page.events);
-      events.trim(limits);
-    }
-    return events;
+    // No event is appended during a repair.
+    const { head, events } = await readToHead(this.#pipeline, this.#events, this.#options);
+    if (this.#events && events !== this.#events) this.#options.beforeLoss();
+    this.#events = events;
+    this.clearBelow(head.epoch, head.cleared);
+    this.#dropCleared();
+    this.#options.onGrowth(Math.max(0, events.bytes - bytes));
+    return head;
   }
 
   /** Starts a repair that no caller waits for. */
