@@ -19,6 +19,7 @@ import {
 import type { HeadSource, ObservedHead, Sync } from "../sync/mod.ts";
 import type { FanOut } from "./fan_out.ts";
 import type { HistoryScope, HistoryStarts } from "./history_starts.ts";
+import { LagMonitor, type LagMonitorOptions } from "./lag_monitor.ts";
 import type { Passes } from "./passes.ts";
 import { type RepairCause, Tail, type TailOptions } from "./tail.ts";
 
@@ -30,6 +31,8 @@ export type PipelineMetrics = StreamMetrics & Pick<Metrics, "fanOutDelay">;
 
 /** Options for {@linkcode Pipeline}. */
 export interface PipelineOptions extends Omit<TailOptions, "onChange" | "beforeLoss"> {
+  /** Log of the pipeline. */
+  log: TailOptions["log"] & LagMonitorOptions["log"];
   /** Fan-out of the isolate. */
   fanOut: FanOut;
   /** Source of commits, clears and heads. */
@@ -55,6 +58,7 @@ export class Pipeline implements SubscriberSource, Disposable {
   readonly #id: string;
   readonly #options: PipelineOptions;
   readonly #tail: Tail;
+  readonly #lag: LagMonitor;
   readonly #following: Disposable;
   readonly #feeds = new Set<Feed>();
   readonly #passes: Passes;
@@ -74,6 +78,7 @@ export class Pipeline implements SubscriberSource, Disposable {
       onChange: () => this.#requestPass(),
       beforeLoss: () => this.#showAll(),
     });
+    this.#lag = new LagMonitor(id, this.#tail, options);
     this.#passes = options.fanOut.passesOf({
       size: () => this.#feeds.size,
       reveal: () => this.#reveal(),
@@ -104,7 +109,7 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   /** Number of events that the pipeline was behind its log when that was last compared. */
   get behind(): number {
-    return this.#tail.behind;
+    return this.#lag.behind;
   }
 
   /** Number of subscribers. */
@@ -149,7 +154,7 @@ export class Pipeline implements SubscriberSource, Disposable {
     // A pipeline that nobody wrote to has an epoch that has to be renewed.
     if (!this.#tail.events || this.#tail.events.last === 0) await this.#tail.load();
     // What was accepted by now is history for a subscriber that comes now.
-    await this.#tail.catchUpToExpected();
+    await this.#lag.catchUpToExpected();
     if (positions.length === 0) return null;
     // A tail that lags must not call a good position foreign.
     if (!this.#findOwn(positions)) await this.#tail.repair();
@@ -246,11 +251,9 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   async #reconcileWith(head: ObservedHead | null, source: HeadSource): Promise<boolean> {
     try {
-      return await this.#tail.reconcileWith(head, source);
+      return await this.#lag.reconcileWith(head, source);
     } catch (error) {
-      this.#options.runtime.report("Cannot repair the tail of a pipeline", error, {
-        fields: { pipeline: this.#id },
-      });
+      this.#tail.reportFailure(error);
       return false;
     }
   }
@@ -260,7 +263,7 @@ export class Pipeline implements SubscriberSource, Disposable {
    * made the commit, and the message about it may be lost.
    */
   awaitBroadcast(position: Position): void {
-    this.#tail.awaitBroadcast(position);
+    if (!this.#tail.has(position)) this.#lag.awaitBroadcast(position);
   }
 
   /**
@@ -328,6 +331,7 @@ export class Pipeline implements SubscriberSource, Disposable {
   [Symbol.dispose](): void {
     this.#passes[Symbol.dispose]();
     this.#following[Symbol.dispose]();
+    this.#lag[Symbol.dispose]();
     this.#tail[Symbol.dispose]();
   }
 }

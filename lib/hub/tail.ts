@@ -6,35 +6,18 @@
  */
 
 import type { Runtime } from "../base/mod.ts";
-import {
-  type Commit,
-  type EventLog,
-  type Head,
-  readSegmentHeader,
-  unpackSegment,
-} from "../log/mod.ts";
+import { type Commit, type Head, readSegmentHeader, unpackSegment } from "../log/mod.ts";
 import type { Position } from "../protocol/mod.ts";
 import type { EncodedEvents } from "../stream/mod.ts";
-import type { HeadSource, ObservedHead } from "../sync/mod.ts";
+import type { HeadSource } from "../sync/mod.ts";
 import { ReorderBuffer } from "./reorder_buffer.ts";
 import { readToHead, type TailReaderOptions } from "./tail_reader.ts";
 
 /** Pause before a failed repair is repeated, in milliseconds. */
 const REPAIR_PAUSE_MS = 1000;
 
-/** Grace period for a broadcast commit to arrive before it is read from the log, in milliseconds. */
-const BROADCAST_GRACE_MS = 20;
-
-/** Grace period for the watch of a store to reach the events of the tail, in milliseconds. */
-const WATCH_GRACE_MS = 1000;
-
-/** Grace period for a commit in flight in this isolate to deliver the events of a head, in milliseconds. */
-const COMMIT_GRACE_MS = 100;
-
 /** Options for {@linkcode Tail}. */
 export interface TailOptions extends TailReaderOptions {
-  /** The log that is read. */
-  log: Pick<EventLog, "ensureHead" | "renewEpoch" | "waitForCommit">;
   /** Clock and reporter. */
   runtime: Pick<Runtime, "clock" | "report">;
   /** Called when the events have changed. */
@@ -67,17 +50,9 @@ export class Tail implements Disposable {
   /** The repair that begins when the one in progress has ended. */
   #followUp: Promise<void> | null = null;
   #retryTimer: Disposable | null = null;
-  /** The newest event that is known to be committed, while its broadcast may be on its way. */
-  #expected: Position | null = null;
-  #graceTimer: Disposable | null = null;
-  /** The newest head that a watch observed, while it is behind the tail. */
-  #observed: ObservedHead | null = null;
-  #observedTimer: Disposable | null = null;
   /** The last clear: events below it may still arrive, late or from a read that began before it. */
   #cleared: { epoch: string; oldest: number } | null = null;
   #closed = false;
-  /** Number of events that the tail was behind its log when that was last compared. */
-  behind = 0;
   /** Number of repairs, by the signal that caused them. */
   readonly repairs: Record<RepairCause, number> = {
     gap: 0,
@@ -99,6 +74,11 @@ export class Tail implements Disposable {
   /** Memory of the events, in bytes. */
   get bytes(): number {
     return this.#events?.bytes ?? 0;
+  }
+
+  /** Resolves when the repair in progress has ended or failed; `undefined` without one. */
+  get repairing(): Promise<void> | undefined {
+    return this.#repairing?.catch(() => {});
   }
 
   /** Whether the tail contains the event at a position, or contained it before it was trimmed. */
@@ -139,34 +119,6 @@ export class Tail implements Disposable {
   }
 
   /**
-   * Ensures that a committed event reaches the tail: waits briefly for its
-   * broadcast, then reads the log.
-   */
-  awaitBroadcast(position: Position): void {
-    if (this.has(position) || this.#closed) return;
-    const { epoch, sequence } = this.#expected ?? {};
-    if (sequence === undefined || epoch !== position.epoch || position.sequence > sequence) {
-      this.#expected = position;
-    }
-    this.#graceTimer ??= this.#options.runtime.clock.after(BROADCAST_GRACE_MS, () => {
-      this.#graceTimer = null;
-      this.#inBackground(this.catchUpToExpected());
-    });
-  }
-
-  /**
-   * Reads the log if an awaited event has not arrived yet.
-   *
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
-  async catchUpToExpected(): Promise<void> {
-    const expected = this.#expected;
-    if (!expected) return;
-    await this.catchUpTo(expected);
-    if (this.#expected === expected) this.#expected = null;
-  }
-
-  /**
    * Reads the log up to an event, unless the tail has it.
    *
    * @returns Whether the tail has it then; if not, the log does not have it.
@@ -174,32 +126,9 @@ export class Tail implements Disposable {
    */
   async catchUpTo(position: Position): Promise<boolean> {
     // The repair in progress may bring it, and its failure is reported by its own caller.
-    if (!this.has(position)) await this.#repairing?.catch(() => {});
+    if (!this.has(position)) await this.repairing;
     if (!this.has(position)) await this.repair();
     return this.has(position);
-  }
-
-  /**
-   * Compares the tail with a head of its log, and repairs it if it is behind.
-   *
-   * @param head The head as it was read; `null` if the log has none.
-   * @param cause Signal by which the head was learned.
-   * @returns Whether a repair was necessary.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
-  async reconcileWith(head: ObservedHead | null, cause: RepairCause): Promise<boolean> {
-    if (await this.#isRolledBack(head, cause)) return true;
-    if (this.#events) this.behind = head ? Math.max(0, head.sequence - this.#events.last) : 0;
-    if (this.#isBehind(head)) await this.#waitForOwnCommit();
-    if (this.#isBehind(head)) await this.#repairing?.catch(() => {});
-    if (!this.#isBehind(head)) {
-      if (head) this.clearBelow(head.epoch, head.cleared);
-      return false;
-    }
-    if (this.#closed) return false;
-    this.#countRepair(cause);
-    await this.repair();
-    return true;
   }
 
   #countRepair(cause: RepairCause): void {
@@ -208,43 +137,6 @@ export class Tail implements Disposable {
       level: "debug",
       fields: { pipeline: this.#pipeline, cause },
     });
-  }
-
-  /**
-   * Whether the log was rolled back behind the tail, which was repaired then. A head
-   * that was read or sent before the tail's last events came looks the same, so only
-   * a strong read that begins now can tell. It is not made for each message: only
-   * with the comparison once a minute, or if a watch stays behind.
-   */
-  async #isRolledBack(head: ObservedHead | null, cause: RepairCause): Promise<boolean> {
-    const events = this.#events;
-    this.#observed = null;
-    if (!events || !head || head.epoch !== events.epoch || head.sequence >= events.last) {
-      return false;
-    }
-    if (cause === "watch") {
-      this.#observed = head;
-      this.#observedTimer ??= this.#options.runtime.clock.after(WATCH_GRACE_MS, () => {
-        this.#observedTimer = null;
-        if (this.#observed) this.#inBackground(this.repair());
-      });
-    }
-    if (cause !== "reconcile") return false;
-    await this.repair();
-    return this.#events?.epoch !== events.epoch;
-  }
-
-  #isBehind(head: ObservedHead | null): boolean {
-    return head ? !this.has(head) : this.#events !== null && this.#events.last > 0;
-  }
-
-  /** Waits briefly for a commit in flight in this isolate, which delivers what it adds by itself. */
-  async #waitForOwnCommit(): Promise<void> {
-    const { log, runtime: { clock } } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    using _timer = clock.after(COMMIT_GRACE_MS, resolve);
-    // If the log does not answer, the repair that follows reports it.
-    await Promise.race([promise, log.waitForCommit(this.#pipeline).catch(() => {})]);
   }
 
   /**
@@ -259,9 +151,11 @@ export class Tail implements Disposable {
   /**
    * Reads the log up to its head, by a strong read that begins after this call.
    *
+   * @param cause Signal that revealed that the tail is behind, if it is.
    * @throws {RunnelError} `log-unavailable` if the log does not answer.
    */
-  repair(): Promise<void> {
+  repair(cause?: RepairCause): Promise<void> {
+    if (cause) this.#countRepair(cause);
     if (!this.#repairing) return this.load();
     return this.#followUp ??= this.#repairing.catch(() => {}).then(() => {
       this.#followUp = null;
@@ -309,14 +203,13 @@ export class Tail implements Disposable {
   #repairInBackground(): void {
     // A repair that is going to be repeated reads the head then.
     if (this.#retryTimer || this.#closed) return;
-    this.#inBackground(this.repair());
+    this.repair().catch((error) => this.reportFailure(error));
   }
 
-  #inBackground(repair: Promise<void>): void {
-    repair.catch((error) => {
-      this.#options.runtime.report("Cannot repair the tail of a pipeline", error, {
-        fields: { pipeline: this.#pipeline },
-      });
+  /** Reports the error of a repair that no caller waits for. */
+  reportFailure(error: unknown): void {
+    this.#options.runtime.report("Cannot repair the tail of a pipeline", error, {
+      fields: { pipeline: this.#pipeline },
     });
   }
 
@@ -349,14 +242,10 @@ export class Tail implements Disposable {
     this.#events?.trim({ events: 0, bytes });
   }
 
-  /** Stops all timers. */
+  /** Repairs nothing by itself any more. */
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#retryTimer?.[Symbol.dispose]();
     this.#retryTimer = null;
-    this.#graceTimer?.[Symbol.dispose]();
-    this.#graceTimer = null;
-    this.#observedTimer?.[Symbol.dispose]();
-    this.#observedTimer = null;
   }
 }
