@@ -20,7 +20,8 @@ import { reachGatherer } from "./metrics_gatherer.ts";
 import { reachStores } from "./remote_log.ts";
 import { listen } from "./server.ts";
 import { createRuntimeOf } from "./runtime.ts";
-import { createServiceOn, openStores, type Stores } from "./service.ts";
+import { createServiceOn } from "./service.ts";
+import { openStores, type Stores } from "./stores.ts";
 import type { WorkerCommand, WorkerMessage, WorkerSetup } from "./serving_worker.ts";
 
 /** This isolate as a Worker, which the types of a main module do not know. */

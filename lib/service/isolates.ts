@@ -17,7 +17,7 @@ import { LogOwner } from "./log_owner.ts";
 import { MetricsGatherer } from "./metrics_gatherer.ts";
 import { type Address, assertPortFree, type Server } from "./server.ts";
 import { createRuntimeOf } from "./runtime.ts";
-import { openStores } from "./service.ts";
+import { openStores } from "./stores.ts";
 import { ServingWorker } from "./serving_worker.ts";
 
 /** Options for {@linkcode startIsolates}. */

@@ -8,7 +8,7 @@ import type { Runtime } from "../base/mod.ts";
 import { HeadAnnouncer, type LogListener } from "../log/mod.ts";
 import { PipelineChannels } from "../sync/mod.ts";
 import { serveStores } from "./remote_log.ts";
-import type { Stores } from "./service.ts";
+import type { Stores } from "./stores.ts";
 
 /** Owner of the log and the tickets, which serves them to the other isolates. */
 export class LogOwner {

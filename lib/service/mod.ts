@@ -135,12 +135,10 @@ export { type Address, serve, type Server } from "./server.ts";
 export {
   createService,
   createServiceOn,
-  openStores,
   type Service,
   type ServiceOptions,
   type ServiceParts,
-  type Stores,
-  type StoresOptions,
 } from "./service.ts";
+export { openStores, type Stores, type StoresOptions } from "./stores.ts";
 export { createRuntimeOf } from "./runtime.ts";
 export { start, type StartOptions } from "./start.ts";

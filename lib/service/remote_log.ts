@@ -18,7 +18,7 @@ import {
 } from "../log/mod.ts";
 import { createMetrics } from "../telemetry/mod.ts";
 import { answerCalls, RemoteCaller } from "./remote_calls.ts";
-import type { Stores } from "./service.ts";
+import type { Stores } from "./stores.ts";
 
 /**
  * Time that the owner may take beyond its own deadlines, in milliseconds: its
