@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { RunnelErrorType } from "../base/mod.ts";
 import {
   counter,
   type CounterDefinition,
@@ -17,61 +16,20 @@ import {
   info,
   type InfoDefinition,
 } from "./definition.ts";
-
-/** Outcome of a publish. */
-export type PublishOutcome =
-  | "stored"
-  | "duplicate"
-  | "rejected"
-  | "unavailable"
-  | "unknown"
-  | "failed";
-
-/** Reason for which a request was refused. */
-export type Refusal = Exclude<RunnelErrorType, "invalid-setting" | "storage-unusable"> | "internal";
-
-/** Place at which a stream begins. */
-export type StreamStart = "fresh" | "resumed" | "unknown";
-
-/** Reason for which a subscriber was told of a gap. */
-export type GapReason = "evicted" | "cleared" | "damaged" | "unknown";
-
-/** Signal that caused the repair of a tail. */
-export type RepairSignal = "gap" | "announcement" | "watch" | "reconcile";
-
-/** Outcome of a round of the canary. */
-export type CanaryOutcome = "delivered" | "lost" | "failed";
-
-const OUTCOMES: readonly PublishOutcome[] = [
-  "stored",
-  "duplicate",
-  "rejected",
-  "unavailable",
-  "unknown",
-  "failed",
-];
-
-const REFUSALS: readonly Refusal[] = [
-  "malformed-request",
-  "unauthorized",
-  "forbidden",
-  "not-found",
-  "method-not-allowed",
-  "request-timeout",
-  "run-ended",
-  "append-superseded",
-  "too-large",
-  "unsupported-media-type",
-  "invalid-event",
-  "key-reused",
-  "too-many-requests",
-  "overloaded",
-  "draining",
-  "log-unavailable",
-  "keys-unavailable",
-  "outcome-unknown",
-  "internal",
-];
+import {
+  CANARY_OUTCOMES,
+  type CanaryOutcome,
+  GAP_REASONS,
+  type GapReason,
+  PUBLISH_OUTCOMES,
+  type PublishOutcome,
+  type Refusal,
+  REFUSALS,
+  REPAIR_SIGNALS,
+  type RepairSignal,
+  STREAM_STARTS,
+  type StreamStart,
+} from "./labels.ts";
 
 /** Bounds of times, in seconds: from a fast disk to the longest deadline. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -92,7 +50,7 @@ export const INSTRUMENTS = {
       "`rejected` (4xx); `unavailable`, of which nothing was stored (503); `unknown`, whose " +
       "events may be stored; `failed` (500).",
     label: "outcome",
-    labels: OUTCOMES,
+    labels: PUBLISH_OUTCOMES,
   }) as CounterDefinition<PublishOutcome>,
   events: counter("runnel.events", {
     unit: "{event}",
@@ -151,7 +109,7 @@ export const INSTRUMENTS = {
     doc: "Streams that began: `fresh`, without a position; `resumed`, which replay what follows " +
       "their position; `unknown`, with a position of another log.",
     label: "start",
-    labels: ["fresh", "resumed", "unknown"],
+    labels: STREAM_STARTS,
   }) as CounterDefinition<StreamStart>,
   pages: counter("runnel.replay.pages", {
     unit: "{page}",
@@ -161,7 +119,7 @@ export const INSTRUMENTS = {
     unit: "{gap}",
     doc: "Gaps that subscribers were told of, by reason.",
     label: "reason",
-    labels: ["evicted", "cleared", "damaged", "unknown"],
+    labels: GAP_REASONS,
   }) as CounterDefinition<GapReason>,
   stalled: counter("runnel.streams.stalled", {
     unit: "{stream}",
@@ -183,7 +141,7 @@ export const INSTRUMENTS = {
     doc: "Reads of the log because a message about a commit was missing, by the signal that " +
       "revealed it.",
     label: "cause",
-    labels: ["gap", "announcement", "watch", "reconcile"],
+    labels: REPAIR_SIGNALS,
   }) as CounterDefinition<RepairSignal>,
   broadcastFailures: counter("runnel.broadcast.failures", {
     unit: "{message}",
@@ -268,7 +226,7 @@ export const INSTRUMENTS = {
     doc: "Events that the instance published to itself: `delivered`; `lost`, which were stored " +
       "and did not arrive in time; `failed`, because the stream or the publish was refused.",
     label: "outcome",
-    labels: ["delivered", "lost", "failed"],
+    labels: CANARY_OUTCOMES,
   }) as CounterDefinition<CanaryOutcome>,
   canaryDelay: histogram("runnel.canary.delay", {
     unit: "s",

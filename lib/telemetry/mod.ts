@@ -12,15 +12,15 @@ export type {
   InfoDefinition,
   Unit,
 } from "./definition.ts";
+export type { INSTRUMENTS } from "./instruments.ts";
 export type {
   CanaryOutcome,
   GapReason,
-  INSTRUMENTS,
   PublishOutcome,
   Refusal,
   RepairSignal,
   StreamStart,
-} from "./instruments.ts";
+} from "./labels.ts";
 export { measureLoopDelay } from "./loop_delay.ts";
 export { exportMetrics } from "./meter.ts";
 export {
