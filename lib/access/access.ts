@@ -1,52 +1,43 @@
 /**
- * Authentication and authorization of publishers and subscribers.
+ * Authorization of publishers and subscribers.
  *
  * @module
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
 import { RunnelError } from "../base/mod.ts";
-import { type AccessConfig, MAX_TOKEN_LENGTH } from "../config/mod.ts";
-import { type Bearer, InvalidToken } from "./bearer.ts";
+import type { AccessConfig } from "../config/mod.ts";
+import {
+  Authenticator,
+  type AuthenticatorOptions,
+  type Client,
+  readAuthorization,
+  readCookie,
+} from "./authenticator.ts";
+import type { Bearer } from "./bearer.ts";
 import { isPublishToken, NO_CREDENTIAL } from "./credential.ts";
 import { FULL_ACCESS, type Grant, grantedChannels, matchesPipeline } from "./grant.ts";
 import { isOwnRequest, rejectForeignPages } from "./local_only.ts";
-import type { RateLimiter } from "./rate_limiter.ts";
 import type { GrantedScope, GrantedStream, RequestedScope, RequestedStream } from "./scope.ts";
 import type { Tickets } from "./tickets.ts";
-import type { TokenVerifier } from "./token_verifier.ts";
-
-/** Matches the cookie that may contain a subscriber's token. */
-const COOKIE = /(?:^|;\s*)runnel_token=([^;\s]+)/;
 
 /** Options for {@linkcode Access}. */
-export interface AccessOptions {
+export interface AccessOptions extends AuthenticatorOptions {
   /** Settings of access. */
   config: AccessConfig;
   /** Origins whose pages may use the service. */
   allowOrigins: "*" | readonly string[];
-  /** Verifies tokens. */
-  verifier: TokenVerifier;
-  /** Counts the invalid tokens of each address. */
-  invalidTokens: RateLimiter;
   /** Tickets that open streams. */
   tickets: Tickets;
 }
 
-/** Client of a request. */
-export interface Client {
-  /** Headers of the request. */
-  headers: Headers;
-  /** Address by which it is counted; `null` if it is not. */
-  address: string | null;
-}
-
-/** Authenticates and authorizes requests. */
+/** Authorizes requests, whose clients it authenticates first. */
 export class Access {
   readonly #options: AccessOptions;
+  readonly #authenticator: Authenticator;
 
   constructor(options: AccessOptions) {
     this.#options = options;
+    this.#authenticator = new Authenticator(options);
   }
 
   /**
@@ -67,7 +58,7 @@ export class Access {
    */
   async authenticate(client: Client): Promise<Bearer | null> {
     if (this.#options.config.allowsAnonymous) return null;
-    return await this.#verify(readAuthorization(client.headers), client);
+    return await this.#authenticator.verify(readAuthorization(client.headers), client);
   }
 
   /**
@@ -114,7 +105,7 @@ export class Access {
     }
     const { headers } = client;
     const token = readAuthorization(headers) ?? readCookie(headers);
-    const { grant, credential } = await this.#verify(token, client);
+    const { grant, credential } = await this.#authenticator.verify(token, client);
     if (isPublishToken(credential) && grant.subscribe.length === 0) {
       throw new RunnelError(
         "forbidden",
@@ -179,52 +170,17 @@ export class Access {
    * @throws {RunnelError} `unauthorized`, `too-many-requests`, `forbidden`.
    */
   authorizeMetrics(request: Request, { address }: Pick<Client, "address">, isOwn: boolean): void {
-    const { config: { metricsToken }, invalidTokens } = this.#options;
-    if (metricsToken === null) {
-      if (isOwn && isOwnRequest(request)) return;
-      throw new RunnelError(
-        "forbidden",
-        "Cannot read the metrics: only this machine may, and not through a proxy. " +
-          "Set RUNNEL_METRICS_TOKEN to read them from elsewhere",
-      );
+    const { metricsToken } = this.#options.config;
+    if (metricsToken !== null) {
+      const { headers } = request;
+      return this.#authenticator.verifyMetricsToken(metricsToken, { headers, address });
     }
-    const window = address === null ? 0 : invalidTokens.count(address);
-    const token = readAuthorization(request.headers);
-    if (token === undefined || !isSameText(token, metricsToken)) {
-      throw new RunnelError(
-        "unauthorized",
-        "Cannot read the metrics: the token is missing or invalid. " +
-          "Send that of RUNNEL_METRICS_TOKEN in the header Authorization: Bearer …",
-      );
-    }
-    if (address !== null) invalidTokens.discount(address, window);
-  }
-
-  async #verify(token: string | undefined, { address }: Client): Promise<Bearer> {
-    if (token === undefined) {
-      throw new RunnelError(
-        "unauthorized",
-        "Cannot authenticate: the request has no token. " +
-          "Send one in the header Authorization: Bearer …",
-      );
-    }
-    const { verifier, invalidTokens } = this.#options;
-    // Before it is verified, so that those that arrive meanwhile are counted too.
-    const window = address === null ? 0 : invalidTokens.count(address);
-    try {
-      if (token.length > MAX_TOKEN_LENGTH) {
-        throw new InvalidToken(`it has more than ${MAX_TOKEN_LENGTH} characters`);
-      }
-      const bearer = await verifier.verify(token);
-      if (address !== null) invalidTokens.discount(address, window);
-      return bearer;
-    } catch (error) {
-      if (!(error instanceof InvalidToken)) throw error;
-      throw new RunnelError(
-        "unauthorized",
-        `Cannot authenticate: the token is invalid: ${error.message}. Send another one`,
-      );
-    }
+    if (isOwn && isOwnRequest(request)) return;
+    throw new RunnelError(
+      "forbidden",
+      "Cannot read the metrics: only this machine may, and not through a proxy. " +
+        "Set RUNNEL_METRICS_TOKEN to read them from elsewhere",
+    );
   }
 }
 
@@ -237,20 +193,6 @@ function authorizeSubscribe(
   const granted = grantedChannels(grant, channels);
   if (!granted) throw forbidden("subscribe", "to all of these channels");
   return { channels: granted, endsAt: grant.endsAt };
-}
-
-/** Compares two texts in a time that tells nothing of where they differ. */
-function isSameText(text: string, other: string): boolean {
-  const hash = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(hash(text), hash(other));
-}
-
-function readAuthorization(headers: Headers): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(headers.get("Authorization") ?? "")?.[1];
-}
-
-function readCookie(headers: Headers): string | undefined {
-  return COOKIE.exec(headers.get("Cookie") ?? "")?.[1];
 }
 
 function forbidden(action: "publish" | "subscribe", where: string): RunnelError {

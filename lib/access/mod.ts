@@ -4,7 +4,8 @@
  * @module
  */
 
-export { Access, type Client } from "./access.ts";
+export { Access } from "./access.ts";
+export type { Client } from "./authenticator.ts";
 export type { Bearer } from "./bearer.ts";
 export { ClientAddresses } from "./client_address.ts";
 export { isPublishToken } from "./credential.ts";
