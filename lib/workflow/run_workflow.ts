@@ -4,7 +4,8 @@
  * @module
  */
 
-import { bindComponent, type StepExports, type Steps } from "./component.ts";
+import { bindComponent } from "./bind_component.ts";
+import type { StepExports, Steps } from "./component.ts";
 import { DeliveryError } from "./delivery_error.ts";
 import { Outbox } from "./outbox.ts";
 import { createActions } from "./step_actions.ts";
