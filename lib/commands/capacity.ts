@@ -7,13 +7,8 @@
 
 import { type Arguments, runCommand, UsageError } from "../base/mod.ts";
 import { LOAD, MACHINE } from "./capacity_defaults.ts";
-import {
-  type CapacityLoad,
-  findLimits,
-  type Machine,
-  type Needs,
-  predict,
-} from "./capacity_model.ts";
+import { findLimits } from "./capacity_limits.ts";
+import { type CapacityLoad, type Machine, type Needs, predict } from "./capacity_model.ts";
 
 const USAGE = `Calculates what a load needs, from constants that were measured on a small machine.
 

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { LOAD, MACHINE } from "../../lib/commands/capacity_defaults.ts";
-import { findLimits, predict } from "../../lib/commands/capacity_model.ts";
+import { findLimits } from "../../lib/commands/capacity_limits.ts";
+import { predict } from "../../lib/commands/capacity_model.ts";
 import { runTask } from "../support/programs/task.ts";
 
 const needsOf = (load: Partial<typeof LOAD>) => predict({ ...LOAD, ...load }, MACHINE);
