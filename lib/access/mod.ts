@@ -11,16 +11,14 @@ export { ClientAddresses } from "./client_address.ts";
 export { isPublishToken } from "./credential.ts";
 export { RateLimiter } from "./rate_limiter.ts";
 export type { GrantedScope, GrantedStream, RequestedScope } from "./scope.ts";
-export {
-  deleteTickets,
-  KvTicketStore,
-  type Session,
-  type Ticket,
-  type TicketEntry,
-  type TicketKey,
-  ticketRecordTimeLeft,
-  type TicketStore,
-  type TicketWrite,
+export { deleteTickets, KvTicketStore, ticketRecordTimeLeft } from "./kv_ticket_store.ts";
+export type {
+  Session,
+  Ticket,
+  TicketEntry,
+  TicketKey,
+  TicketStore,
+  TicketWrite,
 } from "./ticket_store.ts";
 export type { Credentials, LocalSession, OpenSession } from "./sessions.ts";
 export { Tickets, type TicketScope, type TicketUse } from "./tickets.ts";

@@ -6,7 +6,7 @@ import {
 } from "node:assert/strict";
 import { formatEventId, joinEventIds, MAX_PIPELINES } from "../../lib/protocol/event.ts";
 import type { GrantedStream } from "../../lib/access/scope.ts";
-import { deleteTickets, ticketRecordTimeLeft } from "../../lib/access/ticket_store.ts";
+import { deleteTickets, ticketRecordTimeLeft } from "../../lib/access/kv_ticket_store.ts";
 import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import type { TicketUse } from "../../lib/access/tickets.ts";
 import { commitThenFail, commitThenFailCheck, fail, pause } from "../support/fakes/kv.ts";

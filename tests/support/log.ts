@@ -6,7 +6,7 @@
  */
 
 import type { NewEvent } from "../../lib/protocol/event.ts";
-import { KvTicketStore } from "../../lib/access/ticket_store.ts";
+import { KvTicketStore } from "../../lib/access/kv_ticket_store.ts";
 import { systemClock } from "../../lib/base/clock.ts";
 import type { Runtime } from "../../lib/base/runtime.ts";
 import { EventLog } from "../../lib/log/event_log.ts";

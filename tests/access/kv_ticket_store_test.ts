@@ -8,10 +8,9 @@ import { KvConnection } from "../../lib/kv/kv_connection.ts";
 import {
   deleteTickets,
   KvTicketStore,
-  type Ticket,
-  type TicketEntry,
   ticketRecordTimeLeft,
-} from "../../lib/access/ticket_store.ts";
+} from "../../lib/access/kv_ticket_store.ts";
+import type { Ticket, TicketEntry } from "../../lib/access/ticket_store.ts";
 import { MAX_SESSION_MS, MAX_TICKET_MS } from "../../lib/config/access_config.ts";
 import { FakeClock } from "../support/fakes/clock.ts";
 import { fail, FaultyKv } from "../support/fakes/kv.ts";
