@@ -9,21 +9,13 @@ import { RunnelError, Semaphore } from "../base/mod.ts";
 import type { ChannelScan, Log } from "../log/mod.ts";
 import type { ChannelFilter, HistoryRange, Position } from "../protocol/mod.ts";
 import type { EncodedEvents } from "../stream/mod.ts";
+import { HistoryCache } from "./history_cache.ts";
 
 /** Maximum number of scans at once. */
 const MAX_SCANS = 2;
 
 /** Maximum number of searches by time at once. */
 const MAX_SEARCHES = 4;
-
-/** Maximum memory of the scans that are kept, in bytes. */
-const MAX_SCANS_BYTES = 8 * 1024 * 1024;
-
-/** Maximum memory of the starts that are kept, in bytes. */
-const MAX_STARTS_BYTES = 1024 * 1024;
-
-/** Memory of an entry or a string beside its content, in bytes. */
-const OVERHEAD_BYTES = 128;
 
 /** Maximum number of reads for one start, while the log changes in between. */
 const MAX_TRIES = 4;
@@ -52,11 +44,7 @@ export class HistoryStarts {
   readonly #searchTurns = new Semaphore(MAX_SEARCHES);
   /** Reads of the log in progress. */
   readonly #reading = new Map<string, Promise<void>>();
-  /** Scans by pipeline, the one that was made last at the end. */
-  readonly #scans = new Map<string, ChannelScan>();
-  #scansBytes = 0;
-  readonly #starts = new Map<string, number>();
-  #startsBytes = 0;
+  readonly #cache = new HistoryCache();
 
   constructor(log: Pick<Log, "scanChannels" | "findSince">) {
     this.#log = log;
@@ -64,7 +52,7 @@ export class HistoryStarts {
 
   /** Memory of all that is kept, in bytes. */
   get bytes(): number {
-    return this.#scansBytes + this.#startsBytes;
+    return this.#cache.bytes;
   }
 
   /**
@@ -83,7 +71,7 @@ export class HistoryStarts {
     // Of none, there is nothing to find.
     if (since === -Infinity || count === 0 || newest().last === 0) return 0;
     const { epoch, lastPublished } = newest();
-    const known = this.#starts.get(timeKey(pipeline, epoch, since));
+    const known = this.#cache.start(timeKey(pipeline, epoch, since));
     // The end of the run is none of the events, and what the log has more is young.
     return known === undefined ? null : Math.min(known, lastPublished);
   }
@@ -102,16 +90,16 @@ export class HistoryStarts {
     const last = newest.end ? newest.end.sequence - 1 : newest.last;
     if (filter.keepsAll || count === 0) return Math.max(0, last - count);
     const key = `${pipeline} ${newest.epoch} ${newest.last} ${count} ${filter.key}`;
-    const known = this.#starts.get(key);
+    const known = this.#cache.start(key);
     if (known !== undefined) return known;
     let { found, first } = newest.newestOf(filter, count);
     if (found < count && newest.first > 1) {
       if (after >= newest.first - 1) return after;
-      const scan = this.#scans.get(pipeline);
+      const scan = this.#cache.scan(pipeline);
       if (scan?.epoch !== newest.epoch || scan.last < newest.first - 1) return null;
       first = oldestOf(scan, { below: newest.first, count: count - found, filter }) ?? first;
     }
-    this.#keepStart(key, first - 1);
+    this.#cache.keepStart(key, first - 1);
     return first - 1;
   }
 
@@ -144,7 +132,7 @@ export class HistoryStarts {
    * a replay need not read them. It is the position itself if nothing is known.
    */
   skip(pipeline: string, { epoch, sequence }: Position, filter: ChannelFilter): number {
-    const scan = this.#scans.get(pipeline);
+    const scan = this.#cache.scan(pipeline);
     if (filter.keepsAll || scan?.epoch !== epoch) return sequence;
     const { last, names, channels } = scan;
     const isKept = names.map((name) => filter.keeps(name));
@@ -159,7 +147,7 @@ export class HistoryStarts {
     return this.#share(pipeline, () =>
       this.#scanTurns.run(async () => {
         const scan = await this.#log.scanChannels(pipeline);
-        if (scan) this.#keepScan(pipeline, scan);
+        if (scan) this.#cache.keepScan(pipeline, scan);
       }));
   }
 
@@ -168,7 +156,7 @@ export class HistoryStarts {
     return this.#share(`${pipeline} ${since}`, () =>
       this.#searchTurns.run(async () => {
         const place = await this.#log.findSince(pipeline, since);
-        if (place) this.#keepStart(timeKey(pipeline, place.epoch, since), place.start);
+        if (place) this.#cache.keepStart(timeKey(pipeline, place.epoch, since), place.start);
       }));
   }
 
@@ -180,32 +168,6 @@ export class HistoryStarts {
       this.#reading.set(key, reading);
     }
     return reading;
-  }
-
-  #keepScan(pipeline: string, scan: ChannelScan): void {
-    this.#dropScan(pipeline);
-    this.#scans.set(pipeline, scan);
-    this.#scansBytes += memoryOf(scan);
-    for (const [oldest] of this.#scans) {
-      if (this.#scansBytes <= MAX_SCANS_BYTES || oldest === pipeline) break;
-      this.#dropScan(oldest);
-    }
-  }
-
-  #dropScan(pipeline: string): void {
-    const scan = this.#scans.get(pipeline);
-    if (!scan) return;
-    this.#scans.delete(pipeline);
-    this.#scansBytes -= memoryOf(scan);
-  }
-
-  #keepStart(key: string, start: number): void {
-    this.#startsBytes += 2 * key.length + OVERHEAD_BYTES;
-    if (this.#startsBytes > MAX_STARTS_BYTES) {
-      this.#starts.clear();
-      this.#startsBytes = 2 * key.length + OVERHEAD_BYTES;
-    }
-    this.#starts.set(key, start);
   }
 }
 
@@ -227,9 +189,4 @@ function oldestOf(
     count--;
   }
   return oldest;
-}
-
-function memoryOf({ names, channels }: ChannelScan): number {
-  const length = names.reduce((sum, name) => sum + 2 * name.length + OVERHEAD_BYTES, 0);
-  return OVERHEAD_BYTES + channels.byteLength + length;
 }
