@@ -5,7 +5,7 @@
  * @module
  */
 
-import { chunk, RunnelError, type Runtime } from "../base/mod.ts";
+import { RunnelError, type Runtime } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import { createMetrics } from "../telemetry/mod.ts";
 import { isCanaryPipeline } from "../protocol/mod.ts";
@@ -18,12 +18,6 @@ import type { RepairCause } from "./tail.ts";
 
 /** Bytes that a pipeline's tail keeps beyond its history. */
 const TAIL_BYTES = 2 * 1024 * 1024;
-
-/** Minimum interval between two looks at the leases of the pipelines, in milliseconds. */
-const LEASES_MS = 5 * 60 * 1000;
-
-/** Number of pipelines whose leases are renewed with one call of the log. */
-const LEASES_SIZE = 100;
 
 /** Options for {@linkcode PipelineRegistry}. */
 export interface PipelineRegistryOptions {
@@ -64,8 +58,6 @@ export class PipelineRegistry {
   readonly #unread = createMetrics();
   /** Bytes that the tails took in since they were last counted. */
   #growth = 0;
-  /** Time at which the leases were last renewed, in milliseconds of the monotonic clock. */
-  #leasedAt = -Infinity;
   /** Repairs of pipelines that are no longer live. */
   readonly #pastRepairs: Record<RepairCause, number> = {
     gap: 0,
@@ -114,6 +106,11 @@ export class PipelineRegistry {
   /** Number of events that each pipeline was behind the log when that was last compared. */
   get behind(): Map<string, number> {
     return new Map(this.#pipelines.entries().map(([id, { behind }]) => [id, behind]));
+  }
+
+  /** IDs of the live pipelines. */
+  get ids(): Iterable<string> {
+    return this.#pipelines.keys();
   }
 
   /** Returns a pipeline if it is live. */
@@ -172,24 +169,6 @@ export class PipelineRegistry {
     this.#pipelines.delete(id);
     addRepairs(this.#pastRepairs, pipeline.repairs);
     pipeline[Symbol.dispose]();
-  }
-
-  /**
-   * Shows all processes that the live pipelines are in use, even if nobody writes to
-   * them. To be called now and then; most calls do nothing.
-   */
-  async renewLeases(): Promise<void> {
-    const { log, runtime } = this.#options;
-    const now = runtime.clock.monotonic();
-    if (now - this.#leasedAt < LEASES_MS) return;
-    this.#leasedAt = now;
-    try {
-      for (const pipelines of chunk([...this.#pipelines.keys()], LEASES_SIZE)) {
-        await log.renewLeases(pipelines);
-      }
-    } catch (error) {
-      runtime.report("Cannot renew the leases of pipelines", error);
-    }
   }
 
   /** Counts the tails now and then, and shrinks them all if they exceed the limit. */

@@ -6,6 +6,7 @@
  */
 
 import type { Runtime } from "../base/mod.ts";
+import type { Log } from "../log/mod.ts";
 import { type HistoryRange, rangeOfNewest } from "../protocol/mod.ts";
 import {
   EVENT_STREAM,
@@ -16,6 +17,7 @@ import {
   type Syntax,
 } from "../stream/mod.ts";
 import { openFeeds } from "./feeds.ts";
+import { LeaseRenewal } from "./lease_renewal.ts";
 import type { PipelineRegistry } from "./pipeline_registry.ts";
 import { type SubscriberLimits, SubscriberQuota } from "./subscriber_quota.ts";
 import type { Subscription } from "./subscription.ts";
@@ -25,6 +27,8 @@ const POLL_RETRY_MS = 100;
 
 /** Options for {@linkcode Streams}. */
 export interface StreamsOptions extends SubscriberLimits {
+  /** The log, which keeps the leases of pipelines with streams. */
+  log: Log;
   /** Clock, random numbers and reporter. */
   runtime: Runtime;
   /** Number of events in the history of a pipeline. */
@@ -54,10 +58,11 @@ export class Streams {
     this.#options = options;
     this.#pipelines = pipelines;
     this.#draining = draining;
+    const leases = new LeaseRenewal(options, () => pipelines.ids);
     this.#keepAliveWheel = new KeepAliveWheel(
       options.runtime,
       options.keepAliveMs,
-      () => pipelines.renewLeases(),
+      () => leases.renew(),
     );
     this.#history = rangeOfNewest(options.history);
   }
