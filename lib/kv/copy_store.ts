@@ -9,6 +9,7 @@ import { delay, RunnelError, type Runtime } from "../base/mod.ts";
 import { COPY_SETTLE_MS } from "./copy_guard.ts";
 import { COPY_MARK, type CopyMark, type SourceMark, type TargetMark } from "./copy_mark.ts";
 import type { KvConnection } from "./kv_connection.ts";
+import { listRecords, wipeRecords } from "./store_records.ts";
 
 /** Number of records that are read at once. */
 const READ_SIZE = 100;
@@ -115,8 +116,8 @@ async function begin(
     );
   }
   // What an earlier copy left, during which the source was written.
-  if (target?.role === "target") await wipe(to);
-  const [first] = await list(to, null, 1);
+  if (target?.role === "target") await wipeRecords(to.kv);
+  const [first] = await listRecords(to.kv, null, 1);
   if (first) throw unusable(`${to.name} is not empty. Name a new file, or an empty store`);
   const id = crypto.randomUUID();
   const mark: TargetMark = { role: "target", id, other: from.name, cursor: null };
@@ -170,7 +171,7 @@ async function copyRecords(
   };
   let read: Deno.KvKey | null = cursor;
   while (true) {
-    const entries = await list(from, read, READ_SIZE);
+    const entries = await listRecords(from.kv, read, READ_SIZE);
     for (const entry of entries) {
       if (entry.versionstamp > versionstamp) throw new StillWritten(from.name, entry.key);
       const left = timeLeft(entry.key, entry.value, runtime.clock.now());
@@ -190,50 +191,13 @@ async function copyRecords(
 /** Reads the source once more: what was written meanwhile may lie before the place of the copy. */
 async function assertUnwritten({ from }: CopyStoreOptions, versionstamp: string): Promise<void> {
   for (let cursor: Deno.KvKey | null = null;;) {
-    const entries = await list(from, cursor, READ_SIZE);
+    const entries = await listRecords(from.kv, cursor, READ_SIZE);
     for (const { key, versionstamp: version } of entries) {
       if (version > versionstamp) throw new StillWritten(from.name, key);
     }
     if (entries.length === 0) return;
     cursor = entries.at(-1)!.key;
   }
-}
-
-/** Removes all records but the mark. */
-async function wipe(store: NamedStore): Promise<void> {
-  while (true) {
-    const entries = await list(store, null, MAX_RECORDS);
-    if (entries.length === 0) return;
-    await store.kv.call((kv) => {
-      const operation = kv.atomic();
-      for (const { key } of entries) operation.delete(key);
-      return operation.commit();
-    }, AS);
-  }
-}
-
-/** Lists records after a key, in their order, without the mark. Empty only at the end. */
-async function list(
-  { kv }: NamedStore,
-  after: Deno.KvKey | null,
-  limit: number,
-): Promise<Deno.KvEntry<unknown>[]> {
-  const selector: Deno.KvListSelector = after ? { prefix: [], start: after } : { prefix: [] };
-  // Two more: the key itself, and the mark.
-  const entries = await kv.call(
-    (kv) => Array.fromAsync(kv.list<unknown>(selector, { limit: limit + 2 })),
-    AS,
-  );
-  return entries.filter(({ key }) => !isSame(key, COPY_MARK) && !(after && isSame(key, after)));
-}
-
-function isSame(one: Deno.KvKey, other: Deno.KvKey): boolean {
-  return one.length === other.length && one.every((part, index) => {
-    const [a, b] = [part, other[index]!];
-    return a instanceof Uint8Array && b instanceof Uint8Array
-      ? a.toHex() === b.toHex()
-      : Object.is(a, b);
-  });
 }
 
 function unusable(problem: string): RunnelError {
