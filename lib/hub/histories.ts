@@ -14,13 +14,7 @@ import {
   readHistory,
   readPosition,
 } from "../log/mod.ts";
-import {
-  ChannelFilter,
-  formatEventId,
-  type HistoryRange,
-  type Position,
-  rangeOfNewest,
-} from "../protocol/mod.ts";
+import { ChannelFilter, type HistoryRange, type Position, rangeOfNewest } from "../protocol/mod.ts";
 import { EncodedEvents } from "../stream/mod.ts";
 import { ClientQuota } from "./client_quota.ts";
 import type { HistoryStarts } from "./history_starts.ts";
@@ -73,9 +67,6 @@ export class Histories {
   readonly #options: HistoriesOptions;
   readonly #starts: HistoryStarts;
   readonly #reads = new Semaphore(MAX_READS);
-  readonly #sharedReads = new Semaphore(MAX_READS);
-  /** Pages that wait to be read, by all that is asked for. */
-  readonly #sharedPages = new Map<string, Promise<EventPage>>();
   readonly #quota: ClientQuota;
 
   /** @param starts Finds where the histories of some channels begin. */
@@ -135,36 +126,17 @@ export class Histories {
     { after, limit, channels = [], address = null, connectionClosed }: PageRequest,
   ): Promise<EventPage> {
     using place = this.#quota.acquire(address);
-    const page = await this.#readPage(pipeline, { after, limit, channels });
+    const page = await this.readUncounted(pipeline, { after, limit, channels });
     if (connectionClosed) releaseAfter(connectionClosed, place.move());
     return page;
   }
 
   /**
-   * Reads a page for a client that is counted elsewhere, once for all that ask for the same
-   * one before it is read: an event wakes many polls that are at the same position.
+   * Reads a page for a client that is counted elsewhere.
    *
    * @throws {RunnelError} As {@linkcode readEventPage}.
    */
-  readShared(pipeline: string, request: PageRequest): Promise<EventPage> {
-    const { after, limit, channels = [] } = request;
-    const position = after === null ? 0 : formatEventId(after);
-    const key = `${pipeline} ${position} ${limit} ${ChannelFilter.of(channels).key}`;
-    let page = this.#sharedPages.get(key);
-    if (!page) {
-      page = this.#sharedReads.run(async () => {
-        // After it is in the map.
-        await undefined;
-        // What is accepted from now on may not be in it.
-        this.#sharedPages.delete(key);
-        return await this.#readPage(pipeline, request);
-      });
-      this.#sharedPages.set(key, page);
-    }
-    return page;
-  }
-
-  #readPage(
+  readUncounted(
     pipeline: string,
     { after, limit, channels = [] }: Pick<PageRequest, "after" | "limit" | "channels">,
   ): Promise<EventPage> {

@@ -30,6 +30,7 @@ import {
   PipelineRegistry,
   type PipelineRegistryOptions,
 } from "./pipeline_registry.ts";
+import { SharedPages } from "./shared_pages.ts";
 import { Streams, type StreamsOptions } from "./streams.ts";
 import type { Subscription } from "./subscription.ts";
 import type { RepairCause } from "./tail.ts";
@@ -62,7 +63,7 @@ export class Hub {
     this.#histories = new Histories(options, starts);
     this.#streams = new Streams(options, this.#pipelines, this.draining);
     this.#polls = new PagePolls({
-      histories: this.#histories,
+      pages: new SharedPages((...page) => this.#histories.readUncounted(...page)),
       quota: this.#streams.quota,
       subscribe: (...subscription) => this.subscribe(...subscription),
     });

@@ -7,7 +7,8 @@
 import { RunnelError } from "../base/mod.ts";
 import type { EventPage } from "../log/mod.ts";
 import { formatEventId } from "../protocol/mod.ts";
-import type { Histories, PageRequest } from "./histories.ts";
+import type { PageRequest } from "./histories.ts";
+import type { SharedPages } from "./shared_pages.ts";
 import type { SubscriberQuota } from "./subscriber_quota.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -24,7 +25,7 @@ export interface PollRequest extends PageRequest {
 /** Options for {@linkcode PagePolls}. */
 export interface PagePollsOptions {
   /** Reads the pages. */
-  histories: Pick<Histories, "readShared">;
+  pages: Pick<SharedPages, "read">;
   /** Counts a poll as a subscriber, from its first read until its connection is closed. */
   quota: Pick<SubscriberQuota, "acquire">;
   /** Opens the stream that is waited for. */
@@ -43,15 +44,15 @@ export class PagePolls {
    * Reads a page. If there is nothing to tell, it waits for an event that the filter keeps,
    * a gap or the end of the run, and reads again: also when the time is up, and at a drain.
    *
-   * @throws {RunnelError} As {@linkcode Histories.readShared} and {@linkcode Hub.subscribe},
+   * @throws {RunnelError} As {@linkcode SharedPages.read} and {@linkcode Hub.subscribe},
    *   but for `run-ended`.
    */
   async read(pipeline: string, request: PollRequest): Promise<EventPage> {
-    const { histories, quota } = this.#options;
+    const { pages, quota } = this.#options;
     const { address = null, connectionClosed } = request;
     using held = new DisposableStack();
     const place = held.use(quota.acquire([pipeline], address));
-    const page = await histories.readShared(pipeline, request);
+    const page = await pages.read(pipeline, request);
     if (request.waitMs === 0 || hasNews(page)) {
       if (connectionClosed) releaseAfter(connectionClosed, held.move());
       return page;
@@ -61,7 +62,7 @@ export class PagePolls {
     await this.#wait(pipeline, page, request);
     // Nobody takes the answer.
     if (request.left?.aborted) return page;
-    return await histories.readShared(pipeline, { ...request, after: page.position });
+    return await pages.read(pipeline, { ...request, after: page.position });
   }
 
   /** Waits for something to tell after a page. */
