@@ -8,7 +8,6 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { RegExpRouter } from "hono/router/reg-exp-router";
-import manifest from "../../deno.json" with { type: "json" };
 import { ClientAddresses } from "../access/mod.ts";
 import { RunnelError } from "../base/mod.ts";
 import { AccessLog } from "./access_log.ts";
@@ -24,11 +23,12 @@ import {
   notFound,
   textAnswer,
 } from "./context.ts";
+import { addDocumentRoute } from "./document_route.ts";
 import { historyRoutes } from "./history_routes.ts";
-import { acceptsHtml, page, pageHeaders, showProblem } from "./html_answers.ts";
+import { showProblem } from "./html_answers.ts";
 import { createErrorReporter } from "./error_reports.ts";
 import { findNearRoutes } from "./near_routes.ts";
-import { createRoutes, SECURITY_SCHEMES } from "./openapi.ts";
+import { createRoutes } from "./openapi.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { metricsRoute } from "./metrics_route.ts";
 import { problem, refusalOf } from "./problem.ts";
@@ -149,27 +149,7 @@ export function createApp(options: AppOptions): App {
     return await showProblem(c, problem(error, { requestId: c.env.id, part }));
   });
 
-  // Described here and not by `app.openapi()`, which would read and validate a
-  // body before the handler has authenticated the client.
-  for (const route of Object.values(routes)) app.openAPIRegistry.registerPath(route);
-  for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
-    app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
-  }
-  // Built at its first request: it would delay the start.
-  let document: ReturnType<typeof app.getOpenAPI31Document> | undefined;
-  app.get(routes.openapi.getRoutingPath(), async (c) => {
-    if (!acceptsHtml(c)) {
-      document ??= app.getOpenAPI31Document({
-        openapi: "3.1.0",
-        info: { title: "Runnel", version: manifest.version },
-      });
-      return c.json(document, 200, { Vary: "Accept" });
-    }
-    c.res = await page("api/api.html");
-    await pageHeaders(c, () => Promise.resolve());
-    c.res.headers.append("Vary", "Accept");
-    return c.res;
-  });
+  addDocumentRoute(app, routes);
 
   function answer(request: Request, env: RequestEnv): Response | Promise<Response> {
     try {
