@@ -11,9 +11,7 @@
 import type { Runtime } from "../base/mod.ts";
 import { MAX_KEYS, type WatchKv } from "../kv/mod.ts";
 import { type Head, headKey } from "../log/mod.ts";
-
-/** Maximum number of watches on one connection. */
-const MAX_WATCHES = 64;
+import { WatchConnections } from "./watch_connections.ts";
 
 /** Time for which added pipelines are collected before they are watched together, in milliseconds. */
 const COLLECT_MS = 10;
@@ -34,12 +32,6 @@ export interface HeadWatchOptions {
   onHead: (pipeline: string, head: Head | null) => void;
 }
 
-/** A connection and the number of its watches. */
-interface Connection {
-  kv: Promise<WatchKv>;
-  watches: number;
-}
-
 /** Pipelines that are watched together. */
 class WatchGroup {
   /** The pipelines, each with the versionstamp that was last passed on of its head. */
@@ -58,13 +50,14 @@ export class HeadWatches implements AsyncDisposable {
   readonly #options: HeadWatchOptions;
   readonly #groups = new Set<WatchGroup>();
   readonly #groupOf = new Map<string, WatchGroup>();
-  readonly #connections = new Set<Connection>();
+  readonly #connections: WatchConnections;
   readonly #loops = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #lost = 0;
 
   constructor(options: HeadWatchOptions) {
     this.#options = options;
+    this.#connections = new WatchConnections(options.open);
   }
 
   /** Number of pipelines, watches and connections, and of watches that were lost. */
@@ -130,7 +123,7 @@ export class HeadWatches implements AsyncDisposable {
     // Pipelines that are added in the same moment are watched together at once.
     await this.#wait(COLLECT_MS);
     while (this.#groups.has(group)) {
-      const connection = this.#connect();
+      const connection = this.#connections.acquire();
       try {
         await this.#watch(group, await connection.kv);
       } catch (error) {
@@ -138,7 +131,7 @@ export class HeadWatches implements AsyncDisposable {
         this.#options.runtime.report("Cannot watch the log", error);
         await this.#wait(REOPEN_MS * (1 + this.#options.runtime.random()));
       } finally {
-        this.#disconnect(connection);
+        this.#connections.release(connection);
       }
     }
   }
@@ -174,23 +167,6 @@ export class HeadWatches implements AsyncDisposable {
     }
     group.versionstamps.set(pipeline, versionstamp);
     this.#options.onHead(pipeline, value);
-  }
-
-  #connect(): Connection {
-    let connection = this.#connections.values().find(({ watches }) => watches < MAX_WATCHES);
-    if (!connection) {
-      connection = { kv: this.#options.open(), watches: 0 };
-      this.#connections.add(connection);
-    }
-    connection.watches++;
-    return connection;
-  }
-
-  #disconnect(connection: Connection): void {
-    if (--connection.watches > 0) return;
-    this.#connections.delete(connection);
-    // A connection that never opened was reported by the watch that waited for it.
-    connection.kv.then((kv) => kv.close()).catch(() => {});
   }
 
   async #wait(ms: number): Promise<void> {
