@@ -5,11 +5,8 @@
  * @module
  */
 
-import { basename, extname, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { type Arguments, runCommand, UsageError } from "../base/mod.ts";
 import {
-  type Component,
   defineComponent,
   type DeliveredEvent,
   DeliveryError,
@@ -18,6 +15,7 @@ import {
   type WorkflowStep,
 } from "../workflow/mod.ts";
 import { createRetryReport } from "./retry_report.ts";
+import { loadComponent, LoadError, nameOf, readJson, readProps } from "./workflow_files.ts";
 
 const USAGE = `Runs component files, in order, as the steps of one workflow, and delivers the
 events that they sent with $.send.sse() when the last one has finished.
@@ -37,9 +35,6 @@ events that they sent with $.send.sse() when the last one has finished.
   --timeout SECONDS  time limit of the delivery (default: 60)
   -h, --help         print this help`;
 
-/** Error of a file that is no valid module, or that throws before it exports a component. */
-class LoadError extends Error {}
-
 function createOptions() {
   return {
     pipeline: { type: "string" },
@@ -54,62 +49,9 @@ function createOptions() {
   } as const;
 }
 
-/** Resolves a path from the folder of the user: `deno task` runs in the folder of deno.json. */
-function resolvePath(file: string): string {
-  return resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), file);
-}
-
-async function readJson(file: string | undefined): Promise<unknown> {
-  if (file === undefined) return undefined;
-  try {
-    return JSON.parse(await Deno.readTextFile(resolvePath(file)));
-  } catch (error) {
-    throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`);
-  }
-}
-
-async function readProps(
-  file: string | undefined,
-  names: readonly string[],
-): Promise<Record<string, Record<string, unknown>>> {
-  const props = await readJson(file) ?? {};
-  const isObject = (value: unknown) =>
-    typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isObject(props)) throw new UsageError(`Cannot use ${file}: expected a JSON object`);
-  if (names.length === 1) return { [names[0]!]: props as Record<string, unknown> };
-  for (const [name, values] of Object.entries(props)) {
-    if (names.includes(name) && isObject(values)) continue;
-    throw new UsageError(
-      `Cannot use ${file}: ${name}: expected props by the name of a step: ${names.join(", ")}`,
-    );
-  }
-  return props as Record<string, Record<string, unknown>>;
-}
-
 function readTimeout(seconds: string): number {
   if (Number(seconds) > 0) return Number(seconds) * 1000;
   throw new UsageError(`Cannot use --timeout ${seconds}: expected a number of seconds above 0`);
-}
-
-async function load(file: string): Promise<Component> {
-  const url = pathToFileURL(resolvePath(file));
-  if (!await Deno.stat(url).then(({ isFile }) => isFile, () => false)) {
-    throw new UsageError(`Cannot run ${file}: there is no such file`);
-  }
-  let module;
-  try {
-    module = await import(url.href);
-  } catch (cause) {
-    throw new LoadError(`Cannot load ${file}:`, { cause });
-  }
-  if (typeof module.default?.run === "function") return module.default;
-  throw new UsageError(
-    `Cannot run ${file}: expected export default defineComponent({ async run({ steps, $ }) { … } })`,
-  );
-}
-
-function nameOf(file: string): string {
-  return basename(file, extname(file));
 }
 
 function printStep(name: string, exports: Readonly<Record<string, unknown>>): void {
@@ -143,7 +85,7 @@ async function run(
     const steps: WorkflowStep[] = [];
     for (const file of files) {
       const name = nameOf(file);
-      steps.push({ name, component: await load(file), props: props[name] });
+      steps.push({ name, component: await loadComponent(file), props: props[name] });
     }
     const { delivered, exit } = await runWorkflow({
       pipeline,
