@@ -100,14 +100,17 @@ export const ticketBody: z.ZodObject<{
   channels: z.ZodOptional<z.ZodArray<z.ZodString>>;
   lastEventId: z.ZodOptional<z.ZodString>;
 }> = z.strictObject({
-  channels: z.array(channelSchema)
+  channels: z.array(channelSchema, 'expected a list, such as ["orders"]')
     .min(1, "expected at least one channel. Omit the list for all channels")
     .max(MAX_CHANNELS, `expected ${MAX_CHANNELS} channels at most`)
     .optional(),
   // Of another log, or of no known form, it is answered as in the header: by a gap.
-  lastEventId: z.string()
+  lastEventId: z.string("expected a string")
     .max(MAX_LAST_EVENT_ID_LENGTH, `expected ${MAX_LAST_EVENT_ID_LENGTH} characters at most`)
     .optional(),
+}, {
+  // The library's own message for an unknown member names it.
+  error: ({ code }) => code === "invalid_type" ? "expected an object" : undefined,
 });
 
 /** Body of a request for a ticket for several pipelines. */
@@ -150,7 +153,10 @@ function idSchema(listRemedy?: string): z.ZodString {
  */
 export function pipelinesSchema(remedy: string, listRemedy?: string): z.ZodArray<z.ZodString> {
   const missing = `expected at least one. ${remedy}`;
-  return z.array(idSchema(listRemedy), missing)
+  const expected = 'expected a list, such as ["p_aBcDeF"]';
+  return z.array(idSchema(listRemedy), {
+    error: ({ input }) => input === undefined ? missing : expected,
+  })
     .min(1, missing)
     .max(MAX_PIPELINES, `expected ${MAX_PIPELINES} pipelines at most`)
     .refine((ids) => new Set(ids).size === ids.length, "expected no pipeline twice");

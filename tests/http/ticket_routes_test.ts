@@ -56,26 +56,32 @@ for (
 }
 
 for (
-  const body of [
-    "{",
-    "[]",
-    '"orders"',
-    "null",
-    '{"channels":"orders"}',
-    '{"channels":[]}',
-    '{"channels":["error"]}',
-    '{"channel":["orders"]}',
-    '{"lastEventId":7}',
-    '{"lastEventId":null}',
-    JSON.stringify({ lastEventId: "x".repeat(321) }),
-    JSON.stringify({ channels: Array.from({ length: 21 }, (_, index) => `c${index}`) }),
-  ]
+  const [body, expected] of [
+    ["{", "Cannot read body: it is not JSON"],
+    ["[]", "Cannot read body: expected an object"],
+    ['"orders"', "Cannot read body: expected an object"],
+    ["null", "Cannot read body: expected an object"],
+    ['{"channels":"orders"}', 'Cannot read body.channels: expected a list, such as ["orders"]'],
+    ['{"channels":null}', 'Cannot read body.channels: expected a list, such as ["orders"]'],
+    ['{"channels":[]}', "expected at least one channel"],
+    ['{"channels":["error"]}', "Cannot read body.channels: "],
+    ['{"channel":["orders"]}', 'Unrecognized key: "channel"'],
+    ['{"lastEventId":7}', "Cannot read body.lastEventId: expected a string"],
+    ['{"lastEventId":null}', "Cannot read body.lastEventId: expected a string"],
+    [JSON.stringify({ lastEventId: "x".repeat(321) }), "expected 320 characters at most"],
+    [
+      JSON.stringify({ channels: Array.from({ length: 21 }, (_, index) => `c${index}`) }),
+      "expected 20 channels at most",
+    ],
+  ] as const
 ) {
   Deno.test(`POST …/tickets rejects ${body.slice(0, 40)}, after authentication`, async () => {
     await using service = await startService({ settings: TOKEN_SETTINGS });
     const known = await askForTicket(service, body);
     equal(known.status, 400);
-    equal((await known.json()).type, "urn:runnel:problem:malformed-request");
+    const { type, detail } = await known.json();
+    equal(type, "urn:runnel:problem:malformed-request");
+    ok(detail.includes(expected), detail);
     const stranger = await askForTicket(service, body, { Authorization: "" });
     await stranger.body?.cancel();
     equal(stranger.status, 401);
@@ -154,7 +160,9 @@ for (
   const [body, expected] of [
     ["", 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
     ["{}", 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
-    ['{"pipelines":"p_a"}', 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
+    ["[]", "Cannot read body: expected an object"],
+    ['{"pipelines":"p_a"}', 'Cannot read body.pipelines: expected a list, such as ["p_aBcDeF"]'],
+    ['{"pipelines":null}', 'expected a list, such as ["p_aBcDeF"]'],
     ['{"pipelines":[]}', 'expected at least one. Add "pipelines":["p_aBcDeF"]'],
     [`{"pipelines":${JSON.stringify(pipelineIds(11))}}`, "expected 10 pipelines at most"],
     ['{"pipelines":["p_a","p_b","p_a"]}', "expected no pipeline twice"],
