@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "n
 import { TOKEN_SETTINGS } from "../../support/clients/tokens.ts";
 import { type Requirement, testWithRequirements } from "../../support/programs/requirements.ts";
 import { TempFolder } from "../../support/programs/temp_folder.ts";
+import { serveLocally } from "../../support/servers/local_server.ts";
 import { ServedService } from "../../support/servers/served_service.ts";
 import { eventually } from "../../support/wait.ts";
 import { copyExample } from "./example_files.ts";
@@ -169,6 +170,12 @@ testWithRequirements(
   },
 );
 
+/** Takes a request at the address of a service that is down, and cuts it without an answer. */
+async function failAttempt(url: string): Promise<void> {
+  await using server = serveLocally(() => new Promise(() => {}), Number(new URL(url).port));
+  await eventually("the worker tries", () => server.handling > 0);
+}
+
 // The two versions that npm installs, by the version of Node.
 for (const dependency of ["eventsource@4", "eventsource@5"]) {
   testWithRequirements(
@@ -181,8 +188,7 @@ for (const dependency of ["eventsource@4", "eventsource@5"]) {
       await worker.live();
       await service.cut(async () => {
         await service.publish("p_demo", "orders", 1);
-        // Long enough for attempts that fail.
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        for (let attempt = 1; attempt <= 2; attempt++) await failAttempt(service.url);
       });
       await eventually("the event is counted", () => worker.stdout.includes("orders: 1"));
       deepEqual((await readState(project)).counts, { orders: 1 });
