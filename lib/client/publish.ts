@@ -14,6 +14,7 @@
 
 import {
   assertChannel,
+  assertDelivery,
   createDeliveryError,
   type DeliveredEvent,
   DeliveryError,
@@ -103,8 +104,8 @@ export interface AppendOptions extends DeliveryOptions {
  * @param url URL of the service, with the path that it is served below.
  * @param events One or more events, all of one pipeline.
  * @returns The events with their IDs, in order, once they are durable.
- * @throws {TypeError} If the URL, the token, the key or an event is invalid, or the events are of
- *   several pipelines, or too many for one key.
+ * @throws {TypeError} If the URL, an option or an event is invalid, or the events are of several
+ *   pipelines, or too many for one key.
  * @throws {RangeError} If a payload is larger or deeper than the service accepts.
  * @throws {DeliveryError} If the service refused a request, or time was up.
  *
@@ -129,9 +130,16 @@ export interface AppendOptions extends DeliveryOptions {
 export async function publish(
   url: string | URL,
   events: NewEvent | readonly NewEvent[],
-  { token, key, ...delivery }: PublishOptions = {},
+  options: PublishOptions = {},
 ): Promise<readonly DeliveredEvent[]> {
+  const { token, key, ...delivery } = options ?? {};
+  assertDelivery(delivery);
   const all = [events].flat() as NewEvent[];
+  if (all.some((event) => typeof event !== "object" || event === null)) {
+    throw new TypeError(
+      "Cannot publish: expected { pipeline, channel, payload }, or a list of them",
+    );
+  }
   const pipelines = [...new Set(all.map(({ pipeline }) => pipeline))];
   if (pipelines.length !== 1) {
     throw new TypeError(`Cannot publish: expected events of one pipeline, got ${pipelines.length}`);
@@ -145,7 +153,7 @@ export async function publish(
     }),
   );
   if (key !== undefined) {
-    if (!/^[!-~]{1,255}$/.test(key)) {
+    if (typeof key !== "string" || !/^[!-~]{1,255}$/.test(key)) {
       throw new TypeError("Cannot publish: the key: expected 1 to 255 visible ASCII characters");
     }
     if (requests.length > 1) {
@@ -169,7 +177,7 @@ export async function publish(
  * @param pipeline Pipeline ID.
  * @param source A response, a stream, or an async iterable.
  * @returns The events with their IDs, in order, once they are durable.
- * @throws {TypeError} If the URL, the token, the channel or the source is invalid, or a payload is
+ * @throws {TypeError} If the URL, the pipeline, the source or an option is invalid, or a payload is
  *   no JSON.
  * @throws {RangeError} If a payload is larger or deeper than the service accepts.
  * @throws {DeliveryError} If the service refused a request, or time was up.
@@ -199,8 +207,9 @@ export async function append(
   url: string | URL,
   pipeline: string,
   source: SseSource,
-  { channel, token, end = false, ...delivery }: AppendOptions,
+  options: AppendOptions,
 ): Promise<readonly DeliveredEvent[]> {
+  const { channel, token, end = false, ...delivery } = options ?? {};
   const outbox = new Outbox({ pipeline, url: `${url}`, token }, { ...delivery, live: true });
   try {
     await sendStream(outbox, { channel, source });

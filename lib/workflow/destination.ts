@@ -67,7 +67,8 @@ export function endUrl(destination: Destination): URL {
 }
 
 function urlOf({ pipeline, url, token }: Destination, path: string): URL {
-  const problem = validatePipelineId(pipeline);
+  // A list of one would pass for its only element.
+  const problem = validatePipelineId(typeof pipeline === "string" ? pipeline : "");
   if (problem) {
     throw new TypeError(`Cannot send to pipeline ${JSON.stringify(pipeline)}: ${problem}`);
   }

@@ -9,7 +9,12 @@ import { MAX_EVENTS } from "../protocol/event_rules.ts";
 import type { DeliveredEvent } from "./delivery_error.ts";
 import { createDeliveryError } from "./delivery_failure.ts";
 import { type Destination, endUrl, ingestUrl } from "./destination.ts";
-import { type DeliveryFailure, type DeliveryOptions, publish } from "./publisher.ts";
+import {
+  assertDelivery,
+  type DeliveryFailure,
+  type DeliveryOptions,
+  publish,
+} from "./publisher.ts";
 import { type PublishRequest, toEndRequest, toRequests } from "./publish_request.ts";
 import type { SerializedEvent } from "./serialized_event.ts";
 
@@ -46,9 +51,10 @@ export class Outbox {
   /**
    * Creates an empty outbox.
    *
-   * @throws {TypeError} If the destination is invalid.
+   * @throws {TypeError} If the destination or an option is invalid.
    */
   constructor(destination: Destination, options: OutboxOptions = {}) {
+    assertDelivery(options);
     this.#destination = destination;
     this.#options = options;
     this.#ingest = ingestUrl(destination);

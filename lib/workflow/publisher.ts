@@ -63,6 +63,24 @@ export interface DeliveryOptions {
   random?: () => number;
 }
 
+/**
+ * Asserts that the options of a delivery are valid.
+ *
+ * @throws {TypeError} If one is not: otherwise it would fail far from where it was given, or never
+ *   give up.
+ */
+export function assertDelivery(options: DeliveryOptions): void {
+  const { maxMs, onRetry, fetch, now, wait, random } = options;
+  // Infinity is a number as well, for who never gives up.
+  if (maxMs !== undefined && (typeof maxMs !== "number" || !(maxMs >= 0))) {
+    throw new TypeError("Cannot send: maxMs: expected a number of milliseconds, 0 or more");
+  }
+  for (const [name, value] of Object.entries({ onRetry, fetch, now, wait, random })) {
+    if (value === undefined || typeof value === "function") continue;
+    throw new TypeError(`Cannot send: ${name}: expected a function`);
+  }
+}
+
 /** Result of publishing requests. */
 export interface Delivery {
   /** Events that the service accepted, in order. */

@@ -1,5 +1,11 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
-import { append, DeliveryError, type NewEvent, publish } from "../../lib/client/publish.ts";
+import {
+  append,
+  DeliveryError,
+  type NewEvent,
+  publish,
+  type PublishOptions,
+} from "../../lib/client/publish.ts";
 import { serveService } from "../support/servers/serve_service.ts";
 
 const order: NewEvent = { pipeline: "p_a", channel: "orders", payload: { number: 17 } };
@@ -71,12 +77,70 @@ Deno.test("publish() refuses what no request can be, before it sends anything", 
       [{ ...order, channel: "" }, {}],
       [{ ...order, payload: undefined }, {}],
       [{ ...order, pipeline: "a" }, {}],
+      [order, { token: "with space" }],
       [order, { key: "" }],
       [order, { key: "with space" }],
       [many, { key: "k" }],
     ] as const
   ) {
     await rejects(publish("http://localhost:8000", events, { ...options, fetch }), TypeError);
+  }
+});
+
+const EVENT = "Cannot publish: expected { pipeline, channel, payload }, or a list of them";
+const KEY = "Cannot publish: the key: expected 1 to 255 visible ASCII characters";
+const MAX_MS = "Cannot send: maxMs: expected a number of milliseconds, 0 or more";
+const ID = "expected p_ followed by 1 to 62 letters, digits, _ or -";
+
+/** Arguments of a program without types, and the message that tells what was expected. */
+const INVALID: [events: unknown, options: unknown, message: string][] = [
+  ...[undefined, null, 17, "p_a", [undefined], [null], [order, 17]].map((
+    events,
+  ): [unknown, unknown, string] => [events, {}, EVENT]),
+  [[], {}, "Cannot publish: expected events of one pipeline, got 0"],
+  [{ ...order, pipeline: ["p_a"] }, null, `Cannot send to pipeline ["p_a"]: ${ID}`],
+  [{}, {}, `Cannot send to pipeline undefined: ${ID}`],
+  [
+    { pipeline: "p_a" },
+    {},
+    "Cannot send: channel: expected a string, got a value of type undefined",
+  ],
+  ...[null, 17, ""].map((key): [unknown, unknown, string] => [order, { key }, KEY]),
+  ...[null, "1", -1, NaN].map((maxMs): [unknown, unknown, string] => [order, { maxMs }, MAX_MS]),
+  [order, { fetch: "GET" }, "Cannot send: fetch: expected a function"],
+  [order, { onRetry: true }, "Cannot send: onRetry: expected a function"],
+];
+
+for (const [index, [events, options, message]] of INVALID.entries()) {
+  Deno.test(`publish() tells what it expected, ${index}: ${message.slice(0, 50)}`, async () => {
+    const never = { fetch: () => Promise.reject(new Error("it was sent")) };
+    const given = options && { ...never, ...options };
+    await rejects(publish("http://localhost:8000", events as NewEvent, given as PublishOptions), {
+      name: "TypeError",
+      message,
+    });
+  });
+}
+
+Deno.test("append() tells what it expected", async () => {
+  const source = async function* () {};
+  const channel = "Cannot send: channel: expected a string, got a value of type undefined";
+  for (
+    const [pipeline, from, options, message] of [
+      ["p_a", source(), undefined, channel],
+      ["p_a", source(), {}, channel],
+      [["p_a"], source(), { channel: "c" }, `Cannot send to pipeline ["p_a"]: ${ID}`],
+      ["p_a", source(), { channel: "c", maxMs: NaN }, MAX_MS],
+      [
+        "p_a",
+        "text",
+        { channel: "c" },
+        "Cannot send: source: expected an async iterable, a ReadableStream or a Response",
+      ],
+    ]
+  ) {
+    const args = ["http://localhost:8000", pipeline, from, options] as Parameters<typeof append>;
+    await rejects(append(...args), { name: "TypeError", message });
   }
 });
 
