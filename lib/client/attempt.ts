@@ -32,26 +32,23 @@ export class Attempt {
   /** Whether it ended without an error. */
   isClean = false;
   /** Reader of the answer, once there is one. */
-  reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   readonly #clock: ClientClock;
   readonly #startedAt: number;
   readonly #controller = new AbortController();
+  /** Aborted when it is cut, or not needed any more. */
+  readonly signal: AbortSignal = this.#controller.signal;
   #liveAt = Infinity;
   /** When it began to wait for a piece. */
   #since = 0;
   #cancelTimer = () => {};
-  /** Rejects the work that is awaited; `null` while there is none. */
-  #reject: ((reason: Error) => void) | null = null;
+  /** Rejects the work that is awaited; absent while there is none. */
+  #reject: ((reason: Error) => void) | undefined;
 
   /** Begins an attempt. */
   constructor(clock: ClientClock) {
     this.#clock = clock;
     this.#startedAt = clock.now();
-  }
-
-  /** Aborted when it is cut, or not needed any more. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
   }
 
   /** Its duration so far, in milliseconds. */
@@ -69,8 +66,8 @@ export class Attempt {
   /** Reads the next piece of the answer; `undefined` at its end. */
   async read(): Promise<Uint8Array | undefined> {
     const { done, value } = await this.wait(this.reader!.read());
-    if (done) this.isClean = true;
-    else this.flowed ||= this.#clock.now() - this.#liveAt >= BEGINNING_MS;
+    this.isClean = done;
+    this.flowed ||= !done && this.#clock.now() - this.#liveAt >= BEGINNING_MS;
     return value;
   }
 
@@ -90,7 +87,7 @@ export class Attempt {
         this.check();
       });
     } finally {
-      this.#reject = null;
+      this.#reject = undefined;
       this.#cancelTimer();
     }
   }
@@ -118,9 +115,8 @@ export class Attempt {
 
   /** Ends the connection. */
   end(reason = "closed"): void {
-    const error = new Error(reason);
-    this.#controller.abort(error);
-    this.#reject?.(error);
+    this.#controller.abort(new Error(reason));
+    this.#reject?.(this.signal.reason);
     this.reader?.cancel().catch(() => {});
   }
 }

@@ -28,7 +28,7 @@ export function readEvent(
 ): ClientEvent | Expiry | null {
   if (data === null) return null;
   if (!type.startsWith("runnel.")) {
-    const slash = pipeline === null ? type.indexOf("/") : -1;
+    const slash = pipeline ? -1 : type.indexOf("/");
     let payload: unknown;
     return {
       type: "event",

@@ -10,7 +10,7 @@ import { readEvent } from "./client_event.ts";
 import { Credentials } from "./credentials.ts";
 import { SubscribeError } from "./errors.ts";
 import { StreamParser } from "./stream_parser.ts";
-import { requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.ts";
+import { assertValid, requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.ts";
 import { resumeStore } from "./resume_store.ts";
 import { STALL_MS, Transport } from "./transport.ts";
 import type {
@@ -41,7 +41,9 @@ interface StateDetails {
 /** A subscription and its connection, of which there is one at a time. */
 export class Connection implements Subscription {
   readonly closed: Promise<void>;
+  lastEventId: string;
   lastReceivedAt: number | null = null;
+  state: ConnectionState = { name: "connecting", transport: "stream" };
   /** All events, read no further than they are taken. */
   readonly events: AsyncGenerator<ClientEvent, void>;
   readonly #options: SubscribeOptions;
@@ -56,9 +58,7 @@ export class Connection implements Subscription {
   readonly #live = new Set<string>();
   readonly #ended = new Set<string>();
   readonly close = (): void => this.#end("closed");
-  #lastEventId: string;
-  #state: ConnectionState = { name: "connecting", transport: "stream" };
-  #attempt: Attempt | null = null;
+  #attempt: Attempt | undefined;
   /** Ends the wait for the next attempt. Of a wait that is over, there is nothing to end. */
   #skipWait = () => {};
   #isClosed = false;
@@ -67,29 +67,21 @@ export class Connection implements Subscription {
   /** Validates the options. Nothing is requested before the first event is. */
   constructor(url: string | URL, options: SubscribeOptions) {
     this.#options = options;
-    this.#pipelines = [options.pipelines].flat();
+    this.#pipelines = [options?.pipelines].flat();
     this.#url = streamUrl(url, this.#pipelines);
-    // Throws for an invalid date, which is no failure of the network.
-    withQuery(this.#url, options, null);
+    const { since, stallMs = STALL_MS } = options;
+    assertValid(`${since}` !== "Invalid Date" && stallMs > 0, "a valid since and stallMs");
     this.#clock = options.clock ?? systemClock;
     this.#backOff = new BackOff(options.random ?? Math.random);
     this.#credentials = new Credentials(options);
-    this.#stallMs = options.stallMs ?? STALL_MS;
-    this.#lastEventId = options.lastEventId || resumeStore(options);
+    this.#stallMs = stallMs;
+    this.lastEventId = options.lastEventId || resumeStore(options);
     this.closed = new Promise((resolve, reject) => {
       this.#settle = (error) => error ? reject(error) : resolve();
     });
     this.events = this.#run();
     options.signal?.addEventListener("abort", this.close);
     if (options.signal?.aborted) this.close();
-  }
-
-  get lastEventId(): string {
-    return this.#lastEventId;
-  }
-
-  get state(): ConnectionState {
-    return this.#state;
   }
 
   retryNow(): void {
@@ -109,9 +101,8 @@ export class Connection implements Subscription {
     };
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    return Promise.resolve();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   /** Called when the network or the page is back: an attempt may succeed now. */
@@ -122,9 +113,8 @@ export class Connection implements Subscription {
   };
 
   #listen(method: "addEventListener" | "removeEventListener"): void {
-    const { document } = globalThis as { document?: EventTarget };
-    globalThis[method]?.("online", this.#onWake);
-    document?.[method]("visibilitychange", this.#onWake);
+    // The second one bubbles from the document to the window.
+    for (const type of ["online", "visibilitychange"]) globalThis[method]?.(type, this.#onWake);
   }
 
   /** Ends the subscription, once. */
@@ -145,15 +135,15 @@ export class Connection implements Subscription {
 
   #setState(details: StateDetails): void {
     const { name: transport } = this.#transport;
-    const { name, transport: before } = this.#state;
+    const { name, transport: before } = this.state;
     if (details.name === name && transport === before && !details.ms) return;
-    this.#state = { ...details, transport } as ConnectionState;
-    void callBack(this.#options.onState, this.#state);
+    this.state = { ...details, transport } as ConnectionState;
+    void callBack(this.#options.onState, this.state);
   }
 
   async *#run(): AsyncGenerator<ClientEvent, void> {
     this.#listen("addEventListener");
-    void callBack(this.#options.onState, this.#state);
+    void callBack(this.#options.onState, this.state);
     while (!this.#isClosed) {
       this.#transport.choose(this.#clock.now());
       const attempt = this.#attempt = new Attempt(this.#clock);
@@ -179,10 +169,10 @@ export class Connection implements Subscription {
     const { name, beginningMs, waitSeconds } = this.#transport;
     if (name === "stream") this.#live.clear();
     // The service asks for another pace of polls.
-    if (name !== this.#state.transport) this.#backOff.setRetry();
+    if (name !== this.state.transport) this.#backOff.setRetry();
     this.#setBeginning("connecting");
     // A user may be asked for it: without a limit of time.
-    await attempt.wait(this.#credentials.renew(this.#lastEventId));
+    await attempt.wait(this.#credentials.renew(this.lastEventId));
     attempt.limitMs = beginningMs;
     const wait = name === "poll" ? waitSeconds : null;
     const url = withQuery(this.#credentials.url ?? this.#url, this.#options, wait);
@@ -192,7 +182,7 @@ export class Connection implements Subscription {
     this.#setBeginning("catching-up");
     // A ticket may be for a stream of several pipelines, even if there is only one.
     const pipeline = /\/pipelines\/[^/]+\/sse$/.test(url.pathname) ? this.#pipelines[0]! : null;
-    const parser = new StreamParser(this.#lastEventId);
+    const parser = new StreamParser(this.lastEventId);
     for (let piece; (piece = await attempt.read());) {
       this.lastReceivedAt = this.#clock.now();
       // Also without the markers of pipelines that have nothing more to send.
@@ -200,7 +190,7 @@ export class Connection implements Subscription {
       const blocks = parser.push(piece);
       if (parser.retryMs !== null) this.#backOff.setRetry(parser.retryMs);
       for (const block of blocks) {
-        this.#lastEventId = block.id;
+        this.lastEventId = block.id;
         const event = readEvent(block, pipeline);
         if (event?.type === "expired") this.#credentials.reason = event.reason;
         else if (event) {
@@ -216,7 +206,7 @@ export class Connection implements Subscription {
   }
 
   async #open(url: URL, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null> {
-    const headers = requestHeaders(this.#credentials.token, this.#lastEventId);
+    const headers = requestHeaders(this.#credentials.token, this.lastEventId);
     const { fetch = globalThis.fetch } = this.#options;
     const response = await fetch(url, { headers, signal, cache: "no-store" });
     const body = await takeAnswer(response, this.#clock.now());
@@ -249,23 +239,21 @@ export class Connection implements Subscription {
   async #pause(attempt: Attempt, failure: unknown): Promise<void> {
     const { name } = this.#transport;
     const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
-    const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
     if (isAtOnce) return;
     const { message, retryAfterMs } = failure as { message?: string; retryAfterMs?: number };
     const ms = this.#backOff.next(retryAfterMs);
+    let cancelTimer!: () => void;
     await new Promise<void>((resolve) => {
-      const cancel = this.#clock.after(ms, resolve);
-      this.#skipWait = () => {
-        cancel();
-        resolve();
-      };
+      this.#skipWait = resolve;
+      cancelTimer = this.#clock.after(ms, resolve);
       // Its callback may end the wait, or the subscription.
-      if (isNextPoll) this.#setState({ name: "live" });
+      if (name === "poll" && attempt.wasLive && attempt.isClean) this.#setState({ name: "live" });
       else {
         this.#live.clear();
         this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
       }
     });
+    cancelTimer();
   }
 }
 

@@ -27,11 +27,11 @@
  */
 export class SubscribeError extends Error {
   /** HTTP status of the refusal; 0 if it is not from the service. */
-  readonly status: number;
+  declare readonly status: number;
   /** Type of the problem document, such as `urn:runnel:problem:forbidden`; empty without one. */
-  readonly type: string;
+  declare readonly type: string;
   /** Detail of the problem document; empty without one. */
-  readonly detail: string;
+  declare readonly detail: string;
 
   /**
    * Creates an error.

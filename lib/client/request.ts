@@ -10,8 +10,10 @@ import type { SubscribeOptions } from "./types.ts";
 /** Maximum number of pipelines on one connection. */
 const MAX_PIPELINES = 10;
 
-/** Statuses that are permanent: below 500, but no timeout, no replay of TLS, and no rate limit. */
-const PERMANENT_STATUS = /^4(?!08|25|29)/;
+/** @throws {TypeError} If an argument is invalid, which is no failure of the network. */
+export function assertValid(isValid: unknown, expected: string): asserts isValid {
+  if (!isValid) throw new TypeError(`Cannot subscribe: expected ${expected}`);
+}
 
 /**
  * Returns the URL of a subscription, for any transport.
@@ -19,16 +21,18 @@ const PERMANENT_STATUS = /^4(?!08|25|29)/;
  * @throws {TypeError} If the URL is invalid, or there are too many pipelines, none, or one twice.
  */
 export function streamUrl(base: string | URL, pipelines: readonly string[]): URL {
-  const count = new Set(pipelines).size;
-  const url = new URL(base, globalThis.location?.href);
-  if (
-    !count || count > MAX_PIPELINES || count < pipelines.length || url.username ||
-    !/^http/.test(url.protocol)
-  ) {
-    throw new TypeError(
-      `Cannot subscribe: expected an http URL and 1 to ${MAX_PIPELINES} different pipelines`,
-    );
+  let url: URL | undefined;
+  try {
+    url = new URL(base, globalThis.location?.href);
+  } catch {
+    // Its own message does not tell where the URL belongs.
   }
+  assertValid(url && /^http/.test(url.protocol) && !url.username, "an http URL");
+  const count = new Set(pipelines).size;
+  assertValid(
+    pipelines[0] && count <= MAX_PIPELINES && count === pipelines.length,
+    `1 to ${MAX_PIPELINES} different pipelines`,
+  );
   const path = count > 1 ? "sse" : `pipelines/${encodeURIComponent(pipelines[0]!)}/sse`;
   url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
   url.search = url.hash = "";
@@ -54,10 +58,10 @@ export function withQuery(
   const query = url.searchParams;
   // The URL of a ticket may have its own.
   if (!query.has("channel")) {
-    for (const channel of channels ?? []) query.append("channel", channel);
+    for (const channel of [channels ?? []].flat()) query.append("channel", channel);
   }
   if (history !== undefined) query.set("history", `${history}`);
-  if (since !== undefined) query.set("since", since instanceof Date ? since.toISOString() : since);
+  if (since !== undefined) query.set("since", (since as Date).toISOString?.() ?? since);
   if (wait !== null) query.set("wait", `${wait}`);
   return url;
 }
@@ -100,9 +104,10 @@ export async function takeAnswer(
   if (status === 200 && body && /^text\/event-stream *(;|$)/i.test(type)) return body;
   const problem = /json/.test(type) && await response.json().catch(() => {}) || {};
   const reason = `${status} ${problem.detail ?? type}`;
-  if (PERMANENT_STATUS.test(`${status}`)) throw new SubscribeError(reason, { ...problem, status });
+  // But no timeout, no replay of TLS, and no rate limit.
+  if (/^4(?!08|25|29)/.test(reason)) throw new SubscribeError(reason, { ...problem, status });
   const asked = headers.get("Retry-After") ?? "";
-  const retryAfterMs = /^\d+$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - now;
+  const retryAfterMs = /^\d+$/.test(asked) ? +asked * 1000 : Date.parse(asked) - now;
   // Also a page to sign in, for example, to which a proxy redirects.
   throw Object.assign(new Error(`No event stream: ${reason}`), { retryAfterMs });
 }

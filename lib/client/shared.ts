@@ -60,8 +60,8 @@ declare const SharedWorker: new (
  *
  * @param url URL of the service. In a page, it may be relative.
  * @returns The subscription.
- * @throws {TypeError} If the URL is invalid, or there are too many pipelines, none, or one twice.
- * @throws {RangeError} If `since` is an invalid date.
+ * @throws {TypeError} If the URL is invalid, there are too many pipelines, none, or one twice, or
+ *   `since` is an invalid date, or `stallMs` no positive number.
  *
  * @example
  * ```ts ignore
@@ -75,7 +75,9 @@ export function subscribe(
   url: string | URL,
   options: SharedSubscribeOptions,
 ): SharedSubscription {
-  return new SharedConnection(url, options, platformOf(options), findObstacle(options));
+  // The client itself tells a program without types what is missing.
+  const given = options ?? {};
+  return new SharedConnection(url, given, platformOf(given), findObstacle(given));
 }
 
 /** Returns the reason for which a stream cannot be shared; empty if there is none. */

@@ -5,6 +5,9 @@
  * @module
  */
 
+/** Maximum length of a block that has not ended, in UTF-16 code units. An event has 64 Ki at most. */
+const MAX_LENGTH = 1024 * 1024;
+
 /** A block of an event stream: the lines between two blank ones. */
 export interface StreamBlock {
   /** Last event ID as of this block. */
@@ -27,7 +30,8 @@ export class StreamParser {
   #line = "";
   #id: string;
   #type = "";
-  #data: string[] = [];
+  /** The lines of the data, each with an LF. */
+  #data = "";
 
   /** @param lastEventId ID that the connection was opened with. It stays until another comes. */
   constructor(lastEventId = "") {
@@ -38,6 +42,7 @@ export class StreamParser {
    * Parses the next piece of the stream.
    *
    * @returns The blocks that the piece completes.
+   * @throws {Error} If a block has no end: something else than the service has sent it.
    *
    * @example An event in two pieces
    * ```ts
@@ -63,22 +68,24 @@ export class StreamParser {
       if (line) this.#readField(line);
       else this.#endBlock(blocks);
     }
+    if (this.#line.length + this.#data.length > MAX_LENGTH) {
+      throw new Error("An event has no end");
+    }
     return blocks;
   }
 
   #endBlock(blocks: StreamBlock[]): void {
-    const data = this.#data.length ? this.#data.join("\n") : null;
+    const data = this.#data ? this.#data.slice(0, -1) : null;
     blocks.push({ id: this.#id, type: this.#type || "message", data });
-    this.#type = "";
-    this.#data = [];
+    this.#type = this.#data = "";
   }
 
   #readField(line: string): void {
     // At the first colon alone: the pattern takes the rest of the line.
     const [name, value = ""] = line.split(/: ?(.*)/s);
-    if (name === "data") this.#data.push(value);
+    if (name === "data") this.#data += `${value}\n`;
     else if (name === "event") this.#type = value;
     else if (name === "id" && !value.includes("\0")) this.#id = value;
-    else if (name === "retry" && /^\d+$/.test(value)) this.retryMs = Number(value);
+    else if (name === "retry" && /^\d+$/.test(value)) this.retryMs = +value;
   }
 }

@@ -19,8 +19,8 @@ import type { ClientEvent, SubscribeOptions, Subscription } from "./types.ts";
  * @param url URL of the service, with the path that it is served below. In a page, it may be
  *   relative.
  * @returns The subscription.
- * @throws {TypeError} If the URL is invalid, or there are too many pipelines, none, or one twice.
- * @throws {RangeError} If `since` is an invalid date.
+ * @throws {TypeError} If the URL is invalid, there are too many pipelines, none, or one twice, or
+ *   `since` is an invalid date, or `stallMs` no positive number.
  *
  * @example Events of two channels
  * ```ts

@@ -32,7 +32,7 @@ const WAIT_SECONDS = 25;
 export class Transport {
   /** Transport of the next connection. */
   name: "stream" | "poll" = "stream";
-  /** Time that the service holds the next poll, in seconds. The first one is a test. */
+  /** Time that the service holds the next poll, in seconds; 0 for a test, and for a stream. */
   waitSeconds = 0;
   #holdMs = HOLD_MS;
   /** Streams in a row on which nothing came after their beginning. */
@@ -42,8 +42,9 @@ export class Transport {
 
   /** Chooses the transport of the next connection. */
   choose(now: number): void {
-    if (this.name === "stream" || this.#isTest || now < this.#tryStreamAt) return;
+    if (!this.waitSeconds || now < this.#tryStreamAt) return;
     this.name = "stream";
+    this.waitSeconds = 0;
     // The next silence is enough: this network was known to hold streams back.
     this.#silentStreams = 1;
   }
@@ -55,7 +56,7 @@ export class Transport {
 
   /** Time without a byte after which the next connection is cut before it is live. */
   get beginningMs(): number {
-    return this.name === "stream" || this.#isTest ? this.#holdMs : STALL_MS;
+    return this.waitSeconds ? STALL_MS : this.#holdMs;
   }
 
   /**
@@ -67,33 +68,32 @@ export class Transport {
     return this.name === "stream" ? this.#streamEnded(attempt) : this.#pollEnded(attempt, now);
   }
 
-  get #isTest(): boolean {
-    return !this.waitSeconds;
-  }
-
   #streamEnded({ wasLive, flowed, isStalled }: Attempt): boolean {
-    if (flowed) [this.#silentStreams, this.#pollMs] = [0, POLL_MS];
-    else if (wasLive && isStalled) this.#silentStreams++;
+    if (flowed) {
+      this.#silentStreams = 0;
+      this.#pollMs = POLL_MS;
+    } else if (wasLive && isStalled) this.#silentStreams++;
     if (wasLive) this.#holdMs = HOLD_MS;
     const isHeld = isStalled && (!wasLive || this.#silentStreams > 1);
-    if (isHeld) [this.name, this.waitSeconds] = ["poll", 0];
+    if (isHeld) this.name = "poll";
     return isHeld;
   }
 
   #pollEnded({ wasLive, isClean, ms }: Attempt, now: number): boolean {
     const isAnswered = wasLive && isClean;
-    if (this.#isTest && isAnswered) {
+    const isTest = !this.waitSeconds;
+    if (isTest && isAnswered) {
       this.waitSeconds = WAIT_SECONDS;
       this.#tryStreamAt = now + this.#pollMs;
       this.#pollMs = Math.min(2 * this.#pollMs, MAX_POLL_MS);
-    } else if (this.#isTest) {
+    } else if (isTest) {
       // Not the stream is slow, but the network.
       this.name = "stream";
       this.#holdMs = Math.min(2 * this.#holdMs, STALL_MS);
     } else if (!isAnswered && ms >= 2000) {
       // A proxy between may not wait as long as the service does.
       const seconds = Math.floor(Math.min(this.waitSeconds, ms / 1000) * 0.8);
-      if (seconds > 0) this.waitSeconds = seconds;
+      if (seconds) this.waitSeconds = seconds;
       return seconds > 0;
     }
     return false;

@@ -22,8 +22,8 @@
 export interface SubscribeOptions {
   /** Pipeline ID, or 1 to 10 of them: all share one connection. */
   pipelines: string | readonly string[];
-  /** Channels to receive, at most 20. The default is all. They count for each pipeline. */
-  channels?: readonly string[] | undefined;
+  /** Channel to receive, or at most 20 of them, of each pipeline. The default is all. */
+  channels?: string | readonly string[] | undefined;
   /**
    * Number of events that a subscription without a position begins with, for each pipeline;
    * `"all"` for all that are kept. The default is that of the service, 100.

@@ -140,24 +140,18 @@ Deno.test("subscribe() lets a user take an hour to enter a token", async () => {
 });
 
 Deno.test("subscribe() lets a user leave the page to look up a token", async () => {
-  const document = new EventTarget();
-  Object.assign(globalThis, { document });
-  try {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    const { clock, service, subscription, states } = startScripted({ getToken: () => promise });
-    void new Collected(subscription);
-    await flush();
-    clock.advance(60_000);
-    document.dispatchEvent(new Event("visibilitychange"));
-    await flush();
-    resolve("t-1");
-    const { url, headers } = await service.next();
-    deepEqual([url.search, headers.get("Authorization")], ["", "Bearer t-1"]);
-    deepEqual(states.map(({ name }) => name), ["connecting"]);
-    subscription.close();
-  } finally {
-    Reflect.deleteProperty(globalThis, "document");
-  }
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const { clock, service, subscription, states } = startScripted({ getToken: () => promise });
+  void new Collected(subscription);
+  await flush();
+  clock.advance(60_000);
+  globalThis.dispatchEvent(new Event("visibilitychange"));
+  await flush();
+  resolve("t-1");
+  const { url, headers } = await service.next();
+  deepEqual([url.search, headers.get("Authorization")], ["", "Bearer t-1"]);
+  deepEqual(states.map(({ name }) => name), ["connecting"]);
+  subscription.close();
 });
 
 Deno.test("subscribe() refuses a token that no header can hold, and does not repeat it", async () => {

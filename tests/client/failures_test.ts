@@ -92,6 +92,12 @@ const ROWS: Record<string, Failure[]> = {
     pass: (clock) => clock.advance(1000),
     withinMs: 42_000,
   }],
+  "An event has no end": [{
+    fail: () => stream(`retry: 10\n${live("e-1")}data: ${"x".repeat(1_200_000)}`),
+    pass: (clock) => clock.advance(100),
+    // Long before it would be cut for its silence.
+    withinMs: 10_000,
+  }],
   "The machine was asleep": [{
     fail: () => stream(live("e-1")),
     // An hour, in which no timer runs.

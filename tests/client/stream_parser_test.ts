@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
 import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { type StreamBlock, StreamParser } from "../../lib/client/stream_parser.ts";
@@ -153,7 +153,7 @@ for (const end of ["\n", "\r", "\r\n"]) {
   });
 }
 
-for (const size of [1, 1023, 1024, 1025, 4094, 4096, 8195, 65_536, 1_048_576]) {
+for (const size of [1, 1023, 1024, 1025, 4094, 4096, 8195, 65_536, 1_048_000]) {
   Deno.test(`StreamParser.push() takes data of ${size} characters`, () => {
     const data = "x".repeat(size);
     const bytes = encoder.encode(`data: ${data}\n\n`);
@@ -161,6 +161,36 @@ for (const size of [1, 1023, 1024, 1025, 4094, 4096, 8195, 65_536, 1_048_576]) {
     deepEqual(parse(cut(bytes, places)), [{ ...HELLO, data }]);
   });
 }
+
+for (
+  const [name, text] of [
+    ["a line", "x"],
+    ["data", "x".repeat(1023)],
+    ["an event", `data: ${"x".repeat(1023)}\n`],
+  ] as const
+) {
+  Deno.test(`StreamParser.push() throws for ${name} without an end, beyond 1 Mi characters`, () => {
+    const parser = new StreamParser();
+    parser.push(encoder.encode("data: "));
+    const piece = encoder.encode(text.repeat(Math.ceil(65_536 / text.length)));
+    let length = 0;
+    throws(() => {
+      for (; length < 4 * 1024 * 1024; length += piece.length) deepEqual(parser.push(piece), []);
+    }, /^Error: An event has no end$/);
+    // It is bounded, and far beyond the events of the service.
+    ok(length > 900_000 && length < 1_100_000, `${length}`);
+  });
+}
+
+Deno.test("StreamParser.push() takes any number of comments and of ended events", () => {
+  const parser = new StreamParser();
+  const comment = encoder.encode(`:${"x".repeat(65_536)}\n`);
+  const event = encoder.encode(`data: ${"x".repeat(65_536)}\n\n`);
+  for (let i = 0; i < 40; i++) {
+    deepEqual(parser.push(comment), []);
+    equal(parser.push(event).length, 1);
+  }
+});
 
 Deno.test("StreamParser.push() replaces bytes that are not UTF-8", () => {
   const bytes = [...encoder.encode("data: a"), 0xff, ...encoder.encode("b\n\n")];

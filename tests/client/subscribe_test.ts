@@ -4,7 +4,13 @@ import {
   strictEqual as equal,
   throws,
 } from "node:assert/strict";
-import { type ClientEvent, subscribe, SubscribeError } from "../../lib/client/mod.ts";
+import {
+  type ClientEvent,
+  subscribe,
+  SubscribeError,
+  type SubscribeOptions,
+} from "../../lib/client/mod.ts";
+import { subscribe as subscribeShared } from "../../lib/client/shared.ts";
 import { block, Collected, live, startScripted } from "../support/clients/scripted_service.ts";
 import { serveService } from "../support/servers/serve_service.ts";
 import { flush, until } from "../support/wait.ts";
@@ -171,12 +177,54 @@ Deno.test("subscribe() goes on when a pipeline whose run has ended is made anew"
   deepEqual(collected.events.map(({ type }) => type), ["end", "gap", "end", "event", "end"]);
 });
 
-Deno.test("subscribe() refuses invalid options", () => {
-  const eleven = Array.from({ length: 11 }, (_, index) => `p_${index}`);
-  for (const pipelines of [[], eleven, ["p_a", "p_a"]]) {
-    throws(() => subscribe("http://localhost:8000", { pipelines }), TypeError);
-  }
-  for (const url of ["nowhere", "ftp://localhost", "http://user:pass@localhost"]) {
-    throws(() => subscribe(url, { pipelines: "p_a" }), TypeError);
-  }
+Deno.test("subscribe() takes one channel without a list", async () => {
+  const { service, subscription } = startScripted({ channels: "orders" });
+  void new Collected(subscription);
+  equal((await service.next()).url.search, "?channel=orders");
+  subscription.close();
 });
+
+/** Arguments of a program without types, by the name of the test. */
+type Arguments = [name: string, url: unknown, options: unknown];
+
+const URL_OF_SERVICE = "http://localhost:8000";
+const eleven = Array.from({ length: 11 }, (_, index) => `p_${index}`);
+
+const INVALID: Record<string, Arguments[]> = {
+  "an http URL": [
+    ["no URL", undefined, { pipelines: "p_a" }],
+    ["an invalid URL", "nowhere", { pipelines: "p_a" }],
+    ["another protocol", "ftp://localhost", { pipelines: "p_a" }],
+    ["a URL with a password", "http://user:pass@localhost", { pipelines: "p_a" }],
+  ],
+  "1 to 10 different pipelines": [
+    ["no options", URL_OF_SERVICE, undefined],
+    ["options without pipelines", URL_OF_SERVICE, {}],
+    ["null", URL_OF_SERVICE, { pipelines: null }],
+    ["an empty name", URL_OF_SERVICE, { pipelines: "" }],
+    ["no pipeline", URL_OF_SERVICE, { pipelines: [] }],
+    ["eleven pipelines", URL_OF_SERVICE, { pipelines: eleven }],
+    ["one pipeline twice", URL_OF_SERVICE, { pipelines: ["p_a", "p_a"] }],
+  ],
+  "a valid since and stallMs": [
+    ["an invalid date", URL_OF_SERVICE, { pipelines: "p_a", since: new Date("soon") }],
+    ...[0, -1, NaN, "soon", {}].map((stallMs): Arguments => [
+      `a stallMs of ${stallMs}`,
+      URL_OF_SERVICE,
+      { pipelines: "p_a", stallMs },
+    ]),
+  ],
+};
+
+for (const [expected, all] of Object.entries(INVALID)) {
+  for (const [name, url, options] of all) {
+    Deno.test(`subscribe() expects ${expected}, and refuses ${name}`, () => {
+      for (const open of [subscribe, subscribeShared]) {
+        throws(() => open(url as string, options as SubscribeOptions), {
+          name: "TypeError",
+          message: `Cannot subscribe: expected ${expected}`,
+        });
+      }
+    });
+  }
+}

@@ -11,22 +11,19 @@ export class Attempt {
   wasLive = false;
   flowed = false;
   isClean = false;
-  reader = null;
+  reader;
   #clock;
   #startedAt;
   #controller = new AbortController();
+  signal = this.#controller.signal;
   #liveAt = Infinity;
   #since = 0;
   #cancelTimer = () => {};
-  #reject = null;
+  #reject;
 
   constructor(clock) {
     this.#clock = clock;
     this.#startedAt = clock.now();
-  }
-
-  get signal() {
-    return this.#controller.signal;
   }
 
   get ms() {
@@ -41,8 +38,8 @@ export class Attempt {
 
   async read() {
     const { done, value } = await this.wait(this.reader.read());
-    if (done) this.isClean = true;
-    else this.flowed ||= this.#clock.now() - this.#liveAt >= BEGINNING_MS;
+    this.isClean = done;
+    this.flowed ||= !done && this.#clock.now() - this.#liveAt >= BEGINNING_MS;
     return value;
   }
 
@@ -56,7 +53,7 @@ export class Attempt {
         this.check();
       });
     } finally {
-      this.#reject = null;
+      this.#reject = undefined;
       this.#cancelTimer();
     }
   }
@@ -78,9 +75,8 @@ export class Attempt {
   }
 
   end(reason = "closed") {
-    const error = new Error(reason);
-    this.#controller.abort(error);
-    this.#reject?.(error);
+    this.#controller.abort(new Error(reason));
+    this.#reject?.(this.signal.reason);
     this.reader?.cancel().catch(() => {});
   }
 }

@@ -7,7 +7,7 @@ export function readEvent(
 ) {
   if (data === null) return null;
   if (!type.startsWith("runnel.")) {
-    const slash = pipeline === null ? type.indexOf("/") : -1;
+    const slash = pipeline ? -1 : type.indexOf("/");
     let payload;
     return {
       type: "event",

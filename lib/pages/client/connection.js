@@ -7,7 +7,7 @@ import { readEvent } from "./client_event.js";
 import { Credentials } from "./credentials.js";
 import { SubscribeError } from "./errors.js";
 import { StreamParser } from "./stream_parser.js";
-import { requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.js";
+import { assertValid, requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.js";
 import { resumeStore } from "./resume_store.js";
 import { STALL_MS, Transport } from "./transport.js";
 
@@ -21,7 +21,9 @@ export const systemClock = {
 
 export class Connection {
   closed;
+  lastEventId;
   lastReceivedAt = null;
+  state = { name: "connecting", transport: "stream" };
   events;
   #options;
   #pipelines;
@@ -34,38 +36,28 @@ export class Connection {
   #live = new Set();
   #ended = new Set();
   close = () => this.#end("closed");
-  #lastEventId;
-  #state = { name: "connecting", transport: "stream" };
-  #attempt = null;
+  #attempt;
   #skipWait = () => {};
   #isClosed = false;
   #settle;
 
   constructor(url, options) {
     this.#options = options;
-    this.#pipelines = [options.pipelines].flat();
+    this.#pipelines = [options?.pipelines].flat();
     this.#url = streamUrl(url, this.#pipelines);
-    // Throws for an invalid date, which is no failure of the network.
-    withQuery(this.#url, options, null);
+    const { since, stallMs = STALL_MS } = options;
+    assertValid(`${since}` !== "Invalid Date" && stallMs > 0, "a valid since and stallMs");
     this.#clock = options.clock ?? systemClock;
     this.#backOff = new BackOff(options.random ?? Math.random);
     this.#credentials = new Credentials(options);
-    this.#stallMs = options.stallMs ?? STALL_MS;
-    this.#lastEventId = options.lastEventId || resumeStore(options);
+    this.#stallMs = stallMs;
+    this.lastEventId = options.lastEventId || resumeStore(options);
     this.closed = new Promise((resolve, reject) => {
       this.#settle = (error) => error ? reject(error) : resolve();
     });
     this.events = this.#run();
     options.signal?.addEventListener("abort", this.close);
     if (options.signal?.aborted) this.close();
-  }
-
-  get lastEventId() {
-    return this.#lastEventId;
-  }
-
-  get state() {
-    return this.#state;
   }
 
   retryNow() {
@@ -85,9 +77,8 @@ export class Connection {
     };
   }
 
-  [Symbol.asyncDispose]() {
-    this.close();
-    return Promise.resolve();
+  async [Symbol.asyncDispose]() {
+    await this.close();
   }
 
   #onWake = ({ type }) => {
@@ -97,9 +88,8 @@ export class Connection {
   };
 
   #listen(method) {
-    const { document } = globalThis;
-    globalThis[method]?.("online", this.#onWake);
-    document?.[method]("visibilitychange", this.#onWake);
+    // The second one bubbles from the document to the window.
+    for (const type of ["online", "visibilitychange"]) globalThis[method]?.(type, this.#onWake);
   }
 
   #end(name, error) {
@@ -119,15 +109,15 @@ export class Connection {
 
   #setState(details) {
     const { name: transport } = this.#transport;
-    const { name, transport: before } = this.#state;
+    const { name, transport: before } = this.state;
     if (details.name === name && transport === before && !details.ms) return;
-    this.#state = { ...details, transport };
-    void callBack(this.#options.onState, this.#state);
+    this.state = { ...details, transport };
+    void callBack(this.#options.onState, this.state);
   }
 
   async *#run() {
     this.#listen("addEventListener");
-    void callBack(this.#options.onState, this.#state);
+    void callBack(this.#options.onState, this.state);
     while (!this.#isClosed) {
       this.#transport.choose(this.#clock.now());
       const attempt = this.#attempt = new Attempt(this.#clock);
@@ -152,10 +142,10 @@ export class Connection {
     const { name, beginningMs, waitSeconds } = this.#transport;
     if (name === "stream") this.#live.clear();
     // The service asks for another pace of polls.
-    if (name !== this.#state.transport) this.#backOff.setRetry();
+    if (name !== this.state.transport) this.#backOff.setRetry();
     this.#setBeginning("connecting");
     // A user may be asked for it: without a limit of time.
-    await attempt.wait(this.#credentials.renew(this.#lastEventId));
+    await attempt.wait(this.#credentials.renew(this.lastEventId));
     attempt.limitMs = beginningMs;
     const wait = name === "poll" ? waitSeconds : null;
     const url = withQuery(this.#credentials.url ?? this.#url, this.#options, wait);
@@ -165,7 +155,7 @@ export class Connection {
     this.#setBeginning("catching-up");
     // A ticket may be for a stream of several pipelines, even if there is only one.
     const pipeline = /\/pipelines\/[^/]+\/sse$/.test(url.pathname) ? this.#pipelines[0] : null;
-    const parser = new StreamParser(this.#lastEventId);
+    const parser = new StreamParser(this.lastEventId);
     for (let piece; (piece = await attempt.read());) {
       this.lastReceivedAt = this.#clock.now();
       // Also without the markers of pipelines that have nothing more to send.
@@ -173,7 +163,7 @@ export class Connection {
       const blocks = parser.push(piece);
       if (parser.retryMs !== null) this.#backOff.setRetry(parser.retryMs);
       for (const block of blocks) {
-        this.#lastEventId = block.id;
+        this.lastEventId = block.id;
         const event = readEvent(block, pipeline);
         if (event?.type === "expired") this.#credentials.reason = event.reason;
         else if (event) {
@@ -189,7 +179,7 @@ export class Connection {
   }
 
   async #open(url, signal) {
-    const headers = requestHeaders(this.#credentials.token, this.#lastEventId);
+    const headers = requestHeaders(this.#credentials.token, this.lastEventId);
     const { fetch = globalThis.fetch } = this.#options;
     const response = await fetch(url, { headers, signal, cache: "no-store" });
     const body = await takeAnswer(response, this.#clock.now());
@@ -219,23 +209,21 @@ export class Connection {
   async #pause(attempt, failure) {
     const { name } = this.#transport;
     const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
-    const isNextPoll = name === "poll" && attempt.wasLive && attempt.isClean;
     if (isAtOnce) return;
     const { message, retryAfterMs } = failure;
     const ms = this.#backOff.next(retryAfterMs);
+    let cancelTimer;
     await new Promise((resolve) => {
-      const cancel = this.#clock.after(ms, resolve);
-      this.#skipWait = () => {
-        cancel();
-        resolve();
-      };
+      this.#skipWait = resolve;
+      cancelTimer = this.#clock.after(ms, resolve);
       // Its callback may end the wait, or the subscription.
-      if (isNextPoll) this.#setState({ name: "live" });
+      if (name === "poll" && attempt.wasLive && attempt.isClean) this.#setState({ name: "live" });
       else {
         this.#live.clear();
         this.#setState({ name: "waiting", ms, reason: `${message ?? failure}` });
       }
     });
+    cancelTimer();
   }
 }
 

@@ -2,10 +2,6 @@
 // @ts-nocheck: built from lib/client/errors.ts by "deno task build".
 
 export class SubscribeError extends Error {
-  status;
-  type;
-  detail;
-
   constructor(
     reason,
     { status = 0, type = "", detail = "" } = {},

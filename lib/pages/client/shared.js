@@ -9,7 +9,9 @@ export function subscribe(
   url,
   options,
 ) {
-  return new SharedConnection(url, options, platformOf(options), findObstacle(options));
+  // The client itself tells a program without types what is missing.
+  const given = options ?? {};
+  return new SharedConnection(url, given, platformOf(given), findObstacle(given));
 }
 
 function findObstacle(options) {

@@ -340,7 +340,7 @@ export class SharedConnection {
       join: ++this.#joins,
       url: this.#url,
       pipelines,
-      channels,
+      channels: [channels].flat(),
       token: this.#token,
       share,
       positions: new Map([...body.positions].filter(([each]) => pipelines.includes(each))),

@@ -1,6 +1,8 @@
 /* @ts-self-types="../../client/stream_parser.ts" */
 // @ts-nocheck: built from lib/client/stream_parser.ts by "deno task build".
 
+const MAX_LENGTH = 1024 * 1024;
+
 export class StreamParser {
   retryMs = null;
   // Without its own search for a byte order mark: that of Deno removes later ones, too.
@@ -9,7 +11,7 @@ export class StreamParser {
   #line = "";
   #id;
   #type = "";
-  #data = [];
+  #data = "";
 
   constructor(lastEventId = "") {
     this.#id = lastEventId;
@@ -29,22 +31,24 @@ export class StreamParser {
       if (line) this.#readField(line);
       else this.#endBlock(blocks);
     }
+    if (this.#line.length + this.#data.length > MAX_LENGTH) {
+      throw new Error("An event has no end");
+    }
     return blocks;
   }
 
   #endBlock(blocks) {
-    const data = this.#data.length ? this.#data.join("\n") : null;
+    const data = this.#data ? this.#data.slice(0, -1) : null;
     blocks.push({ id: this.#id, type: this.#type || "message", data });
-    this.#type = "";
-    this.#data = [];
+    this.#type = this.#data = "";
   }
 
   #readField(line) {
     // At the first colon alone: the pattern takes the rest of the line.
     const [name, value = ""] = line.split(/: ?(.*)/s);
-    if (name === "data") this.#data.push(value);
+    if (name === "data") this.#data += `${value}\n`;
     else if (name === "event") this.#type = value;
     else if (name === "id" && !value.includes("\0")) this.#id = value;
-    else if (name === "retry" && /^\d+$/.test(value)) this.retryMs = Number(value);
+    else if (name === "retry" && /^\d+$/.test(value)) this.retryMs = +value;
   }
 }

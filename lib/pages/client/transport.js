@@ -20,8 +20,9 @@ export class Transport {
   #tryStreamAt = 0;
 
   choose(now) {
-    if (this.name === "stream" || this.#isTest || now < this.#tryStreamAt) return;
+    if (!this.waitSeconds || now < this.#tryStreamAt) return;
     this.name = "stream";
+    this.waitSeconds = 0;
     // The next silence is enough: this network was known to hold streams back.
     this.#silentStreams = 1;
   }
@@ -31,40 +32,39 @@ export class Transport {
   }
 
   get beginningMs() {
-    return this.name === "stream" || this.#isTest ? this.#holdMs : STALL_MS;
+    return this.waitSeconds ? STALL_MS : this.#holdMs;
   }
 
   ended(attempt, now) {
     return this.name === "stream" ? this.#streamEnded(attempt) : this.#pollEnded(attempt, now);
   }
 
-  get #isTest() {
-    return !this.waitSeconds;
-  }
-
   #streamEnded({ wasLive, flowed, isStalled }) {
-    if (flowed) [this.#silentStreams, this.#pollMs] = [0, POLL_MS];
-    else if (wasLive && isStalled) this.#silentStreams++;
+    if (flowed) {
+      this.#silentStreams = 0;
+      this.#pollMs = POLL_MS;
+    } else if (wasLive && isStalled) this.#silentStreams++;
     if (wasLive) this.#holdMs = HOLD_MS;
     const isHeld = isStalled && (!wasLive || this.#silentStreams > 1);
-    if (isHeld) [this.name, this.waitSeconds] = ["poll", 0];
+    if (isHeld) this.name = "poll";
     return isHeld;
   }
 
   #pollEnded({ wasLive, isClean, ms }, now) {
     const isAnswered = wasLive && isClean;
-    if (this.#isTest && isAnswered) {
+    const isTest = !this.waitSeconds;
+    if (isTest && isAnswered) {
       this.waitSeconds = WAIT_SECONDS;
       this.#tryStreamAt = now + this.#pollMs;
       this.#pollMs = Math.min(2 * this.#pollMs, MAX_POLL_MS);
-    } else if (this.#isTest) {
+    } else if (isTest) {
       // Not the stream is slow, but the network.
       this.name = "stream";
       this.#holdMs = Math.min(2 * this.#holdMs, STALL_MS);
     } else if (!isAnswered && ms >= 2000) {
       // A proxy between may not wait as long as the service does.
       const seconds = Math.floor(Math.min(this.waitSeconds, ms / 1000) * 0.8);
-      if (seconds > 0) this.waitSeconds = seconds;
+      if (seconds) this.waitSeconds = seconds;
       return seconds > 0;
     }
     return false;
