@@ -11,6 +11,7 @@ import type { EraserOptions } from "./eraser.ts";
 import type { ExpiryOptions } from "./expiry.ts";
 import type { Retention } from "./head.ts";
 import type { AppendPart } from "./idempotency.ts";
+import type { LogWritersOptions } from "./log_writers.ts";
 
 /** Options for {@linkcode EventLog}. */
 export interface EventLogOptions {
@@ -35,6 +36,8 @@ export interface EventLogOptions {
   timeoutMs: number;
   /** Maximum memory of waiting requests in all pipelines together, in bytes. */
   maxWaitingBytes: number;
+  /** Number of idle writers, as {@linkcode LogWritersOptions.maxIdleWriters}. */
+  maxIdleWriters?: LogWritersOptions["maxIdleWriters"];
   /** Room on the disk of the store for deletions. */
   reserve?: Pick<DiskReserve, "release" | "assertRoom" | typeof Symbol.dispose> | undefined;
   /**

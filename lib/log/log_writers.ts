@@ -24,6 +24,8 @@ const TIME_STEP_REPORT_MS = 60 * 60 * 1000;
 export interface LogWritersOptions extends Omit<LogWriterOptions, "onTimeStep" | "turn"> {
   /** Clock, random numbers and reporter. */
   runtime: CommitterOptions["runtime"] & { report: Reporter };
+  /** Number of idle writers from which on they are evicted. @default {12000} */
+  maxIdleWriters?: number | undefined;
 }
 
 /** The writers of a log. */
@@ -65,8 +67,9 @@ export class LogWriters {
   }
 
   #evictIdle(): void {
+    const { maxIdleWriters = MAX_IDLE_WRITERS } = this.#options;
     for (const [pipeline, writer] of this.#writers) {
-      if (this.#writers.size < MAX_IDLE_WRITERS) return;
+      if (this.#writers.size < maxIdleWriters) return;
       if (writer.idle) this.#writers.delete(pipeline);
     }
   }

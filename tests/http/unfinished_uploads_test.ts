@@ -58,7 +58,11 @@ Deno.test("unfinished uploads of one address leave room for others", async () =>
   });
   const send = (address: string, body: BodyInit) =>
     service.fetch(
-      new Request(jsonPost("/ingest", EVENT), { body, method: "POST" }),
+      new Request("http://localhost/ingest", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+      }),
       { remoteAddr: { transport: "tcp", hostname: address, port: 1 } },
     );
   const unfinished = Array.from({ length: 5 }, () => {

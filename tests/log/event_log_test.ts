@@ -134,20 +134,20 @@ async function publishToMany({ log }: TestLog, count: number): Promise<void> {
 }
 
 Deno.test("EventLog evicts idle writers, and needs nothing that they have cached", async () => {
-  await using test = await createTestLog();
+  await using test = await createTestLog({ maxIdleWriters: 100 });
   await test.log.append("p_a", [textEvent("1")], { key: "k" });
-  await publishToMany(test, 12_100);
+  await publishToMany(test, 150);
   const reads = test.kv.calls.get;
   deepEqual((await test.log.append("p_a", [textEvent("2")])).first, 2);
   equal(test.kv.calls.get, reads + 1);
   equal((await test.log.append("p_a", [textEvent("1")], { key: "k" })).replayed, true);
 });
 
-Deno.test("EventLog commits to 10,000 pipelines in turn without reading their heads again", async () => {
-  await using test = await createTestLog();
-  await publishToMany(test, 10_000);
+Deno.test("EventLog commits to as many pipelines in turn without reading their heads again", async () => {
+  await using test = await createTestLog({ maxIdleWriters: 100 });
+  await publishToMany(test, 100);
   const reads = test.kv.calls.get;
-  await publishToMany(test, 10_000);
+  await publishToMany(test, 100);
   equal(test.kv.calls.get, reads);
 });
 
@@ -184,12 +184,12 @@ Deno.test("EventLog reads the head for the first event if the store is shared", 
 });
 
 Deno.test("EventLog does not evict a writer that has a commit in flight", async () => {
-  await using test = await createTestLog();
+  await using test = await createTestLog({ maxIdleWriters: 100 });
   const commit = pause("call");
   test.kv.script("commit", commit.fault);
   const first = test.log.append("p_a", [textEvent("1")]);
   await commit.reached;
-  await publishToMany(test, 12_100);
+  await publishToMany(test, 150);
   const commits = test.kv.calls.commit;
   const second = test.log.append("p_a", [textEvent("2")]);
   await flush();

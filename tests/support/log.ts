@@ -21,6 +21,7 @@ import { createMetrics, type Metrics } from "../../lib/telemetry/metrics.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { collectReports } from "./fakes/reporter.ts";
 import { FaultyKv } from "./fakes/kv.ts";
+import { endWork } from "./wait.ts";
 
 /** Timeout of a call to the log of a test, in milliseconds. */
 export const TIMEOUT_MS = 3000;
@@ -46,6 +47,7 @@ export interface TestLogOptions {
   retention?: Partial<Retention>;
   maxKeys?: number;
   maxWaitingBytes?: number;
+  maxIdleWriters?: number;
   timeoutMs?: number;
   random?: () => number;
   /** Whether the log finishes deletions, and deletes what has expired. */
@@ -80,6 +82,7 @@ export async function createTestLog({
   retention = {},
   maxKeys = 1_000_000,
   maxWaitingBytes = 64 * 1024 * 1024,
+  maxIdleWriters,
   timeoutMs = TIMEOUT_MS,
   random = Math.random,
   upkeep,
@@ -109,6 +112,7 @@ export async function createTestLog({
     maxKeys,
     timeoutMs,
     maxWaitingBytes,
+    maxIdleWriters,
     upkeep,
     reserve,
   });
@@ -156,9 +160,8 @@ export async function advanceLogsUntil<T>(
   let calm = 0;
   let calls = 0;
   while (!done) {
-    const isBusy = logs.some(({ kv }) => kv.busy > 0);
-    await new Promise<void>((resolve) => isBusy ? setImmediate(resolve) : setTimeout(resolve, 0));
-    if (done || logs.some(({ kv }) => kv.busy > 0)) continue;
+    await endWork();
+    if (done) break;
     const before = calls;
     calls = logs.reduce((total, { kv }) => total + kv.totalCalls, 0);
     calm = calls === before ? calm + 1 : 0;

@@ -104,12 +104,17 @@ export async function startService({
   };
 }
 
-/** Creates a POST request with a JSON body. */
+/** Creates a POST request with a JSON body, whose length it tells as HTTP clients do. */
 export function jsonPost(path: string, body: unknown, headers: HeadersInit = {}): Request {
+  const bytes = new TextEncoder().encode(JSON.stringify(body));
   return new Request(`http://localhost${path}`, {
     method: "POST",
-    headers: { "Content-Type": "application/json", ...Object.fromEntries(new Headers(headers)) },
-    body: JSON.stringify(body),
+    headers: {
+      "content-type": "application/json",
+      "content-length": String(bytes.length),
+      ...Object.fromEntries(new Headers(headers)),
+    },
+    body: bytes,
   });
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Kv } from "../../../lib/kv/kv_connection.ts";
+import { counted } from "../work_in_flight.ts";
 
 /** A call that a test can make fail; `next` is one step of a list. */
 export type KvCall = "get" | "getMany" | "next" | "commit";
@@ -150,7 +151,7 @@ export class FaultyKv implements Kv {
   list: Deno.Kv["list"] = <T>(selector: Deno.KvListSelector, options?: Deno.KvListOptions) => {
     const iterator = this.inner.list<T>(selector, options);
     const next = iterator.next.bind(iterator);
-    iterator.next = () => this.#meet("next", next);
+    iterator.next = () => this.#meet("next", () => counted(next()));
     return iterator;
   };
 
