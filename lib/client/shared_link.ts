@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { TabMessage, WorkerMessage } from "./shared_messages.ts";
+import { isOfOtherVersion, isWorkerMessage } from "./shared_message_checks.ts";
+import { type TabMessage, VERSION, type WorkerMessage } from "./shared_messages.ts";
 import type { SharedWorkerLike } from "./shared_types.ts";
 import type { ClientClock } from "./types.ts";
 
@@ -101,16 +102,23 @@ export class SharedLink {
     const { port } = this.#worker;
     // Also if a policy of the page forbids it.
     this.#worker.onerror = () => this.#lose("The shared worker cannot be loaded", true);
-    port.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
-      if (data.type === "welcome") this.#welcome(data.lock);
-      else if (this.#isUp) this.#options.onMessage(data);
-    };
+    port.onmessage = ({ data }: MessageEvent<unknown>) => this.#take(data);
     port.start();
-    port.postMessage({ type: "hello", lock } satisfies TabMessage);
+    port.postMessage({ type: "hello", version: VERSION, lock } satisfies TabMessage);
     this.#cancelTimer = clock.after(
       WELCOME_MS,
       () => this.#lose("The shared worker does not answer"),
     );
+  }
+
+  #take(data: unknown): void {
+    if (isOfOtherVersion(data)) {
+      // The browser keeps that worker at least as long as this page.
+      this.#lose("The shared worker has another version of the client", true);
+    } else if (!isWorkerMessage(data)) {
+      this.#lose("The shared worker does not send what this client understands", true);
+    } else if (data.type === "welcome") this.#welcome(data.lock);
+    else if (this.#isUp) this.#options.onMessage(data);
   }
 
   #welcome(lock: string): void {

@@ -4,8 +4,14 @@
  * @module
  */
 
-/** Version of the messages. A worker and a tab of different versions do not meet. */
+/**
+ * Version of the messages, also in the name of the worker. A tab that meets a worker of another
+ * version nevertheless keeps its own stream.
+ */
 export const VERSION = 1;
+
+/** Maximum number of pipelines on one stream. */
+export const MAX_PIPELINES = 10;
 
 /** Maximum number of messages that a tab has not acknowledged. */
 export const WINDOW_COUNT = 1_000;
@@ -54,6 +60,8 @@ export interface JoinMessage {
 export type TabMessage =
   | {
     type: "hello";
+    /** Version of its messages. It is here in all versions. */
+    version: number;
     /** Name of the lock that the tab holds until it is gone. */
     lock: string;
   }
@@ -72,6 +80,8 @@ export type TabMessage =
 export type WorkerMessage =
   | {
     type: "welcome";
+    /** Version of its messages. It is here in all versions. */
+    version: number;
     /** Name of the lock that the worker holds until it is gone. */
     lock: string;
   }

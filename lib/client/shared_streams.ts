@@ -11,14 +11,11 @@
  * @module
  */
 
-import type { JoinMessage, TabMessage } from "./shared_messages.ts";
+import { type JoinMessage, MAX_PIPELINES, type TabMessage } from "./shared_messages.ts";
 import { comparePositions, haveReached, type Positions } from "./shared_positions.ts";
 import { SharedStream, type Subscribe } from "./shared_stream.ts";
 import { Tab, type TabPort } from "./shared_tab.ts";
 import type { ClientClock } from "./types.ts";
-
-/** Maximum number of pipelines on one stream. */
-const MAX_PIPELINES = 10;
 
 /** Maximum number of tabs. Further ones keep their own streams. */
 const MAX_TABS = 200;

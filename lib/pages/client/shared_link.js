@@ -1,6 +1,9 @@
 /* @ts-self-types="../../client/shared_link.ts" */
 // @ts-nocheck: built from lib/client/shared_link.ts by "deno task build".
 
+import { isOfOtherVersion, isWorkerMessage } from "./shared_message_checks.js";
+import { VERSION } from "./shared_messages.js";
+
 const WELCOME_MS = 10_000;
 
 export class SharedLink {
@@ -58,16 +61,23 @@ export class SharedLink {
     const { port } = this.#worker;
     // Also if a policy of the page forbids it.
     this.#worker.onerror = () => this.#lose("The shared worker cannot be loaded", true);
-    port.onmessage = ({ data }) => {
-      if (data.type === "welcome") this.#welcome(data.lock);
-      else if (this.#isUp) this.#options.onMessage(data);
-    };
+    port.onmessage = ({ data }) => this.#take(data);
     port.start();
-    port.postMessage({ type: "hello", lock });
+    port.postMessage({ type: "hello", version: VERSION, lock });
     this.#cancelTimer = clock.after(
       WELCOME_MS,
       () => this.#lose("The shared worker does not answer"),
     );
+  }
+
+  #take(data) {
+    if (isOfOtherVersion(data)) {
+      // The browser keeps that worker at least as long as this page.
+      this.#lose("The shared worker has another version of the client", true);
+    } else if (!isWorkerMessage(data)) {
+      this.#lose("The shared worker does not send what this client understands", true);
+    } else if (data.type === "welcome") this.#welcome(data.lock);
+    else if (this.#isUp) this.#options.onMessage(data);
   }
 
   #welcome(lock) {

@@ -3,6 +3,8 @@
 
 export const VERSION = 1;
 
+export const MAX_PIPELINES = 10;
+
 export const WINDOW_COUNT = 1_000;
 
 export const WINDOW_LENGTH = 1024 * 1024;

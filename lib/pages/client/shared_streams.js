@@ -1,11 +1,10 @@
 /* @ts-self-types="../../client/shared_streams.ts" */
 // @ts-nocheck: built from lib/client/shared_streams.ts by "deno task build".
 
+import { MAX_PIPELINES } from "./shared_messages.js";
 import { comparePositions, haveReached } from "./shared_positions.js";
 import { SharedStream } from "./shared_stream.js";
 import { Tab } from "./shared_tab.js";
-
-const MAX_PIPELINES = 10;
 
 const MAX_TABS = 200;
 

@@ -8,8 +8,8 @@
 import { SharedConnection } from "../../../lib/client/shared_connection.ts";
 import type { LocksLike } from "../../../lib/client/shared_link.ts";
 import type { TabMessage, WorkerMessage } from "../../../lib/client/shared_messages.ts";
+import { SharedPorts, type WorkerPort } from "../../../lib/client/shared_ports.ts";
 import { SharedStreams, type SharedStreamsOptions } from "../../../lib/client/shared_streams.ts";
-import type { Tab } from "../../../lib/client/shared_tab.ts";
 import type { SharedSubscribeOptions, SharedWorkerLike } from "../../../lib/client/shared_types.ts";
 import { subscribe } from "../../../lib/client/subscribe.ts";
 import type { ClientClock } from "../../../lib/client/types.ts";
@@ -74,9 +74,9 @@ class PlayedLocks {
     };
   }
 
-  /** Whether a lock is held. */
-  isHeld(name: string): boolean {
-    return (this.#queues.get(name)?.length ?? 0) > 0;
+  /** Names of the locks that are held. */
+  get held(): Set<string> {
+    return new Set([...this.#queues].filter(([, queue]) => queue.length > 0).map(([name]) => name));
   }
 
   /** Releases and withdraws everything of an owner that is gone. */
@@ -100,16 +100,21 @@ class PlayedLocks {
 class PlayedWorker {
   readonly clock = new PlayedClock();
   readonly streams: SharedStreams;
-  readonly lock: string;
+  readonly ports: SharedPorts;
   isAlive = true;
 
   constructor(service: PlayedService, locks: PlayedLocks, name: string) {
-    this.lock = name;
     const fetch: PlayedService["fetch"] = (url, init) =>
       this.isAlive ? service.fetch(url, init) : new Promise(() => {});
     const open: SharedStreamsOptions["subscribe"] = (url, options) =>
       subscribe(url, { ...options, fetch, random: () => 0.5 });
     this.streams = new SharedStreams({ subscribe: open, clock: this.clock });
+    this.ports = new SharedPorts(this.streams, Promise.resolve(name));
+    const check = () => {
+      this.ports.removeGone(locks.held);
+      this.clock.after(5_000, check);
+    };
+    check();
     void locks.for(this).request(name, {} as never, () => new Promise(() => {}));
   }
 }
@@ -120,10 +125,14 @@ export class PlayedTab {
   readonly subscription: SharedConnection;
   readonly page = new EventTarget();
   /** Messages on their way to the tab. */
-  readonly inbox: { port: PlayedPort; message: WorkerMessage }[] = [];
+  readonly inbox: { port: PlayedPort; message: unknown }[] = [];
   readonly streams = new Set<PlayedStream>();
   isFrozen = false;
   isGone = false;
+  /** Changes a message of the tab, or of the worker to it: one of the two has another version. */
+  alter: (message: TabMessage | WorkerMessage) => unknown = (message) => message;
+  /** Sends anything to the worker, by its newest port. */
+  post: (message: unknown) => void = () => {};
 
   constructor(
     readonly browser: PlayedBrowser,
@@ -167,7 +176,7 @@ export class PlayedTab {
 
 /** The tab's end of a port. */
 class PlayedPort {
-  onmessage: ((event: MessageEvent<WorkerMessage>) => void) | null = null;
+  onmessage: ((event: MessageEvent) => void) | null = null;
   isClosed = false;
   readonly #post: (message: TabMessage) => void;
 
@@ -185,8 +194,8 @@ class PlayedPort {
     this.isClosed = true;
   }
 
-  receive(message: WorkerMessage): void {
-    if (!this.isClosed) this.onmessage?.({ data: message } as MessageEvent<WorkerMessage>);
+  receive(message: unknown): void {
+    if (!this.isClosed) this.onmessage?.({ data: message } as MessageEvent);
   }
 }
 
@@ -216,29 +225,22 @@ export class PlayedBrowser {
   /** Connects a tab to the worker, which is started if there is none. */
   connect(tab: PlayedTab): SharedWorkerLike {
     const worker = this.worker ??= new PlayedWorker(this.service, this.locks, this.createName());
-    const port: PlayedPort = new PlayedPort((message) => {
+    const post = tab.post = (data) =>
       this.outbox.push(() => {
-        if (worker.isAlive) this.#take(worker, entry, message);
+        if (worker.isAlive) entry.onmessage?.({ data } as MessageEvent);
       });
-    });
-    const entry = worker.streams.connect({
+    const port = new PlayedPort((message) => post(tab.alter(message)));
+    const entry: WorkerPort = {
+      onmessage: null,
       postMessage: (message) => {
         if (!worker.isAlive || tab.isGone) return;
-        tab.inbox.push({ port, message: structuredClone(message) });
+        tab.inbox.push({ port, message: structuredClone(tab.alter(message)) });
         this.mostWaiting = Math.max(this.mostWaiting, tab.inbox.length);
       },
-    });
-    return { port, onerror: null };
-  }
-
-  #take(worker: PlayedWorker, tab: Tab, message: TabMessage): void {
-    if (message.type !== "hello") return worker.streams.take(tab, message);
-    const check = () => {
-      if (this.locks.isHeld(message.lock)) worker.clock.after(5_000, check);
-      else worker.streams.disconnect(tab);
+      close() {},
     };
-    worker.clock.after(5_000, check);
-    tab.post({ type: "welcome", lock: worker.lock });
+    worker.ports.connect(entry);
+    return { port, onerror: null };
   }
 
   /** Takes messages of the tabs. */
