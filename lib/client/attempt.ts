@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ClientClock } from "./types.ts";
+import type { ClientClock } from "./subscribe_options.ts";
 
 /** Longest time between two looks at the clock, in milliseconds. */
 const CHECK_MS = 5_000;

@@ -5,7 +5,7 @@
  */
 
 import type { StreamBlock } from "./stream_parser.ts";
-import type { ClientEvent } from "./types.ts";
+import type { ClientEvent } from "./event_types.ts";
 
 /** The end of a session, of which the client itself takes notice. */
 export interface Expiry {

@@ -6,37 +6,18 @@
 
 import { Attempt } from "./attempt.ts";
 import { BackOff } from "./back_off.ts";
+import { callBack } from "./call_back.ts";
 import { readEvent } from "./client_event.ts";
 import { Credentials } from "./credentials.ts";
 import { SubscribeError } from "./errors.ts";
 import { StreamParser } from "./stream_parser.ts";
 import { assertValid, requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.ts";
 import { resumeStore } from "./resume_store.ts";
+import { systemClock } from "./system_clock.ts";
 import { STALL_MS, Transport } from "./transport.ts";
-import type {
-  ClientClock,
-  ClientEvent,
-  ConnectionState,
-  SubscribeOptions,
-  Subscription,
-} from "./types.ts";
-
-/** Clock of the platform. */
-export const systemClock: ClientClock = {
-  now: () => Date.now(),
-  after(ms, run) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
-/** Members of a state, without the transport. */
-interface StateDetails {
-  name: ConnectionState["name"];
-  ms?: number;
-  reason?: string;
-  status?: number;
-}
+import type { ClientEvent } from "./event_types.ts";
+import type { ClientClock, SubscribeOptions } from "./subscribe_options.ts";
+import type { ConnectionState, StateDetails, Subscription } from "./subscription.ts";
 
 /** A subscription and its connection, of which there is one at a time. */
 export class Connection implements Subscription {
@@ -176,7 +157,12 @@ export class Connection implements Subscription {
     attempt.limitMs = beginningMs;
     const wait = name === "poll" ? waitSeconds : null;
     const url = withQuery(this.#credentials.url ?? this.#url, this.#options, wait);
-    const body = await attempt.wait(this.#open(url, attempt.signal));
+    const { fetch = globalThis.fetch } = this.#options;
+    const headers = requestHeaders(this.#credentials.token, this.lastEventId);
+    const { signal } = attempt;
+    const response = await attempt.wait(fetch(url, { headers, signal, cache: "no-store" }));
+    const body = await attempt.wait(takeAnswer(response, this.#clock.now()));
+    this.#credentials.wasRefused = false;
     if (!body) return this.#end("ended");
     attempt.reader = body.getReader();
     this.#setBeginning("catching-up");
@@ -205,15 +191,6 @@ export class Connection implements Subscription {
     }
   }
 
-  async #open(url: URL, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null> {
-    const headers = requestHeaders(this.#credentials.token, this.lastEventId);
-    const { fetch = globalThis.fetch } = this.#options;
-    const response = await fetch(url, { headers, signal, cache: "no-store" });
-    const body = await takeAnswer(response, this.#clock.now());
-    this.#credentials.wasRefused = false;
-    return body;
-  }
-
   /** Takes note of an event. Returns whether it is news: each poll ends with a marker. */
   #take({ type, pipeline }: ClientEvent, attempt: Attempt): boolean {
     const isNews = type !== "live" || !this.#live.has(pipeline);
@@ -238,8 +215,7 @@ export class Connection implements Subscription {
   /** Waits for the next attempt, if it does not follow at once. */
   async #pause(attempt: Attempt, failure: unknown): Promise<void> {
     const { name } = this.#transport;
-    const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
-    if (isAtOnce) return;
+    if (this.#transport.ended(attempt, this.#clock.now())) return;
     const { message, retryAfterMs } = failure as { message?: string; retryAfterMs?: number };
     const ms = this.#backOff.next(retryAfterMs);
     let cancelTimer!: () => void;
@@ -254,19 +230,5 @@ export class Connection implements Subscription {
       }
     });
     cancelTimer();
-  }
-}
-
-/** Calls a function of the options. Its error is uncaught, as that of an event listener is. */
-export async function callBack<T>(
-  run: ((value: T) => void | Promise<void>) | undefined,
-  value: T,
-): Promise<void> {
-  try {
-    await run?.(value);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }

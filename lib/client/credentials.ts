@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SubscribeOptions } from "./types.ts";
+import type { SubscribeOptions } from "./subscribe_options.ts";
 
 /** Credentials of one subscription, which are requested again when they are not accepted. */
 export class Credentials {

@@ -16,15 +16,6 @@
 
 export { SubscribeError } from "./errors.ts";
 export { subscribe } from "./subscribe.ts";
-export type {
-  ClientClock,
-  ClientEvent,
-  ConnectionState,
-  EndEvent,
-  GapEvent,
-  LiveEvent,
-  PublishedEvent,
-  RenewalContext,
-  SubscribeOptions,
-  Subscription,
-} from "./types.ts";
+export type { ClientEvent, EndEvent, GapEvent, LiveEvent, PublishedEvent } from "./event_types.ts";
+export type { ClientClock, RenewalContext, SubscribeOptions } from "./subscribe_options.ts";
+export type { ConnectionState, Subscription } from "./subscription.ts";

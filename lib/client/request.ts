@@ -5,7 +5,7 @@
  */
 
 import { SubscribeError } from "./errors.ts";
-import type { SubscribeOptions } from "./types.ts";
+import type { SubscribeOptions } from "./subscribe_options.ts";
 
 /** Maximum number of pipelines on one connection. */
 const MAX_PIPELINES = 10;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SubscribeOptions } from "./types.ts";
+import type { SubscribeOptions } from "./subscribe_options.ts";
 
 /**
  * Reads or stores the last event ID of a page. Without a key it does nothing. A storage that is

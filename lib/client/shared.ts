@@ -24,18 +24,9 @@ import type {
 } from "./shared_types.ts";
 
 export { SubscribeError } from "./errors.ts";
-export type {
-  ClientClock,
-  ClientEvent,
-  ConnectionState,
-  EndEvent,
-  GapEvent,
-  LiveEvent,
-  PublishedEvent,
-  RenewalContext,
-  SubscribeOptions,
-  Subscription,
-} from "./types.ts";
+export type { ClientEvent, EndEvent, GapEvent, LiveEvent, PublishedEvent } from "./event_types.ts";
+export type { ClientClock, RenewalContext, SubscribeOptions } from "./subscribe_options.ts";
+export type { ConnectionState, Subscription } from "./subscription.ts";
 export type {
   SharedState,
   SharedSubscribeOptions,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { systemClock } from "./connection.ts";
+import { systemClock } from "./system_clock.ts";
 import { SharedBody } from "./shared_body.ts";
 import { type LocksLike, SharedLink } from "./shared_link.ts";
 import type { WorkerMessage } from "./shared_messages.ts";
@@ -15,7 +15,9 @@ import type {
   SharedWorkerLike,
 } from "./shared_types.ts";
 import { subscribe } from "./subscribe.ts";
-import type { ClientClock, ClientEvent, Subscription } from "./types.ts";
+import type { ClientEvent } from "./event_types.ts";
+import type { ClientClock } from "./subscribe_options.ts";
+import type { Subscription } from "./subscription.ts";
 
 /** Time that the worker has to answer whether a stream continues at a position, in milliseconds. */
 const RESUME_MS = 500;

@@ -7,7 +7,7 @@
 import { isOfOtherVersion, isWorkerMessage } from "./shared_message_checks.ts";
 import { type TabMessage, VERSION, type WorkerMessage } from "./shared_messages.ts";
 import type { SharedWorkerLike } from "./shared_types.ts";
-import type { ClientClock } from "./types.ts";
+import type { ClientClock } from "./subscribe_options.ts";
 
 /** Time that a worker has to answer, in milliseconds. It may have to be loaded first. */
 const WELCOME_MS = 10_000;

@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { ClientClock, ClientEvent, ConnectionState, SubscribeOptions } from "./types.ts";
+import type { ClientEvent } from "./event_types.ts";
+import type { ClientClock, SubscribeOptions } from "./subscribe_options.ts";
+import type { ConnectionState } from "./subscription.ts";
 import { lengthOf, type SharedEvent } from "./shared_messages.ts";
 import { type Positions, readPositions } from "./shared_positions.ts";
 import type { Tab } from "./shared_tab.ts";

@@ -15,7 +15,7 @@ import { type JoinMessage, MAX_PIPELINES, type TabMessage } from "./shared_messa
 import { comparePositions, haveReached, type Positions } from "./shared_positions.ts";
 import { SharedStream, type Subscribe } from "./shared_stream.ts";
 import { Tab, type TabPort } from "./shared_tab.ts";
-import type { ClientClock } from "./types.ts";
+import type { ClientClock } from "./subscribe_options.ts";
 
 /** Maximum number of tabs. Further ones keep their own streams. */
 const MAX_TABS = 200;

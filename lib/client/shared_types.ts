@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { ConnectionState, SubscribeOptions, Subscription } from "./types.ts";
+import type { SubscribeOptions } from "./subscribe_options.ts";
+import type { ConnectionState, Subscription } from "./subscription.ts";
 
 /**
  * Options for {@linkcode subscribe}: those of the client, and two of its own.

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { systemClock } from "./connection.ts";
+import { systemClock } from "./system_clock.ts";
 import { SharedPorts } from "./shared_ports.ts";
 import { SharedStreams } from "./shared_streams.ts";
 import { subscribe } from "./subscribe.ts";

@@ -4,8 +4,11 @@
  * @module
  */
 
-import { callBack, Connection } from "./connection.ts";
-import type { ClientEvent, SubscribeOptions, Subscription } from "./types.ts";
+import { callBack } from "./call_back.ts";
+import { Connection } from "./connection.ts";
+import type { ClientEvent } from "./event_types.ts";
+import type { SubscribeOptions } from "./subscribe_options.ts";
+import type { Subscription } from "./subscription.ts";
 
 /**
  * Subscribes to the events of up to ten pipelines, on one connection that comes back from

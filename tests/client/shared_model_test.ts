@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import type { ClientEvent } from "../../lib/client/types.ts";
+import type { ClientEvent } from "../../lib/client/event_types.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { PlayedBrowser, type PlayedTab } from "../support/shared/played_browser.ts";
 import { type PlayedLog, PlayedService } from "../support/shared/played_service.ts";

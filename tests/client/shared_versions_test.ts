@@ -4,8 +4,15 @@ import type { PlayedTab } from "../support/shared/played_browser.ts";
 import { isShared, Tabs, URL } from "../support/shared/played_tabs.ts";
 
 /** Lets a tab, or the worker to it, introduce itself with another version. */
-function withVersion(kind: "hello" | "welcome", version: number | undefined): PlayedTab["alter"] {
-  return (message) => message.type === kind ? { ...message, version } : message;
+function withVersion(
+  kind: "hello" | "welcome",
+  version: number | undefined,
+  seen: unknown[],
+): PlayedTab["alter"] {
+  return (message) => {
+    if (message.type === "welcome") seen.push(message.version);
+    return message.type === kind ? { ...message, version } : message;
+  };
 }
 
 /** Opens a tab whose messages are altered, beside two that share a stream. */
@@ -21,7 +28,10 @@ for (const version of [VERSION + 1, VERSION - 1, undefined]) {
   for (const kind of ["hello", "welcome"] as const) {
     const end = kind === "hello" ? "A tab" : "A worker";
     Deno.test(`${end} of version ${version} leaves each side its own streams, and no event is lost`, async () => {
-      const { tabs, all } = await openBeside(withVersion(kind, version));
+      const welcomes: unknown[] = [];
+      const { tabs, all } = await openBeside(withVersion(kind, version, welcomes));
+      // Without an answer, the tab would wait for one.
+      deepEqual(welcomes, [VERSION]);
       const [first, , other] = all as [PlayedTab, PlayedTab, PlayedTab];
       await tabs.publish(3);
       deepEqual(all.map(isShared), [true, true, false]);

@@ -3,21 +3,15 @@
 
 import { Attempt } from "./attempt.js";
 import { BackOff } from "./back_off.js";
+import { callBack } from "./call_back.js";
 import { readEvent } from "./client_event.js";
 import { Credentials } from "./credentials.js";
 import { SubscribeError } from "./errors.js";
 import { StreamParser } from "./stream_parser.js";
 import { assertValid, requestHeaders, streamUrl, takeAnswer, withQuery } from "./request.js";
 import { resumeStore } from "./resume_store.js";
+import { systemClock } from "./system_clock.js";
 import { STALL_MS, Transport } from "./transport.js";
-
-export const systemClock = {
-  now: () => Date.now(),
-  after(ms, run) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 export class Connection {
   closed;
@@ -149,7 +143,12 @@ export class Connection {
     attempt.limitMs = beginningMs;
     const wait = name === "poll" ? waitSeconds : null;
     const url = withQuery(this.#credentials.url ?? this.#url, this.#options, wait);
-    const body = await attempt.wait(this.#open(url, attempt.signal));
+    const { fetch = globalThis.fetch } = this.#options;
+    const headers = requestHeaders(this.#credentials.token, this.lastEventId);
+    const { signal } = attempt;
+    const response = await attempt.wait(fetch(url, { headers, signal, cache: "no-store" }));
+    const body = await attempt.wait(takeAnswer(response, this.#clock.now()));
+    this.#credentials.wasRefused = false;
     if (!body) return this.#end("ended");
     attempt.reader = body.getReader();
     this.#setBeginning("catching-up");
@@ -178,15 +177,6 @@ export class Connection {
     }
   }
 
-  async #open(url, signal) {
-    const headers = requestHeaders(this.#credentials.token, this.lastEventId);
-    const { fetch = globalThis.fetch } = this.#options;
-    const response = await fetch(url, { headers, signal, cache: "no-store" });
-    const body = await takeAnswer(response, this.#clock.now());
-    this.#credentials.wasRefused = false;
-    return body;
-  }
-
   #take({ type, pipeline }, attempt) {
     const isNews = type !== "live" || !this.#live.has(pipeline);
     if (type === "gap") {
@@ -208,8 +198,7 @@ export class Connection {
 
   async #pause(attempt, failure) {
     const { name } = this.#transport;
-    const isAtOnce = this.#transport.ended(attempt, this.#clock.now());
-    if (isAtOnce) return;
+    if (this.#transport.ended(attempt, this.#clock.now())) return;
     const { message, retryAfterMs } = failure;
     const ms = this.#backOff.next(retryAfterMs);
     let cancelTimer;
@@ -224,18 +213,5 @@ export class Connection {
       }
     });
     cancelTimer();
-  }
-}
-
-export async function callBack(
-  run,
-  value,
-) {
-  try {
-    await run?.(value);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }

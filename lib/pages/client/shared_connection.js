@@ -1,7 +1,7 @@
 /* @ts-self-types="../../client/shared_connection.ts" */
 // @ts-nocheck: built from lib/client/shared_connection.ts by "deno task build".
 
-import { systemClock } from "./connection.js";
+import { systemClock } from "./system_clock.js";
 import { SharedBody } from "./shared_body.js";
 import { SharedLink } from "./shared_link.js";
 

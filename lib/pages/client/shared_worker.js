@@ -1,7 +1,7 @@
 /* @ts-self-types="../../client/shared_worker.ts" */
 // @ts-nocheck: built from lib/client/shared_worker.ts by "deno task build".
 
-import { systemClock } from "./connection.js";
+import { systemClock } from "./system_clock.js";
 import { SharedPorts } from "./shared_ports.js";
 import { SharedStreams } from "./shared_streams.js";
 import { subscribe } from "./subscribe.js";

@@ -1,7 +1,8 @@
 /* @ts-self-types="../../client/subscribe.ts" */
 // @ts-nocheck: built from lib/client/subscribe.ts by "deno task build".
 
-import { callBack, Connection } from "./connection.js";
+import { callBack } from "./call_back.js";
+import { Connection } from "./connection.js";
 
 export function subscribe(url, options) {
   const connection = new Connection(url, options);

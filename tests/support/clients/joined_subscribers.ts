@@ -7,7 +7,9 @@
 
 import { ok } from "node:assert/strict";
 import { subscribe } from "../../../lib/client/mod.ts";
-import type { ClientClock, ClientEvent, Subscription } from "../../../lib/client/types.ts";
+import type { ClientEvent } from "../../../lib/client/event_types.ts";
+import type { ClientClock } from "../../../lib/client/subscribe_options.ts";
+import type { Subscription } from "../../../lib/client/subscription.ts";
 import { parseJoinedId, splitEventIds } from "../../../lib/protocol/event.ts";
 import type { SeededRandom } from "../generators/random.ts";
 import { JoinedReader } from "./joined_reader.ts";

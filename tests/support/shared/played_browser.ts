@@ -12,7 +12,7 @@ import { SharedPorts, type WorkerPort } from "../../../lib/client/shared_ports.t
 import { SharedStreams, type SharedStreamsOptions } from "../../../lib/client/shared_streams.ts";
 import type { SharedSubscribeOptions, SharedWorkerLike } from "../../../lib/client/shared_types.ts";
 import { subscribe } from "../../../lib/client/subscribe.ts";
-import type { ClientClock } from "../../../lib/client/types.ts";
+import type { ClientClock } from "../../../lib/client/subscribe_options.ts";
 import type { PlayedService, PlayedStream } from "./played_service.ts";
 
 /** A clock that a test advances. */
