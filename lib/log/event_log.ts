@@ -10,12 +10,9 @@ import type { NewEvent, Position } from "../protocol/mod.ts";
 import { Backlog, requestBytes } from "./backlog.ts";
 import { type ChannelScan, scanChannels } from "./channel_scan.ts";
 import type { Change, Receipt } from "./commit.ts";
-import { Eraser } from "./eraser.ts";
 import type { EventLogOptions, PublishOptions } from "./event_log_options.ts";
 import type { Head } from "./head.ts";
 import type { AnnouncedHead } from "./head_announcer.ts";
-import { Deletions } from "./deletions.ts";
-import { Expiry } from "./expiry.ts";
 import { HeadStore } from "./head_store.ts";
 import { hashIdempotency } from "./idempotency.ts";
 import { PING_KEY } from "./keys.ts";
@@ -25,6 +22,7 @@ import { LogReader, type Page } from "./log_reader.ts";
 import type { LogWriter } from "./log_writer.ts";
 import { LogWriters } from "./log_writers.ts";
 import { readAppend, type StandingAppend } from "./standing_append.ts";
+import { Removal } from "./removal.ts";
 import { storeNewEpoch } from "./rollback.ts";
 import { Sweeper } from "./sweeper.ts";
 import { findSince, type TimePlace } from "./time_search.ts";
@@ -49,10 +47,7 @@ export class EventLog {
   readonly #headReader: HeadReader;
   readonly #heads: HeadStore;
   readonly #reader: LogReader;
-  readonly #sweeper: Sweeper;
-  readonly #eraser: Eraser | null = null;
-  readonly #deletions: Deletions;
-  readonly #expiry: Expiry | null = null;
+  readonly #removal: Removal;
   #closed = false;
   readonly #slot = new ListenerSlot<LogListener>();
 
@@ -69,26 +64,20 @@ export class EventLog {
         : (pipeline, head) => this.#writers.prepare(pipeline, head),
     });
     this.#reader = new LogReader({ ...options, heads: this.#heads });
-    this.#sweeper = new Sweeper(options.kv, headReader, options.runtime);
-    this.#deletions = new Deletions({ ...options, headReader });
+    const sweeper = new Sweeper(options.kv, headReader, options.runtime);
     this.#writers = new LogWriters({
       ...options,
       commits: new CommitQueue(options),
       headReader,
       onCommit: (commit) => this.#deliver(commit),
-      onTrim: (pipeline, epoch, oldest) => this.#sweeper.add(pipeline, epoch, oldest),
+      onTrim: (pipeline, epoch, oldest) => sweeper.add(pipeline, epoch, oldest),
     });
-    const { erase, upkeep } = options;
-    if (erase) {
-      const isSwept = () => this.pending.sweeps === 0;
-      this.#eraser = new Eraser({ ...options, erase, isSwept });
-    }
-    if (!upkeep) return;
-    this.#deletions.wake();
-    this.#expiry = new Expiry({
+    this.#removal = new Removal({
       ...options,
-      ...upkeep,
-      remove: (pipeline, isDue) => this.#delete(pipeline, isDue),
+      heads: this.#heads,
+      headReader,
+      sweeper,
+      onChange: (change) => this.#deliver(change),
     });
   }
 
@@ -97,10 +86,7 @@ export class EventLog {
    * one more while the remains of deleted pipelines are removed.
    */
   get pending(): { waitingBytes: number; sweeps: number } {
-    return {
-      waitingBytes: this.#backlog.bytes,
-      sweeps: this.#sweeper.size + (this.#deletions.busy ? 1 : 0),
-    };
+    return { waitingBytes: this.#backlog.bytes, sweeps: this.#removal.pending };
   }
 
   /**
@@ -207,39 +193,14 @@ export class EventLog {
     return findSince(pipeline, since, { kv: this.#options.kv, heads: this.#heads });
   }
 
-  /**
-   * Clears the history of a pipeline. Sequences go on and the epoch stays, so
-   * that a subscriber that reconnects learns how many events it missed.
-   *
-   * @returns The head after the clear, or `null` if there is no log of that pipeline.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
-  async clear(pipeline: string): Promise<Head | null> {
-    const head = await this.#heads.clear(pipeline);
-    if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
-    // Even if it was clear before: the sweep of that clear may have failed.
-    if (head) this.#sweeper.add(pipeline, head.epoch, head.oldest);
-    if (head) await this.#eraser?.request();
-    return head;
+  /** Calls {@linkcode Removal.clear}. */
+  clear(pipeline: string): Promise<Head | null> {
+    return this.#removal.clear(pipeline);
   }
 
-  /**
-   * Deletes a pipeline with all its records. Its subscribers receive a gap, and go
-   * on in a new epoch. What is left is removed in the background, also after a crash.
-   *
-   * @returns The head after the deletion, or `null` if the pipeline has no event.
-   * @throws {RunnelError} `log-unavailable` if the log does not answer.
-   */
+  /** Calls {@linkcode Removal.delete}. */
   delete(pipeline: string): Promise<Head | null> {
-    return this.#delete(pipeline, () => true);
-  }
-
-  async #delete(pipeline: string, isDue: (head: Head) => boolean): Promise<Head | null> {
-    const head = await this.#heads.delete(pipeline, isDue);
-    if (head) this.#deliver({ pipeline, epoch: head.epoch, oldest: head.oldest });
-    if (head) this.#deletions.wake();
-    if (head) await this.#eraser?.request();
-    return head;
+    return this.#removal.delete(pipeline);
   }
 
   /** Calls {@linkcode HeadStore.renewLeases}. */
@@ -266,14 +227,8 @@ export class EventLog {
   /** Refuses waiting requests, resolves when commits in flight have ended, and closes the store. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#expiry?.[Symbol.dispose]();
     this.#options.reserve?.[Symbol.dispose]();
-    await Promise.all([
-      this.#writers.close(),
-      this.#sweeper.close(),
-      this.#deletions.close(),
-      this.#eraser?.close(),
-    ]);
+    await Promise.all([this.#writers.close(), this.#removal.close()]);
     this.#options.kv.close();
   }
 }
