@@ -162,15 +162,15 @@ export class EncodedEvents {
   ): Chunk {
     // Later, more may be meant by the same limit.
     until = Math.min(until, this.#last);
-    if (form.key === null) return this.#join(cursor, until, filter, form);
+    const { key } = form;
     // A key of a filter ends with a bracket.
-    const place = { cursor, until, filterKey: filter.key + form.key };
+    const place = { cursor, until, filterKey: filter.key + key };
     const shared = this.#shared.get(place);
     if (shared) return shared;
     const chunk = this.#join(cursor, until, filter, form);
     // A chunk of one event may be that event's own bytes, and an empty one costs nothing
     // to make again. Any client can ask for any number of filters that keep nothing.
-    if (chunk.count > (form.key === "" ? 1 : 0)) this.#keep(place, chunk);
+    if (chunk.count > (key === "" ? 1 : 0)) this.#keep(place, chunk);
     return chunk;
   }
 
@@ -180,11 +180,10 @@ export class EncodedEvents {
    *
    * @param cursor Sequence before the first event: `first - 1` or more, and below `until`.
    * @param until Sequence of the last event.
-   * @returns The same as {@linkcode EncodedEvents.chunkAfter} if it is empty, more than a
-   *   chunk, or not shared.
+   * @returns The same as {@linkcode EncodedEvents.chunkAfter} if it is empty or more
+   *   than a chunk.
    */
   replayAfter(cursor: number, until: number, filter: ChannelFilter, form: StreamForm): Chunk {
-    if (form.key === null) return this.chunkAfter(cursor, until, filter, form);
     const place = { cursor, until, filterKey: `${filter.key}${form.key} replay` };
     const shared = this.#shared.get(place);
     if (shared) return shared;
@@ -242,22 +241,31 @@ export class EncodedEvents {
   #join(cursor: number, until: number, filter: ChannelFilter, form: StreamForm): Chunk {
     const parts: Uint8Array[] = [];
     let length = 0;
+    let count = 0;
     let lastSequence = 0;
     for (let i = cursor + 1 - this.first; i < this.#events.length; i++) {
       const event = this.#events[i]!;
       const { sequence, channel } = event;
       if (sequence > until) break;
       if (filter.keeps(channel)) {
-        const bytes = form.event(event, this.epoch);
-        if (parts.length > 0 && length + bytes.length > MAX_CHUNK_BYTES) break;
-        parts.push(bytes);
-        length += bytes.length;
+        const added = form.event(event, this.epoch);
+        const size = lengthOf(added);
+        if (count > 0 && length + size > MAX_CHUNK_BYTES) break;
+        for (const part of added) parts.push(part);
+        length += size;
+        count++;
         lastSequence = sequence;
       }
       cursor = sequence;
     }
-    return { bytes: concat(parts, length), count: parts.length, lastSequence, cursor };
+    return { bytes: concat(parts, length), count, lastSequence, cursor };
   }
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  return length;
 }
 
 function memoryOf({ bytes, traceparent }: EncodedEvent): number {

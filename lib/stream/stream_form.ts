@@ -6,14 +6,21 @@
  */
 
 import { formatEventId, formatGapId, joinEventIds, type Position } from "../protocol/mod.ts";
-import { type EncodedEvent, EVENT_STREAM, JSON_LINES, type Syntax } from "./syntax.ts";
+import {
+  type EncodedEvent,
+  EVENT_STREAM,
+  type JoinedPlace,
+  JSON_LINES,
+  placeOf,
+  type Syntax,
+} from "./syntax.ts";
 
 /** Form of the events of one pipeline. */
 export interface StreamForm {
-  /** The same for forms of the same bytes; `null` if no other stream has the same bytes. */
-  readonly key: string | null;
-  /** Returns the bytes of an event. */
-  event(event: EncodedEvent, epoch: string): Uint8Array;
+  /** The same for forms that give events of one pipeline the same bytes now. */
+  readonly key: string;
+  /** Returns the bytes of an event, in parts. */
+  event(event: EncodedEvent, epoch: string): readonly Uint8Array[];
   /** Returns the bytes of a control event whose ID is a position. */
   control(position: Position, type: string, data: Record<string, unknown>): Uint8Array;
   /**
@@ -41,7 +48,7 @@ class SingleForm implements StreamForm {
     this.#traces = traces;
   }
 
-  event(event: EncodedEvent, epoch: string): Uint8Array {
+  event(event: EncodedEvent, epoch: string): readonly Uint8Array[] {
     return this.#syntax.event(event, epoch, this.#traces);
   }
 
@@ -58,13 +65,21 @@ class SingleForm implements StreamForm {
   }
 }
 
+/** Stands for the ID of an event among those of the other pipelines. No ID has it. */
+const OWN_ID = "*";
+
+/** A place, and the key of the forms that have it. */
+type KeyedPlace = JoinedPlace & { key: string };
+
 /**
  * The form of one pipeline on a stream of several. Each ID is that of the event, joined
  * with the positions that the stream has reached in the other pipelines: a client comes
  * back with one ID for all of them. A pipeline of which it has nothing yet has no part.
+ *
+ * Streams of the same pipelines share their bytes while they are at the same positions in
+ * the others, as those are that are open at one URL and caught up.
  */
 class JoinedForm implements StreamForm {
-  readonly key = null;
   readonly #pipeline: string;
   readonly #syntax: Syntax;
   readonly #traces: boolean;
@@ -73,6 +88,8 @@ class JoinedForm implements StreamForm {
   #position: Position | null = null;
   /** Its part of the IDs; `null` for none. */
   #id: string | null = null;
+  /** Its place, until another pipeline moves. */
+  #knownPlace: KeyedPlace | null = null;
 
   constructor(
     pipeline: string,
@@ -84,9 +101,13 @@ class JoinedForm implements StreamForm {
     this.#all = all;
   }
 
-  event(event: EncodedEvent, epoch: string): Uint8Array {
-    const id = this.id({ epoch, sequence: event.sequence });
-    return this.#syntax.event(event, epoch, this.#traces, { pipeline: this.#pipeline, id });
+  /** Has the IDs of the other pipelines, in their order around those of its own. */
+  get key(): string {
+    return this.#place.key;
+  }
+
+  event(event: EncodedEvent, epoch: string): readonly Uint8Array[] {
+    return this.#syntax.event(event, epoch, this.#traces, this.#place);
   }
 
   control(position: Position, type: string, data: Record<string, unknown>): Uint8Array {
@@ -97,20 +118,33 @@ class JoinedForm implements StreamForm {
     const { epoch, sequence } = this.#position ?? {};
     if (sequence === position.sequence && epoch === position.epoch) return;
     this.#position = position;
-    this.#id = formatEventId(position);
+    this.#setId(formatEventId(position));
   }
 
   hasGap(position: Position): void {
-    this.#id = formatGapId(position);
+    this.#setId(formatGapId(position));
+  }
+
+  #setId(id: string): void {
+    this.#id = id;
+    for (const form of this.#all) if (form !== this) form.#knownPlace = null;
   }
 
   id(position: Position): string {
-    const ids: string[] = [];
-    for (const form of this.#all) {
-      const id = form === this ? formatEventId(position) : form.#id;
-      if (id !== null) ids.push(id);
-    }
-    return joinEventIds(ids);
+    const { idBefore, idAfter } = this.#place;
+    return `${idBefore}${formatEventId(position)}${idAfter}`;
+  }
+
+  get #place(): KeyedPlace {
+    return this.#knownPlace ??= this.#findPlace();
+  }
+
+  #findPlace(): KeyedPlace {
+    const ids = this.#all.map((form) => form === this ? OWN_ID : form.#id);
+    const joined = joinEventIds(ids.filter((id) => id !== null));
+    const [before, after] = joined.split(OWN_ID) as [string, string];
+    const key = `${this.#syntax.key}${this.#traces ? " traces" : ""} ${joined}`;
+    return { ...placeOf(this.#pipeline, before, after), key };
   }
 }
 

@@ -24,10 +24,20 @@ export interface EncodedEvent {
   traceparent: string | undefined;
 }
 
-/** The pipeline of an event on a stream of several, and the ID that it has there. */
+/** The place of a pipeline on a stream of several, for all of its events. */
 export interface JoinedPlace {
-  pipeline: string;
-  id: string;
+  /** ID of the pipeline. */
+  readonly pipeline: string;
+  /** Text before the ID that an event has alone, in the ID that it has there … */
+  readonly idBefore: string;
+  /** … and after it. */
+  readonly idAfter: string;
+  /** The same in the event-stream format, encoded once: the lines of an event around its own. */
+  readonly bytes: {
+    readonly beforeChannel: Uint8Array;
+    readonly beforeId: Uint8Array;
+    readonly afterId: Uint8Array;
+  };
 }
 
 /** A control event, or a position alone. */
@@ -55,17 +65,26 @@ export interface Syntax {
    *
    * @param epoch Epoch of its log.
    * @param traces Whether it carries its trace.
-   * @param place Its place on a stream of several pipelines.
-   * @returns The bytes, which are those of the event itself if they can be.
+   * @param place Place of its pipeline on a stream of several.
+   * @returns The bytes in parts, which are those of the event itself if they can be. To copy
+   *   them into a chunk at once takes a tenth of the time that a copy of each event takes.
    */
-  event(event: EncodedEvent, epoch: string, traces: boolean, place?: JoinedPlace): Uint8Array;
+  event(
+    event: EncodedEvent,
+    epoch: string,
+    traces: boolean,
+    place?: JoinedPlace,
+  ): readonly Uint8Array[];
 }
 
 const LF = 10;
+const SPACE = 32;
 const encoder = new TextEncoder();
 const EVENT = "event: ";
 const DATA = "data: ";
 const KEEP_ALIVE = encodeComment("keepalive");
+const ID = "id: ";
+const BLOCK_END = "\n\n";
 const EMPTY = new Uint8Array();
 const EMPTY_LINE = encoder.encode("\n");
 const LINE_END = encoder.encode("}\n");
@@ -88,15 +107,30 @@ export const EVENT_STREAM: Syntax = {
       ...members ? { data: JSON.stringify(members) } : {},
     });
   },
-  event(event, epoch, traces, place) {
-    const { bytes, traceparent } = event;
+  event({ bytes, traceparent }, _epoch, traces, place) {
     // An `EventSource` ignores fields that it does not know, as the standard asks of it.
-    const trace = traces && traceparent ? `traceparent: ${traceparent}\n` : "";
-    if (!place) return trace ? enclose(trace, bytes, "") : bytes;
-    const shared = bytes.subarray(EVENT.length, bytes.length - idLength(event, epoch));
-    return enclose(`${trace}${EVENT}${place.pipeline}/`, shared, `id: ${place.id}\n\n`);
+    const trace = traces && traceparent ? [encoder.encode(`traceparent: ${traceparent}\n`)] : [];
+    if (!place) return [...trace, bytes];
+    const { beforeChannel, beforeId, afterId } = place.bytes;
+    const id = startOfId(bytes);
+    const end = bytes.length - BLOCK_END.length;
+    if (beforeId.length === 0) {
+      return [...trace, beforeChannel, bytes.subarray(EVENT.length, end), afterId];
+    }
+    const data = bytes.subarray(EVENT.length, id);
+    return [...trace, beforeChannel, data, beforeId, bytes.subarray(id, end), afterId];
   },
 };
+
+/** Returns the place of a pipeline, given the text around its IDs. */
+export function placeOf(pipeline: string, idBefore: string, idAfter: string): JoinedPlace {
+  const bytes = {
+    beforeChannel: encoder.encode(`${EVENT}${pipeline}/`),
+    beforeId: encoder.encode(idBefore),
+    afterId: encoder.encode(`${idAfter}${BLOCK_END}`),
+  };
+  return { pipeline, idBefore, idAfter, bytes };
+}
 
 /**
  * Lines of JSON, for programs that read lines. A keep-alive is an empty line.
@@ -114,8 +148,9 @@ export const JSON_LINES: Syntax = {
   },
   event(event, epoch, traces, place) {
     const { bytes, sequence, channel, time, traceparent } = event;
+    const id = formatEventId({ epoch, sequence });
     const head = JSON.stringify({
-      id: place?.id ?? formatEventId({ epoch, sequence }),
+      id: place ? `${place.idBefore}${id}${place.idAfter}` : id,
       pipeline: place?.pipeline,
       channel,
       time: new Date(time),
@@ -123,27 +158,14 @@ export const JSON_LINES: Syntax = {
     });
     // A payload is one line, so it is that of the data.
     const start = bytes.indexOf(LF) + 1 + DATA.length;
-    const payload = bytes.subarray(start, bytes.length - idLength(event, epoch) - 1);
+    const payload = bytes.subarray(start, startOfId(bytes) - ID.length - 1);
     // A channel is any text. In the data, the separators are escapes already.
     const before = escapeLineSeparators(encoder.encode(`${head.slice(0, -1)},"payload":`));
-    const line = new Uint8Array(before.length + payload.length + LINE_END.length);
-    line.set(before);
-    line.set(payload, before.length);
-    line.set(LINE_END, before.length + payload.length);
-    return line;
+    return [before, payload, LINE_END];
   },
 };
 
-/** Returns the length of the lines after the data of an event, in bytes. */
-function idLength({ sequence }: EncodedEvent, epoch: string): number {
-  return "id: \n\n".length + formatEventId({ epoch, sequence }).length;
-}
-
-/** Returns bytes between two texts in ASCII. */
-function enclose(before: string, bytes: Uint8Array, after: string): Uint8Array {
-  const whole = new Uint8Array(before.length + bytes.length + after.length);
-  encoder.encodeInto(before, whole);
-  whole.set(bytes, before.length);
-  encoder.encodeInto(after, whole.subarray(before.length + bytes.length));
-  return whole;
+/** Returns the index at which the ID of an event begins: no ID has a space. */
+function startOfId(bytes: Uint8Array): number {
+  return bytes.lastIndexOf(SPACE) + 1;
 }

@@ -109,6 +109,35 @@ Deno.test("A joined stream writes an event with the IDs of all pipelines, in the
   await stream.cancel();
 });
 
+Deno.test("Joined streams at one URL get the very same bytes once they are caught up", async () => {
+  await using service = await startService();
+  for (const id of ALL) await publish(service, id, 1, 2);
+  const bodies = [];
+  for (let i = 0; i < 3; i++) bodies.push(await service.hub.subscribe(ALL));
+  // Of another order, it has other IDs.
+  const other = await open(service, {}, ALL.toReversed());
+  await readReplays(other);
+  const readers = bodies.map((body) => body.getReader());
+  const read = async () => {
+    const chunks = await Promise.all(readers.map((reader) => reader.read()));
+    return chunks.map(({ value }) => value!);
+  };
+  // The reconnection time of each, and the replay of each pipeline.
+  await read();
+  for (const _ of ALL) {
+    const [replay, ...others] = await read();
+    ok(others.every((chunk) => chunk === replay), "replays");
+  }
+  for (const pipeline of [...ALL, "p_a"]) {
+    const chunks = read();
+    await publish(service, pipeline, "x", "y");
+    const [news, ...others] = await chunks;
+    ok(others.every((chunk) => chunk === news), `news of ${pipeline}`);
+  }
+  for (const reader of readers) await reader.cancel();
+  await other.cancel();
+});
+
 Deno.test("A joined stream of one pipeline names it, too", async () => {
   await using service = await startService();
   const id = await publish(service, "p_a", 1);
