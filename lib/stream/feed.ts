@@ -6,7 +6,7 @@
  */
 
 import type { Runtime } from "../base/mod.ts";
-import type { ChannelFilter, HistoryRange, Position } from "../protocol/mod.ts";
+import type { ChannelFilter, HistoryRange, Position, RunEnd } from "../protocol/mod.ts";
 import { type Missed, Replay } from "./replay.ts";
 import type { StreamForm } from "./stream_form.ts";
 import type { StreamMetrics, SubscriberSource } from "./subscriber_source.ts";
@@ -39,6 +39,14 @@ export type FeedState = "caught-up" | "page-needed" | "start-needed";
 
 const UNKNOWN: Missed = { missed: null, reason: "unknown" };
 
+/** The newest events of a source, as far as what a feed sends next depends on them. */
+interface SeenEvents {
+  epoch: string;
+  last: number;
+  end: RunEnd | null;
+  visible: number;
+}
+
 /** One pipeline's events for one stream. */
 export class Feed {
   /** The stream, once it has begun. */
@@ -51,6 +59,8 @@ export class Feed {
   #hasPosition = false;
   #hasEnded = false;
   #hasNews = false;
+  /** The newest events with which it was caught up, if it was the last time. */
+  #caughtUpWith: SeenEvents | null = null;
   #closed = false;
 
   /** Creates a feed, whose source knows where its history starts if it begins with that. */
@@ -147,6 +157,9 @@ export class Feed {
   next(endAfter: number | null): Uint8Array | FeedState {
     const { source, metrics } = this.#options;
     const { newest } = source;
+    // A stream asks all of its feeds after each chunk, and most have nothing new.
+    if (endAfter === null && this.#isCaughtUp()) return "caught-up";
+    this.#caughtUpWith = null;
     if (!this.#replay.isIn(newest)) {
       // Otherwise it would keep the other pipelines of the stream from reading theirs.
       this.#replay.dropPage();
@@ -169,7 +182,16 @@ export class Feed {
     if (next !== "caught-up") return next;
     // What is left of it was published meanwhile, and is in memory when it may be sent.
     this.#replay.dropPage();
-    return this.#tellEnd() ?? next;
+    const bytes = this.#tellEnd();
+    if (!bytes) this.#caughtUpWith = seenOf(source);
+    return bytes ?? next;
+  }
+
+  #isCaughtUp(): boolean {
+    const { source: { newest, visible } } = this.#options;
+    const seen = this.#caughtUpWith;
+    return seen?.last === newest.last && seen.visible === visible && seen.end === newest.end &&
+      seen.epoch === newest.epoch;
   }
 
   /**
@@ -225,6 +247,7 @@ export class Feed {
     // The log may have been replaced meanwhile, or the stream been closed.
     if (replay !== this.#replay || this.#closed) return;
     metrics.pages.add();
+    this.#caughtUpWith = null;
     this.#missed = replay.addPage(page, source.newest.end);
   }
 
@@ -246,4 +269,8 @@ export class Feed {
     this.#replay.dropPage();
     this.#options.onClose(this);
   }
+}
+
+function seenOf({ newest: { epoch, last, end }, visible }: SubscriberSource): SeenEvents {
+  return { epoch, last, end, visible };
 }

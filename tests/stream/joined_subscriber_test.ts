@@ -12,6 +12,7 @@ import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { numbers } from "../support/events.ts";
 import { subscribeTo, withHistory } from "../support/subscriber_source.ts";
+import { flush } from "../support/wait.ts";
 
 /** Returns events whose payloads are their sequences, with spaces before them. */
 function eventList(first: number, last: number, length = 0): AcceptedEvent[] {
@@ -164,6 +165,39 @@ Deno.test("A joined stream that is drained has the last events of each pipeline"
   const types = (await new StreamReader(subscriber.body).events(Infinity)).map(({ type }) => type);
   equal(types.filter((type) => type === "p_a/events").length, 3);
   equal(types.filter((type) => type === "p_b/events").length, 10);
+});
+
+Deno.test("A joined stream that is caught up is told of a log of the same length that replaces one", async () => {
+  const [first, second] = [sourceOf("p_a", "AAAAAAAAAAA"), sourceOf("p_b", "BBBBBBBBBBB")];
+  const subscriber = subscribeTo([first, second], { resume: 10 });
+  const stream = new StreamReader(subscriber.body);
+  await stream.until("runnel.live");
+  await stream.until("runnel.live");
+  const next = stream.event();
+  // It is caught up when it is asked for more.
+  await flush();
+  second.newest = eventsOf("CCCCCCCCCCC", 9, 10);
+  subscriber.wake();
+  equal((await next)!.type, "runnel.gap");
+  await stream.cancel();
+});
+
+Deno.test("A joined stream that is caught up is drained with the events that were held back", async () => {
+  const first = sourceOf("p_a", "AAAAAAAAAAA");
+  const second = { ...sourceOf("p_b", "BBBBBBBBBBB"), visible: 10 };
+  const subscriber = subscribeTo([first, second], { resume: 10 });
+  const stream = new StreamReader(subscriber.body);
+  await stream.until("runnel.live");
+  await stream.until("runnel.live");
+  second.newest.append(eventList(11, 12));
+  const rest = stream.events(Infinity);
+  // It is caught up when it is asked for more.
+  await flush();
+  subscriber.end();
+  deepEqual((await rest).map(({ type, data }) => [type, data]), [
+    ["p_b/events", "11"],
+    ["p_b/events", "12"],
+  ]);
 });
 
 function isLive(type: string): boolean {
