@@ -52,6 +52,8 @@ export interface TestLogOptions {
   random?: () => number;
   /** Whether the log finishes deletions, and deletes what has expired. */
   upkeep?: { expireMs: number };
+  /** Erases the file of a store, which must be one that its user cannot close. */
+  erase?: EventLogOptions["erase"];
   reserve?: EventLogOptions["reserve"];
 }
 
@@ -86,6 +88,7 @@ export async function createTestLog({
   timeoutMs = TIMEOUT_MS,
   random = Math.random,
   upkeep,
+  erase = null,
   reserve,
 }: TestLogOptions = {}): Promise<TestLog> {
   const commits: Commit[] = [];
@@ -114,6 +117,7 @@ export async function createTestLog({
     maxWaitingBytes,
     maxIdleWriters,
     upkeep,
+    erase,
     reserve,
   });
   const listening = log.listen({
