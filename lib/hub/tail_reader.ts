@@ -88,7 +88,7 @@ async function readUpTo(
   while (events.last < head.sequence) {
     const page = await pages.read(pipeline, events.last);
     if (page?.epoch !== events.epoch) return null;
-    if (page.missed > 0) events = new EncodedEvents(page.epoch, page.after);
+    if (page.after > events.last) events = new EncodedEvents(page.epoch, page.after);
     events.appendAll(page.events);
     events.trim(limits);
   }

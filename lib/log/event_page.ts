@@ -115,13 +115,14 @@ async function tryToRead(
       // What was read stands. The next page tells of the change.
       break;
     }
-    if (page.missed > 0) {
+    if (page.after > cursor) {
       if (count > 0) break;
       // The end of a run is not missed: it is told, though it was cleared.
       const from = Math.min(page.after, last);
       // A client does not miss what it was never told of, but the store has lost these.
       const isMissed = isKnown || page.reason === "damaged";
-      const missed = from - (isKnown ? cursor : Math.max(0, head.oldest - 1));
+      const known = isKnown ? Math.max(cursor, head.deleted ?? 0) : Math.max(0, head.oldest - 1);
+      const missed = from - known;
       if (isMissed && missed > 0) gap ??= { missed, reason: page.reason };
       start = cursor = from;
     }

@@ -28,7 +28,10 @@ export interface Page {
   sequence: number;
   /** Sequence after which `events` begin: as requested, or later if events are missing. */
   after: number;
-  /** Number of events missing between the requested sequence and `after`. */
+  /**
+   * Number of events missing between the requested sequence and `after`. Those that were deleted
+   * with the pipeline are of another log, and not missing in this one.
+   */
   missed: number;
   /** Reason why they are missing. */
   reason: MissedReason;
@@ -88,7 +91,7 @@ export class LogReader {
         epoch: head.epoch,
         sequence: Math.max(head.sequence, events.at(-1)?.sequence ?? 0),
         after: Math.max(after, found - 1),
-        missed: Math.max(0, found - 1 - sequence),
+        missed: Math.max(0, found - 1 - Math.max(sequence, head.deleted ?? 0)),
         reason: isDamaged ? "damaged" : head.oldest === head.cleared ? "cleared" : "evicted",
         events,
       };

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { StreamReader } from "../support/clients/stream_reader.ts";
 import { startService, type TestService } from "../support/service.ts";
-import { flush } from "../support/wait.ts";
+import { advanceUntil, flush } from "../support/wait.ts";
 
 const get = (path: string, headers: HeadersInit = {}) =>
   new Request(`http://localhost${path}`, { headers });
@@ -106,6 +106,23 @@ Deno.test("A stream as lines of JSON has each event as a line, with its time", a
     { id: a, channel: "orders\u2028", time, payload },
     { id: a, channel: "runnel.live", payload: { replayed: 1 } },
   ]);
+});
+
+Deno.test("A client that was told of a deletion is told of no other gap", async () => {
+  await using service = await startService();
+  const old = await service.publish("p_a", "orders", 1);
+  await advanceUntil(service.clock, service.hub.delete("p_a"));
+  const id = await advanceUntil(service.clock, service.publish("p_a", "orders", 2));
+  for (const path of ["/sse?pipeline=p_a", "/pipelines/p_a/sse"]) {
+    const first = await open(service, path, { "Last-Event-ID": old });
+    const gap = (await first.event())!;
+    equal(gap.type, "runnel.gap");
+    await first.cancel();
+    const second = await open(service, path, { "Last-Event-ID": gap.id! });
+    equal((await second.event())!.id, id);
+    equal((await second.event())!.type, "runnel.live");
+    await second.cancel();
+  }
 });
 
 Deno.test("A joined stream as lines of JSON names the pipeline of each line", async () => {
