@@ -32,7 +32,7 @@ const LINES_HEADERS = { ...STREAM_HEADERS, "Content-Type": LINES_TYPE };
 
 /** Whether a client asks for lines of JSON instead of an event stream. */
 export function acceptsLines(c: AppContext): boolean {
-  const accept = c.req.header("Accept");
+  const accept = c.req.header("Accept")?.toLowerCase();
   return accept?.includes(LINES_TYPE) === true && !accept.includes("text/event-stream");
 }
 

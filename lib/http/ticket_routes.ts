@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isUtf8 } from "node:buffer";
 import { Hono } from "hono";
 import { z } from "zod";
 import { type Bearer, isPublishToken, TicketQuota } from "../access/mod.ts";
@@ -79,7 +80,11 @@ export function ticketRoutes(options: RouteOptions): Hono<AppEnv> {
 
   /** Reads a body, which may be missing. */
   async function readJson(c: AppContext): Promise<unknown> {
-    const text = new TextDecoder().decode(await bodyOf(c, options, MAX_TICKET_BODY_BYTES));
+    const bytes = await bodyOf(c, options, MAX_TICKET_BODY_BYTES);
+    if (!isUtf8(bytes)) {
+      throw new RunnelError("malformed-request", "Cannot read body: it is not UTF-8");
+    }
+    const text = new TextDecoder().decode(bytes);
     if (text.trim() === "") return {};
     try {
       return JSON.parse(text);

@@ -108,6 +108,15 @@ Deno.test("A stream as lines of JSON has each event as a line, with its time", a
   ]);
 });
 
+for (const accept of ["Application/X-NDJSON", "application/x-ndjson;q=0.9, */*"]) {
+  Deno.test(`A stream is lines of JSON with Accept: ${accept}`, async () => {
+    await using service = await startService();
+    const response = await service.fetch(get("/sse?pipeline=p_a", { Accept: accept }));
+    equal(response.headers.get("Content-Type"), "application/x-ndjson");
+    await response.body!.cancel();
+  });
+}
+
 Deno.test("A client that was told of a deletion is told of no other gap", async () => {
   await using service = await startService();
   const old = await service.publish("p_a", "orders", 1);

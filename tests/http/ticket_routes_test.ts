@@ -88,6 +88,16 @@ for (
   });
 }
 
+for (const path of ["/pipelines/p_a/tickets", "/tickets"]) {
+  Deno.test(`POST ${path} rejects a body that is not UTF-8`, async () => {
+    await using service = await startService();
+    const body = new Uint8Array([...new TextEncoder().encode('{"channels":["'), 0xff, 0x22, 0x5d]);
+    const response = await askForTicket(service, body, {}, path);
+    equal(response.status, 400);
+    equal((await response.json()).detail, "Cannot read body: it is not UTF-8");
+  });
+}
+
 Deno.test("POST …/tickets counts the tickets of a JSON Web Token, and not those of the operator", async () => {
   const settings = { ...TOKEN_SETTINGS, RUNNEL_MAX_TICKETS: "2", RUNNEL_PUBLISH_RATE: "1000" };
   await using service = await startService({ settings });
