@@ -7,6 +7,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Config } from "../config/mod.ts";
 import {
+  ended,
   errors,
   eventList,
   eventStream,
@@ -112,10 +113,7 @@ export function createRoutes(
         params: pipelineParams,
         query: streamQuery(maxHistory).omit({ ticket: true }),
       },
-      responses: {
-        200: eventStream,
-        ...errors,
-      },
+      responses: { 200: eventStream, 204: ended, ...errors },
     }),
     joinedStream: createRoute({
       ...forStreams,
@@ -127,10 +125,7 @@ export function createRoutes(
         headers: z.object({ "Last-Event-ID": z.string().optional() }),
         query: joinedStreamQuery(maxHistory).omit({ ticket: true }),
       },
-      responses: {
-        200: eventStream,
-        ...errors,
-      },
+      responses: { 200: eventStream, 204: ended, ...errors },
     }),
     history: createRoute({
       ...forReaders,

@@ -200,6 +200,9 @@ export const eventStream = {
   },
 };
 
+/** The answer to a client that has the ends of all runs: an `EventSource` stays away after it. */
+export const ended = { description: "The runs have ended, and the client has all of them" };
+
 /** The stream of a probe. */
 export const probeStream = {
   description: "The lines of the probe",
