@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { ClientEvent } from "./event_types.ts";
+
 /**
  * Version of the messages, also in the name of the worker. A tab that meets a worker of another
  * version nevertheless keeps its own stream.
@@ -138,4 +140,33 @@ export type FeedMessage =
 /** Length of an event, as it counts for {@linkcode WINDOW_LENGTH}. */
 export function lengthOf(event: SharedEvent): number {
   return event.type === "event" ? event.data.length : 0;
+}
+
+/**
+ * Returns the event of a stream as the worker sends it.
+ *
+ * @param id Part of the event ID of its own pipeline.
+ * @param before Positions that the event follows.
+ */
+export function toSharedEvent(
+  event: Exclude<ClientEvent, { type: "live" }>,
+  id: string,
+  before: { after: string; upTo: string },
+): SharedEvent {
+  const { pipeline } = event;
+  switch (event.type) {
+    case "event":
+      return { type: "event", pipeline, id, channel: event.channel, data: event.data };
+    case "gap":
+      return {
+        type: "gap",
+        pipeline,
+        id,
+        ...before,
+        missed: event.missed,
+        reason: event.reason,
+      };
+    case "end":
+      return { type: "end", pipeline, id, events: event.events };
+  }
 }

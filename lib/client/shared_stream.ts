@@ -7,27 +7,16 @@
 import type { ClientEvent } from "./event_types.ts";
 import type { ClientClock, SubscribeOptions } from "./subscribe_options.ts";
 import type { ConnectionState } from "./subscription.ts";
-import { lengthOf, type SharedEvent } from "./shared_messages.ts";
 import { type Positions, readPositions } from "./shared_positions.ts";
+import { toSharedEvent } from "./shared_messages.ts";
+import { SharedRecord } from "./shared_record.ts";
 import type { Tab } from "./shared_tab.ts";
-
-/** Maximum number of recorded events, and their length in UTF-16 code units. */
-const RECORD_COUNT = 1_000;
-const RECORD_LENGTH = 1024 * 1024;
 
 /**
  * Time for which a stream that is live again keeps its record, in milliseconds. Tabs come back at
  * once. What is cleared later must not reach any of them.
  */
 const RECORD_MS = 2_000;
-
-/** All events since some positions. */
-interface Recording {
-  since: Positions;
-  events: SharedEvent[];
-  /** Length of the events, in UTF-16 code units. */
-  length: number;
-}
 
 /** The part of a subscription that a shared stream uses. */
 export interface OpenSubscription {
@@ -83,7 +72,7 @@ export class SharedStream {
   /** Positions of the newest events. Whoever has these events, has all up to `#positions`. */
   readonly #newest: Positions;
   /** Record of the newest events; `null` while nothing is recorded. */
-  #record: Recording | null = null;
+  #record: SharedRecord | null;
   #cancelTimer = () => {};
   #isClosed = false;
 
@@ -93,7 +82,7 @@ export class SharedStream {
     this.pipelines = [...positions.keys()];
     this.#positions = new Map(positions);
     this.#newest = new Map(positions);
-    this.#startRecord();
+    this.#record = new SharedRecord(positions);
     const onEvent = (event: ClientEvent) => this.#take(event);
     this.#subscription = subscribe(url, {
       pipelines: this.pipelines,
@@ -193,7 +182,7 @@ export class SharedStream {
     }
     if (event.type === "end") this.ended.add(pipeline);
     const shared = toSharedEvent(event, id, before);
-    if (this.#record) this.#addToRecord(this.#record, shared);
+    this.#record?.add(shared, this.#newest);
     for (const tab of this.tabs) tab.send(shared);
   }
 
@@ -218,8 +207,7 @@ export class SharedStream {
     if (!this.isLive) return;
     this.isLive = false;
     this.#cancelTimer();
-    this.#record = null;
-    this.#startRecord();
+    this.#record = new SharedRecord(this.#newest);
     const positions = this.readPositions();
     for (const tab of [...this.tabs]) {
       tab.sendPositions(positions);
@@ -237,46 +225,13 @@ export class SharedStream {
 
   /** Ends the feeds of a pipeline. */
   #dismiss(pipeline: string): void {
-    if (this.#record) this.#startRecord();
+    this.#record?.restart(this.#newest);
     for (const tab of [...this.tabs]) {
       if (tab.reads(pipeline)) tab.stop("The pipeline has another log", true);
     }
   }
 
-  #startRecord(): void {
-    this.#record = { since: new Map(this.#newest), events: [], length: 0 };
-  }
-
-  #addToRecord(record: Recording, event: SharedEvent): void {
-    record.events.push(event);
-    record.length += lengthOf(event);
-    if (record.events.length > RECORD_COUNT || record.length > RECORD_LENGTH) this.#startRecord();
-  }
-
   #replay(tab: Tab): void {
     for (const event of this.#record?.events ?? []) tab.send(event);
-  }
-}
-
-function toSharedEvent(
-  event: Exclude<ClientEvent, { type: "live" }>,
-  id: string,
-  before: { after: string; upTo: string },
-): SharedEvent {
-  const { pipeline } = event;
-  switch (event.type) {
-    case "event":
-      return { type: "event", pipeline, id, channel: event.channel, data: event.data };
-    case "gap":
-      return {
-        type: "gap",
-        pipeline,
-        id,
-        ...before,
-        missed: event.missed,
-        reason: event.reason,
-      };
-    case "end":
-      return { type: "end", pipeline, id, events: event.events };
   }
 }

@@ -150,3 +150,11 @@ export class Tab {
     return new Map([...positions].filter(([pipeline]) => this.reads(pipeline)));
   }
 }
+
+/** A tab with a stream of its own, which it may leave. */
+export type ApartTab = Tab & { join: JoinMessage };
+
+/** Whether a tab has a stream of its own, which it may leave. */
+export function isApart(tab: Tab): tab is ApartTab {
+  return tab.isApart;
+}

@@ -1,11 +1,9 @@
 /* @ts-self-types="../../client/shared_stream.ts" */
 // @ts-nocheck: built from lib/client/shared_stream.ts by "deno task build".
 
-import { lengthOf } from "./shared_messages.js";
 import { readPositions } from "./shared_positions.js";
-
-const RECORD_COUNT = 1_000;
-const RECORD_LENGTH = 1024 * 1024;
+import { toSharedEvent } from "./shared_messages.js";
+import { SharedRecord } from "./shared_record.js";
 
 const RECORD_MS = 2_000;
 
@@ -21,7 +19,7 @@ export class SharedStream {
   #subscription;
   #positions;
   #newest;
-  #record = null;
+  #record;
   #cancelTimer = () => {};
   #isClosed = false;
 
@@ -31,7 +29,7 @@ export class SharedStream {
     this.pipelines = [...positions.keys()];
     this.#positions = new Map(positions);
     this.#newest = new Map(positions);
-    this.#startRecord();
+    this.#record = new SharedRecord(positions);
     const onEvent = (event) => this.#take(event);
     this.#subscription = subscribe(url, {
       pipelines: this.pipelines,
@@ -118,7 +116,7 @@ export class SharedStream {
     }
     if (event.type === "end") this.ended.add(pipeline);
     const shared = toSharedEvent(event, id, before);
-    if (this.#record) this.#addToRecord(this.#record, shared);
+    this.#record?.add(shared, this.#newest);
     for (const tab of this.tabs) tab.send(shared);
   }
 
@@ -143,8 +141,7 @@ export class SharedStream {
     if (!this.isLive) return;
     this.isLive = false;
     this.#cancelTimer();
-    this.#record = null;
-    this.#startRecord();
+    this.#record = new SharedRecord(this.#newest);
     const positions = this.readPositions();
     for (const tab of [...this.tabs]) {
       tab.sendPositions(positions);
@@ -161,46 +158,13 @@ export class SharedStream {
   }
 
   #dismiss(pipeline) {
-    if (this.#record) this.#startRecord();
+    this.#record?.restart(this.#newest);
     for (const tab of [...this.tabs]) {
       if (tab.reads(pipeline)) tab.stop("The pipeline has another log", true);
     }
   }
 
-  #startRecord() {
-    this.#record = { since: new Map(this.#newest), events: [], length: 0 };
-  }
-
-  #addToRecord(record, event) {
-    record.events.push(event);
-    record.length += lengthOf(event);
-    if (record.events.length > RECORD_COUNT || record.length > RECORD_LENGTH) this.#startRecord();
-  }
-
   #replay(tab) {
     for (const event of this.#record?.events ?? []) tab.send(event);
-  }
-}
-
-function toSharedEvent(
-  event,
-  id,
-  before,
-) {
-  const { pipeline } = event;
-  switch (event.type) {
-    case "event":
-      return { type: "event", pipeline, id, channel: event.channel, data: event.data };
-    case "gap":
-      return {
-        type: "gap",
-        pipeline,
-        id,
-        ...before,
-        missed: event.missed,
-        reason: event.reason,
-      };
-    case "end":
-      return { type: "end", pipeline, id, events: event.events };
   }
 }

@@ -106,3 +106,7 @@ export class Tab {
     return new Map([...positions].filter(([pipeline]) => this.reads(pipeline)));
   }
 }
+
+export function isApart(tab) {
+  return tab.isApart;
+}
