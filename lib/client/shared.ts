@@ -15,13 +15,9 @@
  * @module
  */
 
-import { SharedConnection, type SharedPlatform } from "./shared_connection.ts";
-import type { LocksLike } from "./shared_link.ts";
-import type {
-  SharedSubscribeOptions,
-  SharedSubscription,
-  SharedWorkerLike,
-} from "./shared_types.ts";
+import { SharedConnection } from "./shared_connection.ts";
+import { findObstacle, platformOf } from "./shared_platform.ts";
+import type { SharedSubscribeOptions, SharedSubscription } from "./shared_types.ts";
 
 export { SubscribeError } from "./errors.ts";
 export type { ClientEvent, EndEvent, GapEvent, LiveEvent, PublishedEvent } from "./event_types.ts";
@@ -33,12 +29,6 @@ export type {
   SharedSubscription,
   SharedWorkerLike,
 } from "./shared_types.ts";
-
-/** The class of the browser, which Deno does not have. */
-declare const SharedWorker: new (
-  url: string | URL,
-  options: { type: "module"; name: string },
-) => SharedWorkerLike;
 
 /**
  * Subscribes as that of `@runnel/client` does, and shares one stream with the other tabs of the
@@ -69,37 +59,4 @@ export function subscribe(
   // The client itself tells a program without types what is missing.
   const given = options ?? {};
   return new SharedConnection(url, given, platformOf(given), findObstacle(given));
-}
-
-/** Returns the reason for which a stream cannot be shared; empty if there is none. */
-function findObstacle(options: SharedSubscribeOptions): string {
-  const { SharedWorker, navigator } = globalThis as {
-    SharedWorker?: unknown;
-    navigator?: { locks?: unknown };
-  };
-  if (options.fetch) return "It has a `fetch` of its own";
-  if (options.getUrl) return "A ticket opens one stream";
-  if (!options.worker && !SharedWorker) return "This browser has no shared workers";
-  if (!navigator?.locks) return "This page has no Web Locks, which need HTTPS";
-  return "";
-}
-
-function platformOf({ worker, clock, random, fetch }: SharedSubscribeOptions): SharedPlatform {
-  return {
-    createWorker() {
-      if (typeof worker === "function") return worker();
-      if (worker) return new SharedWorker(worker, { type: "module", name: "runnel-1" });
-      // Written as bundlers look for it.
-      return new SharedWorker(new URL("./shared_worker.js", import.meta.url), {
-        type: "module",
-        name: "runnel-1",
-      });
-    },
-    locks: (globalThis.navigator as unknown as { locks: LocksLike } | undefined)?.locks,
-    clock,
-    random: random ?? Math.random,
-    createName: () => `runnel-tab-${crypto.randomUUID()}`,
-    fetch: fetch ?? ((url, init) => globalThis.fetch(url, init)),
-    page: globalThis,
-  };
 }

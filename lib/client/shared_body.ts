@@ -4,15 +4,11 @@
  * @module
  */
 
-import { type StreamBlock, StreamParser } from "./stream_parser.ts";
+import { encodeBlock, encodeEvent, encodeKeepAlive, encodeLive } from "./shared_encoder.ts";
 import { type FeedMessage, lengthOf, type SharedEvent } from "./shared_messages.ts";
-import {
-  comparePositions,
-  formatPositions,
-  haveReached,
-  type Positions,
-  readPositions,
-} from "./shared_positions.ts";
+import { PieceReader } from "./shared_piece_reader.ts";
+import { SharedProgress } from "./shared_progress.ts";
+import { StreamParser } from "./stream_parser.ts";
 
 /** Options for {@linkcode SharedBody}. */
 export interface SharedBodyOptions {
@@ -52,15 +48,10 @@ export class SharedBody {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #options: SharedBodyOptions;
   readonly #parser: StreamParser;
+  readonly #progress: SharedProgress;
   readonly #encoder = new TextEncoder();
-  readonly #live = new Set<string>();
-  readonly #ended = new Set<string>();
-  /** Number of events since the beginning of the feed, by pipeline. */
-  readonly #replayed = new Map<string, number>();
-  #own: ReadableStreamDefaultReader<Uint8Array> | null;
-  #isReading = false;
-  #ownPiece: ReadableStreamReadResult<Uint8Array> | null = null;
-  #positions: Positions;
+  /** Reader of the stream of the tab's own, until that is left. */
+  #own: PieceReader | null;
   #feed: Feed | null = null;
   /** Whether the events are those of the feed. */
   #isFed: boolean;
@@ -73,8 +64,11 @@ export class SharedBody {
     const { pipelines, lastEventId, own } = options;
     this.#options = options;
     this.#parser = new StreamParser(lastEventId);
-    this.#positions = readPositions(lastEventId, pipelines) ?? new Map();
-    this.#own = own?.getReader() ?? null;
+    this.#progress = new SharedProgress(pipelines, lastEventId);
+    this.#own = own && new PieceReader(own, {
+      onPiece: () => this.#wake(),
+      onFailure: (reason) => this.cut(reason),
+    });
     this.#wasLiveBefore = own !== null;
     this.#isFed = own === null;
     this.stream = new ReadableStream({
@@ -85,17 +79,17 @@ export class SharedBody {
 
   /** Whether the stream of the tab's own is live, and is still read. */
   get isApart(): boolean {
-    return !this.#isClosed && this.#own !== null && this.#isLive;
+    return !this.#isClosed && this.#own !== null && this.#progress.isLive;
   }
 
   /** Pipelines whose run has not ended. */
   get openPipelines(): string[] {
-    return this.#options.pipelines.filter((each) => !this.#ended.has(each));
+    return this.#progress.openPipelines;
   }
 
   /** Position of each pipeline. */
   get positions(): ReadonlyMap<string, string> {
-    return this.#positions;
+    return this.#progress.positions;
   }
 
   /**
@@ -104,9 +98,7 @@ export class SharedBody {
    * @returns Whether it can be joined to the events so far.
    */
   begin(number: number, since: ReadonlyMap<string, string>): boolean {
-    const isComparable = this.openPipelines.every((each) =>
-      !Number.isNaN(comparePositions(this.#positions.get(each), since.get(each)))
-    );
+    const isComparable = this.#progress.isComparable(since);
     this.#feed = isComparable ? { number, since, messages: [] } : null;
     this.#wake();
     return isComparable;
@@ -130,8 +122,12 @@ export class SharedBody {
 
   /** Gives up the feed: ends the stream by an error, unless that of the tab's own is read. */
   loseFeed(reason: string): void {
-    if (this.#isFed) this.cut(reason);
-    else this.#feed = null;
+    if (!this.#isFed) {
+      this.#feed = null;
+      return;
+    }
+    this.#options.onHurry();
+    this.cut(reason);
   }
 
   /** Ends the stream by an error. */
@@ -158,10 +154,8 @@ export class SharedBody {
   async #next(): Promise<string> {
     this.#leaveOwn();
     if (this.#own) {
-      const piece = this.#ownPiece;
-      this.#ownPiece = null;
+      const piece = this.#own.take();
       if (piece) return this.#takeOwn(piece);
-      this.#readOwn(this.#own);
     } else {
       const message = this.#feed?.messages.shift();
       if (message) return this.#takeMessage(message);
@@ -172,29 +166,15 @@ export class SharedBody {
 
   /** Leaves the stream of the tab's own, once it has all events that the feed does not bring. */
   #leaveOwn(): void {
-    if (!this.#own || !this.#feed || !this.#isLive) return;
-    if (!haveReached(this.#positions, this.#feed.since, this.openPipelines)) return;
+    if (!this.#feed || !this.isApart || !this.#progress.hasReached(this.#feed.since)) return;
     this.#cancelOwn();
     this.#isFed = true;
     this.#options.onFed();
   }
 
   #cancelOwn(): void {
-    this.#own?.cancel().catch(() => {});
-    this.#own = this.#ownPiece = null;
-  }
-
-  /** Reads one piece ahead. */
-  #readOwn(own: ReadableStreamDefaultReader<Uint8Array>): void {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    own.read().then((piece) => {
-      this.#isReading = false;
-      if (this.#own) this.#ownPiece = piece;
-      this.#wake();
-    }, (error) => {
-      if (this.#own) this.cut(`${error?.message ?? error}`);
-    });
+    this.#own?.cancel();
+    this.#own = null;
   }
 
   #takeOwn({ done, value }: ReadableStreamReadResult<Uint8Array>): string {
@@ -205,30 +185,14 @@ export class SharedBody {
     const { retryMs } = this.#parser;
     const blocks = this.#parser.push(value);
     let text = this.#parser.retryMs === retryMs ? "" : `retry: ${this.#parser.retryMs}\n`;
-    const wasLive = this.#isLive;
+    const wasLive = this.#progress.isLive;
     for (const block of blocks) {
-      this.#note(block);
+      this.#progress.takeBlock(block);
       text += encodeBlock(block);
     }
-    if (this.#isLive && !wasLive) this.#options.onLive();
+    if (this.#progress.isLive && !wasLive) this.#options.onLive();
     // A sign of life, as the piece was.
     return text || ":\n";
-  }
-
-  /** Takes note of the positions and the markers in a block of the service. */
-  #note({ id, type, data }: StreamBlock): void {
-    const { pipelines } = this.#options;
-    this.#positions = readPositions(id, pipelines) ?? this.#positions;
-    if (data === null || !/^runnel\.(live|gap|end)$/.test(type)) return;
-    const pipeline = pipelines.length > 1 ? JSON.parse(data).pipeline : pipelines[0]!;
-    if (type === "runnel.gap") this.#live.delete(pipeline);
-    else this.#live.add(pipeline);
-    if (type === "runnel.end") this.#ended.add(pipeline);
-  }
-
-  get #isLive(): boolean {
-    const { pipelines } = this.#options;
-    return pipelines.every((each) => this.#live.has(each) && this.#positions.has(each));
   }
 
   #takeMessage(message: FeedMessage): string {
@@ -247,54 +211,18 @@ export class SharedBody {
     this.#options.onTaken(0);
     if (message.type === "live") {
       // The stream of the tab's own has told it.
-      if (this.#wasLiveBefore) return "";
-      return this.openPipelines.map((pipeline) =>
-        this.#encodeControl("live", pipeline, { replayed: this.#replayed.get(pipeline) ?? 0 })
-      ).join("");
+      return this.#wasLiveBefore ? "" : encodeLive(this.#progress);
     }
-    for (const [pipeline, position] of message.positions) {
-      if (comparePositions(position, this.#positions.get(pipeline)) > 0) {
-        this.#positions.set(pipeline, position);
-      }
-    }
-    return `:\n${this.#encodeId()}`;
+    this.#progress.advance(message.positions);
+    return encodeKeepAlive(this.#progress);
   }
 
   #takeEvent(event: SharedEvent): string {
-    const { pipeline, id } = event;
-    const position = this.#positions.get(pipeline);
-    const distance = comparePositions(id, position);
-    if (distance <= 0) return "";
-    const isNext = event.type !== "gap" ||
-      comparePositions(position, event.after) >= 0 && comparePositions(position, event.upTo) <= 0;
-    if (!(distance > 0) || !isNext) {
-      this.#options.onHurry();
-      throw new Error("The shared stream does not continue here");
-    }
-    this.#positions.set(pipeline, id);
-    if (event.type === "gap") {
-      return this.#encodeControl("gap", pipeline, { missed: event.missed, reason: event.reason });
-    }
-    if (event.type === "end") {
-      this.#ended.add(pipeline);
-      return this.#encodeControl("end", pipeline, { events: event.events });
-    }
-    this.#replayed.set(pipeline, (this.#replayed.get(pipeline) ?? 0) + 1);
-    const type = this.#isMultiple ? `${pipeline}/${event.channel}` : event.channel;
-    return `event: ${type}\ndata: ${event.data}\n${this.#encodeId()}`;
-  }
-
-  #encodeControl(name: string, pipeline: string, details: Record<string, unknown>): string {
-    const data = JSON.stringify(this.#isMultiple ? { pipeline, ...details } : details);
-    return `event: runnel.${name}\ndata: ${data}\n${this.#encodeId()}`;
-  }
-
-  #encodeId(): string {
-    return `id: ${formatPositions(this.#positions, this.#options.pipelines)}\n\n`;
-  }
-
-  get #isMultiple(): boolean {
-    return this.#options.pipelines.length > 1;
+    const place = this.#progress.takeEvent(event);
+    if (place === "next") return encodeEvent(event, this.#progress);
+    if (place === "known") return "";
+    this.#options.onHurry();
+    throw new Error("The shared stream does not continue here");
   }
 
   #close(): void {
@@ -304,11 +232,4 @@ export class SharedBody {
     this.#wake();
     this.#options.onClosed();
   }
-}
-
-function encodeBlock({ id, type, data }: StreamBlock): string {
-  const event = data === null
-    ? ""
-    : `event: ${type}\n${data.split("\n").map((line) => `data: ${line}\n`).join("")}`;
-  return `${event}${id && `id: ${id}\n`}\n`;
 }

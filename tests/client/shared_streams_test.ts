@@ -135,7 +135,7 @@ Deno.test("Tabs with a cookie share only under the name of its user", async () =
 
 Deno.test("The name of the worker has the version of its messages", async () => {
   const source = await Deno.readTextFile(
-    new globalThis.URL("../../lib/client/shared.ts", import.meta.url),
+    new globalThis.URL("../../lib/client/shared_platform.ts", import.meta.url),
   );
   const names = source.match(/name: "runnel-[^"]*"/g);
   deepEqual(names, Array(2).fill(`name: "runnel-${VERSION}"`));
