@@ -20,8 +20,14 @@ const USAGE = `Builds lib/pages/client from lib/client.
 const SOURCE = new URL("../client/", import.meta.url);
 const TARGET = new URL("../pages/client/", import.meta.url);
 
+/** Modules that pages import, or start as a worker. */
+const ENTRIES = ["mod.ts", "shared.ts", "shared_worker.ts"];
+
 /** Imports of the room itself, with their quotes. */
 const OWN_IMPORT = /(?<=\bfrom )"\.\/(\w+)\.ts"/g;
+
+/** The same, of a module that is built. */
+const BUILT_IMPORT = /(?<=\bfrom )"\.\/(\w+)\.js"/g;
 
 /**
  * Builds all modules that pages can use: those that import from no other room, and contain more
@@ -41,7 +47,8 @@ export async function buildClient(): Promise<Map<string, string>> {
     // For pages, its types are those of its source.
     const types = `/* @ts-self-types="../../client/${name}" */\n`;
     const origin = `// @ts-nocheck: built from lib/client/${name} by "deno task build".\n`;
-    files.set(name.replace(/ts$/, "js"), await format(`${types}${origin}\n${code}`));
+    const imports = ENTRIES.includes(name) ? importsOfAll(name, sources) : "";
+    files.set(name.replace(/ts$/, "js"), await format(`${types}${origin}\n${imports}${code}`));
   }
   return files;
 }
@@ -50,9 +57,25 @@ export async function buildClient(): Promise<Map<string, string>> {
 function importsOtherRoom(name: string, sources: ReadonlyMap<string, string>): boolean {
   const code = stripTypes(sources.get(name)!);
   if (/\bfrom "\.\.\//.test(code)) return true;
-  return [...code.matchAll(OWN_IMPORT)].some(([, found]) =>
+  return [...code.matchAll(BUILT_IMPORT)].some(([, found]) =>
     importsOtherRoom(`${found}.ts`, sources)
   );
+}
+
+/**
+ * Returns imports of all modules that an entry needs. A browser requests them at once, and not level
+ * by level, each after a round trip.
+ */
+function importsOfAll(entry: string, sources: ReadonlyMap<string, string>): string {
+  const names = new Set([entry]);
+  for (const name of names) {
+    for (const [, found] of stripTypes(sources.get(name)!).matchAll(BUILT_IMPORT)) {
+      names.add(`${found}.ts`);
+    }
+  }
+  names.delete(entry);
+  const imports = [...names].sort().map((name) => `import "./${name.replace(/ts$/, "js")}";\n`);
+  return `// All modules, for a browser to request them at once.\n${imports.join("")}\n`;
 }
 
 /** Returns a module as JavaScript, without types and documentation. Without code, it is empty. */

@@ -16,3 +16,16 @@ Deno.test("deno task build was run after the last change of lib/client", async (
   ok(expected.has("mod.js"));
   deepEqual([...built].sort(), [...expected].sort(), "Run deno task build");
 });
+
+for (const entry of ["mod.js", "shared.js", "shared_worker.js"]) {
+  Deno.test(`${entry} imports all modules that it needs itself, so that no browser waits for each level`, async () => {
+    const files = await buildClient();
+    const importsOf = (name: string) =>
+      [...files.get(name)!.matchAll(/(?:from|import) "\.\/(\w+\.js)"/g)].map(([, found]) => found!);
+    const own = new Set(importsOf(entry));
+    ok(own.size > 10);
+    for (const name of own) {
+      for (const found of importsOf(name)) ok(own.has(found), `${name} imports ${found}`);
+    }
+  });
+}
