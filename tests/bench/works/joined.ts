@@ -39,7 +39,7 @@ export function joined(bench: Bench): Work {
     remark: "One pipeline of each stream is busy. Gentle: 50 events a second, and the cost is " +
       "without that of the publishes, which the same turn measures without subscribers. " +
       "Batches: 20 events a request, as fast as they are answered, and the cost is with the " +
-      "publishes; each stream writes the IDs of its own.",
+      "publishes; streams at the same positions share their chunks.",
   };
 }
 
