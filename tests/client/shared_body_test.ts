@@ -29,6 +29,10 @@ class Body {
     this.#reader = this.body.stream.pipeThrough(new TextDecoderStream()).getReader();
   }
 
+  fail(): void {
+    this.#own.error(new TypeError("connection reset"));
+  }
+
   send(text: string): void {
     this.#own.enqueue(new TextEncoder().encode(text));
   }
@@ -137,6 +141,15 @@ Deno.test("SharedBody keeps the stream of the tab when the feed stops, or is of 
   tab.send(block(6));
   equal(await tab.read(), block(6));
   equal(tab.body.isApart, true);
+});
+
+Deno.test("SharedBody fails as the stream of the tab does, until that is left", async () => {
+  const tab = new Body(["p_a"], "", true);
+  tab.send(live(5));
+  await tab.read();
+  tab.fail();
+  await rejects(tab.read(), /connection reset/);
+  deepEqual(tab.told, ["live", "closed"]);
 });
 
 Deno.test("SharedBody closes after the ends of all runs, whoever brings them", async () => {

@@ -204,6 +204,21 @@ Deno.test("Workers that end again and again are not started for ever", async () 
   await tabs.close();
 });
 
+Deno.test("A page that was left requests nothing, and goes on when the user comes back", async () => {
+  const tabs = new Tabs();
+  const [left, other] = [await tabs.open(), await tabs.open()];
+  const { requests } = tabs.service;
+  left.page.dispatchEvent(new Event("pagehide"));
+  await tabs.pass(60_000);
+  await tabs.publish(2);
+  deepEqual([tabs.received.get(left), tabs.service.requests], [[], requests]);
+  left.page.dispatchEvent(new Event("pageshow"));
+  await tabs.pass(5000);
+  deepEqual(tabs.received.get(left), tabs.received.get(other));
+  deepEqual([left, other].map(isShared), [true, true]);
+  await tabs.close();
+});
+
 Deno.test("After an interruption, the tabs go on without streams of their own", async () => {
   const tabs = new Tabs();
   const pages = [await tabs.open(), await tabs.open(), await tabs.open()];
