@@ -150,35 +150,43 @@ function streamEvent(description: string, event: object, data: object) {
 
 const replayed = { type: "integer", minimum: 0 };
 
+/** Member of the data of a control event on a stream of several pipelines. */
+const pipeline = { type: "string", description: "On a stream of several pipelines" };
+
 /** JSON Schemas of the events of a stream, by what they are. */
 const STREAM_EVENTS = [
   streamEvent("An event. The data is its payload", { description: "Its channel" }, {}),
   streamEvent("Between the history and new events", { const: "runnel.live" }, {
     type: "object",
-    properties: { replayed },
+    properties: { pipeline, replayed },
   }),
   streamEvent("Events that the client should have received are gone", { const: "runnel.gap" }, {
     type: "object",
     properties: {
+      pipeline,
       missed: { type: ["integer", "null"] },
       reason: { enum: ["evicted", "cleared", "damaged", "unknown"] },
     },
   }),
   streamEvent("The end of the run. The stream ends with it", { const: "runnel.end" }, {
     type: "object",
-    properties: { events: { type: "integer", minimum: 0 } },
+    properties: { pipeline, events: { type: "integer", minimum: 0 } },
   }),
   streamEvent("The end of the token, or of the session of the ticket", {
     const: "runnel.expired",
   }, { type: "object", properties: { reason: { enum: ["expired", "revoked"] } } }),
 ];
 
-/** A line of a stream that is asked for as lines of JSON. */
+/** A line of a stream that is asked for as lines of JSON, unless it is empty. */
 const streamLine = z.object({
   id: z.string().meta({ description: "ID to resume after, in Last-Event-ID" }),
-  pipeline: z.string().optional().meta({ description: "On a stream of several pipelines" }),
-  channel: z.string().meta({ description: "Its channel, or the type of a control event" }),
-  time: z.iso.datetime().optional().meta({ description: "Not of control events" }),
+  pipeline: z.string().optional().meta({ description: pipeline.description }),
+  channel: z.string().optional().meta({
+    description:
+      "Its channel, or the type of a control event. A line with an ID alone only moves " +
+      "the position",
+  }),
+  time: z.iso.datetime().optional().meta({ description: "Of events" }),
   payload: z.unknown().meta({ description: "Its payload, or the data of a control event" }),
 });
 

@@ -204,6 +204,6 @@ function tooSlow(maxMs: number): RunnelError {
 function tooLarge(maxBytes: number): RunnelError {
   return new RunnelError(
     "too-large",
-    `Cannot read body: it exceeds ${maxBytes} bytes. Send fewer events in a request`,
+    `Cannot read body: it exceeds ${maxBytes} bytes. Send less in one request`,
   );
 }

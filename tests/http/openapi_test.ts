@@ -41,6 +41,12 @@ interface StreamSchema {
   };
 }
 
+/** Schema of a line of a stream. */
+interface LineSchema {
+  required: string[];
+  properties: Record<string, unknown>;
+}
+
 async function fetchDocument(settings: Settings = {}): Promise<Document> {
   await using service = await startService({ settings });
   const response = await service.fetch(new Request("http://localhost/openapi.json"));
@@ -156,6 +162,22 @@ Deno.test("openapi.json describes the events of a stream, the control events wit
     "runnel.end",
     "runnel.expired expired revoked",
   ]);
+});
+
+Deno.test("openapi.json describes the lines of a stream, which may have an ID alone", async () => {
+  const { paths } = await fetchDocument();
+  const { content } = paths["/sse"]!["get"]!.responses["200"]!;
+  const { schema } = content!["application/x-ndjson"] as { schema: LineSchema };
+  deepEqual(schema.required, ["id"]);
+  await using service = await startService();
+  await service.publish("p_a", "orders", 1);
+  const headers = { Accept: "application/x-ndjson" };
+  const url = "http://localhost/sse?pipeline=p_a&pipeline=p_b&wait=0";
+  const text = await (await service.fetch(new Request(url, { headers }))).text();
+  const lines = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  deepEqual(Object.keys(lines[0]), Object.keys(schema.properties));
+  const marker = lines.find(({ channel }) => channel === "runnel.live");
+  deepEqual(marker.payload, { pipeline: "p_a", replayed: 1 });
 });
 
 Deno.test("openapi.json names the routes that need a token, by the settings", async () => {

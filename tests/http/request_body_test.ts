@@ -128,7 +128,7 @@ for (const announced of [true, false]) {
   Deno.test(`readBody() rejects one byte over the limit ${how} Content-Length`, async () => {
     await rejects(readBody(make("12345"), 4), {
       ...TOO_LARGE,
-      message: "Cannot read body: it exceeds 4 bytes. Send fewer events in a request",
+      message: "Cannot read body: it exceeds 4 bytes. Send less in one request",
     });
   });
 }
