@@ -5,21 +5,11 @@
  * @module
  */
 
-import {
-  type AcceptedEvent,
-  type ChannelFilter,
-  encodeEvent,
-  escapeLineSeparators,
-  formatEventId,
-  readEnd,
-  type RunEnd,
-} from "../protocol/mod.ts";
-import { type Chunk, type ChunkPlace, SharedChunks } from "./shared_chunks.ts";
+import { type AcceptedEvent, type ChannelFilter, readEnd, type RunEnd } from "../protocol/mod.ts";
+import { type Chunk, concat, joinEvents, MAX_CHUNK_BYTES } from "./chunk.ts";
+import { encode, type EncodedEvent, encodeUnsent, UnsentEvent } from "./encoded_event.ts";
+import { type ChunkPlace, SharedChunks } from "./shared_chunks.ts";
 import { EVENT_FORM, type StreamForm } from "./stream_form.ts";
-import type { EncodedEvent } from "./syntax.ts";
-
-/** Maximum size of a chunk, in bytes. One event fits at least, whatever its size. */
-export const MAX_CHUNK_BYTES: number = 256 * 1024;
 
 /**
  * Maximum memory of the chunks that are kept for subscribers at the same cursor, in
@@ -27,9 +17,6 @@ export const MAX_CHUNK_BYTES: number = 256 * 1024;
  * limits their chunks, too, whatever filters clients ask for.
  */
 const MAX_SHARED_BYTES = 2 * MAX_CHUNK_BYTES;
-
-/** Memory of an event beside its bytes: measured at 535 bytes, mostly for the buffer. */
-const EVENT_MEMORY_OVERHEAD_BYTES = 512;
 
 /** Limits of {@linkcode EncodedEvents.trim}. */
 export interface TrimLimits {
@@ -93,24 +80,27 @@ export class EncodedEvents {
    * @throws {RangeError} If they do not follow.
    */
   append(events: readonly AcceptedEvent[]): void {
-    for (const accepted of events) {
-      const { sequence, channel, time, payload, traceparent } = accepted;
-      if (sequence !== this.#last + 1) {
-        throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${sequence}`);
-      }
-      const id = formatEventId({ epoch: this.epoch, sequence });
-      // A buffer of its own: a payload is a part of its segment, and would keep all of that.
-      const bytes = encodeEvent({ id, type: channel, data: escapeLineSeparators(payload) });
-      const event = { sequence, channel, time, bytes, traceparent };
-      this.#events.push(event);
-      this.#bytes += memoryOf(event);
-      this.#last = sequence;
-      this.end ??= readEnd(accepted);
+    for (const event of events) this.#add(encode(event, this.epoch), event);
+  }
+
+  /** Appends events that are encoded when they are first sent, as {@linkcode EncodedEvents.append}. */
+  appendUnsent(events: readonly AcceptedEvent[]): void {
+    for (const event of events) this.#add(new UnsentEvent(event, this.epoch), event);
+  }
+
+  #add(event: EncodedEvent, accepted: AcceptedEvent): void {
+    const { sequence, memory } = event;
+    if (sequence !== this.#last + 1) {
+      throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${sequence}`);
     }
+    this.#events.push(event);
+    this.#bytes += memory;
+    this.#last = sequence;
+    this.end ??= readEnd(accepted);
   }
 
   /**
-   * Appends events of the same log that are encoded already.
+   * Appends events of the same log that are in others.
    *
    * @throws {RangeError} If the first does not follow {@linkcode EncodedEvents.last}.
    */
@@ -118,8 +108,11 @@ export class EncodedEvents {
     if (others.first !== this.#last + 1) {
       throw new RangeError(`Cannot append event: expected ${this.#last + 1}, got ${others.first}`);
     }
-    for (const event of others.#events) this.#events.push(event);
-    this.#bytes += others.#bytes;
+    for (const other of others.#events) {
+      const event = encodeUnsent(other);
+      this.#events.push(event);
+      this.#bytes += event.memory;
+    }
     this.#last = others.#last;
     this.end ??= others.end;
   }
@@ -129,7 +122,7 @@ export class EncodedEvents {
     let bytes = this.#bytes;
     let spare = 0;
     while (this.#events.length - spare > limits.events) {
-      bytes -= memoryOf(this.#events[spare]!);
+      bytes -= this.#events[spare]!.memory;
       if (bytes < limits.bytes) break;
       spare++;
     }
@@ -140,9 +133,7 @@ export class EncodedEvents {
   dropBelow(oldest: number): void {
     if (oldest <= this.first) return;
     this.#shared.clear();
-    for (const event of this.#events.splice(0, oldest - this.first)) {
-      this.#bytes -= memoryOf(event);
-    }
+    for (const { memory } of this.#events.splice(0, oldest - this.first)) this.#bytes -= memory;
   }
 
   /**
@@ -191,7 +182,7 @@ export class EncodedEvents {
     if (chunk.count === 0 || chunk.cursor < until) return chunk;
     const position = { epoch: this.epoch, sequence: until };
     const marker = form.control(position, "runnel.live", { replayed: chunk.count });
-    const bytes = concat([chunk.bytes, marker], chunk.bytes.length + marker.length);
+    const bytes = concat([chunk.bytes, marker]);
     const replay = { ...chunk, bytes, hasMarker: true };
     this.#keep(place, replay);
     return replay;
@@ -239,46 +230,7 @@ export class EncodedEvents {
   }
 
   #join(cursor: number, until: number, filter: ChannelFilter, form: StreamForm): Chunk {
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    let count = 0;
-    let lastSequence = 0;
-    for (let i = cursor + 1 - this.first; i < this.#events.length; i++) {
-      const event = this.#events[i]!;
-      const { sequence, channel } = event;
-      if (sequence > until) break;
-      if (filter.keeps(channel)) {
-        const added = form.event(event, this.epoch);
-        const size = lengthOf(added);
-        if (count > 0 && length + size > MAX_CHUNK_BYTES) break;
-        for (const part of added) parts.push(part);
-        length += size;
-        count++;
-        lastSequence = sequence;
-      }
-      cursor = sequence;
-    }
-    return { bytes: concat(parts, length), count, lastSequence, cursor };
+    const [epoch, events, from] = [this.epoch, this.#events, cursor + 1 - this.first];
+    return joinEvents(cursor, { epoch, events, from, until, filter, form });
   }
-}
-
-function lengthOf(parts: readonly Uint8Array[]): number {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  return length;
-}
-
-function memoryOf({ bytes, traceparent }: EncodedEvent): number {
-  return bytes.length + EVENT_MEMORY_OVERHEAD_BYTES + (traceparent?.length ?? 0);
-}
-
-function concat(parts: Uint8Array[], length: number): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
 }

@@ -7,12 +7,13 @@
 
 import { Semaphore } from "../base/mod.ts";
 import type { EventLog, Page } from "../log/mod.ts";
-import { EncodedEvents, MAX_CHUNK_BYTES } from "./encoded_events.ts";
+import { MAX_CHUNK_BYTES } from "./chunk.ts";
+import { EncodedEvents } from "./encoded_events.ts";
 
 /** Maximum number of reads in flight. */
 const MAX_READS = 4;
 
-/** A page of the log, encoded. */
+/** A page of the log, of which each event is encoded when it is first sent. */
 export interface EncodedPage extends Omit<Page, "events"> {
   /** The events of the page, ready to be sent. */
   events: EncodedEvents;
@@ -74,7 +75,7 @@ export class PageReader {
     const page = await this.#log.readAfter(pipeline, sequence, MAX_CHUNK_BYTES);
     if (!page) return null;
     const events = new EncodedEvents(page.epoch, page.after);
-    events.append(page.events);
+    events.appendUnsent(page.events);
     return { ...page, events };
   }
 }

@@ -5,22 +5,10 @@
  * @module
  */
 
+import type { Chunk } from "./chunk.ts";
+
 /** Memory of a kept chunk beside its bytes and its key: measured at 525 bytes, and its buffer. */
 const OVERHEAD_BYTES = 768;
-
-/** Consecutive events for a subscriber, ready to be sent. */
-export interface Chunk {
-  /** Bytes of the events; empty if the filter kept none. */
-  bytes: Uint8Array;
-  /** Number of events in `bytes`. */
-  count: number;
-  /** Sequence of the last event in `bytes`; 0 without events. */
-  lastSequence: number;
-  /** Sequence of the last event that was considered. */
-  cursor: number;
-  /** Whether the marker that ends a replay follows the events. @default {false} */
-  hasMarker?: boolean;
-}
 
 /** A chunk that is kept. */
 interface SharedChunk {

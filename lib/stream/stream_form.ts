@@ -6,14 +6,8 @@
  */
 
 import { formatEventId, formatGapId, joinEventIds, type Position } from "../protocol/mod.ts";
-import {
-  type EncodedEvent,
-  EVENT_STREAM,
-  type JoinedPlace,
-  JSON_LINES,
-  placeOf,
-  type Syntax,
-} from "./syntax.ts";
+import type { EncodedEvent } from "./encoded_event.ts";
+import { EVENT_STREAM, type JoinedPlace, JSON_LINES, placeOf, type Syntax } from "./syntax.ts";
 
 /** Form of the events of one pipeline. */
 export interface StreamForm {

@@ -11,18 +11,7 @@ import {
   escapeLineSeparators,
   formatEventId,
 } from "../protocol/mod.ts";
-
-/** An event as it is kept in memory: in the event-stream format. */
-export interface EncodedEvent {
-  sequence: number;
-  channel: string;
-  /** Time at which it was accepted, in milliseconds since the Unix epoch. */
-  time: number;
-  /** The lines `event`, `data` and `id`, and the empty one that ends a block. */
-  bytes: Uint8Array;
-  /** Trace that it belongs to, if any. */
-  traceparent: string | undefined;
-}
+import type { EncodedEvent } from "./encoded_event.ts";
 
 /** The place of a pipeline on a stream of several, for all of its events. */
 export interface JoinedPlace {

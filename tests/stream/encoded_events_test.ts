@@ -9,8 +9,8 @@ import {
 import fc from "fast-check";
 import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import type { AcceptedEvent } from "../../lib/protocol/event.ts";
-import { EncodedEvents, MAX_CHUNK_BYTES } from "../../lib/stream/encoded_events.ts";
-import type { Chunk } from "../../lib/stream/shared_chunks.ts";
+import { type Chunk, MAX_CHUNK_BYTES } from "../../lib/stream/chunk.ts";
+import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import { EVENT_FORM, formsOf } from "../../lib/stream/stream_form.ts";
 import { EVENT_STREAM } from "../../lib/stream/syntax.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";

@@ -32,6 +32,25 @@ Deno.test("PageReader.read() returns an encoded page of the log", async () => {
   );
 });
 
+Deno.test("PageReader.read() encodes none of the events, most of which a filter may pass over", async () => {
+  const log = new HeldLog();
+  const reading = new PageReader(log).read("p_a", 0);
+  const payload = new TextEncoder().encode("1");
+  const events = [{ sequence: 1, time: 0, channel: "a", payload }];
+  log.reads[0]!.answer.resolve({
+    epoch: "AAECAwQFBgc",
+    sequence: 1,
+    after: 0,
+    missed: 0,
+    reason: "evicted",
+    events,
+  });
+  const page = (await reading)!;
+  payload[0] = "2".charCodeAt(0);
+  const { bytes } = page.events.chunkAfter(0, 1, new ChannelFilter(["a"]));
+  equal(new TextDecoder().decode(bytes), "event: a\ndata: 2\nid: AAECAwQFBgc-1\n\n");
+});
+
 Deno.test("PageReader.read() returns events that begin after the dropped ones", async () => {
   await using test = await createTestLog();
   await test.log.append("p_a", [1, 2, 3].map((i) => textEvent(`${i}`)));

@@ -1,5 +1,6 @@
 import { strictEqual as equal } from "node:assert/strict";
-import { type Chunk, SharedChunks } from "../../lib/stream/shared_chunks.ts";
+import type { Chunk } from "../../lib/stream/chunk.ts";
+import { SharedChunks } from "../../lib/stream/shared_chunks.ts";
 
 const PLACE = { cursor: 1, until: 9, filterKey: "[]" };
 
