@@ -67,7 +67,8 @@ export class HistoryCache {
   }
 }
 
-function memoryOf({ names, channels }: ChannelScan): number {
-  const length = names.reduce((sum, name) => sum + 2 * name.length + OVERHEAD_BYTES, 0);
-  return OVERHEAD_BYTES + channels.byteLength + length;
+function memoryOf({ indexes, channels }: ChannelScan): number {
+  let bytes = OVERHEAD_BYTES + channels.byteLength;
+  for (const name of indexes.keys()) bytes += 2 * name.length + OVERHEAD_BYTES;
+  return bytes;
 }

@@ -134,11 +134,11 @@ export class HistoryStarts {
   skip(pipeline: string, { epoch, sequence }: Position, filter: ChannelFilter): number {
     const scan = this.#cache.scan(pipeline);
     if (filter.keepsAll || scan?.epoch !== epoch) return sequence;
-    const { last, names, channels } = scan;
-    const isKept = names.map((name) => filter.keeps(name));
+    const { last, channels } = scan;
+    const isKept = markKept(scan, filter);
     let i = last - sequence;
     // Not past an event whose channel is unknown: if it is lost, the client is told.
-    while (i > 0 && i <= channels.length && isKept[channels[i - 1]!] === false) i--;
+    while (i > 0 && i <= channels.length && isKept[channels[i - 1]!] === 0) i--;
     return Math.max(sequence, last - i);
   }
 
@@ -178,10 +178,11 @@ function timeKey(pipeline: string, epoch: string, since: number): string {
 
 /** Returns the sequence of the oldest among the newest events that a filter keeps, if there is one. */
 function oldestOf(
-  { last, names, channels }: ChannelScan,
+  scan: ChannelScan,
   { below, count, filter }: { below: number; count: number; filter: ChannelFilter },
 ): number | null {
-  const isKept = names.map((name) => filter.keeps(name));
+  const { last, channels } = scan;
+  const isKept = markKept(scan, filter);
   let oldest: number | null = null;
   for (let i = last + 1 - below; i < channels.length && count > 0; i++) {
     if (!isKept[channels[i]!]) continue;
@@ -189,4 +190,17 @@ function oldestOf(
     count--;
   }
   return oldest;
+}
+
+/**
+ * Marks the channels that a filter keeps by 1, at their indexes. A filter has 20 at most, and
+ * each event of a log may have one of its own.
+ */
+function markKept({ indexes }: ChannelScan, filter: ChannelFilter): Uint8Array {
+  const isKept = new Uint8Array(indexes.size);
+  for (const channel of filter.channels) {
+    const index = indexes.get(channel);
+    if (index !== undefined) isKept[index] = 1;
+  }
+  return isKept;
 }

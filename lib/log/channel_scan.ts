@@ -25,9 +25,9 @@ export interface ChannelScan {
   epoch: string;
   /** Sequence of the newest event. */
   last: number;
-  /** The different channels. */
-  names: string[];
-  /** For each event, newest first, the index of its channel in `names`. */
+  /** The different channels, and the index of each. */
+  indexes: ReadonlyMap<string, number>;
+  /** For each event, newest first, the index of its channel. */
   channels: Uint32Array;
 }
 
@@ -97,8 +97,7 @@ async function list(
     if (!isDamage(error)) throw error;
     isWhole = false;
   }
-  const names = [...indexes.keys()];
-  return { scan: { epoch, last, names, channels: Uint32Array.from(channels) }, isWhole };
+  return { scan: { epoch, last, indexes, channels: Uint32Array.from(channels) }, isWhole };
 }
 
 /** Returns the channels of a segment, or none if it is damaged or of a later version. */

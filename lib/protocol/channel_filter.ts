@@ -10,12 +10,13 @@ import { END_CHANNEL } from "./run_end.ts";
 export class ChannelFilter {
   /** Equal for filters that keep the same channels. */
   readonly key: string;
-  readonly #channels: ReadonlySet<string>;
+  /** Channels that are kept; all if there are none. */
+  readonly channels: ReadonlySet<string>;
 
   /** @param channels Channels to keep; if empty, all channels are kept. */
   constructor(channels: Iterable<string>) {
-    this.#channels = new Set(channels);
-    this.key = JSON.stringify([...this.#channels].sort());
+    this.channels = new Set(channels);
+    this.key = JSON.stringify([...this.channels].sort());
   }
 
   /**
@@ -28,12 +29,12 @@ export class ChannelFilter {
 
   /** Whether events of all channels are kept. */
   get keepsAll(): boolean {
-    return this.#channels.size === 0;
+    return this.channels.size === 0;
   }
 
   /** Whether events of a channel are kept. The entry of an end is none of a publisher's events. */
   keeps(channel: string): boolean {
-    return this.#channels.size === 0 ? channel !== END_CHANNEL : this.#channels.has(channel);
+    return this.channels.size === 0 ? channel !== END_CHANNEL : this.channels.has(channel);
   }
 }
 

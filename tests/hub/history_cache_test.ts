@@ -6,7 +6,8 @@ const MiB = 1024 * 1024;
 
 /** A scan that takes a bit more than a number of bytes. */
 function scanOf(bytes: number) {
-  return { epoch: "AAAAAAAAAAA", last: 1, names: ["x"], channels: new Uint32Array(bytes / 4) };
+  const indexes = new Map([["x", 0]]);
+  return { epoch: "AAAAAAAAAAA", last: 1, indexes, channels: new Uint32Array(bytes / 4) };
 }
 
 Deno.test("HistoryCache.keepScan() drops the scans that were made first", () => {

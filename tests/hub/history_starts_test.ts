@@ -40,7 +40,7 @@ function scanOf(first: number, last: number, epoch = EPOCH): ChannelScan {
     sequences,
     (sequence) => Number(channelOf(sequence) === "rare"),
   );
-  return { epoch, last, names: ["often", "rare"], channels };
+  return { epoch, last, indexes: new Map([["often", 0], ["rare", 1]]), channels };
 }
 
 /** Starts on a log that returns the scans in order, and then nothing. */
@@ -170,7 +170,8 @@ Deno.test("HistoryStarts.skip() ends before an event that is damaged or missing"
 
 Deno.test("HistoryStarts keeps 8 MiB of scans and 1 MiB of starts, whatever is asked", async () => {
   const names = numbers(1, 5000).map((i) => String(i).padStart(128, "x"));
-  const scan = { ...scanOf(1, 105), names: ["often", "rare", ...names] };
+  const indexes = new Map(["often", "rare", ...names].map((name, index) => [name, index]));
+  const scan = { ...scanOf(1, 105), indexes };
   const { starts, scanned } = startsOn(...numbers(1, 20).map(() => scan));
   const newest = eventsOf(91, 105);
   for (let i = 1; i <= 20; i++) {
