@@ -17,20 +17,23 @@ async function* listFiles(folder: URL): AsyncGenerator<URL> {
   }
 }
 
+/** Returns a text that has one character for each byte. */
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
+
 Deno.test("deno task compile embeds all that the service loads, and bakes in no folder", async () => {
   await using folder = new TempFolder();
   const path = `${folder.path}/runnel`;
   // This Deno in the place of the runtime: such an executable does not run the program.
   await compile(path, Deno.execPath());
   const { size } = await Deno.stat(Deno.execPath());
-  const embedded = Buffer.from((await Deno.readFile(path)).subarray(size));
+  // A text, since that is searched fifty times as fast as bytes are.
+  const embedded = textOf((await Deno.readFile(path)).subarray(size));
   for await (const file of listFiles(new URL("lib/pages/", ROOT))) {
     const content = await Deno.readFile(file);
-    ok(embedded.includes(Buffer.from(content)), `${file} is not in the executable`);
+    ok(embedded.includes(textOf(content)), `${file} is not in the executable`);
   }
   ok(embedded.includes("Main module of a Worker of {@linkcode startIsolates}"), "the isolates");
-  const metadata = embedded.toString("latin1");
-  const [permissions] = /"permissions":(\{[^}]*\})/.exec(metadata)!.slice(1);
+  const [permissions] = /"permissions":(\{[^}]*\})/.exec(embedded)!.slice(1);
   const { allow_read, allow_write, allow_net, allow_run, allow_ffi, prompt } = JSON.parse(
     permissions!,
   );
