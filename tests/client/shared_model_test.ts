@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:ass
 import fc from "fast-check";
 import type { ClientEvent } from "../../lib/client/event_types.ts";
 import { SeededRandom } from "../support/generators/random.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { PlayedBrowser, type PlayedTab } from "../support/shared/played_browser.ts";
 import { type PlayedLog, PlayedService } from "../support/shared/played_service.ts";
 
@@ -342,7 +343,7 @@ Deno.test("tabs that share a stream receive what streams of their own would brin
       await model.run();
       fed += model.fed.size;
     }),
-    { numRuns: RUNS, endOnFailure: true },
+    { ...repetitions(RUNS), endOnFailure: true },
   );
   ok(fed > RUNS, `${fed} tabs were fed`);
 });

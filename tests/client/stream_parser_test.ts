@@ -3,6 +3,7 @@ import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { type StreamBlock, StreamParser } from "../../lib/client/stream_parser.ts";
 import { cut, cutBytewise } from "../support/generators/cut.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 
 const encoder = new TextEncoder();
 const BOM = "\uFEFF";
@@ -241,7 +242,7 @@ Deno.test("StreamParser.push() agrees with eventsource-parser, wherever the byte
         deepEqual(parse(cut(bytes, places)), expected);
       },
     ),
-    { numRuns: 2000 },
+    repetitions(300),
   );
 });
 

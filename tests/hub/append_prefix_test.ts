@@ -21,6 +21,7 @@ import {
   pause,
 } from "../support/fakes/kv.ts";
 import { advanceLogsUntil, readTexts, textEvent } from "../support/log.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { startService, type TestService } from "../support/service.ts";
 import { flush } from "../support/wait.ts";
 
@@ -180,6 +181,6 @@ Deno.test("What stands of an append is the beginning of its body, and as much as
         await advanceLogsUntil([service], (async () => await service[Symbol.asyncDispose]())());
       },
     ),
-    { numRuns: 150 },
+    repetitions(100),
   );
 });

@@ -6,6 +6,7 @@ import { drain } from "../support/drain.ts";
 import { describeEvent, gapMarker, liveMarker, numbers, UNKNOWN_GAP } from "../support/events.ts";
 import { FaultyKv, passThrough, pause } from "../support/fakes/kv.ts";
 import { trimBelow } from "../support/log.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { assertIdle, jsonPost, startService, type TestService } from "../support/service.ts";
 import { advanceUntil } from "../support/wait.ts";
 
@@ -76,7 +77,7 @@ Deno.test("A filtered history is the newest events of its channels, and all late
         await assertIdle(service);
       },
     ),
-    { numRuns: 40, endOnFailure: true },
+    { ...repetitions(12), endOnFailure: true },
   );
 });
 

@@ -13,6 +13,7 @@ import {
 } from "../support/events.ts";
 import { deliver, FakeChannels, type Route } from "../support/fakes/broadcast.ts";
 import { fileStore, memoryStore } from "../support/log.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { assertIdle, startService } from "../support/service.ts";
 import { startTwoInstances } from "../support/two_instances.ts";
 import { advanceUntil } from "../support/wait.ts";
@@ -235,6 +236,6 @@ Deno.test("Two hubs deliver all events, once, in order, whatever happens to thei
       fc.array(fc.nat({ max: 1 }), { minLength: 4, maxLength: 10 }),
       survives,
     ),
-    { numRuns: 15 },
+    repetitions(15),
   );
 });

@@ -41,6 +41,7 @@ import {
   textEvent,
   TIMEOUT_MS,
 } from "../support/log.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { flush, until } from "../support/wait.ts";
 import {
   appendText,
@@ -484,7 +485,7 @@ Deno.test("LogWriter keeps all its promises with random faults of the store", as
         deepEqual(one.log.pending.waitingBytes + two.log.pending.waitingBytes, 0);
       },
     ),
-    { numRuns: 100 },
+    repetitions(60),
   );
 });
 

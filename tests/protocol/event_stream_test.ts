@@ -10,6 +10,7 @@ import { type StreamItem, StreamReader } from "../support/clients/stream_reader.
 import { awkwardLine, awkwardText } from "../support/generators/awkward_text.ts";
 import { cut } from "../support/generators/cut.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 
 /** A block: its bytes, and the records that a client must read from them. */
 interface Block {
@@ -57,7 +58,7 @@ async function read(parts: Uint8Array[]): Promise<StreamItem[]> {
 Deno.test("encodeEvent() returns bytes that a client decodes, for any text", async () => {
   await fc.assert(
     fc.asyncProperty(event, async ({ bytes, said }) => deepEqual(await read([bytes]), said)),
-    { numRuns: 1000 },
+    repetitions(200),
   );
 });
 
@@ -75,7 +76,7 @@ Deno.test("an event stream is decoded in order, wherever its bytes are cut", asy
         deepEqual(await read(cut(bytes, places)), blocks.flatMap(({ said }) => said));
       },
     ),
-    { numRuns: 500 },
+    repetitions(100),
   );
 });
 

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { LineSplitter } from "../../lib/protocol/line_splitter.ts";
 import { cut, cutBytewise } from "../support/generators/cut.ts";
 import { decodeUtf8, encodeUtf8 } from "../support/generators/text.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { countTouchedBytes } from "../support/touched_bytes.ts";
 
 /** Lines with their numbers, the unfinished one last. */
@@ -43,7 +44,7 @@ Deno.test("LineSplitter yields the lines that a regular expression finds, howeve
       deepEqual(split(cutBytewise(bytes), takesCr), expected);
       deepEqual(split(cut(bytes, places), takesCr), expected);
     }),
-    { numRuns: 2000 },
+    repetitions(300),
   );
 });
 

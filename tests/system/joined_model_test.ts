@@ -27,6 +27,7 @@ import { FakeChannels } from "../support/fakes/broadcast.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { Appender } from "../support/model/appender.ts";
 import { ModelService } from "../support/model/model_service.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { StoredEvents } from "../support/model/stored_events.ts";
 import { jsonPost } from "../support/service.ts";
 
@@ -417,7 +418,7 @@ Deno.test("Each pipeline of a joined stream is as if it had a stream of its own"
         counts.gaps += gaps;
         counts.ends += ends;
       }),
-      { numRuns: 3, endOnFailure: true },
+      { ...repetitions(3), endOnFailure: true },
     );
     for (const [name, count] of Object.entries(counts)) ok(count > 0, `there were ${name}`);
   } finally {

@@ -6,6 +6,7 @@ import { SubscriberRecord } from "../support/clients/subscriber_record.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { Appender } from "../support/model/appender.ts";
 import { ModelService } from "../support/model/model_service.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { StoredEvents } from "../support/model/stored_events.ts";
 import { jsonPost } from "../support/service.ts";
 
@@ -187,7 +188,7 @@ Deno.test("Every subscriber gets every event once and in order, or a gap with th
         const { delivered } = await new Model(seed, `${folder}/${runs++}.sqlite`).run();
         ok(delivered > 100);
       }),
-      { numRuns: 6, endOnFailure: true },
+      { ...repetitions(6), endOnFailure: true },
     );
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -13,6 +13,7 @@ import { SubscriberRecord } from "../support/clients/subscriber_record.ts";
 import { SeededRandom } from "../support/generators/random.ts";
 import { Appender, type ModelAppend } from "../support/model/appender.ts";
 import { ModelService } from "../support/model/model_service.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 import { StoredEvents } from "../support/model/stored_events.ts";
 import { jsonPost } from "../support/service.ts";
 
@@ -280,7 +281,7 @@ Deno.test("A run ends once, for everyone, whatever happens meanwhile, and begins
         const events = await new RunModel(seed, `${folder}/${runs++}.sqlite`).run();
         ok(events > 20);
       }),
-      { numRuns: 3, endOnFailure: true, examples: [[2147483632]] },
+      { ...repetitions(3), endOnFailure: true, examples: [[2147483632]] },
     );
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -10,6 +10,7 @@ import { openSource } from "../../lib/workflow/source.ts";
 import type { SseSource } from "../../lib/workflow/send_sse.ts";
 import { awkwardText } from "../support/generators/awkward_text.ts";
 import { encodeUtf8 } from "../support/generators/text.ts";
+import { repetitions } from "../support/model/repetitions.ts";
 
 /** Creates a stream of values. */
 function streamOf(...values: unknown[]): ReadableStream<unknown> {
@@ -81,7 +82,7 @@ Deno.test("openSource() passes on any text of a response, however it is cut", as
     const expected = marked ? wellFormed : wellFormed.replace(/^\uFEFF/, "");
     equal(payloads.map((payload) => JSON.parse(payload)).join(""), expected);
   });
-  await fc.assert(property, { numRuns: 100 });
+  await fc.assert(property, repetitions(100));
 });
 
 const data: [data: string, payload: string][] = [
