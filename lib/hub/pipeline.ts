@@ -232,7 +232,11 @@ export class Pipeline implements SubscriberSource, Disposable {
 
   /** Calls {@linkcode HistoryStarts.peek}. */
   historyStart(filter: ChannelFilter, range: HistoryRange): number | null {
-    return this.#options.starts.peek(this.#scope(filter, range));
+    const start = this.#options.starts.peek(this.#scope(filter, range));
+    // A client that is told its start would miss what was cleared before it came.
+    return start === null
+      ? null
+      : Math.max(start, this.#tail.oldestAfterClear(this.newest.epoch) - 1);
   }
 
   /** Calls {@linkcode HistoryStarts.find}. */

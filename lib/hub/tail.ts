@@ -222,6 +222,11 @@ export class Tail implements Disposable {
     });
   }
 
+  /** Sequence of the oldest event that was not cleared from the log of an epoch; 0 if none was. */
+  oldestAfterClear(epoch: string): number {
+    return this.#cleared?.epoch === epoch ? this.#cleared.oldest : 0;
+  }
+
   /** Drops the events below a sequence, which were cleared from the log of an epoch. */
   clearBelow(epoch: string, oldest: number): void {
     // The log may have been replaced before it was cleared.

@@ -140,3 +140,20 @@ for (
     for (const id of pipelines) ok(told.has(`runnel.gap ${id}  unknown`), id);
   });
 }
+
+Deno.test("A newcomer with a ticket misses nothing that was cleared before it came", async () => {
+  await using service = await startService({ settings: TOKEN_SETTINGS });
+  await publish(service, "p_a", [1, 2, 3, 4, 5]);
+  await service.hub.clear("p_a");
+  const headers = bearerHeader(PUBLISH_TOKEN);
+  const issued = await service.fetch(jsonPost("/pipelines/p_a/tickets", {}, headers));
+  const { url } = await issued.json();
+  const connect = (headers = {}) => service.fetch(new Request(url, { headers }));
+  // The announcement of its start is all that the client gets.
+  const reader = (await connect()).body!.getReader();
+  const [, id] = /^id: (.*)$/m.exec(new TextDecoder().decode((await reader.read()).value))!;
+  await reader.cancel();
+  const stream = new StreamReader(await connect({ "Last-Event-ID": id! }));
+  deepEqual((await stream.until("runnel.live")).map(({ type }) => type), ["runnel.live"]);
+  await stream.cancel();
+});

@@ -232,15 +232,16 @@ Deno.test("No ID of a joined stream passes over a gap that the client was not to
   }
   let lastEventId = joinEventIds(ids);
   const gaps: string[] = [];
-  // The connection breaks after each event.
-  for (let i = 0; i < 10; i++) {
+  // The connection breaks after one event, then after two, and so on.
+  for (let count = 1; count <= 4; count++) {
     const stream = await open(service, { lastEventId });
-    const [event] = await stream.events(1);
+    const events = await stream.events(count);
     await stream.cancel();
-    if (event!.type === "runnel.gap") gaps.push(describe(event!).split(" ")[1]!);
-    lastEventId = event!.id!;
+    const found = events.filter(({ type }) => type === "runnel.gap");
+    gaps.push(...found.map((event) => describe(event).split(" ")[1]!));
+    lastEventId = events.at(-1)!.id!;
   }
-  deepEqual([...new Set(gaps)].sort(), ALL);
+  deepEqual(gaps.sort(), ALL);
 });
 
 Deno.test("An ID of no pipeline of the URL opens nothing, and is answered by gaps", async () => {
