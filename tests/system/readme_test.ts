@@ -487,7 +487,7 @@ const NOT_COMPRESSED = ", not compressed";
 for (
   const [readme, heading, note] of [
     [README, "Guarantees and limits", NOT_COMPRESSED],
-    [HTTP_README, "Limits", NOT_COMPRESSED],
+    [HTTP_README, "Limits", `${NOT_COMPRESSED}; for a ticket 20 KiB`],
     [WORKFLOW_README, "Limits", ""],
   ] as const
 ) {
