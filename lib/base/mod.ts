@@ -1,6 +1,6 @@
 /**
- * Clock, command lines, errors, reporter, runtime, semaphore and quota: knows
- * nothing of events.
+ * Clock, turns, command lines, errors, reporter, runtime, semaphore and quota:
+ * knows nothing of events.
  *
  * @module
  */
@@ -35,3 +35,4 @@ export {
 export { createRuntime, type Runtime, type RuntimeOptions, systemRuntime } from "./runtime.ts";
 export { Semaphore } from "./semaphore.ts";
 export { startCommand, type StartCommandOptions } from "./start_command.ts";
+export { Turns } from "./turns.ts";

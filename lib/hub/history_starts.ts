@@ -5,7 +5,7 @@
  * @module
  */
 
-import { RunnelError, Semaphore } from "../base/mod.ts";
+import { type Clock, RunnelError, Semaphore, systemClock, Turns } from "../base/mod.ts";
 import type { ChannelScan, Log } from "../log/mod.ts";
 import type { ChannelFilter, HistoryRange, Position } from "../protocol/mod.ts";
 import type { EncodedEvents } from "../stream/mod.ts";
@@ -16,6 +16,9 @@ const MAX_SCANS = 2;
 
 /** Maximum number of searches by time at once. */
 const MAX_SEARCHES = 4;
+
+/** Number of histories that are looked for in one turn of the event loop, once a scan is there. */
+const TURN_SIZE = 10;
 
 /** Maximum number of reads for one start, while the log changes in between. */
 const MAX_TRIES = 4;
@@ -45,9 +48,15 @@ export class HistoryStarts {
   /** Reads of the log in progress. */
   readonly #reading = new Map<string, Promise<void>>();
   readonly #cache = new HistoryCache();
+  readonly #turns: Turns;
 
-  constructor(log: Pick<Log, "scanChannels" | "findSince">) {
+  /** @param clock Clock used for turns of the event loop. */
+  constructor(
+    log: Pick<Log, "scanChannels" | "findSince">,
+    clock: Pick<Clock, "nextTurn"> = systemClock,
+  ) {
     this.#log = log;
+    this.#turns = new Turns(clock, TURN_SIZE);
   }
 
   /** Memory of all that is kept, in bytes. */
@@ -119,7 +128,10 @@ export class HistoryStarts {
       if (this.#peekTime(scope) === null) await this.#search(pipeline, since);
       const start = this.peek(scope);
       if (start !== null) return start;
-      if (this.#peekTime(scope) !== null) await this.#scan(pipeline);
+      if (this.#peekTime(scope) === null) continue;
+      await this.#scan(pipeline);
+      // Hundreds may have waited for it, each for ten pipelines.
+      await this.#turns.next();
     }
     throw new RunnelError(
       "log-unavailable",

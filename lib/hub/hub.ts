@@ -58,7 +58,7 @@ export class Hub {
    */
   constructor(options: HubOptions) {
     this.#options = options;
-    const starts = new HistoryStarts(options.log);
+    const starts = new HistoryStarts(options.log, options.runtime.clock);
     this.#pipelines = new PipelineRegistry(options, starts);
     this.#histories = new Histories(options, starts);
     this.#streams = new Streams(options, this.#pipelines, this.draining);

@@ -11,6 +11,7 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { type HistoryRange, rangeOfNewest } from "../../lib/protocol/history_range.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import { numbers } from "../support/events.ts";
+import { flush } from "../support/wait.ts";
 
 const EPOCH = "AAECAwQFBgc";
 
@@ -112,6 +113,30 @@ Deno.test("HistoryStarts.find() scans once for all filters until the memory has 
   equal(scanned.length, 1);
   equal(await starts.find(scopeOf(eventsOf(107, 120), 4, "rare")), 89);
   equal(scanned.length, 2);
+});
+
+Deno.test("HistoryStarts.find() looks for ten histories in a turn once their scan is there", async () => {
+  const due: (() => void)[] = [];
+  const nextTurn = (run: () => void) => {
+    due.push(run);
+    return { [Symbol.dispose]() {} };
+  };
+  const starts = new HistoryStarts({
+    scanChannels: () => Promise.resolve(scanOf(1, 105)),
+    findSince: () => Promise.resolve(null),
+  }, { nextTurn });
+  let found = 0;
+  const finds = numbers(1, 25).map(async (i) => {
+    await starts.find(scopeOf(eventsOf(91, 105), 4, "rare", `${i}`));
+    found++;
+  });
+  for (const expected of [0, 10, 20, 25]) {
+    await flush();
+    equal(found, expected);
+    due.shift()?.();
+  }
+  await Promise.all(finds);
+  equal(due.length, 0);
 });
 
 Deno.test("HistoryStarts.find() repairs the memory if the log was replaced", async () => {
