@@ -1,7 +1,7 @@
 /**
- * Delays by single requests: sends the worst request of each kind, one at a time,
- * to the real program, and measures how long the answer to another request takes
- * in the meantime.
+ * Delays by single requests, and by some that come at once: sends the worst request
+ * of each kind to the real program, and measures how long the answer to another
+ * request takes in the meantime.
  *
  * A busy machine delays both, so that each request is sent several times, and its
  * shortest delay counts: what blocks, blocks each time. The program prints a table,
@@ -18,6 +18,8 @@ import { bearerHeader, PUBLISH_TOKEN, SECRET } from "../support/clients/tokens.t
 import { SeededRandom } from "../support/generators/random.ts";
 import {
   FULL_PIPELINE,
+  MANY_CHANNELS,
+  MANY_EVENTS,
   type SlowRequest,
   slowRequests,
 } from "../support/generators/slow_requests.ts";
@@ -113,8 +115,9 @@ async function send(
       if (until !== undefined && end.includes(until)) break;
     }
   } catch (error) {
-    // A response that came before the rest of the request was sent.
-    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+    // A response that came before the rest of the request was sent, or did not end in time.
+    const { ConnectionReset, Interrupted } = Deno.errors;
+    if (!(error instanceof ConnectionReset || error instanceof Interrupted)) throw error;
   }
   clearTimeout(timer);
   close();
@@ -122,8 +125,37 @@ async function send(
   return status;
 }
 
+/** Sends a request, as often at once as it says, and returns the status of the last response. */
+async function sendAll(port: number, { atOnce = 1, ...request }: SlowRequest): Promise<string> {
+  const statuses = Array.from({ length: atOnce }, (_, number) => {
+    const path = request.path.replaceAll("{n}", String(number));
+    return send(port, { ...request, path });
+  });
+  return (await Promise.all(statuses)).at(-1)!;
+}
+
 async function write(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+}
+
+async function publish(url: string, events: readonly unknown[]): Promise<void> {
+  const response = await fetch(`${url}/ingest`, {
+    method: "POST",
+    headers: { ...bearerHeader(PUBLISH_TOKEN), "Content-Type": "application/json" },
+    body: JSON.stringify(events),
+  });
+  await response.body?.cancel();
+  equal(response.status, 202);
+}
+
+/** Publishes events to pipelines, each to a channel of its own. */
+async function publishChannels(url: string): Promise<void> {
+  for (const pipeline of MANY_CHANNELS) {
+    for (let sent = 0; sent < MANY_EVENTS; sent += 1000) {
+      const numbers = Array.from({ length: 1000 }, (_, index) => sent + index);
+      await publish(url, numbers.map((n) => ({ pipeline, channel: String(n), payload: n })));
+    }
+  }
 }
 
 /** Publishes events of two channels, so that there is something to read. */
@@ -133,13 +165,7 @@ async function publishMuch(url: string): Promise<void> {
     const events = ["even", "odd"].flatMap((channel) =>
       Array(4).fill({ pipeline: FULL_PIPELINE, channel, payload })
     );
-    const response = await fetch(`${url}/ingest`, {
-      method: "POST",
-      headers: { ...bearerHeader(PUBLISH_TOKEN), "Content-Type": "application/json" },
-      body: JSON.stringify(events),
-    });
-    await response.body?.cancel();
-    equal(response.status, 202);
+    await publish(url, events);
   }
 }
 
@@ -149,12 +175,14 @@ async function run(seed: number, rounds: number, kind: string): Promise<void> {
   await using program = await Program.start({
     RUNNEL_KV: folder.kv,
     RUNNEL_HISTORY: String(EVENTS),
+    RUNNEL_RETENTION: String(MANY_EVENTS),
     RUNNEL_PUBLISH_TOKENS: PUBLISH_TOKEN,
     RUNNEL_TOKEN_SECRET: SECRET,
     // The events of an append would wait, and the requests after it be refused.
     RUNNEL_PUBLISH_RATE: "1000000",
   });
   await publishMuch(program.url);
+  await publishChannels(program.url);
   const port = Number(new URL(program.url).port);
   const requests = (await slowRequests(new SeededRandom(seed)))
     .filter((request) => request.kind.includes(kind));
@@ -165,7 +193,7 @@ async function run(seed: number, rounds: number, kind: string): Promise<void> {
       for (const request of requests) {
         await pause(REST_MS);
         probe.longestMs = 0;
-        const status = await send(port, request);
+        const status = await sendAll(port, request);
         await pause(REST_MS);
         const ms = delays.get(request.kind)?.ms ?? [];
         ms.push(probe.longestMs);

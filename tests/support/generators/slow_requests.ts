@@ -31,10 +31,22 @@ export interface SlowRequest {
   body: string;
   /** Text after which the response is not read any further. */
   until?: string;
+  /** Number of requests that are sent at once. In the path, `{n}` is the number of each. @default {1} */
+  atOnce?: number;
 }
 
 /** Pipeline with a long history, to which the requests that read go. */
 export const FULL_PIPELINE = "p_full";
+
+/** Pipelines of which each event has a channel of its own, and the number of their events. */
+export const MANY_CHANNELS: readonly string[] = Array.from({ length: 10 }, (_, i) => `p_many_${i}`);
+export const MANY_EVENTS = 10_000;
+
+/** Text of the marker of the last of them. */
+const LAST_LIVE = `${MANY_CHANNELS.at(-1)}","replayed"`;
+
+/** Number of requests for filtered streams that are sent at once. */
+const AT_ONCE = 30;
 
 /** Requests for streams, histories, tickets and pages. */
 function reads(random: SeededRandom): SlowRequest[] {
@@ -52,6 +64,9 @@ function reads(random: SeededRandom): SlowRequest[] {
   const pipelines = (count: number) =>
     Array.from({ length: count }, (_, index) => `pipeline=p_slow_${index}`).join("&");
   const joined = `/sse?pipeline=${FULL_PIPELINE}&${pipelines(9)}`;
+  // Of the oldest events, and different for each request.
+  const rare = Array.from({ length: 20 }, (_, index) => `channel={n}${index}`).join("&");
+  const filtered = `/sse?pipeline=${MANY_CHANNELS.join("&pipeline=")}&${rare}`;
   const ticket = (
     kind: string,
     body: string,
@@ -98,6 +113,11 @@ function reads(random: SeededRandom): SlowRequest[] {
     get("a whole history as a stream", `${sse}?history=all`, "runnel.live"),
     get("a joined stream with its histories", `${joined}&history=all`, "runnel.live"),
     get("a joined stream of 20 channels", `${joined}&history=400&${channels(20)}`, "runnel.live"),
+    get("a joined stream of 20 among 100,000 channels", filtered, LAST_LIVE),
+    {
+      ...get(`${AT_ONCE} joined streams of 20 among 100,000 channels`, filtered, "runnel.live"),
+      atOnce: AT_ONCE,
+    },
     get("a joined stream after an ID of 4,000 parts", joined, "runnel.live", {
       "Last-Event-ID": "AAAAAAAAAAA-1.".repeat(4000),
     }),
