@@ -58,16 +58,20 @@ export class MisuseClient {
    * Sends a request, with credentials unless its headers say otherwise.
    *
    * @param statuses Statuses of which one has to come.
+   * @param init The request, and the time that the service may take. @default {10000}
    */
   async ask(
     path: string,
     statuses: readonly number[],
-    init: RequestInit & { headers?: Record<string, string> } = {},
+    { answerMs = ANSWER_MS, ...init }: RequestInit & {
+      headers?: Record<string, string>;
+      answerMs?: number;
+    } = {},
   ): Promise<Response> {
     const { url, credentials } = this.options;
     const headers = { ...credentials, ...init.headers };
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(new Error(`No answer for ${path}`)), ANSWER_MS);
+    const timer = setTimeout(() => timeout.abort(new Error(`No answer for ${path}`)), answerMs);
     try {
       const signal = AbortSignal.any([timeout.signal, ...init.signal ? [init.signal] : []]);
       const response = await fetch(`${url}${path}`, { ...init, headers, signal });
