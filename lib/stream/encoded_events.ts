@@ -43,6 +43,8 @@ export class EncodedEvents {
   end: RunEnd | null = null;
   /** Chunks made since the last change. */
   readonly #shared = new SharedChunks();
+  /** The rest that was asked for last. */
+  #rest: EncodedEvents | null = null;
 
   /**
    * @param epoch Epoch of the log that the events are from.
@@ -115,6 +117,22 @@ export class EncodedEvents {
     }
     this.#last = others.#last;
     this.end ??= others.end;
+  }
+
+  /**
+   * Returns the events after a cursor, for who needs no others: the same ones to all that ask
+   * for the same cursor one after the other.
+   */
+  restAfter(cursor: number): EncodedEvents {
+    if (this.#rest?.first === cursor + 1 && this.#rest.last === this.#last) return this.#rest;
+    const rest = new EncodedEvents(this.epoch, cursor);
+    for (const event of this.#events.slice(cursor + 1 - this.first)) {
+      rest.#events.push(event);
+      rest.#bytes += event.memory;
+    }
+    rest.#last = this.#last;
+    rest.end = this.end;
+    return this.#rest = rest;
   }
 
   /** Drops the oldest events that are not needed for either limit. */

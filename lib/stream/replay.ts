@@ -159,8 +159,7 @@ export class Replay {
       const { bytes, count, lastSequence, cursor, hasMarker = false } = chunk;
       this.#cursor = cursor;
       this.#isAtStart = false;
-      // Used up: not kept for as long as the next read may take.
-      if (this.#page && cursor >= this.#page.events.last) this.#page = null;
+      this.#shrinkPage();
       if (count === 0) continue;
       // The ID of the marker is the end.
       this.#clientCursor = hasMarker ? cursor : lastSequence;
@@ -173,6 +172,17 @@ export class Replay {
     this.#isAtStart = false;
     this.#clientCursor = this.#cursor;
     return this.#form.control(this.position, "runnel.live", { replayed: this.#replayed });
+  }
+
+  /**
+   * Drops the events of the page that are used up: a client that does not read would keep them.
+   * On a stream of several pipelines, the events of a page are often more than a chunk.
+   */
+  #shrinkPage(): void {
+    if (!this.#page) return;
+    const { events } = this.#page;
+    if (this.#cursor >= events.last) this.#page = null;
+    else this.#page = { ...this.#page, events: events.restAfter(this.#cursor) };
   }
 
   /** Returns the events in memory that the cursor is among, if any. */
@@ -206,6 +216,11 @@ export class Replay {
   /** Whether it has a page. */
   get hasPage(): boolean {
     return this.#page !== null;
+  }
+
+  /** Memory of the events of its page, in bytes. */
+  get pageBytes(): number {
+    return this.#page?.events.bytes ?? 0;
   }
 
   /** Frees the page, of a stream that is closed though its connection may stay. */

@@ -255,6 +255,17 @@ for (const [name, limits, left] of trims) {
   });
 }
 
+Deno.test("EncodedEvents.restAfter() returns the events after a cursor, the same ones again", () => {
+  const run = runOf(1, 9);
+  const rest = run.restAfter(3);
+  deepEqual([rest.epoch, rest.first, rest.last, rest.bytes], [EPOCH, 4, 9, 6 * memoryOfOne(run)]);
+  deepEqual(sequencesIn(rest.chunkAfter(3, 9, ALL)), [4, 5, 6, 7, 8, 9]);
+  equal(run.restAfter(3), rest);
+  equal(run.restAfter(5).first, 6);
+  run.append(events(10, ["a"]));
+  equal(run.restAfter(5).last, 10);
+});
+
 Deno.test("EncodedEvents.dropBelow() drops events below a sequence, and shared chunks", () => {
   const run = runOf(1, 9);
   const one = memoryOfOne(run);

@@ -3,7 +3,8 @@ import { ChannelFilter } from "../../lib/protocol/channel_filter.ts";
 import { EncodedEvents } from "../../lib/stream/encoded_events.ts";
 import type { EncodedPage } from "../../lib/stream/page_reader.ts";
 import { Replay } from "../../lib/stream/replay.ts";
-import { EVENT_FORM } from "../../lib/stream/stream_form.ts";
+import { EVENT_FORM, formsOf } from "../../lib/stream/stream_form.ts";
+import { EVENT_STREAM } from "../../lib/stream/syntax.ts";
 
 const EPOCH = "AAECAwQFBgc";
 const ALL = new ChannelFilter([]);
@@ -187,4 +188,26 @@ Deno.test("Replay.gap() has the ID of the position that the stream has reached",
     data: ['{"missed":null,"reason":"unknown"}'],
     id: 3,
   });
+});
+
+Deno.test("Replay of a stream of several pipelines keeps no event of a page that it has sent", () => {
+  const pipelines = Array.from({ length: 10 }, (_, index) => `p_${index}`);
+  const forms = formsOf(pipelines, { syntax: EVENT_STREAM, traces: false, joined: true });
+  forms.forEach((form, index) =>
+    form.reached({ position: { epoch: `BBECAwQFBg${index}`, sequence: 10 ** 14 } })
+  );
+  const newest = eventsOf(1001, 1001);
+  const replays = [1, 2].map(() => Replay.after(newest, ALL, forms[0]!, 0));
+  const page = pageOf(1, 1000);
+  const [first, second] = replays.map((replay) => {
+    equal(replay.next(newest, Infinity), "page-needed");
+    replay.addPage(page);
+    const bytes = replay.next(newest, Infinity) as Uint8Array;
+    equal(replay.cursor < 1000, true, "the page is more than a chunk");
+    equal(replay.pageBytes, eventsOf(replay.cursor + 1, 1000).bytes);
+    return [bytes, replay.next(newest, Infinity)];
+  });
+  equal(first![1] instanceof Uint8Array, true);
+  equal(first![1], second![1], "what is left of it is shared");
+  equal(replays[0]!.pageBytes, 0);
 });
