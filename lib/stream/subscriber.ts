@@ -8,7 +8,9 @@
 
 import type { Runtime } from "../base/mod.ts";
 import type { Position } from "../protocol/mod.ts";
-import type { Feed, FeedOptions, FeedState } from "./feed.ts";
+import { concat } from "./chunk.ts";
+import type { Feed } from "./feed.ts";
+import { FeedTurns } from "./feed_turns.ts";
 import type { Expiry, StreamMetrics } from "./subscriber_source.ts";
 import type { Syntax } from "./syntax.ts";
 
@@ -49,17 +51,12 @@ export class Subscriber {
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: SubscriberOptions;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
-  /** Index of the feed whose turn it is, so that a busy pipeline does not hold up the others. */
-  #turn = 0;
+  readonly #feeds: FeedTurns;
   /** Bytes that are sent before all else. */
   #firstBytes: Uint8Array | null;
-  /** Whether the log is being read, for one feed at a time. */
-  #reading = false;
   /** Whether the connection waits for data. */
   #pullPending = false;
   #missedKeepAlives = 0;
-  /** Sequence after which each feed ends, once the stream is ending: during replay or live. */
-  #endAfter: number[] | null = null;
   /** Whether it ends once it is caught up, though it has sent nothing new. */
   #isPollDue = false;
   /** Expiry that the client is told at the end, if that is why the stream ends. */
@@ -70,12 +67,13 @@ export class Subscriber {
     this.#options = options;
     const { feeds, syntax } = options;
     for (const feed of feeds) feed.subscriber = this;
-    this.#metrics.streams.add(startOf(feeds));
+    this.#feeds = new FeedTurns(feeds);
+    this.#metrics.streams.add(this.#feeds.start);
     const retry = syntax.retry(options.retryMs);
-    const id = options.announcesStart ? announceStarts(feeds) : null;
+    const id = options.announcesStart ? this.#feeds.announceStarts() : null;
     // A gap tells it as well, and no ID may come before that.
     const announces = id !== null && feeds.every(({ resume }) => resume !== "unknown");
-    this.#firstBytes = announces ? concat(retry, syntax.control({ id })) : retry;
+    this.#firstBytes = announces ? concat([retry, syntax.control({ id })]) : retry;
     this.body = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;
@@ -96,7 +94,7 @@ export class Subscriber {
 
   /** Position after which each feed began in the log that it reads now. */
   get starts(): Position[] {
-    return this.#options.feeds.map(({ start }) => start);
+    return this.#feeds.starts;
   }
 
   /** Sends the events that are new now: a source has grown or was replaced. */
@@ -111,10 +109,8 @@ export class Subscriber {
    *   comes back with the token or ticket that it has.
    */
   end(expiry: Expiry | null = null): void {
-    if (this.#endAfter === null) {
-      this.#endAfter = this.#options.feeds.map(({ newest }) => newest);
-      this.#expiry = expiry;
-    }
+    if (!this.#feeds.areEnding) this.#expiry = expiry;
+    this.#feeds.end();
     this.#fill();
   }
 
@@ -139,16 +135,7 @@ export class Subscriber {
   }
 
   #keepAlive(): void {
-    this.#enqueue(this.#options.syntax.keepAlive(this.#takePosition()));
-  }
-
-  /** Returns the position in all pipelines, if the client was not told of it. */
-  #takePosition(): string | undefined {
-    // Each has reached its own, which the ID of the last one contains.
-    return this.#options.feeds.reduce<string | undefined>(
-      (id, feed) => feed.takePosition() ?? id,
-      undefined,
-    );
+    this.#enqueue(this.#options.syntax.keepAlive(this.#feeds.takePosition()));
   }
 
   #closeIfStalled(): void {
@@ -156,7 +143,7 @@ export class Subscriber {
     this.#metrics.stalled.add();
     this.#options.runtime.report("Closed the stream of a client that does not read", undefined, {
       level: "info",
-      fields: { pipeline: this.#options.feeds.map(({ pipeline }) => pipeline).join(" ") },
+      fields: { pipeline: this.#feeds.pipelines },
     });
     this.#close();
   }
@@ -176,37 +163,24 @@ export class Subscriber {
     do {
       feed = this.#sendNext();
     } while (feed?.isAtMarker);
-    if (this.#options.feeds.every(({ hasEnded }) => hasEnded)) this.#close();
+    if (this.#feeds.haveEnded) this.#close();
     else if (!feed) this.#rest();
   }
 
   /** Sends the bytes of the next feed that has some, and returns it. */
   #sendNext(): Feed | null {
-    const { feeds } = this.#options;
-    let waiting: { feed: Feed; state: Exclude<FeedState, "caught-up"> } | null = null;
-    let sent: Feed | null = null;
-    for (let i = 0; i < feeds.length && !sent; i++) {
-      const index = (this.#turn + i) % feeds.length;
-      const feed = feeds[index]!;
-      const next = feed.next(this.#endAfter?.[index] ?? null);
-      if (typeof next !== "string") {
-        this.#enqueue(next);
-        // The marker follows its replay.
-        this.#turn = feed.isAtMarker ? index : (index + 1) % feeds.length;
-        sent = feed;
-      } else if (next !== "caught-up") waiting ??= { feed, state: next };
-    }
-    if (waiting) this.#read(waiting.feed, waiting.state);
-    return sent;
+    const next = this.#feeds.next();
+    if (next) this.#enqueue(next.bytes);
+    if (this.#feeds.isWaiting) this.#read();
+    return next?.feed ?? null;
   }
 
   /** Ends the stream if that is due, when there is nothing to send. */
   #rest(): void {
     // A stream that is ending does so with what is in memory.
-    if (this.#endAfter !== null) return this.#finish();
-    const { isPoll, feeds } = this.#options;
-    if (!isPoll || this.#reading) return;
-    if (this.#isPollDue || feeds.some(({ hasNews }) => hasNews)) this.#finish();
+    if (this.#feeds.areEnding) return this.#finish();
+    if (!this.#options.isPoll || this.#feeds.isReading) return;
+    if (this.#isPollDue || this.#feeds.haveNews) this.#finish();
   }
 
   #enqueue(bytes: Uint8Array): void {
@@ -216,21 +190,16 @@ export class Subscriber {
     this.#controller.enqueue(bytes);
   }
 
-  /** Reads the log for a feed, and then goes on. No more than one of them has a page. */
-  async #read(feed: Feed, state: Exclude<FeedState, "caught-up">): Promise<void> {
-    const isTaken = this.#options.feeds.some((other) => other !== feed && other.hasPage);
-    if (this.#reading || isTaken || this.#endAfter !== null) return;
-    this.#reading = true;
+  /** Reads the log for a feed that waits for it, and then goes on. */
+  async #read(): Promise<void> {
     try {
-      await feed.read(state);
+      if (!await this.#feeds.read()) return;
     } catch (error) {
       this.#options.runtime.report(
         "Cannot read the log for a subscriber, which has to come back",
         error,
       );
       this.#close();
-    } finally {
-      this.#reading = false;
     }
     this.#fill();
   }
@@ -238,7 +207,7 @@ export class Subscriber {
   /** Closes the stream, with its position if the client does not have that, and its expiry. */
   #finish(): void {
     const { syntax } = this.#options;
-    const id = this.#takePosition();
+    const id = this.#feeds.takePosition();
     if (this.#expiry) {
       const data = { reason: this.#expiry };
       this.#enqueue(syntax.control({ id, type: "runnel.expired", data }));
@@ -256,25 +225,7 @@ export class Subscriber {
   #dispose(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const feed of this.#options.feeds) feed.close();
+    this.#feeds.close();
     this.#options.onClose(this);
   }
-}
-
-function concat(bytes: Uint8Array, others: Uint8Array): Uint8Array {
-  return new Uint8Array([...bytes, ...others]);
-}
-
-/** Announces the starts of all pipelines, and returns the ID of them. */
-function announceStarts(feeds: readonly Feed[]): string {
-  // That of the last one contains all.
-  return feeds.map((feed) => feed.announceStart()).at(-1)!;
-}
-
-/** Returns how a stream begins, for the metrics: a stream of which a part is unknown is that. */
-function startOf(feeds: readonly Feed[]): "unknown" | "resumed" | "fresh" {
-  const has = (isSuch: (resume: FeedOptions["resume"]) => boolean) =>
-    feeds.some(({ resume }) => isSuch(resume));
-  if (has((resume) => resume === "unknown")) return "unknown";
-  return has((resume) => typeof resume === "number") ? "resumed" : "fresh";
 }
