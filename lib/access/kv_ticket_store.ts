@@ -41,7 +41,7 @@ export async function deleteTickets(kv: KvConnection): Promise<void> {
       for (const { key } of entries) operation.delete(key);
       await operation.commit();
       return entries.length;
-    }, { as: "log-unavailable" });
+    }, AS);
   } while (deleted > 0);
 }
 

@@ -12,6 +12,7 @@ import { numbers } from "../support/events.ts";
 import { passThrough, pause } from "../support/fakes/kv.ts";
 import { readPages } from "../support/history.ts";
 import { appendTexts, createTestLog, type TestLog, textEvent, trimBelow } from "../support/log.ts";
+import { endWork } from "../support/wait.ts";
 
 const CHANGED = { name: "RunnelError", type: "log-unavailable", message: /changed meanwhile/ };
 
@@ -76,7 +77,7 @@ Deno.test("readHistory() does not read a page before it is asked for", async () 
   const pages = historyOf(test, 10);
   await pages.next();
   const { next } = test.kv.calls;
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await endWork();
   equal(test.kv.calls.next, next);
   await pages.return();
   equal(test.kv.calls.next, next);
