@@ -201,7 +201,7 @@ export class Committer {
       // For example `database is locked`, if two writers share a file.
       failure = error;
     }
-    failure ??= new Error("Other writers were faster every time");
+    failure ??= new Error("Other writers, or a clear, were faster every time");
     if (this.#options.runtime.clock.monotonic() >= until) throw failure;
     const wasApplied = await this.#wasApplied(plan, until);
     if (wasApplied === true) return this.#succeed(plan, outcomes);

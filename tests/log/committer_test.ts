@@ -148,11 +148,28 @@ Deno.test("Committer fails if other writers are faster until its deadline", asyn
   const from = test.clock.now();
   await rejects(advanceLogsUntil([test, other], appendText(test, "1")), {
     ...LOG_UNAVAILABLE,
-    cause: new Error("Other writers were faster every time"),
+    cause: new Error("Other writers, or a clear, were faster every time"),
   });
   ok(test.clock.now() - from <= TIMEOUT_MS + 60);
   ok(more > 10);
   equal((await readTexts(test.log, "p_a")).includes("1"), false);
+});
+
+Deno.test("Committer stores nothing if a clear was faster and its deadline passes in the pause", async () => {
+  await using test = await createWrittenLog();
+  test.kv.script("commit", runThenPassThrough(() => test.log.clear("p_a")));
+  const { getMany: reads } = test.kv.calls;
+  const answer = appendText(test, "1");
+  await until(() => test.kv.calls.getMany > reads && test.kv.busy === 0);
+  await flush();
+  test.clock.advance(TIMEOUT_MS);
+  await rejects(answer, {
+    ...LOG_UNAVAILABLE,
+    cause: new Error("Other writers, or a clear, were faster every time"),
+  });
+  deepEqual(await readTexts(test.log, "p_a"), []);
+  await appendText(test, "2");
+  deepEqual(await readTexts(test.log, "p_a"), ["2"]);
 });
 
 Deno.test("Committer answers at its deadline though the clock is set back with each try", async () => {
