@@ -80,7 +80,12 @@ export class Program implements AsyncDisposable {
     const program = new Program(settings, command, cwd);
     try {
       await eventually("the program listens", () => program.#ended || program.url !== "");
-      if (program.url === "") throw new Error(`It ended: ${program.#stdout}${program.#stderr}`);
+      if (program.url === "") {
+        await program.#collected;
+        const { code, signal } = await program.#status;
+        const told = `${program.#stdout}${program.#stderr}`;
+        throw new Error(`It ended with ${signal ?? `code ${code}`}: ${told}`);
+      }
       return program;
     } catch (error) {
       await program[Symbol.asyncDispose]();
