@@ -99,9 +99,9 @@ class JoinedModel {
     const subscribers = Array.from({ length: SUBSCRIBERS }, () => this.#subscriber());
     const clients = Array.from({ length: CLIENTS }, () => this.#client());
     const listening = clients.map((client) => client.listen());
-    const done = Promise.all([...this.#stored.keys()].map((pipeline) => this.#write(pipeline)));
     let over = false;
-    done.finally(() => over = true);
+    const done = Promise.all([...this.#stored.keys()].map((pipeline) => this.#write(pipeline)))
+      .finally(() => over = true);
     await Promise.all([
       done,
       this.#service.disturb(
@@ -111,13 +111,10 @@ class JoinedModel {
       ),
       ...subscribers.map((subscriber) => this.#subscribe(subscriber, () => over)),
     ]);
-    for (const [pipeline, { epochs }] of this.#stored) {
-      // That of a pipeline that nobody wrote to since it was deleted is not stored.
-      epochs.add((await this.#service.now.log.ensureHead(pipeline)).epoch);
-    }
+    await this.#service.whileTimePasses(this.#noteEpochs());
     for (const client of clients) await this.#untilAll(client);
     await Promise.all(listening);
-    for (const subscriber of subscribers) await this.#readToTheEnd(subscriber);
+    await this.#service.whileTimePasses(this.#readToTheEnd(subscribers));
     await this.#service.end();
     const sums: JoinedSums = { delivered: 0, missed: 0, gaps: 0, ends: 0 };
     for (
@@ -129,6 +126,19 @@ class JoinedModel {
       for (const key of Object.keys(sums) as (keyof JoinedSums)[]) sums[key] += added[key];
     }
     return sums;
+  }
+
+  /** Notes the newest epochs: that of a pipeline without events since it was deleted is not stored. */
+  async #noteEpochs(): Promise<void> {
+    for (const [pipeline, { epochs }] of this.#stored) {
+      const { epoch } = await this.#service.now.log.ensureHead(pipeline);
+      await this.#noted();
+      epochs.add(epoch);
+    }
+  }
+
+  async #noted(): Promise<void> {
+    for (const stored of this.#stored.values()) await stored.noted();
   }
 
   #logs(): Map<string, PipelineLogs> {
@@ -313,6 +323,7 @@ class JoinedModel {
   ): Promise<{ items: JoinedReader; connection: JoinedConnection } | "over" | null> {
     const random = this.#random;
     const history = random.pick([0, 5, HISTORY, Infinity]);
+    await this.#noted();
     const lastEventId = this.#idOf(record.lastEventId, parts);
     const isSingle = pipelines.length === 1 && random.chance(0.5);
     const query = new URLSearchParams([
@@ -367,7 +378,11 @@ class JoinedModel {
     return joinEventIds(this.#random.shuffled([...now, ...older]));
   }
 
-  async #readToTheEnd(subscriber: Subscriber): Promise<void> {
+  async #readToTheEnd(subscribers: readonly Subscriber[]): Promise<void> {
+    for (const subscriber of subscribers) await this.#readAll(subscriber);
+  }
+
+  async #readAll(subscriber: Subscriber): Promise<void> {
     const isLines = this.#random.chance(0.5);
     while (true) {
       const reader = await this.#open(subscriber, { wait: "0", isLines, maxBytes: Infinity });

@@ -53,15 +53,14 @@ class Model {
       ));
     const publishers = Array.from({ length: PUBLISHERS }, (_, index) => this.#publish(index));
     const appenders = Array.from({ length: APPENDERS }, (_, index) => this.#append(`a${index}`));
-    const done = Promise.all([...publishers, ...appenders]);
     let over = false;
-    done.finally(() => over = true);
+    const done = Promise.all([...publishers, ...appenders]).finally(() => over = true);
     await Promise.all([
       done,
       this.#service.disturb(PIPELINE, () => over, () => this.#clears++),
       ...records.map((record) => this.#subscribe(record, () => over)),
     ]);
-    for (const record of records) await this.#readToTheEnd(record);
+    await this.#service.whileTimePasses(this.#readToTheEnd(records));
     await this.#service.end();
     const sums = { delivered: 0, missed: 0 };
     for (const record of records) {
@@ -87,6 +86,7 @@ class Model {
       }));
       const key = `${publisher}.${request}`;
       const ids = await this.#publishUntilAccepted(events, key);
+      await this.#stored.noted();
       events.forEach(({ channel, payload }, index) => {
         const { sequence } = parseEventId(ids[index]!)!;
         const event = { channel, data: JSON.stringify(payload) };
@@ -171,11 +171,13 @@ class Model {
     return reader;
   }
 
-  async #readToTheEnd(record: SubscriberRecord): Promise<void> {
-    let reader;
-    while (!(reader = await this.#connect(record)));
-    for (const event of await reader.until("runnel.live")) record.take(event);
-    await reader.cancel();
+  async #readToTheEnd(records: readonly SubscriberRecord[]): Promise<void> {
+    for (const record of records) {
+      let reader;
+      while (!(reader = await this.#connect(record)));
+      for (const event of await reader.until("runnel.live")) record.take(event);
+      await reader.cancel();
+    }
   }
 }
 

@@ -66,7 +66,8 @@ class RunModel {
     }
     for (let run = 0; run < RUNS; run++) {
       await this.#oneRun(run);
-      await this.#untilAccepted(() => this.#ask("", { method: "DELETE" }), 204);
+      const deleted = this.#untilAccepted(() => this.#ask("", { method: "DELETE" }), 204);
+      await this.#service.whileTimePasses(deleted);
     }
     await this.#service.end();
     equal(this.#stored.byEpoch.size, RUNS);
@@ -87,6 +88,12 @@ class RunModel {
       this.#service.disturb(PIPELINE, () => over, () => this.#clears++),
       ...listening,
     ]);
+    await this.#service.whileTimePasses(this.#checkEnd(run));
+  }
+
+  /** Asserts that the run has ended, and stays so. */
+  async #checkEnd(run: number): Promise<void> {
+    await this.#stored.noted();
     const { log } = this.#stored;
     const { channel, data } = log.at(-1)!;
     const events = log.filter((event) => event).length - 1;
@@ -110,6 +117,7 @@ class RunModel {
       const request = () => this.#ingest(body, `${name}.${number}`);
       const { status, answer } = await this.#untilAccepted(request, 202, 409);
       if (status === 409) break;
+      await this.#stored.noted();
       const { sequence } = parseEventId(answer.events[0].id)!;
       const event = { channel, data: JSON.stringify(body.payload) };
       deepEqual(this.#stored.log[sequence - 1], event);
@@ -148,6 +156,7 @@ class RunModel {
       ? () => this.#ask("/end", { method: "POST" })
       : () => this.#ingest(event, name);
     const { answer } = await this.#untilAccepted(request, 202);
+    await this.#stored.noted();
     equal(this.#stored.log[parseEventId(answer.end.id)!.sequence - 1]!.channel, "runnel.end");
     const again = await this.#untilAccepted(request, 202);
     deepEqual(again.answer, answer, "to end it again changes nothing");

@@ -88,7 +88,7 @@ export class Appender {
       const after = await this.#startOf(append);
       const { status, problem, accepted, ended } = await this.#connect(append, after);
       if (problem === "run-ended") return true;
-      await this.#awaitNote(append, accepted ?? 0);
+      await this.#options.stored.noted();
       if (status === 200) {
         deepEqual([accepted, ended], [events.length, ends]);
         equal(this.#standing(append), events.length);
@@ -102,14 +102,6 @@ export class Appender {
       if (key === undefined) return false;
       await this.#options.service.breathe();
     }
-  }
-
-  /**
-   * Waits until events that are told to stand are noted. Another connection to the store may
-   * read them before the answer to their commit has come.
-   */
-  async #awaitNote(append: ModelAppend, count: number): Promise<void> {
-    while (this.#standing(append) < count) await this.#options.service.breathe();
   }
 
   /** Asserts that each append stands from its beginning, each event once and in order. */

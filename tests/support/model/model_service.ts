@@ -4,7 +4,7 @@
  * @module
  */
 
-import { strictEqual as equal } from "node:assert/strict";
+import { ok, strictEqual as equal } from "node:assert/strict";
 import type { Settings } from "../../../lib/config/config.ts";
 import type { Kv } from "../../../lib/kv/kv_connection.ts";
 import { PipelineChannels } from "../../../lib/sync/pipeline_channels.ts";
@@ -30,6 +30,9 @@ export interface ModelServiceOptions {
 
 /** Maximum time that commits may take once all is over, in milliseconds. */
 const MAX_BREATHS = 1000;
+
+/** Maximum time that the end of a model may take, in milliseconds. */
+const MAX_MS = 60_000;
 
 /** The service of a model. */
 export class ModelService {
@@ -69,7 +72,10 @@ export class ModelService {
       clock: this.clock,
       random: random.next,
       open: async () =>
-        [stored].flat().reduce<Kv>((kv, stored) => stored.observe(kv), await Deno.openKv(path)),
+        [stored].flat().reduce<Kv>(
+          (kv, stored) => stored.observe(kv, random),
+          await Deno.openKv(path),
+        ),
       settings,
       channels: channels ? new PipelineChannels(channels.Channel, { report }) : null,
     });
@@ -81,6 +87,19 @@ export class ModelService {
     const index = this.#pick();
     await this.#services[index]![Symbol.asyncDispose]();
     await this.#start(index);
+  }
+
+  /**
+   * Lets time pass until some work is done, and returns its result: what is slow is tried again
+   * after a pause. Without time, it would wait for ever.
+   */
+  async whileTimePasses<T>(work: Promise<T>): Promise<T> {
+    let done = false;
+    const ended = work.finally(() => done = true);
+    ended.catch(() => {});
+    for (let i = 0; i < MAX_MS && !done; i++) await this.breathe();
+    ok(done, `it is done after ${MAX_MS / 1000} seconds`);
+    return await ended;
   }
 
   /** Lets others work, and a millisecond pass. */
@@ -116,6 +135,10 @@ export class ModelService {
 
   /** Ends the service, and asserts that nothing is left in it. */
   async end(): Promise<void> {
+    await this.whileTimePasses(this.#end());
+  }
+
+  async #end(): Promise<void> {
     const expected = this.#expectedReports();
     for (const service of this.#services) {
       const { hub, log, reports } = service;
@@ -132,6 +155,7 @@ export class ModelService {
       await service[Symbol.asyncDispose]();
       equal(reports.filter((line) => !expected.test(line)).join("\n"), "");
     }
+    for (const stored of [this.#options.stored].flat()) await stored.noted();
   }
 
   /** Returns a pattern of the reports that are no fault. */

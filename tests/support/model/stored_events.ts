@@ -10,7 +10,14 @@ import type { Head } from "../../../lib/log/head.ts";
 import { headKey } from "../../../lib/log/keys.ts";
 import { unpackSegment } from "../../../lib/log/segment.ts";
 import type { PublishedEvent } from "../clients/subscriber_record.ts";
+import type { SeededRandom } from "../generators/random.ts";
 import { payloadText } from "../log.ts";
+
+/** Part of all commits whose answer comes late. */
+const LATE = 0.01;
+
+/** Turns of the event loop by which it is late. */
+const LATE_TURNS = 20;
 
 /** The events of one pipeline, noted with each commit that a store makes. */
 export class StoredEvents {
@@ -19,6 +26,8 @@ export class StoredEvents {
   /** Epochs of all logs that it had, those without events included, the newest last. */
   readonly epochs = new Set<string>();
   readonly #pipeline: string;
+  /** Commits that were begun and are not noted yet. */
+  readonly #unnoted = new Set<Promise<void>>();
 
   constructor(pipeline: string) {
     this.#pipeline = pipeline;
@@ -29,18 +38,30 @@ export class StoredEvents {
     return [...this.byEpoch.values()].at(-1) ?? [];
   }
 
-  /** Returns a store whose commits are noted. */
-  observe(kv: Kv): Kv {
+  /**
+   * Resolves when the commits that were begun are noted. A service may tell of one before the
+   * store has answered it: its clock jumped past the deadline, and another request read it.
+   */
+  async noted(): Promise<void> {
+    await Promise.all(this.#unnoted);
+  }
+
+  /**
+   * Returns a store whose commits are noted, and some of them answered late.
+   *
+   * @param random Decides which.
+   */
+  observe(kv: Kv, random: SeededRandom): Kv {
     return {
       get: kv.get.bind(kv),
       getMany: kv.getMany.bind(kv),
       list: kv.list.bind(kv),
       close: kv.close.bind(kv),
-      atomic: () => this.#observe(kv.atomic()),
+      atomic: () => this.#observe(kv.atomic(), random),
     };
   }
 
-  #observe(operation: Deno.AtomicOperation): Deno.AtomicOperation {
+  #observe(operation: Deno.AtomicOperation, random: SeededRandom): Deno.AtomicOperation {
     const [set, commit] = [operation.set.bind(operation), operation.commit.bind(operation)];
     const segments: Uint8Array[] = [];
     let epoch = "";
@@ -50,16 +71,27 @@ export class StoredEvents {
       if (key[0] === "log" && key[1] === pipeline) segments.push(value as Uint8Array);
       return set(key, value, options);
     };
-    operation.commit = async () => {
+    const commitLate = async () => {
       const result = await commit();
-      if (result.ok && epoch !== "") this.epochs.add(epoch);
-      if (result.ok) this.#note(epoch, segments);
+      for (let i = random.chance(LATE) ? LATE_TURNS : 0; i > 0; i--) await nextTurn();
       return result;
+    };
+    operation.commit = () => {
+      // Another pipeline's.
+      if (epoch === "") return commit();
+      const answer = commitLate();
+      // In the order in which they were begun, in which those that succeed follow each other.
+      const noted = Promise.all(this.#unnoted).then(() => answer).then(({ ok }) => {
+        if (ok) this.#note(epoch, segments);
+      }, () => {}).finally(() => this.#unnoted.delete(noted));
+      this.#unnoted.add(noted);
+      return answer;
     };
     return operation;
   }
 
   #note(epoch: string, segments: readonly Uint8Array[]): void {
+    this.epochs.add(epoch);
     if (segments.length === 0) return;
     const log = this.byEpoch.get(epoch) ?? [];
     this.byEpoch.set(epoch, log);
@@ -68,4 +100,8 @@ export class StoredEvents {
       log[event.sequence - 1] = { channel: event.channel, data: payloadText(event) };
     }
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
