@@ -28,7 +28,7 @@ import {
 } from "./context.ts";
 import { problem } from "./problem.ts";
 import { countEvents, outcomeOf } from "./publish_counter.ts";
-import { rejectMisspelt } from "./query.ts";
+import { readParameters } from "./query.ts";
 import { appendQuery } from "./schemas.ts";
 
 /** Errors of the log and of the room for bodies that pass, with what has happened. */
@@ -166,8 +166,8 @@ function ofAppend(cause: unknown): unknown {
 }
 
 function readQuery(c: AppContext) {
-  rejectMisspelt(Object.keys(c.req.query()), Object.keys(appendQuery.shape));
-  const { channel = null, data = "auto", after = "0" } = parseOrThrow(appendQuery, c.req.query());
+  const parameters = readParameters(c, { once: Object.keys(appendQuery.shape) });
+  const { channel = null, data = "auto", after = "0" } = parseOrThrow(appendQuery, parameters);
   return { channel, data, after: Number(after) };
 }
 

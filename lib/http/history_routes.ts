@@ -19,11 +19,11 @@ import {
 import { EventList, formatOf, mediaTypeOfList } from "./event_list.ts";
 import { historyBody } from "./history_body.ts";
 import { readRange } from "./history_range.ts";
-import { rejectMisspelt } from "./query.ts";
+import { readParameters } from "./query.ts";
 import { eventsQuery, MAX_LIMIT } from "./subscription_schemas.ts";
 
 /** Parameters of streams. A misspelt one is told as well, though they mean nothing here. */
-const STREAM_PARAMETERS = ["lastEventId", "pipeline", "ticket", "trace", "wait"] as const;
+const STREAM_PARAMETERS = ["lastEventId", "pipeline", "ticket", "trace"] as const;
 
 /** Query of a request: either of a page or of a history. */
 type EventsQuery =
@@ -93,12 +93,14 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
   }
 
   function readQuery(c: AppContext): EventsQuery {
-    const names = Object.keys(c.req.query());
-    rejectMisspelt(names, [...Object.keys(schema.shape), ...STREAM_PARAMETERS]);
-    const { channel: channels = [], history, since, after, limit, wait } = parseOrThrow(schema, {
-      ...c.req.query(),
-      channel: c.req.queries("channel"),
+    const parameters = readParameters(c, {
+      once: Object.keys(schema.shape),
+      repeated: ["channel", ...STREAM_PARAMETERS],
     });
+    const { channel: channels = [], history, since, after, limit, wait } = parseOrThrow(
+      schema,
+      parameters,
+    );
     if (after !== undefined) {
       if (history !== undefined) throw invalid("history and after exclude each other");
       if (since !== undefined) throw invalid("since and after exclude each other");
@@ -112,7 +114,7 @@ export function historyRoutes(options: RouteOptions): Hono<AppEnv> {
     }
     if (limit !== undefined) throw invalid("limit is for pages, which have after. Use history");
     if (wait !== undefined) throw invalid("wait is for pages, which have after, and for streams");
-    if (names.includes("lastEventId")) {
+    if ("lastEventId" in parameters) {
       throw invalid("lastEventId is for streams. Use after for the events after an ID");
     }
     return {

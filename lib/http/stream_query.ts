@@ -8,7 +8,7 @@ import type { z } from "zod";
 import type { HistoryRange } from "../protocol/mod.ts";
 import { type AppContext, parseOrThrow } from "./context.ts";
 import { readRange } from "./history_range.ts";
-import { rejectMisspelt } from "./query.ts";
+import { readParameters } from "./query.ts";
 import type { joinedStreamQuery, streamQuery } from "./subscription_schemas.ts";
 
 /** Parameters of a stream, as its URL has them. */
@@ -21,6 +21,12 @@ export interface StreamRequest {
   traces?: boolean;
   waitMs?: number | undefined;
 }
+
+/**
+ * Parameters that may be repeated. Of the last event IDs the last counts: some clients append
+ * the newest one to a URL that has one already.
+ */
+const REPEATED = ["pipeline", "channel", "lastEventId"] as const;
 
 type StreamQuery = z.infer<ReturnType<typeof streamQuery>> & { pipeline?: string[] };
 
@@ -40,11 +46,11 @@ export function readStreamQuery(
   if (!("pipeline" in schema.shape) && !c.req.url.includes("?")) {
     return { pipelines: [], channels: [] };
   }
-  rejectMisspelt(Object.keys(c.req.query()), Object.keys(schema.shape));
+  const parameters = readParameters(c, { once: Object.keys(schema.shape), repeated: REPEATED });
   const query: StreamQuery = parseOrThrow(schema, {
-    ...c.req.query(),
-    pipeline: c.req.queries("pipeline") ?? [],
-    channel: c.req.queries("channel"),
+    ...parameters,
+    pipeline: parameters["pipeline"] ?? [],
+    lastEventId: parameters["lastEventId"]?.at(-1),
   });
   const { pipeline = [], channel = [], lastEventId, ticket, trace, wait } = query;
   return {

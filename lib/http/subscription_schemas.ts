@@ -24,7 +24,7 @@ const sinceSchema = z.string()
   .refine(
     (text) => readSince(text, 0) !== null,
     "expected a date such as 2026-01-02T03:04:05Z, or a duration such as PT10M or P1D, without " +
-      "months and years",
+      "months and years, of 36500 days at most",
   )
   .optional()
   .meta({

@@ -63,6 +63,40 @@ for (
   });
 }
 
+for (const name of ["history", "since", "ticket", "trace", "wait"]) {
+  Deno.test(`a stream with the parameter ${name} twice is refused`, async () => {
+    await using service = await startService();
+    for (const path of ["/pipelines/p_a/sse?", "/sse?pipeline=p_a&"]) {
+      const response = await service.fetch(request(`${path}${name}=1&${name}=1`));
+      equal(
+        await assertProblem(response, 400, "malformed-request"),
+        `Cannot read query: the parameter ${name} is given 2 times. Give it once`,
+      );
+    }
+  });
+}
+
+Deno.test("an append with a parameter twice is refused", async () => {
+  await using service = await startService();
+  const path = "/pipelines/p_a/events?channel=a&channel=b";
+  const response = await service.fetch(request(path, { method: "POST", body: "" }));
+  equal(
+    await assertProblem(response, 400, "malformed-request"),
+    "Cannot read query: the parameter channel is given 2 times. Give it once",
+  );
+});
+
+Deno.test("a stream goes on after the last of several last event IDs in its URL", async () => {
+  await using service = await startService();
+  const ids = [];
+  for (const payload of ["1", "2", "3"]) ids.push(await service.publish("p_a", "orders", payload));
+  const stream = await service.subscribe(
+    `p_a/sse?lastEventId=${ids[0]}&t=1&lastEventId=${ids[1]}`,
+  );
+  equal((await stream.event())!.id, ids[2]);
+  await stream.cancel();
+});
+
 Deno.test("a stream ignores parameters that clients add by themselves", async () => {
   await using service = await startService();
   // Of polyfills and of those who avoid a cache.
