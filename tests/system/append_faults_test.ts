@@ -10,6 +10,7 @@ import {
 } from "../support/clients/appender.ts";
 import { openStream, type StreamReader } from "../support/clients/stream_reader.ts";
 import { numbers } from "../support/events.ts";
+import { readOpenMetrics } from "../support/open_metrics.ts";
 import { DataFolder, Program } from "../support/programs/program.ts";
 import { DenoKv, testWithDenokv } from "../support/stores/denokv.ts";
 import { eventually } from "../support/wait.ts";
@@ -83,6 +84,11 @@ for (const isolates of [1, 2]) {
     );
     await clients[0]!.write(lines(1, 3) + line(4).slice(0, -1));
     deepEqual(await read(stream, 3), [1, 2, 3]);
+    // One that is not open yet is refused instead, without a number.
+    await eventually("all appends are open", async () => {
+      const page = await (await fetch(`${program.url}/metrics`)).text();
+      return readOpenMetrics(page).get("runnel_appends") === clients.length;
+    });
     const since = performance.now();
     program.kill("SIGTERM");
     const answers = await Promise.all(clients.map((each) => each.answer({ untilClosed: true })));
