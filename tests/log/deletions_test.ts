@@ -258,6 +258,7 @@ Deno.test("A job that is carried out late deletes nothing of a log that began an
 // Everything at once
 
 Deno.test("Deletes, publishes and clears of two logs bring no old text back and lose no new event", async () => {
+  let epochsOfAll = 0;
   for (const seed of seeds(6)) {
     const { next: random } = new SeededRandom(seed);
     await using store = await memoryStore();
@@ -291,7 +292,9 @@ Deno.test("Deletes, publishes and clears of two logs bring no old text back and 
       const pause = random() < 0.5 ? 0 : random() * 3 * GRACE_MS;
       await advanceLogsUntil(logs, delay(logs[0]!.clock, pause));
     }
-    ok(epochs.size > 3, `${epochs.size} epochs`);
+    epochsOfAll += epochs.size;
     for (const log of logs) await log.log.close();
   }
+  // Of one seed they may be few.
+  ok(epochsOfAll > 4 * seeds(6).length, `${epochsOfAll} epochs`);
 });
