@@ -29,6 +29,9 @@ export interface Place {
   certificate: Certificate;
 }
 
+/** Time after which a proxy that starts is asked again, in milliseconds. */
+const TRY_MS = 2000;
+
 /** A proxy whose settings are documented. */
 export interface DocumentedProxy {
   name: string;
@@ -52,7 +55,7 @@ export interface StartProxyOptions {
 
 /** Starts a proxy with its documented settings, and waits until it passes requests on. */
 export async function startProxy(
-  { settings, configure }: DocumentedProxy,
+  { name, settings, configure }: DocumentedProxy,
   { certificate, url, change = (text) => text }: StartProxyOptions,
 ): Promise<Proxy> {
   const service = new URL(url);
@@ -60,16 +63,25 @@ export async function startProxy(
     configure(change(settings()), { port, folder, service, certificate })
   );
   using client = Deno.createHttpClient({ caCerts: [certificate.pem] });
+  let last: unknown = null;
   try {
     await eventually("the proxy passes requests on", async () => {
-      const response = await fetch(`${proxy.url}/healthz`, { client }).catch(() => null);
-      await response?.body?.cancel();
-      return response?.ok ?? false;
+      try {
+        const signal = AbortSignal.timeout(TRY_MS);
+        const response = await fetch(`${proxy.url}/healthz`, { client, signal });
+        last = response.status;
+        await response.body?.cancel();
+        return response.ok;
+      } catch (error) {
+        last = error;
+        return false;
+      }
     });
     return proxy;
-  } catch (error) {
+  } catch (cause) {
+    const { state } = proxy;
     await proxy[Symbol.asyncDispose]();
-    throw error;
+    throw new Error(`${name} answered last with ${last}. ${state}`, { cause });
   }
 }
 

@@ -73,6 +73,11 @@ export class Proxy implements AsyncDisposable {
     return new Proxy(`${protocol}://127.0.0.1:${process.port}`, process);
   }
 
+  /** What it has written so far, and whether it has exited. */
+  get state(): string {
+    return `${this.#process.ended ? "It has exited" : "It runs"}: ${this.#process.output}`;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process[Symbol.asyncDispose]();
   }

@@ -10,10 +10,20 @@ import { eventually } from "../wait.ts";
 /** Time for a program to end by itself before it is killed, in milliseconds. */
 const END_MS = 10_000;
 
+/** Ports below those that the system gives to connections, one of which may take a port first. */
+const [FIRST_PORT, LAST_PORT] = [10_000, 32_000];
+
 /** Returns a port that is free now. */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  while (true) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** Whether something listens at a port. */
@@ -102,6 +112,16 @@ export class ServerProcess implements AsyncDisposable {
       await server[Symbol.asyncDispose]();
       throw new Error(`${command.command[0]} did not start: ${server.#output}${log}`, { cause });
     }
+  }
+
+  /** What it has written so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Whether it has exited. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Identifiers of the process and of its descendants. */
