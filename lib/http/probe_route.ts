@@ -6,6 +6,7 @@
 
 import { type AppContext, parseOrThrow } from "./context.ts";
 import { PROBE_LINES, type ProxyProbes, QUIET_PROBE_LINES } from "./proxy_probes.ts";
+import { readParameters } from "./query.ts";
 import { probeQuery } from "./schemas.ts";
 import { streamHeaders } from "./stream_headers.ts";
 
@@ -14,7 +15,8 @@ const PROBE_EVERY_MS = 500;
 
 /** Opens the probe that a request asks for. */
 export function answerProbe(c: AppContext, probes: ProxyProbes): Response {
-  const { every, quiet, bytes, ask, wait } = parseOrThrow(probeQuery, c.req.query());
+  const parameters = readParameters(c, { once: Object.keys(probeQuery.shape) });
+  const { every, quiet, bytes, ask, wait } = parseOrThrow(probeQuery, parameters);
   const headers = new Headers(streamHeaders(c));
   if (ask === "0") {
     for (const name of ["X-Accel-Buffering", "Incremental"]) headers.delete(name);

@@ -76,15 +76,21 @@ for (const name of ["history", "since", "ticket", "trace", "wait"]) {
   });
 }
 
-Deno.test("an append with a parameter twice is refused", async () => {
-  await using service = await startService();
-  const path = "/pipelines/p_a/events?channel=a&channel=b";
-  const response = await service.fetch(request(path, { method: "POST", body: "" }));
-  equal(
-    await assertProblem(response, 400, "malformed-request"),
-    "Cannot read query: the parameter channel is given 2 times. Give it once",
-  );
-});
+for (
+  const [what, name, path, init] of [
+    ["an append", "channel", "/pipelines/p_a/events", { method: "POST", body: "" }],
+    ["a probe", "bytes", "/pipelines/diagnose/sse", {}],
+  ] as const
+) {
+  Deno.test(`${what} with the parameter ${name} twice is refused`, async () => {
+    await using service = await startService();
+    const response = await service.fetch(request(`${path}?${name}=1&${name}=2`, init));
+    equal(
+      await assertProblem(response, 400, "malformed-request"),
+      `Cannot read query: the parameter ${name} is given 2 times. Give it once`,
+    );
+  });
+}
 
 Deno.test("a stream goes on after the last of several last event IDs in its URL", async () => {
   await using service = await startService();
