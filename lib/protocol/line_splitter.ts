@@ -10,6 +10,9 @@ import { withoutByteOrderMark } from "./byte_order_mark.ts";
 const LF = 10;
 const CR = 13;
 
+/** Shared: a piece may have nothing but line breaks, and a view of each would fill the memory. */
+const EMPTY = new Uint8Array();
+
 /** Options for {@linkcode LineSplitter}. */
 export interface LineSplitterOptions {
   /** Whether CR and CRLF end a line as well, or LF alone. */
@@ -61,7 +64,7 @@ export class LineSplitter {
     this.#isAfterCr = false;
     const breaks = new Breaks(piece, this.#takesCr);
     for (let end = breaks.find(start); end < piece.length; end = breaks.find(start)) {
-      const line = this.#complete(piece.subarray(start, end));
+      const line = this.#complete(start === end ? EMPTY : piece.subarray(start, end));
       start = end + 1;
       if (piece[end] === CR) {
         // The line is not held until the next piece: that may take minutes to come.
@@ -76,7 +79,7 @@ export class LineSplitter {
 
   /** Returns the unfinished line at the end of the text, which may be empty. */
   end(): Uint8Array {
-    return this.#complete(new Uint8Array());
+    return this.#complete(EMPTY);
   }
 
   #complete(part: Uint8Array): Uint8Array {
